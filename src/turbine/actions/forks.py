@@ -1,0 +1,106 @@
+"""Forks: a new run that begins where another one was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from turbine.codec import payload_type
+from turbine.engine.port import Port
+from turbine.engine.starting import encode_input, prepare
+from turbine.errors import QueueNotFound, TurbineError, WorkflowNotFound
+from turbine.model.positions import check_position, is_before
+from turbine.registry import StartOptions, WorkflowDefinition
+from turbine.store import Tx
+from turbine.tables import statuses, workflows
+from turbine.tables.workflows import Start, Started
+
+
+async def fork(
+    port: Port,
+    workflow_id: str,
+    from_step: int | str,
+    *,
+    args: tuple[Any, ...] | None,
+    kwargs: dict[str, Any] | None,
+    new_id: str | None,
+    edits: Mapping[int | str, Any] | None,
+    queue: str | None,
+    known_queues: frozenset[str],
+) -> str:
+    """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
+
+    Values are rebuilt, messages and approvals are not copied, timeouts start anew. Raises WorkflowNotFound, ValueError
+    for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound.
+    """
+    limit = check_position(from_step)
+    if queue is not None and queue not in known_queues:
+        raise QueueNotFound(queue)
+    found = await port.store.read(statuses.one, workflow_id=workflow_id)
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    assert found.inputs is not None
+    recorded = await port.store.read(workflows.positions_of, run=found.run)
+    kept = [position for position, is_done in recorded if is_done and is_before(position, limit)]
+    edited = _edited(port, edits or {}, limit, set(kept))
+    inputs = _inputs(port, found.status.name, found.inputs, args, kwargs)
+    old = found.status
+    options = StartOptions(
+        id=new_id,
+        queue=queue,
+        priority=old.priority if queue is not None else 0,
+        timeout=old.timeout.total_seconds() if old.timeout is not None else None,
+        tags=tuple(old.tags),
+    )
+    definition = port.registry.get(old.name)
+    if definition is None:
+        definition = WorkflowDefinition(fn=None, name=old.name, fqn=old.name)
+    row = prepare(port, replace(definition, queue=None), options, inputs, None)
+    # Not carried out by the forking process itself: whoever claims it loads the copied history.
+    row = row._replace(
+        direct=0,
+        attempts=0,
+        owed=1,
+        started_ms=None,
+        status="PENDING" if queue is None else "ENQUEUED",
+        deadline_ms=None,
+        wake_ms=row.created_ms,
+        forked_from=workflow_id,
+        summary=old.summary,
+    )
+    started = await port.store.write(_fork, row=row, source=found.run, positions=kept, edits=edited)
+    if not started.is_new and new_id is None:
+        raise TurbineError(f"The new id {row.id} of the fork is taken", workflow_id=row.id)
+    return row.id
+
+
+def _edited(
+    port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[str]
+) -> list[tuple[str, str]]:
+    texts: list[tuple[str, str]] = []
+    for key, value in edits.items():
+        position = check_position(key)
+        if not is_before(position, limit):
+            raise ValueError(f"The edit at {position} is not before the first step that runs again ({limit})")
+        if position not in kept:
+            raise ValueError(f"There is no recorded outcome at {position} that could be edited")
+        what = f"the edit at {position}"
+        texts.append((position, port.payloads.seal(payload_type(Any).encode(value, what), what)))
+    return texts
+
+
+def _inputs(port: Port, name: str, stored: str, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> str:
+    if args is None and kwargs is None:
+        return stored
+    definition = port.registry.get(name)
+    if definition is None:
+        raise ValueError(f"Workflow {name!r} is not registered here, so its new arguments cannot be checked")
+    return encode_input(port, definition, tuple(args or ()), dict(kwargs or {}))
+
+
+def _fork(tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str]]) -> Any:
+    (answer,) = workflows.start(tx, [row])
+    if isinstance(answer, Started) and answer.is_new:
+        workflows.copy_history(tx, source=source, target=answer.run, positions=positions, edits=edits)
+    return answer

@@ -1,0 +1,207 @@
+"""Runs: start, look, cancel, resume, delete."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from turbine.clock import to_ms
+from turbine.codec import plain
+from turbine.engine.children import not_registered
+from turbine.engine.payloads import Payloads
+from turbine.engine.port import Port
+from turbine.engine.starting import encode_input, prepare
+from turbine.errors import Deduplicated, QueueNotFound, ShuttingDown, WorkflowNotFound
+from turbine.ids import check_id
+from turbine.model.steps import StepInfo
+from turbine.model.workflows import Page, Status, WorkflowStatus
+from turbine.registry import StartOptions, WorkflowDefinition
+from turbine.store import Tx
+from turbine.tables import statuses, steps, workflows
+from turbine.tables.statuses import Filter, Found
+from turbine.tables.workflows import Claimed, Start, Started
+
+log = logging.getLogger("turbine")
+
+LIMIT_MAX = 10_000
+
+
+async def start(
+    port: Port,
+    definition: WorkflowDefinition,
+    options: StartOptions,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    known_queues: Iterable[str],
+) -> tuple[Started, Start]:
+    """Start a run, or join the run that has its id. Durable when it returns.
+
+    Raises ShuttingDown, NotRegistered, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
+    Deduplicated; in each of these cases no row was written.
+    """
+    if port.is_draining():
+        raise ShuttingDown(
+            f"Workflow {definition.name!r} was not started: this runtime is shutting down; start it in another process"
+            " or after the restart"
+        )
+    inputs = encode_input(port, definition, args, kwargs)
+    row = prepare(port, definition, options, inputs, (args, kwargs))
+    if row.queue is not None and row.queue not in known_queues:
+        raise QueueNotFound(row.queue)
+    if definition.fn is None and row.queue is None:
+        raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
+    if definition.fn is not None and port.registry.get(definition.name) is None:
+        raise not_registered(definition)
+    started = cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
+    if not started.is_new and not started.same_input:
+        log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)
+    if started.is_new and row.direct:
+        assert row.started_ms is not None
+        port.adopt(
+            Claimed(started.run, row.id, row.name, inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, None),
+            definition,
+        )
+    return started, row
+
+
+async def status(port: Port, workflow_id: str) -> Status:
+    """A run as it is now, payloads included. Raises WorkflowNotFound."""
+    found = await port.store.read(statuses.one, workflow_id=workflow_id)
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    return _complete(found, port.payloads)
+
+
+def _complete(found: Found, payloads: Payloads) -> Status:
+    output = None if found.output is None else plain(payloads.open(found.output))
+    inputs = None if found.inputs is None else plain(payloads.open(found.inputs))
+    return replace(found.status, output=output, input=inputs)
+
+
+async def page(
+    port: Port,
+    *,
+    status: str | Sequence[str] | None,
+    name: str | Sequence[str] | None,
+    executor_id: str | Sequence[str] | None,
+    version: str | Sequence[str] | None,
+    ids: str | Sequence[str] | None,
+    tag: str | Sequence[str] | None,
+    queue: str | Sequence[str] | None,
+    parent_id: str | Sequence[str] | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+    ascending: bool,
+    load_input: bool,
+) -> Page[Status]:
+    """One page of runs. Raises ValueError for a limit, status or cursor that can never be right."""
+    if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
+        raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
+    wanted = Filter(
+        status=_several(status, "status", lambda value: str(WorkflowStatus(value))),
+        name=_several(name, "name"),
+        executor_id=_several(executor_id, "executor_id"),
+        version=_several(version, "version"),
+        ids=_several(ids, "ids"),
+        tag=_several(tag, "tag"),
+        queue=_several(queue, "queue"),
+        parent_id=_several(parent_id, "parent_id"),
+        created_after_ms=None if created_after is None else to_ms(created_after),
+        created_before_ms=None if created_before is None else to_ms(created_before),
+        search=search,
+    )
+    found = await port.store.read(
+        statuses.page,
+        wanted=wanted,
+        limit=limit + 1,
+        after=_key(cursor),
+        ascending=ascending,
+        load_input=load_input,
+    )
+    items = [_complete(one, port.payloads) for one in found[:limit]]
+    return Page(items, str(found[limit - 1].run) if len(found) > limit else None)
+
+
+def _several(value: Any, what: str, check: Any = str) -> list[str] | None:
+    if value is None:
+        return None
+    values = [value] if isinstance(value, str) else list(value)
+    try:
+        return [check(one) for one in values]
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
+def _key(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
+        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
+    return int(cursor)
+
+
+async def steps_of(port: Port, workflow_id: str) -> list[StepInfo]:
+    """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
+    found = await port.store.read(_steps, workflow_id=workflow_id, payloads=port.payloads)
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    return found
+
+
+def _steps(tx: Tx, *, workflow_id: str, payloads: Payloads) -> list[StepInfo] | None:
+    run = workflows.run_of(tx, workflow_id=workflow_id)
+    return None if run is None else steps.listing(tx, run=run, workflow_id=workflow_id, open=payloads.open)
+
+
+async def key_of(port: Port, workflow_id: str) -> int:
+    """The key of a run. Raises WorkflowNotFound."""
+    run = await port.store.read(workflows.run_of, workflow_id=workflow_id)
+    if run is None:
+        raise WorkflowNotFound(workflow_id)
+    return run
+
+
+async def cancel(port: Port, workflow_id: str, reason: str | None) -> bool:
+    """Cancel a run and its children; False when it was over already. Raises WorkflowNotFound."""
+    run = await key_of(port, workflow_id)
+    return await port.store.write(
+        workflows.cancel, run=run, reason=reason or "cancelled by request", now_ms=port.clock.now_ms()
+    )
+
+
+async def resume(port: Port, workflow_id: str) -> bool:
+    """Take a run up again that was cancelled, failed, dead-lettered or set aside; whether anything changed.
+
+    Raises WorkflowNotFound, and Deduplicated when its deduplication id is held by another run by now.
+    """
+    run = await key_of(port, workflow_id)
+    changed: bool | Deduplicated = await port.store.write(workflows.resume, run=run, now_ms=port.clock.now_ms())
+    return bool(changed)
+
+
+async def delete(port: Port, workflow_ids: Sequence[str]) -> int:
+    """Remove runs that are over, with all that belongs to them; open and unknown ones are left. Returns how many."""
+    runs = [await key_of(port, check_id(workflow_id)) for workflow_id in workflow_ids]
+    return await port.store.write(workflows.delete, runs=runs)
+
+
+async def collect_garbage(port: Port, older_than_ms: int, chunk: int = 500) -> int:
+    """Remove runs that ended longer ago than this, in small transactions. Returns how many."""
+    count = 0
+    before_ms = port.clock.now_ms() - older_than_ms
+    while True:
+        deleted = await port.store.write(_collect, before_ms=before_ms, limit=chunk)
+        count += deleted
+        if deleted < chunk:
+            return count
+
+
+def _collect(tx: Tx, *, before_ms: int, limit: int) -> int:
+    runs = workflows.finished_before(tx, before_ms=before_ms, limit=limit)
+    return workflows.delete(tx, runs=runs) if runs else 0

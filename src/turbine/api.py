@@ -1,0 +1,652 @@
+"""The words of Turbine: the decorators, and what may be used in the bodies of workflows and steps.
+
+Every word that may touch the database takes its position when it is called and acts when it is awaited, so
+`asyncio.gather(charge(a), charge(b))` is the same in every replay. `turbine.sync` has the same words for blocking code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as random_
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from turbine.clock import to_datetime, to_ms
+from turbine.codec import payload_type
+from turbine.engine import talk
+from turbine.engine.calls import call_step
+from turbine.engine.children import start_child
+from turbine.engine.execution import Execution
+from turbine.engine.handles import Handle
+from turbine.engine.lines import Frame, Line, Place, place
+from turbine.errors import Cancelled, NotInWorkflow
+from turbine.ids import check_id, check_name
+from turbine.model.positions import PATCH
+from turbine.registry import (
+    HERE,
+    UNSET,
+    BlockingStep,
+    BlockingWorkflow,
+    Step,
+    StepBase,
+    StepDefinition,
+    Workflow,
+    WorkflowBase,
+    WorkflowDefinition,
+    check_function,
+    check_tags,
+    fqn_of,
+    name_of,
+)
+from turbine.retry import RetryPolicy, seconds_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# Declaring
+
+
+@overload
+def step(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+@overload
+def step(fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
+@overload
+def step(
+    fn: Callable[P, Coroutine[Any, Any, R]],
+    /,
+    name: str | None = None,
+    *,
+    retries: int = ...,
+    base_interval: timedelta | float = ...,
+    backoff_factor: float = ...,
+    max_interval: timedelta | float = ...,
+    jitter: float = ...,
+    retry_on: tuple[type[Exception], ...] = ...,
+    retry_if: Callable[[Exception], bool] | None = ...,
+    timeout: timedelta | float | None = ...,
+    checkpoint: bool = ...,
+) -> Step[P, R]: ...
+@overload
+def step(
+    fn: Callable[P, R],
+    /,
+    name: str | None = None,
+    *,
+    retries: int = ...,
+    base_interval: timedelta | float = ...,
+    backoff_factor: float = ...,
+    max_interval: timedelta | float = ...,
+    jitter: float = ...,
+    retry_on: tuple[type[Exception], ...] = ...,
+    retry_if: Callable[[Exception], bool] | None = ...,
+    timeout: timedelta | float | None = ...,
+    checkpoint: bool = ...,
+) -> BlockingStep[P, R]: ...
+@overload
+def step(
+    fn: str | None = None,
+    /,
+    name: str | None = None,
+    *,
+    retries: int = ...,
+    base_interval: timedelta | float = ...,
+    backoff_factor: float = ...,
+    max_interval: timedelta | float = ...,
+    jitter: float = ...,
+    retry_on: tuple[type[Exception], ...] = ...,
+    retry_if: Callable[[Exception], bool] | None = ...,
+    timeout: timedelta | float | None = ...,
+    checkpoint: bool = ...,
+) -> _StepDecorator: ...
+def step(
+    fn: Any = None,
+    /,
+    name: str | None = None,
+    *,
+    retries: int = 0,
+    base_interval: timedelta | float = 0.1,
+    backoff_factor: float = 2.0,
+    max_interval: timedelta | float = 5.0,
+    jitter: float = 0.0,
+    retry_on: tuple[type[Exception], ...] = (Exception,),
+    retry_if: Callable[[Exception], bool] | None = None,
+    timeout: timedelta | float | None = None,
+    checkpoint: bool = True,
+) -> Any:
+    """Make a function a step: its outcome is recorded once for each place where a run calls it.
+
+    It runs at least once (again after a crash before its outcome was recorded); a recorded failure replays as the same
+    failure. Wait n before a retry is `min(base_interval * backoff_factor ** (n - 1), max_interval)` seconds, ± the
+    fraction `jitter`; only errors of `retry_on` for which `retry_if` holds are tried again, then
+    MaxStepRetriesExceeded. `timeout` bounds each attempt. With `checkpoint=False` it is never recorded as done and runs
+    again on each replay; its value need not be serialisable.
+
+    Used bare, with keywords, or as a function: `turbine.step(fn, name="fetch", retries=3)`. Raises TypeError for
+    generators and ValueError for numbers that can never be right.
+    """
+    if isinstance(fn, str):
+        fn, name = None, fn
+    policy = RetryPolicy.of(
+        retries,
+        base_interval=base_interval,
+        backoff_factor=backoff_factor,
+        max_interval=max_interval,
+        jitter=jitter,
+        retry_on=retry_on,
+        retry_if=retry_if,
+    )
+    seconds = None if timeout is None else seconds_of(timeout, "timeout")
+
+    def declare(function: Callable[..., Any]) -> StepBase[..., Any]:
+        is_async = check_function(function, "step")
+        definition = StepDefinition(
+            fn=function,
+            name=check_name(name, "step name") if name is not None else name_of(function),
+            policy=policy,
+            timeout=seconds,
+            checkpoint=checkpoint,
+            is_async=is_async,
+        )
+        return Step(definition) if is_async else BlockingStep(definition)
+
+    return declare if fn is None else declare(fn)
+
+
+class _StepDecorator:
+    """The type of `@turbine.step(...)`."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
+    def __call__(self, fn: Any, /) -> Any:
+        raise TypeError("this class only describes a type")
+
+
+@overload
+def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+@overload
+def workflow(fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
+@overload
+def workflow(
+    fn: Callable[P, Coroutine[Any, Any, R]],
+    /,
+    name: str | None = None,
+    *,
+    max_recoveries: int | None = ...,
+    schedule: Any = ...,
+    triggerable: bool = ...,
+    input_schema: dict[str, Any] | None = ...,
+    tags: Sequence[str] = ...,
+    summary: Callable[..., str] | None = ...,
+    queue: str | None = ...,
+    timeout: timedelta | float | None = ...,
+) -> Workflow[P, R]: ...
+@overload
+def workflow(
+    fn: Callable[P, R],
+    /,
+    name: str | None = None,
+    *,
+    max_recoveries: int | None = ...,
+    schedule: Any = ...,
+    triggerable: bool = ...,
+    input_schema: dict[str, Any] | None = ...,
+    tags: Sequence[str] = ...,
+    summary: Callable[..., str] | None = ...,
+    queue: str | None = ...,
+    timeout: timedelta | float | None = ...,
+) -> BlockingWorkflow[P, R]: ...
+@overload
+def workflow(
+    fn: str | None = None,
+    /,
+    name: str | None = None,
+    *,
+    max_recoveries: int | None = ...,
+    schedule: Any = ...,
+    triggerable: bool = ...,
+    input_schema: dict[str, Any] | None = ...,
+    tags: Sequence[str] = ...,
+    summary: Callable[..., str] | None = ...,
+    queue: str | None = ...,
+    timeout: timedelta | float | None = ...,
+) -> _WorkflowDecorator: ...
+def workflow(
+    fn: Any = None,
+    /,
+    name: str | None = None,
+    *,
+    max_recoveries: int | None = 100,
+    schedule: Any = None,
+    triggerable: bool = False,
+    input_schema: dict[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    summary: Callable[..., str] | None = None,
+    queue: str | None = None,
+    timeout: timedelta | float | None = None,
+) -> Any:
+    """Make a function a workflow: its progress is recorded, and any process that knows it can go on with a run of it.
+
+    The body must do the same durable calls for the same recorded outcomes; what touches the world belongs into steps.
+    Parameters and result are JSON, typed by their annotations. `max_recoveries` bounds how often a run is taken up
+    after deaths of its process (None: no bound). `summary` gets the arguments and tells people what a run is about.
+    `timeout` and `queue` are defaults for `options(...)`.
+
+    Used bare, with keywords, or as a function. Raises TypeError for generators, and for lambdas without a name (a
+    recovering process could not find them).
+    """
+    if isinstance(fn, str):
+        fn, name = None, fn
+
+    def declare(function: Callable[..., Any]) -> WorkflowBase[..., Any]:
+        is_async = check_function(function, "workflow")
+        default_name = name_of(function)
+        if name is None and not default_name.isidentifier():
+            raise TypeError(
+                f"{default_name} has no name by which another process could find it; use def, or pass name="
+            )
+        if max_recoveries is not None and max_recoveries < 0:
+            raise ValueError(f"max_recoveries must not be negative: {max_recoveries} (None: no bound)")
+        definition = WorkflowDefinition(
+            fn=function,
+            name=check_name(name, "workflow name") if name is not None else default_name,
+            fqn=fqn_of(function),
+            is_async=is_async,
+            max_recoveries=max_recoveries,
+            schedule=schedule,
+            triggerable=triggerable,
+            input_schema=input_schema,
+            tags=check_tags(tags),
+            summary=summary,
+            queue=queue,
+            timeout=None if timeout is None else seconds_of(timeout, "timeout"),
+        )
+        return Workflow(definition) if is_async else BlockingWorkflow(definition)
+
+    return declare if fn is None else declare(fn)
+
+
+class _WorkflowDecorator:
+    """The type of `@turbine.workflow(...)`."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
+    def __call__(self, fn: Any, /) -> Any:
+        raise TypeError("this class only describes a type")
+
+
+def remote(name: str, result_type: Any = Any) -> Workflow[..., Any]:
+    """A workflow whose code is in another process; starting it needs a queue (`.options(queue=...)`)."""
+    name = check_name(name, "workflow name")
+    return Workflow(WorkflowDefinition(fn=None, name=name, fqn=name, result_type=result_type))
+
+
+# Steps of any function
+
+
+def step_definition(fn: Any) -> StepDefinition:
+    """The definition of a step or of any other callable: what `do` records it as."""
+    if isinstance(fn, StepBase):
+        return fn.definition  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(fn, WorkflowBase):
+        raise TypeError(f"{fn!r} is a workflow; call it, or start it with turbine.run")
+    is_async = check_function(fn, "step")
+    return StepDefinition(fn=fn, name=name_of(fn), is_async=is_async)
+
+
+def begin_step(word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+    """Take a position for a step of any callable; the coroutine runs or replays it."""
+    definition = step_definition(fn)
+    here = HERE.get()
+    if type(here) is Frame:
+        return _inline(definition, args, kwargs)
+    line = place(word).own_line()
+    return call_step(line.execution, line.take(), definition, args, kwargs)
+
+
+async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if definition.is_async:
+        return await definition.fn(*args, **kwargs)
+    return await asyncio.to_thread(definition.fn, *args, **kwargs)
+
+
+@overload
+def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+@overload
+def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+@overload
+def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking ones run in a thread.
+
+    Recorded under the function's name; `turbine.do(turbine.step(fn, name="fetch", retries=3), url)` says more.
+    """
+    return begin_step("do", fn, args, kwargs)
+
+
+class StepTask(Generic[R]):
+    """A step that runs beside the body: `await task` gives its outcome, or raises it."""
+
+    def __init__(self, task: asyncio.Task[R]) -> None:
+        self._task = task
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self._task.__await__()
+
+    def done(self) -> bool:
+        return self._task.done()
+
+    def result(self) -> R:
+        """The value, if the step is done; raises its error, or InvalidStateError while it runs."""
+        return self._task.result()
+
+    def exception(self) -> BaseException | None:
+        """The error, if the step is done and failed; InvalidStateError while it runs."""
+        return self._task.exception()
+
+
+@overload
+def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+@overload
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+@overload
+def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Start a step now and go on; it takes its position here. Await the task before the body returns."""
+    task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
+    here = HERE.get()
+    if type(here) is Place:
+        keep(here.execution, task)
+    return StepTask(task)
+
+
+def keep(execution: Execution, task: asyncio.Task[Any]) -> None:
+    """Remember a task of a run, so that it ends with the run."""
+    execution.tasks.add(task)
+    task.add_done_callback(execution.tasks.discard)
+
+
+async def gather(*branches: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
+    """Run branches at once, each with positions of its own, so that each may do any number of durable calls.
+
+    Like `asyncio.gather`: results in the order of the branches; the first error is raised and the other branches go on.
+    """
+    if type(HERE.get()) is not Place:
+        return list(await asyncio.gather(*branches, return_exceptions=return_exceptions))
+    line = place("gather").own_line()
+    position = line.take()
+    execution = line.execution
+    execution.check()
+    tasks: list[asyncio.Task[Any]] = []
+    for index, branch in enumerate(branches):
+        task = asyncio.ensure_future(_branch(Line(execution, f"{position}.{index}.", None), branch))
+        keep(execution, task)
+        tasks.append(task)
+    return list(await asyncio.gather(*tasks, return_exceptions=return_exceptions))
+
+
+async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
+    line.owner = asyncio.current_task()
+    HERE.set(Place(line, 0))
+    return await branch
+
+
+# Runs
+
+
+async def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
+
+    Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
+    cancels it. Raises what `rt.run` raises; those errors are recorded too.
+    """
+    line = place("run").own_line()
+    execution = line.execution
+    definition = workflow.definition
+    child_id = await start_child(execution, line.take(), definition, workflow.start_options, args, kwargs)
+    return execution.port.runtime.handle(child_id, definition.result)
+
+
+# Talking
+
+
+async def send(workflow_id: str, message: Any, topic: str = "") -> None:
+    """Put a message into another run's mailbox: once for this place in the run, also across crashes.
+
+    Raises WorkflowNotFound for an unknown id, SerializationError.
+    """
+    line = place("send").own_line()
+    await talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
+
+
+async def recv(
+    topic: str = "", *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
+) -> Any:
+    """The oldest unread message of a topic, in the order in which they were sent.
+
+    Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 looks once) goes on counting
+    through restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
+    """
+    line = place("recv").own_line()
+    seconds = None if timeout is None else seconds_of(timeout, "timeout")
+    return await talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
+
+
+async def set_value(key: str, value: Any) -> None:
+    """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
+    line = place("set_value").own_line()
+    await talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
+
+
+async def get_value(
+    workflow_id: str,
+    key: str,
+    *,
+    type: Any = Any,
+    timeout: timedelta | float | None = None,
+    default: Any = UNSET,
+) -> Any:
+    """The published value of a run; waits until it is set. Recorded, so that every replay sees the same.
+
+    Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
+    """
+    line = place("get_value").own_line()
+    seconds = None if timeout is None else seconds_of(timeout, "timeout")
+    return await talk.get_value(
+        line.execution,
+        line.take(),
+        check_id(workflow_id),
+        check_name(key, "key"),
+        payload_type(type),
+        seconds,
+        default,
+    )
+
+
+async def sleep(duration: timedelta | float) -> None:
+    """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
+    line = place("sleep").own_line()
+    await talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
+
+
+pause = sleep
+
+
+async def sleep_until(moment: datetime) -> None:
+    """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
+    line = place("sleep_until").own_line()
+    await talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
+
+
+def check_topic(topic: str) -> str:
+    return check_name(topic, "topic") if topic else ""
+
+
+# Helpers that are recorded
+
+
+async def now() -> datetime:
+    """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
+    line = place("now").own_line()
+    clock = line.execution.port.clock
+    return await call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
+
+
+async def uuid4() -> uuid.UUID:
+    """A random UUID (RFC 9562, version 4), the same in every replay."""
+    line = place("uuid4").own_line()
+    return await call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
+
+
+async def random() -> float:
+    """A random number in [0, 1), the same in every replay."""
+    line = place("random").own_line()
+    return await call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
+
+
+def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
+    definition = _HELPERS.get(name)
+    if definition is None or definition.fn is not fn:
+        definition = _HELPERS[name] = StepDefinition(fn=fn, name=name, is_async=True)
+        definition.__dict__["result"] = payload_type(result)
+    return definition
+
+
+_HELPERS: dict[str, StepDefinition] = {}
+
+
+async def _now(clock: Any) -> datetime:
+    return to_datetime(clock.now_ms()) if clock is not None else datetime.now(UTC)
+
+
+async def _uuid4() -> uuid.UUID:
+    return uuid.uuid4()
+
+
+async def _random() -> float:
+    return random_.random()
+
+
+async def patched(name: str) -> bool:
+    """True if this run takes the new branch of a code change, False if it went past this place before the change.
+
+    The answer is recorded under the name and is the same in every replay and at every place that asks for it.
+    """
+    line = place("patched").own_line()
+    return await talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
+
+
+# Where am I
+
+
+class Context:
+    """Where the running code stands: `.workflow_id`, `.step_id`, `.attempt`, `.is_replaying`, `.runtime`, `.app`."""
+
+    __slots__ = ("_execution", "_frame")
+
+    def __init__(self, execution: Execution, frame: Frame | None) -> None:
+        self._execution = execution
+        self._frame = frame
+
+    @property
+    def runtime(self) -> Any:
+        """The runtime that carries this run out."""
+        return self._execution.port.runtime
+
+    @property
+    def app(self) -> Any:
+        """The host ASGI application, or None."""
+        return self._execution.port.app
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """The logger of this run and step; see `turbine.logger`."""
+        return logger()
+
+    @property
+    def workflow_id(self) -> str:
+        return self._execution.id
+
+    @property
+    def step_id(self) -> str | None:
+        """The position of the running step; None in the body of a workflow."""
+        return None if self._frame is None else self._frame.position
+
+    @property
+    def attempt(self) -> int:
+        """In a step the number of its attempt, in a body that of the run; both from 1."""
+        return self._execution.attempt if self._frame is None else self._frame.attempt
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the body is still going over what an earlier life recorded."""
+        return self._frame is None and self._execution.is_replaying
+
+
+def current() -> Context:
+    """Where the running code stands. Raises NotInWorkflow outside of runs."""
+    here = HERE.get()
+    if type(here) is Place:
+        return Context(here.execution, None)
+    if type(here) is Frame:
+        return Context(here.execution, here)
+    raise NotInWorkflow("turbine.current() was used outside of a run; start one with rt.run(...)")
+
+
+def logger() -> logging.LoggerAdapter[logging.Logger]:
+    """A logger whose records carry `workflow_id` and `step_id`; outside of runs they are None."""
+    here = HERE.get()
+    if type(here) is Place:
+        return logging.LoggerAdapter(here.execution.port.logger, {"workflow_id": here.execution.id, "step_id": None})
+    if type(here) is Frame:
+        extra = {"workflow_id": here.execution.id, "step_id": here.position}
+        return logging.LoggerAdapter(here.execution.port.logger, extra)
+    return logging.LoggerAdapter(logging.getLogger("turbine.run"), {"workflow_id": None, "step_id": None})
+
+
+def check_cancelled() -> None:
+    """Raise if this run was cancelled: for long blocking steps. Outside of runs it does nothing."""
+    here = HERE.get()
+    if type(here) is Place or type(here) is Frame:
+        execution = here.execution
+        if execution.signal is not None:
+            raise execution.ending()
+
+
+__all__ = [
+    "Cancelled",
+    "Context",
+    "Handle",
+    "Step",
+    "StepTask",
+    "Workflow",
+    "check_cancelled",
+    "current",
+    "do",
+    "do_async",
+    "gather",
+    "get_value",
+    "logger",
+    "now",
+    "patched",
+    "pause",
+    "random",
+    "recv",
+    "remote",
+    "run",
+    "send",
+    "set_value",
+    "sleep",
+    "sleep_until",
+    "step",
+    "uuid4",
+    "workflow",
+]

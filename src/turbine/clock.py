@@ -1,0 +1,60 @@
+"""Time, asked for and never assumed: everything in Turbine that knows the hour got it from a `Clock`.
+
+Stored times are epoch milliseconds. The system clock may jump, so an alarm that fires looks at the time again, and
+every loop also has a slow poll. Tests put a virtual clock in this place; no room above calls `time` or `sleep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Alarm(Protocol):
+    """A callback that is due at a time and can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """What the rooms may ask of time."""
+
+    def now_ms(self) -> int:
+        """The time in epoch milliseconds."""
+        ...
+
+    def call_at(self, loop: asyncio.AbstractEventLoop, due_ms: int, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` in `loop` (from whose thread this must be called) when `due_ms` has come."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def call_at(self, loop: asyncio.AbstractEventLoop, due_ms: int, callback: Callable[[], None]) -> Alarm:
+        # One millisecond more, because a timer may fire in the millisecond before the one it was set for.
+        return loop.call_later(max(0.0, due_ms - time.time() * 1000 + 1) / 1000, callback)
+
+
+def to_datetime(epoch_ms: int) -> datetime:
+    """The aware UTC time of an epoch in milliseconds."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+
+
+def to_ms(moment: datetime) -> int:
+    """Epoch milliseconds of an aware time; ValueError for a naive one, whose zone nobody knows."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone; pass an aware datetime, for example datetime.now(UTC)")
+    return round(moment.timestamp() * 1000)
+
+
+def span_ms(span: timedelta | float) -> int:
+    """Milliseconds of a duration given as `timedelta` or seconds."""
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
+    return round(seconds * 1000)

@@ -1,0 +1,22 @@
+"""Values and errors as JSON text, such that what a workflow sees live is what its replay will see.
+
+Nothing here does I/O. A payload text is strict JSON that both databases can store: no raw NUL, no lone surrogate, no
+bare NaN. What cannot come back as it was is refused at once, never stored as something else.
+"""
+
+from turbine.codec.failure import ErrorFacts, decode_error, describe_error, encode_error, error_facts, settle_error
+from turbine.codec.payload import PayloadType, payload_type, plain
+from turbine.codec.signature import Signature
+
+__all__ = [
+    "ErrorFacts",
+    "PayloadType",
+    "Signature",
+    "decode_error",
+    "describe_error",
+    "encode_error",
+    "error_facts",
+    "payload_type",
+    "plain",
+    "settle_error",
+]

@@ -1,0 +1,273 @@
+"""One annotation, and the JSON text of its values."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from typing import Any, Generic, TypeVar, cast
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
+
+from turbine.codec.annotations import buildable, is_untyped, schema_types
+from turbine.codec.faithful import drift, secret_in
+from turbine.codec.numbers import bare, marked
+from turbine.errors import SerializationError, ValidationFailed
+
+T = TypeVar("T")
+
+_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
+_STARS = "**********"
+_INT_SHORT = 1 << 64
+_UNEXPECTED = re.compile(
+    r"UnexpectedValue\((Expected .*?)(?: - serialized value may not be as expected.*)?\)$", re.MULTILINE
+)
+
+
+def _write_text(value: str) -> str | None:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return None
+    return encode_basestring(value)
+
+
+def _write_int(value: int) -> str | None:
+    # Python refuses to write very long integers; the slow path says so in words.
+    return repr(value) if -_INT_SHORT < value < _INT_SHORT else None
+
+
+def _write_float(value: float) -> str | None:
+    return repr(value) if math.isfinite(value) else None
+
+
+# The hottest lines of the product: these types come back from JSON as they are, so nothing needs to be read back.
+_SCALARS: dict[type[Any], Callable[[Any], str | None]] = {
+    str: _write_text,
+    int: _write_int,
+    float: _write_float,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda value: "null",
+}
+
+
+class PayloadType(Generic[T]):
+    """Writes values of one annotation as JSON text and reads them back as the same type.
+
+    Without an annotation (`Any`) values are written by what they are and read back as plain JSON.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+        self._untyped = is_untyped(annotation)
+        self._scalars = _SCALARS if self._untyped else _scalars_of(annotation)
+
+    def encode(self, value: Any, what: str) -> str:
+        """The JSON text; SerializationError naming `what` if it would not come back as it is."""
+        return self.settle(value, what)[0]
+
+    def settle(self, value: Any, what: str) -> tuple[str, T]:
+        """The JSON text, and the value that a replay will read from it; raises like `encode`."""
+        write = self._scalars.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
+        if write is not None:
+            text = write(value)
+            if text is not None:
+                return text, value
+        return self._settle_untyped(value, what) if self._untyped else self._settle_typed(value, what)
+
+    def decode(self, text: str, what: str) -> T:
+        """The value; ValidationFailed, with the paths in `.errors`, if the text holds another type."""
+        try:
+            if self._untyped:
+                return pydantic_core.from_json(bare(text))
+            return self._read(text)
+        except ValidationError as error:
+            raise ValidationFailed(what=what, errors=_complaints(error)) from error
+        except ValueError as error:
+            raise ValidationFailed(
+                what=what, errors=[{"path": [], "message": str(error), "type": "json_invalid"}]
+            ) from error
+        except PydanticUserError as error:
+            raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
+
+    def accept(self, value: Any) -> tuple[Any, list[dict[str, Any]]]:
+        """The typed value of plain JSON that somebody outside sent, and the complaints about it.
+
+        Read in pydantic's strict JSON mode; keys that no model knows are complaints, unless the model says itself what
+        to do with them. Fields go by their alias or their name.
+        """
+        text = pydantic_core.to_json(value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False)
+        if self._untyped:
+            return pydantic_core.from_json(text), []
+        listed = b"[" + text + b"]"
+        read = self._adapter.validate_json
+        try:
+            return read(listed, strict=True, extra="forbid", by_alias=True, by_name=True)[0], []
+        except ValidationError as error:
+            complaints = _complaints(error)
+            if any(one["type"] != "extra_forbidden" for one in complaints):
+                return None, complaints
+        lenient = read(listed, strict=True, by_alias=True, by_name=True)[0]
+        return lenient, [one for one in complaints if not _is_welcome(lenient, one["path"])]
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of what `accept` takes; `{}` (anything) where there is none."""
+        if self._untyped:
+            return {}
+        try:
+            schema = self._adapter.json_schema()
+        except PydanticUserError:
+            # The type has a JSON form but no schema (a custom serialiser, say): then anything may be offered.
+            return {}
+        found = cast("dict[str, Any]", schema.get("items", {}))
+        return {**found, "$defs": schema["$defs"]} if "$defs" in schema else found
+
+    def _settle_untyped(self, value: Any, what: str) -> tuple[str, T]:
+        try:
+            text = pydantic_core.to_json(
+                value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False, round_trip=True
+            ).decode()
+            settled = pydantic_core.from_json(text)
+            if "null" in text or _STARS in text:
+                # A model inside writes its floats by its own configuration; this tells what they were.
+                told = drift(pydantic_core.to_jsonable_python(value, inf_nan_mode="constants"), settled)
+                if told is None and _STARS in text:
+                    told = secret_in(value)
+                if told is not None:
+                    raise SerializationError(f"{what} cannot be stored as JSON: {told}.")
+        except SerializationError:
+            raise
+        except Exception as error:  # models bring serialisers of their own, which may raise anything
+            raise SerializationError(_refusal(value, what, error)) from error
+        return marked(text, what), settled
+
+    def _settle_typed(self, value: Any, what: str) -> tuple[str, T]:
+        try:
+            text = self._adapter.dump_json([value], warnings="error", by_alias=False, round_trip=True).decode()[1:-1]
+            text = marked(text, what)
+            settled = self._read(text)
+            told = drift(value, settled) if self._is_doubtful(value, text) else None
+        except SerializationError:
+            raise
+        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
+            raise SerializationError(f"{what} cannot be stored: {_unbuildable(self.annotation, error)}") from error
+        except Exception as error:  # serialisers and validators of the user's own may raise anything
+            raise SerializationError(_refusal(value, what, error, self.annotation)) from error
+        if told is not None:
+            raise SerializationError(f"{what} cannot be stored as {_name(self.annotation)}: {told}.")
+        return text, settled
+
+    def _read(self, text: str) -> Any:
+        return self._adapter.validate_json(f"[{bare(text)}]", strict=True, by_alias=False, by_name=True)[0]
+
+    def _is_doubtful(self, value: Any, text: str) -> bool:
+        kinds = self._kinds
+        if "union" in kinds or _STARS in text:
+            return True
+        if "null" not in text or "model" not in kinds or not kinds & {"float", "any"}:
+            return False
+        # Models write NaN as null unless configured; as Python values they still show it.
+        shown = self._adapter.dump_python([value], mode="json", by_alias=False, round_trip=True, warnings=False)
+        words = pydantic_core.to_json(shown, inf_nan_mode="constants").decode()
+        return any(words.count(word) != text.count(word) for word in ("NaN", "Infinity"))
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[list[Any]]:
+        # Pydantic takes no configuration for a model, dataclass or TypedDict itself, but for a list of them.
+        listed: Any = list.__class_getitem__(buildable(self.annotation))
+        return TypeAdapter(listed, config=_CONFIG)
+
+    @cached_property
+    def _kinds(self) -> set[str]:
+        return schema_types(self._adapter.core_schema)
+
+
+def payload_type(annotation: Any) -> PayloadType[Any]:
+    """The payload type of an annotation, one for each; a missing annotation is `Any`."""
+    if annotation is inspect.Parameter.empty:
+        annotation = Any
+    try:
+        return _cached(annotation)
+    except TypeError:  # metadata that cannot be hashed
+        return PayloadType(annotation)
+
+
+def plain(text: str | None) -> Any:
+    """The plain JSON value of a stored text, as the HTTP API shows it; None for no text."""
+    return None if text is None else pydantic_core.from_json(text)
+
+
+@lru_cache(maxsize=4096)
+def _cached(annotation: Any) -> PayloadType[Any]:
+    return PayloadType(annotation)
+
+
+def _scalars_of(annotation: Any) -> dict[type[Any], Callable[[Any], str | None]]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    members = typing.get_args(annotation) if is_union else (annotation,)
+    wanted = [type(None) if member is None else member for member in members]
+    if all(any(member is scalar for scalar in _SCALARS) for member in wanted):
+        return {scalar: _SCALARS[scalar] for scalar in wanted}
+    return {}
+
+
+def _complaints(error: ValidationError) -> list[dict[str, Any]]:
+    # The first part of each path is the place in the list around the value.
+    return [
+        {"path": list(one["loc"][1:]), "message": one["msg"], "type": one["type"]}
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _is_welcome(value: Any, path: list[Any]) -> bool:
+    """Whether the model that got this unknown key has said itself that it may come."""
+    for part in path[:-1]:
+        if isinstance(value, (list, tuple, dict)):
+            try:
+                value = cast("Any", value)[part]
+            except (LookupError, TypeError):
+                return False
+        else:
+            value = getattr(value, str(part), None)
+    return isinstance(value, BaseModel) and value.model_config.get("extra") in ("allow", "ignore")
+
+
+def _refusal(value: Any, what: str, error: Exception, annotation: Any = None) -> str:
+    wanted = "JSON" if annotation is None else _name(annotation)
+    reason = str(error).removeprefix("Error serializing to JSON: ").strip()
+    if unexpected := _UNEXPECTED.findall(reason):
+        reason = "; ".join(unexpected)
+    if isinstance(error, ValidationError):
+        reason = "; ".join(
+            f"{'.'.join(str(part) for part in one['path'])}: {one['message']}" if one["path"] else one["message"]
+            for one in _complaints(error)
+        )
+    if "invalid utf-8" in reason:
+        cure = "Give the model model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+    elif "surrogates not allowed" in reason:
+        cure = "The text has a lone surrogate; encode it with errors='replace' where it is read"
+    elif annotation is not None:
+        cure = "Give a value of the annotated type, or mend the annotation"
+    else:
+        cure = "Use str, numbers, bool, None, list, dict, a dataclass or a pydantic model"
+    return f"{what} is of type {type(value).__qualname__} and cannot be stored as {wanted}: {reason[:1000]}. {cure}."
+
+
+def _unbuildable(annotation: Any, error: Exception) -> str:
+    first = str(error).splitlines()[0]
+    return (
+        f"the annotation {_name(annotation)} has no JSON form ({first[:300]}). Annotate it with plain types, "
+        "a dataclass or a pydantic model, or leave the annotation out"
+    )
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

@@ -1,0 +1,317 @@
+"""The signature of a workflow or step: which arguments fit, and their JSON text."""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import inspect
+import sys
+import types
+import typing
+from functools import cached_property
+from typing import Any, cast
+
+import pydantic_core
+from pydantic_core import PydanticSerializationError
+
+from turbine.codec.numbers import bare
+from turbine.codec.payload import PayloadType, payload_type
+from turbine.errors import SerializationError, ValidationFailed
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_ANYTHING = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+_RESULT = "return"
+_AWAITED = (collections.abc.Awaitable, collections.abc.Coroutine, collections.abc.Generator)
+
+
+class Signature:
+    """What a function takes and gives; its annotations are resolved when they are first needed.
+
+    Arguments are stored as they were passed, `{"args": [...], "kwargs": {...}}`; defaults are not stored, so a run
+    that left an argument out gets the default of the code that runs it.
+    """
+
+    def __init__(self, fn: Any, what: str) -> None:
+        self.what = what
+        self._fn = _function_of(fn)
+        try:
+            self._signature = inspect.signature(fn)
+        except ValueError:  # some functions written in C tell nobody what they take
+            self._signature = _ANYTHING
+        self.parameters: tuple[str, ...] = tuple(self._signature.parameters)
+        self._ordered = list(self._signature.parameters.values())
+        self._positional = [one for one in self._ordered if one.kind in _POSITIONAL]
+        self._rest = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_POSITIONAL), None)
+        self._others = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_KEYWORD), None)
+        self._types: dict[str, PayloadType[Any]] = {}
+        self._resolve_local_names()
+
+    @cached_property
+    def result(self) -> PayloadType[Any]:
+        """The type of what a call gives; of what it is awaited to give, where the annotation is an awaitable."""
+        hint = self._hint(_RESULT, self._signature.return_annotation)
+        if typing.get_origin(hint) in _AWAITED[:2] and not inspect.iscoroutinefunction(self._fn):
+            hint = typing.get_args(hint)[-1]
+        return payload_type(hint)
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """TypeError, in Python's own words, if the arguments do not fit."""
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.what}{self._signature}: {error}") from None
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The JSON text of the arguments; TypeError if they do not fit, SerializationError naming the parameter."""
+        self.bind(args, kwargs)
+        positional = [
+            self._type_at(index).encode(value, f"Parameter {self._name_at(index)!r} of {self.what}")
+            for index, value in enumerate(args)
+        ]
+        named = [
+            f"{_key(name, self.what)}:{self._type_of(name).encode(value, f'Parameter {name!r} of {self.what}')}"
+            for name, value in kwargs.items()
+        ]
+        return f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(named)}}}}}'
+
+    def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments; ValidationFailed if the stored ones are of other types than today's code asks for."""
+        stored = pydantic_core.from_json(bare(text))
+        args = [
+            self._read(self._type_at(index), value, self._name_at(index)) for index, value in enumerate(stored["args"])
+        ]
+        kwargs = {name: self._read(self._type_of(name), value, name) for name, value in stored["kwargs"].items()}
+        return tuple(args), kwargs
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of an object with one property for each parameter, as `from_json` takes it."""
+        properties: dict[str, Any] = {}
+        definitions: dict[str, Any] = {}
+        required: list[str] = []
+        for one in self._ordered:
+            if one is self._others:
+                continue
+            schema = self._type_of(one.name).json_schema()
+            definitions.update(schema.pop("$defs", {}))
+            if one is self._rest:
+                schema = {"type": "array", "items": schema}
+            elif one.default is inspect.Parameter.empty:
+                required.append(one.name)
+            else:
+                schema = _with_default(schema, self._type_of(one.name), one.default)
+            properties[one.name] = schema
+        whole: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+        whole["additionalProperties"] = False
+        if self._others is not None:
+            others = self._type_of(self._others.name).json_schema()
+            definitions.update(others.pop("$defs", {}))
+            whole["additionalProperties"] = others
+        return {**whole, "$defs": definitions} if definitions else whole
+
+    def from_json(self, value: Any) -> str:
+        """The encoded arguments for input from outside, checked in strict JSON mode.
+
+        `value` is an object by parameter name; with exactly one parameter, also its bare value; None where no
+        parameter must be given. Raises ValidationFailed with the paths in `.errors`.
+        """
+        if value is None and all(_may_be_left_out(one) for one in self._ordered):
+            return self.encode((), {})
+        by_name = self._by_name(cast("dict[str, Any]", value)) if _is_object(value) else None
+        typed: dict[str, Any] = {}
+        complaints: list[dict[str, Any]]
+        lone = self._ordered[0] if len(self._ordered) == 1 and self._rest is None and self._others is None else None
+        if by_name is not None and (not by_name[1] or lone is None):
+            typed, complaints = by_name
+        elif lone is None:
+            told = "Input should be an object by parameter name" if self._ordered else "Input should be null"
+            complaints = [{"path": [], "message": told, "type": "dict_type"}]
+        else:
+            bare_value, complaints = self._accept(lone.name, value)
+            typed = {lone.name: bare_value}
+            # An object that is not the lone parameter's own was meant to be one by parameter name.
+            if by_name is not None and complaints and (_is_whole(complaints) or lone.name in by_name[0]):
+                typed, complaints = by_name
+        if complaints:
+            raise ValidationFailed(what=f"The input of {self.what}", errors=complaints)
+        return self.encode(*self._arranged(typed))
+
+    def _by_name(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        typed: dict[str, Any] = {}
+        complaints: list[dict[str, Any]] = []
+        for one in self._ordered:
+            if one is self._others:
+                continue
+            if one.name in given:
+                found = given[one.name]
+                read = self._accept_all if one is self._rest else self._accept
+                typed[one.name], wrong = read(one.name, found)
+                complaints += [{**complaint, "path": [one.name, *complaint["path"]]} for complaint in wrong]
+            elif not _may_be_left_out(one):
+                complaints.append({"path": [one.name], "message": "Field required", "type": "missing"})
+        for name in given.keys() - typed.keys():
+            if self._others is None:
+                told = "There is no parameter of this name"
+                complaints.append({"path": [name], "message": told, "type": "extra_forbidden"})
+            else:
+                typed[name], wrong = self._accept(self._others.name, given[name])
+                complaints += [{**complaint, "path": [name, *complaint["path"]]} for complaint in wrong]
+        return typed, complaints
+
+    def _accept(self, name: str, value: Any) -> tuple[Any, list[dict[str, Any]]]:
+        try:
+            return self._type_of(name).accept(value)
+        except PydanticSerializationError as error:
+            return None, [{"path": [], "message": str(error), "type": "json_type"}]
+
+    def _accept_all(self, name: str, values: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+        if not isinstance(values, (list, tuple)):
+            return [], [{"path": [], "message": "Input should be a list", "type": "list_type"}]
+        read = [self._accept(name, value) for value in cast("list[Any]", values)]
+        complaints = [
+            {**complaint, "path": [index, *complaint["path"]]}
+            for index, (_, wrong) in enumerate(read)
+            for complaint in wrong
+        ]
+        return [value for value, _ in read], complaints
+
+    def _arranged(self, typed: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        # By position where Python demands it: positional-only parameters, and those before a filled *args.
+        named = dict(typed)
+        rest: list[Any] = named.pop(self._rest.name, []) if self._rest is not None else []
+        placed = [
+            index
+            for index, one in enumerate(self._positional)
+            if rest or (one.kind is inspect.Parameter.POSITIONAL_ONLY and one.name in named)
+        ]
+        by_place = self._positional[: placed[-1] + 1] if placed else []
+        return (*(named.pop(one.name, one.default) for one in by_place), *rest), named
+
+    def _read(self, kind: PayloadType[Any], value: Any, name: str) -> Any:
+        text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
+        return kind.decode(text, f"Parameter {name!r} of {self.what}, as it is stored,")
+
+    def _name_at(self, index: int) -> str:
+        if index < len(self._positional):
+            return self._positional[index].name
+        return self._rest.name if self._rest is not None else str(index)
+
+    def _type_at(self, index: int) -> PayloadType[Any]:
+        return self._type_of(self._name_at(index))
+
+    def _type_of(self, name: str) -> PayloadType[Any]:
+        found = self._types.get(name)
+        if found is None:
+            parameter = self._signature.parameters.get(name, self._others)
+            annotation = inspect.Parameter.empty if parameter is None else parameter.annotation
+            found = self._types[name] = payload_type(self._hint(parameter.name if parameter else name, annotation))
+        return found
+
+    def _hint(self, name: str, annotation: Any, local_names: dict[str, Any] | None = None) -> Any:
+        holder = types.SimpleNamespace(__annotations__={name: annotation})
+        spaces = self._names_of_closure() if local_names is None else local_names
+        try:
+            return typing.get_type_hints(
+                holder, getattr(self._fn, "__globals__", {}), spaces or None, include_extras=True
+            )[name]
+        except Exception as error:  # the text of an annotation is code, and may fail in any way
+            place = "The return annotation" if name == _RESULT else f"The annotation of parameter {name!r}"
+            raise TypeError(
+                f"{place} of {self.what}, {annotation!r}, cannot be resolved: {error}. Import the name where the "
+                "function is defined (not only under TYPE_CHECKING)."
+            ) from error
+
+    def _names_of_closure(self) -> dict[str, Any]:
+        names: dict[str, Any] = {one.__name__: one for one in getattr(self._fn, "__type_params__", ())}
+        code, cells = getattr(self._fn, "__code__", None), getattr(self._fn, "__closure__", None) or ()
+        for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
+            try:
+                names[name] = cell.cell_contents
+            except ValueError:  # not assigned yet
+                continue
+        return names
+
+    def _resolve_local_names(self) -> None:
+        """Resolve textual annotations now, if they may name things local to the function we are being defined in.
+
+        Nobody could find those names later; what they do not explain is left for later.
+        """
+        outer = getattr(self._fn, "__qualname__", "").rpartition(".<locals>.")[0].rpartition(".")[2]
+        if not outer or outer == "<lambda>":
+            return
+        annotations = {one.name: one.annotation for one in self._ordered} | {_RESULT: self._signature.return_annotation}
+        textual = {name: hint for name, hint in annotations.items() if _may_name_locals(hint)}
+        if not textual:
+            return
+        frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        while frame is not None and not (
+            frame.f_code.co_name == outer and frame.f_globals is getattr(self._fn, "__globals__", None)
+        ):
+            frame = frame.f_back
+        if frame is None:
+            return
+        names = {**frame.f_locals, **self._names_of_closure()}
+        for name, annotation in textual.items():
+            try:
+                hint = self._hint(name, annotation, names)
+            except TypeError:  # perhaps defined further down: told when it is first needed
+                continue
+            if name == _RESULT:
+                self._signature = self._signature.replace(return_annotation=hint)
+            else:
+                self._types[name] = payload_type(hint)
+
+
+def _function_of(fn: Any) -> Any:
+    """The Python function behind wrappers, methods and partials, whose module names its annotations use."""
+    while True:
+        inner = inspect.unwrap(fn)
+        if isinstance(inner, functools.partial):
+            inner = cast("Any", inner).func
+        elif inspect.ismethod(inner):
+            inner = inner.__func__
+        elif isinstance(inner, type):
+            inner = inner.__init__
+        elif not hasattr(inner, "__globals__") and callable(inner) and not inspect.isbuiltin(inner):
+            inner = type(inner).__call__
+        if inner is fn:
+            return fn
+        fn = inner
+
+
+def _may_name_locals(annotation: Any) -> bool:
+    if isinstance(annotation, (str, typing.ForwardRef)):
+        return True
+    return any(_may_name_locals(arg) for arg in typing.get_args(annotation))
+
+
+def _may_be_left_out(parameter: inspect.Parameter) -> bool:
+    return parameter.default is not inspect.Parameter.empty or parameter.kind in (
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.VAR_KEYWORD,
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in cast("dict[Any, Any]", value))
+
+
+def _is_whole(complaints: list[dict[str, Any]]) -> bool:
+    return any(not complaint["path"] for complaint in complaints)
+
+
+def _key(name: str, what: str) -> str:
+    return payload_type(str).encode(name, f"The name of an argument of {what}")
+
+
+def _with_default(schema: dict[str, Any], kind: PayloadType[Any], default: Any) -> dict[str, Any]:
+    try:
+        text = kind.encode(default, "default")
+    except SerializationError:
+        # A default that has no JSON form is no use to a form; leaving the argument out still works.
+        return schema
+    return {**schema, "default": pydantic_core.from_json(text)}

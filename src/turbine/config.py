@@ -1,0 +1,147 @@
+"""Settings of a runtime: keyword, else environment variable `TURBINE_<FIELD>`, else default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Protocol, Self
+
+DEFAULT_DATABASE = "sqlite:///turbine_data/turbine.db"
+_ISO_DURATION = re.compile(
+    r"P(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
+    r"(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+)
+
+
+class PayloadCodec(Protocol):
+    """Turns payload texts into what is stored, and back: encryption, compression. Must be its own exact inverse."""
+
+    def encode(self, payload: str) -> str: ...
+
+    def decode(self, payload: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a runtime, fixed at construction.
+
+    Durations are `timedelta` (or seconds); in the environment they are seconds or ISO 8601.
+    """
+
+    application_id: str = "turbine"
+    application_version: str | None = None
+    """A label, by default a hash over the source of the registered workflows; it never decides who recovers a run."""
+    executor_id: str | None = None
+    """By default fresh and unique for each process start."""
+    delivery_attempts: int = 3
+    payload_max: int = 64 * 1024 * 1024
+    """Bytes of one encoded payload, at most."""
+    switch_interval: float | None = 0.0005
+    """Seconds for `sys.setswitchinterval` at launch; None leaves the interpreter alone."""
+    gc_retention: timedelta | None = timedelta(hours=72)
+    """How long finished runs are kept; None keeps them for ever."""
+    gc_schedule: str = "0 0 * * *"
+    product_sender: Any = None
+    product_storage: str | None = None
+    webhook_attempts: int = 3
+    webhook_timeout: timedelta = timedelta(seconds=10)
+    allow_private_addresses: bool = False
+    shutdown_timeout: timedelta = timedelta(seconds=30)
+    lease: timedelta = timedelta(seconds=10)
+    """How long a silent executor on another machine keeps its runs."""
+    park_after: timedelta = timedelta(seconds=30)
+    """How long a waiting run stays in memory."""
+    max_threads: int = 64
+    """Threads for blocking workflows and steps."""
+    codec: PayloadCodec | None = None
+    logger: Any = None
+    timezone: str = "UTC"
+
+    @classmethod
+    def load(cls, base: Config | None = None, **given: Any) -> Self:
+        """A config from keywords, then `base` (or the environment), then defaults.
+
+        Raises TypeError for an unknown field, ValueError for one that can never be right.
+        """
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise TypeError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+        values: dict[str, Any] = {}
+        for name, field in known.items():
+            if name in given:
+                values[name] = given[name]
+            elif base is not None:
+                values[name] = getattr(base, name)
+            elif (text := os.environ.get(f"TURBINE_{name.upper()}")) is not None:
+                values[name] = _parse(name, str(field.type), text)
+        config = cls(**values)
+        config.check()
+        return config
+
+    def __post_init__(self) -> None:
+        for name in ("gc_retention", "webhook_timeout", "shutdown_timeout", "lease", "park_after"):
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                object.__setattr__(self, name, timedelta(seconds=value))
+
+    def check(self) -> None:
+        """Raise ValueError, naming the field, for values that can never be right."""
+        rules: list[tuple[str, Callable[[Any], bool], str]] = [
+            ("application_id", bool, "must not be empty"),
+            ("lease", lambda v: v >= timedelta(seconds=1), "must be at least one second"),
+            ("park_after", lambda v: v >= timedelta(0), "must not be negative"),
+            ("shutdown_timeout", lambda v: v >= timedelta(0), "must not be negative"),
+            ("webhook_timeout", lambda v: v > timedelta(0), "must be positive"),
+            ("max_threads", lambda v: v >= 1, "must be at least 1"),
+            ("payload_max", lambda v: v >= 1024, "must be at least 1024 bytes"),
+            ("delivery_attempts", lambda v: v >= 1, "must be at least 1"),
+            ("webhook_attempts", lambda v: v >= 1, "must be at least 1"),
+            ("switch_interval", lambda v: v is None or v > 0, "must be positive, or None"),
+            ("gc_retention", lambda v: v is None or v >= timedelta(0), "must not be negative; None keeps for ever"),
+        ]
+        for name, holds, rule in rules:
+            value = getattr(self, name)
+            if not holds(value):
+                raise ValueError(f"{name} {rule}, not {value!r}")
+
+
+def database_url(given: str | None) -> str:
+    """The database of a runtime: as given, else `TURBINE_DATABASE_URL`, else a file below the working folder."""
+    return given or os.environ.get("TURBINE_DATABASE_URL") or DEFAULT_DATABASE
+
+
+def parse_duration(text: str) -> timedelta:
+    """Seconds (`"90"`, `"0.5"`) or ISO 8601 (`"PT1M30S"`); ValueError otherwise."""
+    try:
+        return timedelta(seconds=float(text))
+    except ValueError:
+        match = _ISO_DURATION.fullmatch(text.strip().upper())
+        if match is None or not any(match.groups()):
+            raise ValueError(f"{text!r} is no duration; write seconds or ISO 8601, for example PT1M30S") from None
+        return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number})
+
+
+def _parse(name: str, kind: str, text: str) -> Any:
+    try:
+        if text == "" and "None" in kind:
+            return None
+        if "timedelta" in kind:
+            return parse_duration(text)
+        if "bool" in kind:
+            return _BOOLEANS[text.strip().lower()]
+        if "int" in kind:
+            return int(text)
+        if "float" in kind:
+            return float(text)
+        if "str" in kind:
+            return text
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"TURBINE_{name.upper()}={text!r} cannot be read: {error}") from error
+    raise ValueError(f"{name} cannot be set through the environment; pass it to Runtime")
+
+
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

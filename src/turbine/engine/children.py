@@ -1,0 +1,270 @@
+"""Runs inside runs: starting them, and waiting for them, each recorded in its parent."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from turbine.codec import PayloadType, encode_error, settle_error
+from turbine.engine.calls import replayed
+from turbine.engine.execution import Execution
+from turbine.engine.handles import failure_of
+from turbine.engine.lines import Line, Place
+from turbine.engine.starting import encode_input, prepare
+from turbine.errors import ResultTimeout, WorkflowNotFound
+from turbine.model.steps import Kind
+from turbine.registry import HERE, StartOptions, WorkflowDefinition
+from turbine.tables import steps, waits, workflows
+from turbine.tables.ownership import Answer
+from turbine.tables.steps import Outcome
+from turbine.tables.waits import Wait
+from turbine.tables.workflows import Claimed, Start, Started
+
+RESULT_STEP = "pt.getResult"
+
+
+def stands_in_body() -> Line | None:
+    """The line of the running code if it is the body of a workflow."""
+    here = HERE.get()
+    return here.own_line() if type(here) is Place else None
+
+
+async def call_child(
+    execution: Execution,
+    position: str,
+    definition: WorkflowDefinition,
+    options: StartOptions,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Run a workflow as a child and wait for its result; one position for both."""
+    execution.check()
+    record = execution.recorded(position, definition.name)
+    if record is not None and record.ended_ms is not None:
+        return replayed(execution, record, definition.result)
+    execution.busy += 1
+    try:
+        if record is None:
+            execution.is_replaying = False
+            child_id, function_id, since_ms = await _start(
+                execution, position, definition, options, args, kwargs, is_done=False
+            )
+        else:
+            assert record.child is not None
+            child_id, function_id, since_ms = record.child, record.function_id, record.started_ms
+        return await _await(
+            execution, position, definition.name, child_id, definition.result, function_id, since_ms, None
+        )
+    finally:
+        execution.busy -= 1
+
+
+async def start_child(
+    execution: Execution,
+    position: str,
+    definition: WorkflowDefinition,
+    options: StartOptions,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> str:
+    """Start a workflow from within a workflow, in one transaction with the parent's record. Returns the child's id."""
+    execution.check()
+    record = execution.recorded(position, definition.name)
+    if record is not None and record.ended_ms is not None:
+        if record.child is None:
+            replayed(execution, record, definition.result)
+        assert record.child is not None
+        return record.child
+    execution.busy += 1
+    try:
+        execution.is_replaying = False
+        child_id, _, _ = await _start(execution, position, definition, options, args, kwargs, is_done=True)
+        return child_id
+    finally:
+        execution.busy -= 1
+
+
+async def _start(
+    execution: Execution,
+    position: str,
+    definition: WorkflowDefinition,
+    options: StartOptions,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    is_done: bool,
+) -> tuple[str, int, int]:
+    port = execution.port
+    inputs = encode_input(port, definition, args, kwargs)
+    start = prepare(
+        port,
+        definition,
+        options,
+        inputs,
+        (args, kwargs),
+        default_id=f"{execution.id}-{position}",
+        parent=(execution.run, execution.id, position),
+    )
+    if start.direct and definition.fn is not None and port.registry.get(definition.name) is None:
+        raise not_registered(definition)
+    function_id = execution.next_function_id()
+    now_ms = start.created_ms
+    step = Outcome(
+        execution.run,
+        execution.fence,
+        position,
+        function_id,
+        definition.name,
+        Kind.CHILD,
+        None,
+        None,
+        start.id,
+        1,
+        now_ms,
+        now_ms if is_done else None,
+    )
+    answer: Started | Answer | Exception = await _write_start(execution, start, step)
+    if isinstance(answer, Answer):
+        raise execution.refuse(answer)
+    if isinstance(answer, Exception):
+        await _record_failure(execution, step, answer)
+    elif answer.is_new and start.direct:
+        claimed = Claimed(
+            answer.run, start.id, start.name, inputs, start.fence, start.attempts, now_ms, start.deadline_ms, None
+        )
+        if execution.is_async:
+            port.adopt(claimed, definition)
+        else:
+            port.loop.call_soon_threadsafe(port.adopt, claimed, definition)
+    return start.id, function_id, now_ms
+
+
+async def _write_start(execution: Execution, start: Start, step: Outcome) -> Started | Answer | Exception:
+    try:
+        return await execution.write(workflows.start_child, (start, step), len(start.inputs))
+    except Exception as error:  # a refusal (WorkflowConflict, Deduplicated): recorded, so that a replay sees it too
+        from turbine.errors import StoreUnavailable, TurbineError
+
+        if not isinstance(error, TurbineError) or isinstance(error, StoreUnavailable):
+            raise
+        return error
+
+
+async def _record_failure(execution: Execution, step: Outcome, error: Exception) -> NoReturn:
+    text, raised = settle_error(error)
+    row = step._replace(error=text, child=None, ended_ms=execution.port.clock.now_ms())
+    answer = await execution.write(steps.settle, row)
+    if answer is not Answer.DONE:
+        raise execution.refuse(answer)
+    execution.failures.append((raised, step.position))
+    raise raised
+
+
+def not_registered(definition: WorkflowDefinition) -> Exception:
+    """The error for a workflow that this runtime does not know."""
+    from turbine.errors import NotRegistered
+
+    return NotRegistered(
+        f"Workflow {definition.name!r} ({definition.fqn}) is not registered with this runtime, so nobody could carry it"
+        " out after a crash; pass it to Runtime(workflows=[...]) or rt.register before launch"
+    )
+
+
+async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any], timeout: float | None) -> Any:
+    """The result of any run, asked for in the body of a workflow: a recorded step."""
+    execution = line.execution
+    position = line.take()
+    execution.check()
+    record = execution.recorded(position, RESULT_STEP)
+    if record is not None and record.ended_ms is not None:
+        return replayed(execution, record, result)
+    execution.busy += 1
+    try:
+        execution.is_replaying = False
+        port = execution.port
+        since_ms = record.started_ms if record is not None else port.clock.now_ms()
+        function_id = record.function_id if record is not None else execution.next_function_id()
+        waiting = execution.history.waits.get(position)
+        deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
+        if waiting is not None:
+            deadline_ms = waiting.deadline_ms
+        return await _await(
+            execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms
+        )
+    finally:
+        execution.busy -= 1
+
+
+async def _await(
+    execution: Execution,
+    position: str,
+    name: str,
+    workflow_id: str,
+    result: PayloadType[Any],
+    function_id: int,
+    since_ms: int,
+    deadline_ms: int | None,
+) -> Any:
+    port = execution.port
+    kind = Kind.CHILD if name != RESULT_STEP else Kind.WAIT
+    row = Wait(
+        execution.run,
+        execution.fence,
+        position,
+        function_id,
+        name,
+        kind,
+        workflow_id,
+        "result",
+        workflow_id,
+        since_ms,
+        deadline_ms,
+    )
+    output: str | None = None
+    error: Exception | None = None
+    wait = execution.open_wait(position)
+    try:
+        while True:
+            execution.check()
+            answer = await execution.write(waits.await_result, row)
+            if answer is Answer.WAIT:
+                if deadline_ms is not None and port.clock.now_ms() >= deadline_ms:
+                    error = ResultTimeout(workflow_id=workflow_id)
+                    break
+                await execution.pause(wait, deadline_ms)
+                continue
+            if isinstance(answer, Answer):
+                raise execution.refuse(answer)
+            if answer is None:
+                error = WorkflowNotFound(workflow_id)
+                break
+            status, output, stored_error, reason = answer
+            if status != "SUCCESS":
+                error = failure_of(workflow_id, status, stored_error, reason)
+                output = None
+            break
+    finally:
+        execution.close_wait(wait)
+    value = None
+    if output is not None:
+        value = result.decode(port.payloads.open(output), f"the result of run {workflow_id}")
+    outcome = Outcome(
+        execution.run,
+        execution.fence,
+        position,
+        function_id,
+        name,
+        kind,
+        output,
+        None if error is None else encode_error(error),
+        workflow_id,
+        1,
+        since_ms,
+        port.clock.now_ms(),
+    )
+    written = await execution.write(steps.settle, outcome, len(output or ""))
+    if written is not Answer.DONE:
+        raise execution.refuse(written)
+    if error is not None:
+        execution.failures.append((error, position))
+        raise error
+    return value

@@ -1,0 +1,289 @@
+"""One pass over one run, in memory: its history, its open waits, its signal, and its only way to the door.
+
+The same code serves coroutines and threads. In an async run `write` and `pause` suspend; in a blocking run they block
+the thread and return without ever suspending, so that a coroutine of this room can be driven by `run_inline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from turbine.engine.lines import Line, Place, current_task_or_thread
+from turbine.engine.outcomes import Signal, Unloaded
+from turbine.engine.port import Port
+from turbine.engine.waits import OpenWait
+from turbine.errors import Cancelled as CancelledInThread
+from turbine.errors import NonDeterministicWorkflow
+from turbine.model.history import History, Recorded
+from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
+from turbine.tables.ownership import Answer
+from turbine.tables.workflows import Claimed
+
+T = TypeVar("T")
+
+
+class Execution:
+    """A run that this process is carrying out."""
+
+    __slots__ = (
+        "_next_function_id",
+        "attempt",
+        "busy",
+        "claimed",
+        "definition",
+        "failures",
+        "fence",
+        "history",
+        "id",
+        "is_async",
+        "is_replaying",
+        "listeners",
+        "main",
+        "mismatch",
+        "paused_since_ms",
+        "port",
+        "reason",
+        "run",
+        "signal",
+        "tasks",
+        "waits",
+    )
+
+    def __init__(self, port: Port, claimed: Claimed, definition: WorkflowDefinition, history: History | None) -> None:
+        self.port = port
+        self.claimed = claimed
+        self.run = claimed.run
+        self.id = claimed.id
+        self.fence = claimed.fence
+        self.attempt = claimed.attempts
+        self.definition = definition
+        self.is_async = definition.is_async
+        self.history = history or History()
+        self._next_function_id = self.history.next_function_id
+        self.is_replaying = bool(self.history.recorded)
+        self.signal: Signal | None = None
+        self.reason: str | None = None
+        self.mismatch: NonDeterministicWorkflow | None = None
+        self.main: asyncio.Task[Any] | None = None
+        self.waits: dict[str, OpenWait] = {}
+        self.busy = 0
+        """Durable calls in progress that do not wait."""
+        self.paused_since_ms: int | None = None
+        self.failures: list[tuple[BaseException, str]] = []
+        """Errors that steps have raised into the body, with their positions."""
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.listeners: list[asyncio.Future[Any]] = []
+        """Handles in this process that wait for the outcome."""
+
+    def running(self) -> Any:
+        """The task or thread that runs now."""
+        return current_task_or_thread(self.is_async)
+
+    def begin(self) -> Place:
+        """The place at the top of the body, for whoever runs it."""
+        return Place(Line(self, "", self.running()), 0)
+
+    def face(self, operation: Coroutine[Any, Any, T]) -> Any:
+        """What user code gets: the coroutine itself, or (in a thread) what it comes to."""
+        return operation if self.is_async else run_inline(operation)
+
+    def next_function_id(self) -> int:
+        number = self._next_function_id
+        self._next_function_id += 1
+        return number
+
+    # Signals
+
+    def check(self) -> None:
+        """Before a durable word acts: raise what ends this pass, if anything does."""
+        if self.signal is not None:
+            raise self.ending()
+
+    def ending(self) -> BaseException:
+        """What is raised in the body to end it."""
+        if self.signal is Signal.MISMATCH and self.mismatch is not None:
+            return self.mismatch
+        if self.signal is Signal.CANCELLED:
+            return asyncio.CancelledError() if self.is_async else CancelledInThread(self.reason)
+        return Unloaded()
+
+    def end(self, signal: Signal, reason: str | None = None) -> None:
+        """End this pass: every wait is broken off, and no durable word acts from now on. Called in the loop.
+
+        The first signal counts, except that a pass which is leaving memory anyway may still be cancelled.
+        """
+        if self.signal is not None and not (signal is Signal.CANCELLED and self.signal is Signal.PARK):
+            return
+        self.signal = signal
+        self.reason = reason
+        for wait in list(self.waits.values()):
+            wait.abort(self.ending())
+        if signal is not Signal.PARK and self.main is not None:
+            self.main.cancel()
+
+    def refuse(self, answer: Answer) -> BaseException:
+        """What to raise after a write of this run was refused."""
+        if answer is Answer.CANCELLED:
+            self._note(Signal.CANCELLED)
+        else:
+            self._note(Signal.LOST)
+        return self.ending()
+
+    def _note(self, signal: Signal) -> None:
+        if self.signal is None:
+            self.signal = signal
+            self.port.loop.call_soon_threadsafe(self._abort_waits)
+
+    def _abort_waits(self) -> None:
+        for wait in list(self.waits.values()):
+            wait.abort(self.ending())
+
+    # Replay
+
+    def recorded(self, position: str, name: str) -> Recorded | None:
+        """What stands at a position. Raises NonDeterministicWorkflow when another call stands there."""
+        record = self.history.recorded.get(position)
+        if record is not None and record.name != name:
+            raise self.set_aside(position, record.name, name)
+        return record
+
+    def set_aside(self, position: str, recorded: str, asked: str) -> NonDeterministicWorkflow:
+        """Note that code and history do not fit; the run stops here and is kept."""
+        if self.mismatch is None:
+            self.mismatch = NonDeterministicWorkflow(
+                workflow_id=self.id, position=position, recorded=recorded, asked=asked
+            )
+        if self.signal is None:
+            self.signal = Signal.MISMATCH
+        return self.mismatch
+
+    # The door
+
+    async def write(self, function: Any, row: Any, size: int = 0) -> Any:
+        """Hand one row to a bulk function and wait for its answer; in a thread, by blocking."""
+        if self.is_async:
+            return await self.port.store.submit(function, row, size)
+        return self.port.store.submit_blocking(function, row, size).wait()
+
+    # Waits
+
+    def open_wait(self, position: str, *, is_timer: bool = False) -> OpenWait:
+        """Begin to listen for nudges of a position; close it with `close_wait`."""
+        wait = OpenWait(position, self.port.loop if self.is_async else None, is_timer=is_timer)
+        self.waits[position] = wait
+        return wait
+
+    def close_wait(self, wait: OpenWait) -> None:
+        self.waits.pop(wait.position, None)
+
+    async def pause(self, wait: OpenWait, due_ms: int | None) -> None:
+        """Wait until nudged or due. While every call of the run does so, the run may leave memory."""
+        self.check()
+        port = self.port
+        wait.due_ms = due_ms
+        wait.is_paused = True
+        self.busy -= 1
+        alarm = None
+        if due_ms is not None and not wait.met:
+            if self.is_async:
+                alarm = port.clock.call_at(port.loop, due_ms, wait.nudge)
+            else:
+                port.loop.call_soon_threadsafe(self._set_alarm, wait, due_ms)
+        try:
+            if self.busy == 0 and not wait.met:
+                self.paused_since_ms = port.clock.now_ms()
+                if self.is_async:
+                    port.paused(self)
+                else:
+                    port.loop.call_soon_threadsafe(port.paused, self)
+            if self.signal is None:
+                await wait.pause()
+        finally:
+            self.busy += 1
+            self.paused_since_ms = None
+            wait.is_paused = False
+            if alarm is not None:
+                alarm.cancel()
+        self.check()
+
+    def _set_alarm(self, wait: OpenWait, due_ms: int) -> None:
+        if wait.is_paused:
+            self.port.clock.call_at(self.port.loop, due_ms, wait.nudge)
+
+    def nudge(self, position: str) -> None:
+        """Something that a position waits for has happened."""
+        wait = self.waits.get(position)
+        if wait is not None:
+            wait.nudge()
+
+    def nudge_all(self) -> None:
+        """Something may have happened: every wait that is not for time alone looks again."""
+        for wait in list(self.waits.values()):
+            if not wait.is_timer:
+                wait.nudge()
+
+    def timer_due_ms(self) -> int | None:
+        """When the first of its timers is due, if the run waits for nothing but time; else None."""
+        dues = [wait.due_ms for wait in self.waits.values() if wait.is_timer and wait.due_ms is not None]
+        return min(dues) if dues and len(dues) == len(self.waits) else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every durable call in progress waits."""
+        return self.busy == 0 and bool(self.waits) and all(wait.is_paused for wait in self.waits.values())
+
+    # Steps and children live in rooms of their own; these are their doors for `lines`.
+
+    def steps(
+        self, position: str, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        from turbine.engine.calls import call_step
+
+        return call_step(self, position, step, args, kwargs)
+
+    def child(
+        self,
+        position: str,
+        workflow: WorkflowDefinition,
+        options: StartOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Coroutine[Any, Any, Any]:
+        from turbine.engine.children import call_child
+
+        return call_child(self, position, workflow, options, args, kwargs)
+
+    def failed_positions(self, error: BaseException) -> tuple[str, ...]:
+        """The steps whose failure this error is, or was raised from."""
+        wanted = set(map(id, _chain(error)))
+        return tuple(dict.fromkeys(position for failure, position in self.failures if id(failure) in wanted))
+
+
+def _chain(error: BaseException) -> Sequence[BaseException]:
+    """An error, what it was explicitly raised from, and the members of groups among them."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop()
+        if any(one is known for known in found):
+            continue
+        found.append(one)
+        if one.__cause__ is not None:
+            waiting.append(one.__cause__)
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+    return found
+
+
+def run_inline(operation: Coroutine[Any, Any, T]) -> T:
+    """Drive a coroutine that never suspends, as the operations of blocking runs are."""
+    try:
+        operation.send(None)
+    except StopIteration as stop:
+        return stop.value
+    with contextlib.suppress(RuntimeError):
+        operation.close()
+    raise RuntimeError("an operation of a blocking run tried to suspend; this is a defect of Turbine")

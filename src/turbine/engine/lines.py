@@ -1,0 +1,135 @@
+"""Lines of a run: who takes which position, so that every replay of the same code takes the same ones.
+
+A line is a sequence of durable calls: the body itself, each branch of `turbine.gather`, each task that the body makes.
+`Place` is what `HERE` holds in a body: a line, and how many positions it had given away at that moment. A task that
+user code makes starts with a copy of its maker's context, so the place in it tells where in the program it was made,
+even when the maker has gone on since; its positions hang there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from turbine.errors import NotInWorkflow
+from turbine.registry import HERE, StartOptions, StepDefinition, WorkflowDefinition
+
+if TYPE_CHECKING:
+    from turbine.engine.execution import Execution
+
+
+class Line:
+    """A sequence of positions with one owner: a task, or a thread."""
+
+    __slots__ = ("execution", "next", "owner", "prefix", "tasks")
+
+    def __init__(self, execution: Execution, prefix: str, owner: Any) -> None:
+        self.execution = execution
+        self.prefix = prefix
+        self.owner = owner
+        self.next = 0
+        self.tasks: dict[int, int] = {}
+        """How many tasks were made at which point."""
+
+    def take(self) -> str:
+        position = f"{self.prefix}{self.next}"
+        self.next += 1
+        HERE.set(Place(self, self.next))
+        return position
+
+    def has_more(self) -> bool:
+        """Whether the history goes on beyond this point of the line: the code that ran before came further."""
+        return self.execution.history.reached.get(self.prefix, -1) >= self.next
+
+
+class Place(NamedTuple):
+    """Where the running code stands in a run's body."""
+
+    line: Line
+    given: int
+
+    @property
+    def execution(self) -> Execution:
+        return self.line.execution
+
+    def own_line(self) -> Line:
+        """The line of the running task or thread; a task that has none yet gets its own."""
+        line = self.line
+        running = line.execution.running()
+        if running is line.owner or running == line.owner:
+            return line
+        number = line.tasks.get(self.given, 0)
+        line.tasks[self.given] = number + 1
+        own = Line(line.execution, f"{line.prefix}{self.given}t{number}.", running)
+        HERE.set(Place(own, 0))
+        return own
+
+    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        execution = self.line.execution
+        if execution.is_async and not step.is_async:
+            raise TypeError(
+                f"Step {step.name!r} blocks and was called directly in an async workflow, where it would stop the"
+                f" event loop; write `await turbine.do({step.name}, ...)`, which runs it in a thread"
+            )
+        if not execution.is_async and step.is_async:
+            raise TypeError(
+                f"Step {step.name!r} is a coroutine function and was called directly in a blocking workflow; write"
+                f" `turbine.do({step.name}, ...)`, which runs it in the runtime's event loop"
+            )
+        return self.do(step, args, kwargs)
+
+    def do(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A step at the next position: a coroutine in an async run, the outcome itself in a blocking one."""
+        line = self.own_line()
+        execution = line.execution
+        return execution.face(execution.steps(line.take(), step, args, kwargs))
+
+    def child(
+        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        line = self.own_line()
+        execution = line.execution
+        return execution.face(execution.child(line.take(), workflow, options, args, kwargs))
+
+
+class Frame:
+    """What `HERE` holds while the body of a step runs."""
+
+    __slots__ = ("attempt", "execution", "name", "position")
+
+    def __init__(self, execution: Execution, position: str, name: str, attempt: int) -> None:
+        self.execution = execution
+        self.position = position
+        self.name = name
+        self.attempt = attempt
+
+    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A step inside a step runs inline: the outer one is recorded as a whole."""
+        return step.fn(*args, **kwargs)
+
+    def child(
+        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        raise NotInWorkflow(
+            f"Workflow {workflow.name!r} was called inside the step {self.name!r}; a step may run more than once, so"
+            " call the workflow from the body of a workflow"
+        )
+
+
+def place(word: str) -> Place:
+    """Where the running code stands. Raises NotInWorkflow, saying why, outside of a body."""
+    here = HERE.get()
+    if type(here) is Place:
+        return here
+    if type(here) is Frame:
+        raise NotInWorkflow(
+            f"turbine.{word} was used inside the step {here.name!r}; a step may run more than once, so {word} belongs"
+            " into the body of the workflow"
+        )
+    raise NotInWorkflow(f"turbine.{word} works only in the body of a running workflow; start one with rt.run(...)")
+
+
+def current_task_or_thread(is_async: bool) -> Any:
+    """Whoever runs this code."""
+    return asyncio.current_task() if is_async else threading.get_ident()

@@ -1,0 +1,65 @@
+"""How a pass over a run can end, and the signals that end one from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The body returned; `output` is its encoded result."""
+
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The body raised; `positions` are the steps whose recorded failure it raised."""
+
+    error: str
+    positions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The run waits and left memory; its waits are rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The run was cancelled; its row says so already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The pass was broken off; nothing of that is an outcome, and the run goes on later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The run belongs to somebody else now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """The code does not fit the history; a person must look."""
+
+    attention: str
+
+
+Outcome = Completed | Failed | Parked | Cancelled | Interrupted | Lost | SetAside
+
+
+class Signal(Enum):
+    """Why a pass must end now. Once it is set no durable word acts any more."""
+
+    CANCELLED = "cancelled"
+    PARK = "park"
+    INTERRUPT = "interrupt"
+    LOST = "lost"
+    MISMATCH = "mismatch"
+
+
+class Unloaded(BaseException):
+    """Unwinds a body that leaves memory. Not an Exception, so that bodies do not handle it by accident."""

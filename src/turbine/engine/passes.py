@@ -1,0 +1,107 @@
+"""A pass: call the body with its arguments, replay what is recorded, go on live, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from turbine.codec import encode_error
+from turbine.engine.execution import Execution
+from turbine.engine.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Interrupted,
+    Lost,
+    Outcome,
+    Parked,
+    SetAside,
+    Signal,
+    Unloaded,
+)
+from turbine.errors import NonDeterministicWorkflow, SerializationError, StoreUnavailable
+from turbine.registry import HERE
+
+
+async def carry_out(execution: Execution) -> Outcome:
+    """One pass of an async run, in the running task."""
+    execution.main = asyncio.current_task()
+    HERE.set(execution.begin())
+    try:
+        args, kwargs = _arguments(execution)
+        fn = execution.definition.fn
+        assert fn is not None
+        value = await fn(*args, **kwargs)
+    except BaseException as error:
+        outcome = judge(execution, error)
+    else:
+        outcome = _returned(execution, value)
+    finally:
+        HERE.set(None)
+        for task in execution.tasks:
+            task.cancel()
+    return outcome
+
+
+def carry_out_blocking(execution: Execution, context: Context, tell: Callable[[Outcome], None]) -> None:
+    """One pass of a blocking run, in the running thread."""
+    tell(context.run(_blocking, execution))
+
+
+def _blocking(execution: Execution) -> Outcome:
+    HERE.set(execution.begin())
+    try:
+        execution.check()
+        args, kwargs = _arguments(execution)
+        fn = execution.definition.fn
+        assert fn is not None
+        value = fn(*args, **kwargs)
+    except BaseException as error:
+        return judge(execution, error)
+    return _returned(execution, value)
+
+
+def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+
+
+def _returned(execution: Execution, value: Any) -> Outcome:
+    if execution.signal is not None:  # what a body returns after it was told to end does not count
+        return _by_signal(execution)
+    what = f"the result of workflow {execution.definition.name!r}"
+    try:
+        text = execution.definition.result.encode(value, what)
+        return Completed(execution.port.payloads.seal(text, what))
+    except SerializationError as error:
+        return Failed(encode_error(error))
+
+
+def judge(execution: Execution, error: BaseException) -> Outcome:
+    """How a pass ended that raised."""
+    if execution.signal is not None:
+        return _by_signal(execution)
+    match error:
+        case Unloaded():
+            return Interrupted()
+        case StoreUnavailable():
+            return Interrupted()
+        case NonDeterministicWorkflow():
+            return SetAside(str(error))
+        case _:
+            return Failed(encode_error(error), execution.failed_positions(error))
+
+
+def _by_signal(execution: Execution) -> Outcome:
+    match execution.signal:
+        case Signal.CANCELLED:
+            return Cancelled()
+        case Signal.PARK:
+            return Parked()
+        case Signal.LOST:
+            return Lost()
+        case Signal.MISMATCH:
+            return SetAside(str(execution.mismatch))
+        case Signal.INTERRUPT | None:
+            return Interrupted()

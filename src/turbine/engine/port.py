@@ -1,0 +1,55 @@
+"""What the engine needs of the world, given to it by the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from turbine.clock import Clock
+from turbine.config import Config
+from turbine.engine.payloads import Payloads
+from turbine.engine.threads import Threads
+from turbine.probe import Probe
+from turbine.registry import Registry, WorkflowDefinition
+from turbine.store import Store
+from turbine.tables.workflows import Claimed
+from turbine.wake import Wakes
+
+if TYPE_CHECKING:
+    from turbine.engine.execution import Execution
+
+
+@dataclass(slots=True)
+class Port:
+    """One runtime as the engine sees it."""
+
+    runtime: Any
+    config: Config
+    registry: Registry
+    store: Store
+    clock: Clock
+    loop: asyncio.AbstractEventLoop
+    context: Context
+    """The context variables of the launch; every run starts with a copy."""
+    threads: Threads
+    payloads: Payloads
+    probe: Probe
+    wakes: Wakes
+    logger: logging.Logger
+    executor_id: str
+    application_version: str
+    park_after_ms: int
+    paused: Callable[[Execution], None]
+    """Hears that an execution has nothing to do but wait."""
+    adopt: Callable[[Claimed, WorkflowDefinition], None]
+    """Carries out a run that was just started for this executor."""
+    is_draining: Callable[[], bool]
+    app: Any = None
+    busy_steps: dict[tuple[Execution, str], tuple[int, Callable[[], None]]] = field(
+        default_factory=dict["tuple[Execution, str]", "tuple[int, Callable[[], None]]"]
+    )
+    """Steps whose body runs: since when, and what notes that for those who look."""

@@ -1,0 +1,121 @@
+"""The row of a new run, made of its definition, its options and its arguments; checks everything before the door."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from turbine.clock import to_ms
+from turbine.engine.port import Port
+from turbine.ids import new_id
+from turbine.model.workflows import WorkflowStatus
+from turbine.registry import StartOptions, WorkflowDefinition
+from turbine.tables.workflows import Start
+
+log = logging.getLogger("turbine")
+
+SUMMARY_MAX = 200
+
+
+def encode_input(port: Port, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The stored input. Raises TypeError when the arguments do not fit, SerializationError naming the parameter."""
+    if definition.fn is None:
+        text = _encode_remote(definition, args, kwargs)
+    else:
+        text = definition.signature.encode(args, kwargs)
+    return port.payloads.seal(text, f"the input of workflow {definition.name!r}")
+
+
+def _encode_remote(definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    from turbine.codec import payload_type
+
+    untyped = payload_type(Any)
+    what = f"an argument of workflow {definition.name!r}"
+    listed = ",".join(untyped.encode(value, what) for value in args)
+    named = ",".join(f"{json.dumps(key)}:{untyped.encode(value, what)}" for key, value in kwargs.items())
+    return f'{{"args":[{listed}],"kwargs":{{{named}}}}}'
+
+
+def prepare(
+    port: Port,
+    definition: WorkflowDefinition,
+    options: StartOptions,
+    inputs: str,
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None,
+    *,
+    default_id: str | None = None,
+    parent: tuple[int, str, str] | None = None,
+) -> Start:
+    """The row of a start. `parent` is (run, id, position); without a queue this executor carries the run out.
+
+    Raises ValueError for options that exclude each other. Unknown queues are the caller's to refuse.
+    """
+    queue = options.queue if options.queue is not None else definition.queue
+    if options.partition_key is not None and queue is None:
+        raise ValueError("partition_key needs a queue; pass options(queue=...)")
+    if options.partition_key is not None and options.deduplication_id is not None:
+        raise ValueError("partition_key and deduplication_id exclude each other; choose one")
+    now_ms = port.clock.now_ms()
+    timeout = options.timeout if options.timeout is not None else definition.timeout
+    timeout_ms = None if timeout is None else round(timeout * 1000)
+    deadline_ms = None if options.deadline is None else to_ms(options.deadline)
+    is_late = deadline_ms is not None and deadline_ms <= now_ms
+    is_direct = queue is None and not options.delay and not is_late and not port.is_draining()
+    if is_direct and deadline_ms is None and timeout_ms is not None:
+        deadline_ms = now_ms + timeout_ms
+    if is_late:
+        status = WorkflowStatus.CANCELLED
+    elif is_direct:
+        status = WorkflowStatus.PENDING
+    else:
+        status = WorkflowStatus.ENQUEUED
+    scope = None
+    if options.deduplication_id is not None:
+        scope = f"queue:{queue}" if queue is not None else f"workflow:{definition.name}"
+    tags = options.tags if options.tags is not None else definition.tags
+    return Start(
+        id=options.id or default_id or new_id(),
+        status=status,
+        name=definition.name,
+        inputs=inputs,
+        direct=int(is_direct),
+        fence=1,
+        version=options.application_version or port.application_version,
+        application_id=port.config.application_id,
+        attempts=1 if is_direct else 0,
+        owed=0 if is_direct else 1,
+        max_recoveries=definition.max_recoveries,
+        created_ms=now_ms,
+        started_ms=now_ms if is_direct else None,
+        completed_ms=now_ms if is_late else None,
+        wake_ms=None if is_direct or is_late else now_ms + round((options.delay or 0) * 1000),
+        queue=queue,
+        partition=options.partition_key,
+        deduplication_scope=scope,
+        deduplication_id=options.deduplication_id,
+        priority=options.priority,
+        timeout_ms=timeout_ms,
+        deadline_ms=deadline_ms,
+        parent_run=parent[0] if parent else None,
+        parent_id=parent[1] if parent else None,
+        parent_position=parent[2] if parent else None,
+        forked_from=None,
+        summary=_summary(definition, arguments),
+        tags=json.dumps(list(tags), ensure_ascii=False) if tags else None,
+        reason="timeout" if is_late else None,
+    )
+
+
+def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], dict[str, Any]] | None) -> str | None:
+    if definition.summary is None or arguments is None:
+        return None
+    args, kwargs = arguments
+    try:
+        text = str(definition.summary(*args, **kwargs))
+        text.encode()
+    except Exception as error:  # the user's function; a summary is never worth a run
+        log.warning("The summary of workflow %r failed, the run starts without one: %r", definition.name, error)
+        return None
+    return text.replace("\x00", "")[:SUMMARY_MAX]
+

@@ -1,0 +1,287 @@
+"""Sleeping, messages and published values: the words of a body that wait for, or tell, somebody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turbine.codec import PayloadType, encode_error, payload_type
+from turbine.engine.calls import replayed
+from turbine.engine.execution import Execution
+from turbine.errors import RecvTimeout, TurbineError, ValueTimeout, WorkflowNotFound
+from turbine.model.history import Recorded
+from turbine.model.steps import Kind
+from turbine.registry import UNSET
+from turbine.tables import messages, steps, waits
+from turbine.tables.messages import Receive, Sent
+from turbine.tables.ownership import Answer
+from turbine.tables.steps import Outcome
+from turbine.tables.waits import Wait
+
+SLEEP, SEND, RECV, SET_VALUE, GET_VALUE = "pt.sleep", "pt.send", "pt.recv", "pt.setEvent", "pt.getEvent"
+UNTYPED: PayloadType[Any] = payload_type(Any)
+
+
+class Operation:
+    """One durable call that is not a step: its position, its record, its clock."""
+
+    __slots__ = ("deadline_ms", "execution", "function_id", "name", "position", "record", "since_ms")
+
+    def __init__(self, execution: Execution, position: str, name: str) -> None:
+        execution.check()
+        self.execution = execution
+        self.position = position
+        self.name = name
+        self.record: Recorded | None = execution.recorded(position, name)
+        self.function_id = -1
+        self.since_ms = 0
+        self.deadline_ms: int | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.record is not None and self.record.ended_ms is not None
+
+    def begin(self, seconds: float | None) -> None:
+        """Take up the call where an earlier life left it: its start, and what remains of its time."""
+        execution = self.execution
+        execution.is_replaying = False
+        if self.record is None:
+            self.function_id = execution.next_function_id()
+            self.since_ms = execution.port.clock.now_ms()
+        else:
+            self.function_id = self.record.function_id
+            self.since_ms = self.record.started_ms
+        waiting = execution.history.waits.get(self.position)
+        if waiting is not None:
+            self.deadline_ms = waiting.deadline_ms
+        elif seconds is not None:
+            self.deadline_ms = self.since_ms + round(seconds * 1000)
+
+    def outcome(self, output: str | None, error: str | None = None, kind: Kind = Kind.WAIT) -> Outcome:
+        execution = self.execution
+        return Outcome(
+            execution.run,
+            execution.fence,
+            self.position,
+            self.function_id,
+            self.name,
+            kind,
+            output,
+            error,
+            None,
+            1,
+            self.since_ms,
+            execution.port.clock.now_ms(),
+        )
+
+    def wait(self, kind: str, subject: str) -> Wait:
+        execution = self.execution
+        return Wait(
+            execution.run,
+            execution.fence,
+            self.position,
+            self.function_id,
+            self.name,
+            Kind.WAIT,
+            None,
+            kind,
+            subject,
+            self.since_ms,
+            self.deadline_ms,
+        )
+
+    @property
+    def is_late(self) -> bool:
+        return self.deadline_ms is not None and self.execution.port.clock.now_ms() >= self.deadline_ms
+
+    async def settle(self, output: str | None, error: Exception | None = None) -> None:
+        text = None if error is None else encode_error(error)
+        answer = await self.execution.write(steps.settle, self.outcome(output, text), len(output or ""))
+        if answer is not Answer.DONE:
+            raise self.execution.refuse(answer)
+
+    def fail(self, error: Exception) -> Exception:
+        self.execution.failures.append((error, self.position))
+        return error
+
+
+async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, until_ms: int | None = None) -> None:
+    """Wait for a time that is written before the waiting begins; after a restart only the rest is waited."""
+    call = Operation(execution, position, SLEEP)
+    if call.is_done:
+        return
+    execution.busy += 1
+    wait = execution.open_wait(position, is_timer=True)
+    try:
+        call.begin(seconds)
+        if until_ms is not None and position not in execution.history.waits:
+            call.deadline_ms = until_ms
+        if position not in execution.history.waits:
+            answer = await execution.write(waits.begin, call.wait("sleep", ""))
+            if answer is not Answer.DONE:
+                raise execution.refuse(answer)
+        while not call.is_late:
+            await execution.pause(wait, call.deadline_ms)
+        await call.settle(None)
+    finally:
+        execution.close_wait(wait)
+        execution.busy -= 1
+
+
+async def send(execution: Execution, position: str, destination: str, message: Any, topic: str) -> None:
+    """Put a message into a run's mailbox, once for this position, whatever dies in between."""
+    call = Operation(execution, position, SEND)
+    if call.is_done:
+        assert call.record is not None
+        replayed(execution, call.record, UNTYPED)
+        return
+    body = execution.port.payloads.seal(UNTYPED.encode(message, "the message"), "the message")
+    execution.busy += 1
+    try:
+        call.begin(None)
+        step = call.outcome(None, kind=Kind.STEP)
+        row = Sent(destination, topic, body, step.ended_ms or 0, step)
+        try:
+            answer = await execution.write(messages.send, row, len(body))
+        except WorkflowNotFound as error:
+            await call.settle(None, error)
+            raise call.fail(error) from None
+        if answer is not Answer.DONE:
+            raise execution.refuse(answer)
+    finally:
+        execution.busy -= 1
+
+
+async def recv(
+    execution: Execution, position: str, topic: str, kind: PayloadType[Any], timeout: float | None, default: Any
+) -> Any:
+    """The oldest unread message of a topic; taking it and recording it are one transaction."""
+    call = Operation(execution, position, RECV)
+    if call.is_done:
+        assert call.record is not None
+        if call.record.error is not None and default is not UNSET:
+            return default
+        return replayed(execution, call.record, kind)
+    execution.busy += 1
+    wait = execution.open_wait(position)
+    try:
+        call.begin(timeout)
+        row = call.wait("message", topic)
+        while True:
+            execution.check()
+            is_late = call.is_late
+            now_ms = execution.port.clock.now_ms()
+            answer = await execution.write(messages.receive, Receive(row, topic, now_ms, is_late))
+            if isinstance(answer, str):
+                what = f"the message on topic {topic!r}"
+                return kind.decode(execution.port.payloads.open(answer), what)
+            if answer is Answer.DONE:
+                error = RecvTimeout(
+                    f"No message on topic {topic!r} came in time", workflow_id=execution.id, step_name=RECV
+                )
+                await call.settle(None, error)
+                if default is not UNSET:
+                    return default
+                raise call.fail(error)
+            if answer is not Answer.WAIT:
+                raise execution.refuse(answer)
+            await execution.pause(wait, call.deadline_ms)
+    finally:
+        execution.close_wait(wait)
+        execution.busy -= 1
+
+
+async def set_value(execution: Execution, position: str, key: str, value: Any) -> None:
+    """Publish a value of this run under a key, for anybody to read."""
+    call = Operation(execution, position, SET_VALUE)
+    if call.is_done:
+        return
+    what = f"the value of {key!r}"
+    text = execution.port.payloads.seal(UNTYPED.encode(value, what), what)
+    execution.busy += 1
+    try:
+        call.begin(None)
+        step = call.outcome(None, kind=Kind.STEP)
+        answer = await execution.write(messages.set_value, (step, key, text), len(text))
+        if answer is not Answer.DONE:
+            raise execution.refuse(answer)
+    finally:
+        execution.busy -= 1
+
+
+async def get_value(
+    execution: Execution,
+    position: str,
+    workflow_id: str,
+    key: str,
+    kind: PayloadType[Any],
+    timeout: float | None,
+    default: Any,
+) -> Any:
+    """The published value of another run (or this one); recorded, so that every replay sees the same."""
+    call = Operation(execution, position, GET_VALUE)
+    if call.is_done:
+        assert call.record is not None
+        if call.record.error is not None and default is not UNSET and "ValueTimeout" in call.record.error[:200]:
+            return default
+        return replayed(execution, call.record, kind)
+    execution.busy += 1
+    wait = execution.open_wait(position)
+    try:
+        call.begin(timeout)
+        row = call.wait("value", "")
+        while True:
+            execution.check()
+            is_late = call.is_late
+            answer = await execution.write(waits.await_value, (row, workflow_id, key))
+            if isinstance(answer, str):
+                what = f"the value {key!r} of run {workflow_id}"
+                value = kind.decode(execution.port.payloads.open(answer), what)
+                await call.settle(answer)
+                return value
+            if answer is None:
+                error: TurbineError = WorkflowNotFound(workflow_id)
+                await call.settle(None, error)
+                raise call.fail(error)
+            if answer is not Answer.WAIT:
+                raise execution.refuse(answer)
+            if is_late:
+                error = ValueTimeout(f"Run {workflow_id} did not set {key!r} in time", workflow_id=workflow_id)
+                await call.settle(None, error)
+                if default is not UNSET:
+                    return default
+                raise call.fail(error)
+            await execution.pause(wait, call.deadline_ms)
+    finally:
+        execution.close_wait(wait)
+        execution.busy -= 1
+
+
+async def patched(execution: Execution, position: str, name: str, is_new: bool) -> bool:
+    """Whether this run takes the new branch of a code change: recorded the first time it is asked."""
+    execution.check()
+    if position in execution.history.recorded:
+        return True
+    if not is_new:
+        return False
+    execution.busy += 1
+    try:
+        call = Operation(execution, position, f"pt.patched {name}")
+        call.begin(None)
+        answer = await execution.write(steps.record, call.outcome("true", kind=Kind.MARK))
+        if answer is not Answer.DONE:
+            raise execution.refuse(answer)
+        assert call.record is None
+        execution.history.add(
+            Recorded(position, call.function_id, call.name, Kind.MARK, "true", None, None, call.since_ms, call.since_ms)
+        )
+        return True
+    finally:
+        execution.busy -= 1
+
+
+def require_json(value: Any, what: str) -> str:
+    """The JSON of a value that must not be None (keys of the store). Raises SerializationError, ValueError for None."""
+    if value is None:
+        raise ValueError(f"{what} must not be None; delete the key instead")
+    return UNTYPED.encode(value, what)
+

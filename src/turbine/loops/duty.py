@@ -1,0 +1,93 @@
+"""The driver of all duties: tick, sleep until due or nudged, and never die of an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from turbine.clock import Alarm, Clock
+
+log = logging.getLogger("turbine")
+
+SLOW_POLL = 1.0
+"""Seconds after which a duty looks even if nobody called it."""
+BACKOFF_MAX = 5.0
+
+
+class Tick(Protocol):
+    """What a duty does: act on what is due, and answer when to come back (epoch ms), or None for the slow poll."""
+
+    async def __call__(self) -> int | None: ...
+
+
+class Duty:
+    """One named loop."""
+
+    def __init__(self, name: str, tick: Tick, clock: Clock, *, slow_poll: float = SLOW_POLL) -> None:
+        self.name = name
+        self._tick = tick
+        self._clock = clock
+        self._slow_poll = slow_poll
+        self._called = asyncio.Event()
+        self._alarm: Alarm | None = None
+        self._alarm_ms: int | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.is_resting = False
+        """Whether the last tick is over and nobody has called since."""
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._drive(), name=f"turbine {self.name}")
+
+    async def stop(self) -> None:
+        """End the loop after the tick that is in progress."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def call(self) -> None:
+        """Look as soon as possible."""
+        self.is_resting = False
+        self._called.set()
+
+    def call_at(self, due_ms: int) -> None:
+        """Look at a time, unless an earlier look is planned."""
+        if due_ms <= self._clock.now_ms():
+            self.call()
+        elif self._alarm_ms is None or due_ms < self._alarm_ms:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_ms = due_ms
+            self._alarm = self._clock.call_at(asyncio.get_running_loop(), due_ms, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_ms = None
+        self.call()
+
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = 0.1
+        while True:
+            self._called.clear()
+            try:
+                due_ms = await self._tick()
+                backoff = 0.1
+            except Exception as error:
+                log.warning("%s failed and is tried again in %.1f s: %r", self.name, backoff, error)
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, BACKOFF_MAX)
+                continue
+            if due_ms is not None:
+                self.call_at(due_ms)
+            if self._called.is_set():
+                continue
+            self.is_resting = True
+            poll = loop.call_later(self._slow_poll, self._called.set)
+            try:
+                await self._called.wait()
+            finally:
+                poll.cancel()
+                self.is_resting = False

@@ -1,0 +1,152 @@
+"""The lease of this executor: renewed by a thread of its own, so that a blocked event loop does not lose its runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+from turbine.errors import Conflict, TurbineError
+from turbine.store import Store
+from turbine.tables import executors
+
+log = logging.getLogger("turbine")
+
+
+class Lease:
+    """This executor's place on the roll and its lock file.
+
+    The file is locked (`flock`) as long as the process lives: whoever can lock it on this machine knows at once that
+    the executor is dead. Elsewhere it is dead when its lease has run out.
+    """
+
+    def __init__(
+        self, store: Store, executor_id: str, *, lease_ms: int, application_id: str, version: str, names: list[str]
+    ) -> None:
+        self._store = store
+        self._executor_id = executor_id
+        self._lease_ms = lease_ms
+        self._application_id = application_id
+        self._version = version
+        self._names = names
+        self._stopping = threading.Event()
+        self._file: int | None = None
+        self._path: Path | None = None
+        self._thread: threading.Thread | None = None
+        self._healthy_since = time.monotonic()
+        self._renewed = time.monotonic()
+
+    @property
+    def healthy_for(self) -> float:
+        """Seconds since the last time this executor could not renew its own lease.
+
+        Who was cut off from the database himself cannot tell whether others are dead or were cut off with him.
+        """
+        if time.monotonic() - self._renewed > self._lease_ms / 1000:
+            return 0.0
+        return time.monotonic() - self._healthy_since
+
+    def take(self) -> None:
+        """Lock the file, enter the roll, start the thread."""
+        if not self._store.is_memory:
+            self._path = (self._store.locks_folder() / f"{self._executor_id}.lock").resolve()
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._file)
+                self._file = None
+                raise Conflict(
+                    f"An executor with the id {self._executor_id!r} is alive on this machine; give each process its own"
+                    " executor_id, or none"
+                ) from None
+        # Whoever had this id before is dead, or this lock could not have been taken.
+        self._store.write_blocking(
+            executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
+        )
+        self._enlist()
+        self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
+        self._thread.start()
+
+    def _enlist(self) -> None:
+        self._store.write_blocking(
+            executors.enlist,
+            lease_ms=self._lease_ms,
+            now_ms=time.time_ns() // 1_000_000,
+            executor_id=self._executor_id,
+            application_id=self._application_id,
+            application_version=self._version,
+            machine=machine_id(),
+            lock_path=str(self._path) if self._path else None,
+            hostname=socket.gethostname(),
+            process_id=os.getpid(),
+            names=json.dumps(self._names),
+        )
+
+    def _main(self) -> None:
+        while not self._stopping.wait(self._lease_ms / 3000):
+            try:
+                if not self._store.write_blocking(executors.renew, lease_ms=self._lease_ms):
+                    log.warning(
+                        "Executor %s was silent for too long; others have taken over its runs. It goes on with new ones",
+                        self._executor_id,
+                    )
+                    self._enlist()
+                now = time.monotonic()
+                if now - self._renewed > self._lease_ms / 1000:
+                    self._healthy_since = now
+                self._renewed = now
+            except TurbineError as error:
+                if not self._stopping.is_set():
+                    log.warning("The lease of executor %s could not be renewed: %s", self._executor_id, error)
+
+    def stop(self) -> None:
+        """Stop renewing."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def give_up(self) -> None:
+        """Leave the roll in good order, and let go of the file."""
+        self.stop()
+        with contextlib.suppress(TurbineError):  # a store that is away: the free lock file says the same
+            self._store.write_blocking(executors.strike, executor_id=self._executor_id)
+        self.drop_lock()
+
+    def drop_lock(self) -> None:
+        if self._file is not None:
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+
+def is_dead_here(lock_path: str | None) -> bool:
+    """Whether the executor with this lock file lived on this machine and does not live any more."""
+    if lock_path is None:
+        return False
+    try:
+        file = os.open(lock_path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # another machine's, or not ours to open: its lease decides
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def machine_id() -> str:
+    """Which machine this is, for people who look at the roll."""
+    with contextlib.suppress(OSError):
+        return Path("/etc/machine-id").read_text(encoding="ascii").strip() or socket.gethostname()
+    return socket.gethostname()

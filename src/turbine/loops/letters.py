@@ -1,0 +1,31 @@
+"""The postman: tells the executions of this process what happened to their rows elsewhere."""
+
+from __future__ import annotations
+
+from turbine.engine.port import Port
+from turbine.loops.runner import Runner
+from turbine.store import Tx
+from turbine.tables import waits, workflows
+
+
+class Letters:
+    """Cancellations and met waits that other processes wrote, or whose wake was lost."""
+
+    def __init__(self, port: Port, runner: Runner) -> None:
+        self._port = port
+        self._runner = runner
+
+    async def tick(self) -> int | None:
+        port = self._port
+        letters, met = await port.store.read(_mail, executor=port.executor_id)
+        for run, position in met:
+            self._runner.nudge(run, position)
+        if letters:
+            for run in letters:
+                self._runner.cancelled(run)
+            await port.store.write(workflows.take_letters, runs=letters)
+        return None
+
+
+def _mail(tx: Tx, *, executor: str) -> tuple[list[int], list[tuple[int, str]]]:
+    return workflows.letters(tx, executor=executor), waits.met_of(tx, executor=executor)

@@ -1,0 +1,275 @@
+"""The runner: holds the executions of this process, starts their passes and acts on how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+from turbine.clock import to_datetime
+from turbine.codec import describe_error
+from turbine.engine.execution import Execution
+from turbine.engine.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Interrupted,
+    Lost,
+    Outcome,
+    Parked,
+    SetAside,
+    Signal,
+)
+from turbine.engine.passes import carry_out, carry_out_blocking
+from turbine.engine.port import Port
+from turbine.errors import StoreUnavailable
+from turbine.model.history import History
+from turbine.model.workflows import Event, WorkflowStatus
+from turbine.registry import WorkflowDefinition
+from turbine.tables import steps, workflows
+from turbine.tables.ownership import Answer
+from turbine.tables.workflows import Claimed, Finish
+
+log = logging.getLogger("turbine")
+
+SHOW_AFTER_MS = 1000
+"""A step that runs longer than this is shown as running."""
+GRACE = 1.0
+"""Seconds that a body which is leaving memory gets to unwind before its task is cancelled."""
+TRY_AGAIN = 0.5
+"""Seconds between attempts to write an outcome while the database refuses."""
+
+
+class Runner:
+    """What this process carries out now. All calls come from the runtime's loop."""
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.executions: dict[int, Execution] = {}
+        self.by_id: dict[str, Execution] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._paused: deque[tuple[int, Execution]] = deque()
+        self._sweeping = False
+
+    def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
+        """Carry out a run that this executor owns."""
+        execution = Execution(self.port, claimed, definition, history)
+        self.executions[claimed.run] = execution
+        self.by_id[claimed.id] = execution
+        task = self.port.loop.create_task(self._carry(execution), context=self.port.context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return execution
+
+    async def adopt_all(self, claimed: list[Claimed]) -> None:
+        """Carry out runs that were claimed, each against its history."""
+        if not claimed:
+            return
+        histories = await self.port.store.read(steps.histories, runs=[one.run for one in claimed])
+        for one in claimed:
+            definition = self.port.registry.get(one.name)
+            assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
+            self.adopt(one, definition, histories[one.run])
+
+    async def _carry(self, execution: Execution) -> None:
+        while True:
+            if execution.is_async:
+                outcome = await carry_out(execution)
+            else:
+                outcome = await self._carry_in_thread(execution)
+            try:
+                is_over = await self._act(execution, outcome)
+            except Exception:
+                log.exception("Acting on the end of run %s failed; it will be recovered", execution.id)
+                is_over = True
+            if is_over:
+                self._drop(execution)
+                return
+            # The database was away for this pass. It is still ours: once more, from its last recorded step.
+            await asyncio.sleep(TRY_AGAIN)
+            histories = await self.port.store.read(steps.histories, runs=[execution.run])
+            listeners = execution.listeners
+            execution = Execution(self.port, execution.claimed, execution.definition, histories[execution.run])
+            execution.listeners = listeners
+            self.executions[execution.run] = self.by_id[execution.id] = execution
+
+    async def _carry_in_thread(self, execution: Execution) -> Outcome:
+        loop = self.port.loop
+        future: asyncio.Future[Outcome] = loop.create_future()
+
+        def tell(outcome: Outcome) -> None:
+            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(outcome))
+
+        context = self.port.context.copy()
+        self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
+        if self.port.threads.backlog:
+            self._make_room()
+        return await future
+
+    def _make_room(self) -> None:
+        """All threads are taken and somebody waits for one: runs that wait themselves leave theirs at once."""
+        for execution in list(self.executions.values()):
+            if not execution.is_async and execution.is_idle:
+                execution.end(Signal.PARK)
+
+    def _drop(self, execution: Execution) -> None:
+        if self.executions.get(execution.run) is execution:
+            del self.executions[execution.run]
+        if self.by_id.get(execution.id) is execution:
+            del self.by_id[execution.id]
+        for listener in execution.listeners:
+            if not listener.done():
+                listener.set_result(None)
+
+    async def _act(self, execution: Execution, outcome: Outcome) -> bool:
+        """Write what the end of a pass means. False: the pass must be repeated here."""
+        pair = (execution.run, execution.fence)
+        match outcome:
+            case Completed(output):
+                await self._finish(execution, WorkflowStatus.SUCCESS, output, None, ())
+            case Failed(error, positions):
+                log.debug("Run %s failed: %s", execution.id, describe_error(error))
+                await self._finish(execution, WorkflowStatus.ERROR, None, error, positions)
+            case Parked():
+                await self._persist(workflows.park, pair)
+            case SetAside(attention):
+                log.error("Run %s of %s was set aside: %s", execution.id, execution.definition.name, attention)
+                await self._persist(workflows.set_aside, (*pair, attention))
+            case Interrupted():
+                if execution.signal is not Signal.INTERRUPT and not self.port.is_draining():
+                    return False
+                await self._persist(workflows.release, pair)
+            case Cancelled():
+                self._resolve(execution, (WorkflowStatus.CANCELLED, None, None, execution.reason), is_known=False)
+            case Lost():
+                log.warning("Run %s is carried out by another executor now; this one stops", execution.id)
+        return True
+
+    async def _finish(
+        self,
+        execution: Execution,
+        status: WorkflowStatus,
+        output: str | None,
+        error: str | None,
+        positions: tuple[str, ...],
+    ) -> None:
+        now_ms = self.port.clock.now_ms()
+        row = Finish(execution.run, execution.fence, status, output, error, " ".join(positions) or None, now_ms)
+        answer = await self._persist(workflows.finish, row, len(output or ""))
+        if answer is Answer.DONE:
+            self._resolve(execution, (status, output, error, None), is_known=True)
+            if self.port.probe.listeners:
+                self.port.probe.tell(
+                    Event(
+                        f"workflow.{status}", execution.id, execution.definition.name, status, None, to_datetime(now_ms)
+                    )
+                )
+
+    def _resolve(self, execution: Execution, stored: tuple[Any, ...], *, is_known: bool) -> None:
+        for listener in execution.listeners:
+            if not listener.done():
+                listener.set_result(stored if is_known else None)
+
+    async def _persist(self, function: Any, row: Any, size: int = 0) -> Any:
+        """Write an outcome, however long the database takes to come back; None when the store was closed."""
+        while True:
+            try:
+                return await self.port.store.submit(function, row, size)
+            except StoreUnavailable as error:
+                if self.port.store.writer.is_closed:
+                    return None
+                log.warning("The outcome of a run waits for the database: %s", error)
+                await asyncio.sleep(TRY_AGAIN)
+
+    # Parking
+
+    def paused(self, execution: Execution) -> None:
+        """An execution has nothing to do but wait: let it leave memory now, soon, or not at all."""
+        if execution.signal is not None or not execution.is_idle:
+            return
+        if self.port.is_draining():
+            execution.end(Signal.PARK)
+            return
+        now_ms = self.port.clock.now_ms()
+        due_ms = execution.timer_due_ms()
+        is_alone = len(execution.waits) == 1 and (not execution.is_async or self._waits_itself(execution))
+        is_far = due_ms is not None and due_ms - now_ms > self.port.park_after_ms
+        is_crowded = not execution.is_async and self.port.threads.backlog > 0
+        if (is_alone and is_far) or is_crowded:
+            execution.end(Signal.PARK)
+            return
+        self._paused.append((now_ms, execution))
+        if not self._sweeping:
+            self._sweep_at(now_ms + self.port.park_after_ms)
+
+    def _waits_itself(self, execution: Execution) -> bool:
+        """Whether it is the body's own task that waits, so that no other task of it can be under way unseen."""
+        return asyncio.current_task() is execution.main
+
+    def _sweep_at(self, due_ms: int) -> None:
+        self._sweeping = True
+        self.port.clock.call_at(self.port.loop, due_ms, self.sweep)
+
+    def sweep(self) -> None:
+        """Park what has waited for `park_after`."""
+        self._sweeping = False
+        limit_ms = self.port.clock.now_ms() - self.port.park_after_ms
+        while self._paused:
+            since_ms, execution = self._paused[0]
+            if since_ms > limit_ms:
+                self._sweep_at(since_ms + self.port.park_after_ms)
+                return
+            self._paused.popleft()
+            if execution.paused_since_ms == since_ms and execution.signal is None and execution.is_idle:
+                execution.end(Signal.PARK)
+                self.port.loop.call_later(GRACE, self._insist, execution)
+
+    def _insist(self, execution: Execution) -> None:
+        """A body that was told to leave memory and still waits for something of its own is cancelled."""
+        if self.executions.get(execution.run) is execution and execution.main is not None:
+            execution.main.cancel()
+
+    # Wakes
+
+    def nudge(self, run: int, position: str) -> None:
+        execution = self.executions.get(run)
+        if execution is not None:
+            execution.nudge(position)
+
+    def cancelled(self, run: int, reason: str | None = None) -> bool:
+        """The row of a run says it was cancelled; whether it was in this process."""
+        execution = self.executions.get(run)
+        if execution is None:
+            return False
+        execution.end(Signal.CANCELLED, reason)
+        return True
+
+    async def show_long_steps(self) -> int | None:
+        """Write the start of steps that take their time."""
+        limit_ms = self.port.clock.now_ms() - SHOW_AFTER_MS
+        for key, (since_ms, note) in list(self.port.busy_steps.items()):
+            if 0 <= since_ms < limit_ms:
+                self.port.busy_steps[key] = -1, note
+                note()
+        return None
+
+    # Shutdown
+
+    def park_idle(self) -> None:
+        """Let every waiting run leave memory."""
+        for execution in list(self.executions.values()):
+            if execution.is_idle:
+                execution.end(Signal.PARK)
+                self.port.loop.call_later(GRACE, self._insist, execution)
+
+    def interrupt(self) -> None:
+        """Break off everything that still runs; nothing of it becomes an outcome."""
+        for execution in list(self.executions.values()):
+            execution.end(Signal.INTERRUPT)
+
+    async def wait_empty(self, seconds: float) -> bool:
+        """Until no run is left in memory; False after `seconds`."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        return not self._tasks

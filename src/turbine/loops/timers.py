@@ -1,0 +1,44 @@
+"""The timekeeper: claims runs that are due and nobody holds, and cancels those whose time is up."""
+
+from __future__ import annotations
+
+from turbine.engine.port import Port
+from turbine.loops.runner import Runner
+from turbine.tables import workflows
+from turbine.tables.workflows import Claimed
+
+CLAIM_MAX = 250
+"""Runs claimed in one statement."""
+HELD_MAX = 20_000
+"""Runs in memory above which no more are claimed."""
+
+
+class Timers:
+    """Runs whose hour has come: woken, delayed, resumed, recovered, expired."""
+
+    def __init__(self, port: Port, runner: Runner) -> None:
+        self._port = port
+        self._runner = runner
+
+    async def tick(self) -> int | None:
+        port = self._port
+        now_ms = port.clock.now_ms()
+        due_ms, deadline_ms = await port.store.read(_next, names=port.registry.names())
+        if deadline_ms is not None and deadline_ms <= now_ms:
+            await port.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
+            return now_ms
+        if due_ms is not None and due_ms <= now_ms and not port.is_draining():
+            if len(self._runner.executions) >= HELD_MAX:
+                return now_ms + 100
+            claimed: list[Claimed] = await port.store.write(
+                workflows.claim, names=port.registry.names(), limit=CLAIM_MAX, now_ms=now_ms
+            )
+            await self._runner.adopt_all(claimed)
+            if claimed:
+                return now_ms
+            due_ms = None
+        return min((due for due in (due_ms, deadline_ms) if due is not None), default=None)
+
+
+def _next(tx, *, names: list[str]) -> tuple[int | None, int | None]:  # noqa: ANN001 - a transaction
+    return workflows.next_due(tx, names=names), workflows.next_deadline(tx)

@@ -1,0 +1,65 @@
+"""What a run has recorded: the engine's memory of the lives before this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from turbine.model.positions import PATCH
+from turbine.model.steps import Kind
+
+
+class Recorded(NamedTuple):
+    """The row of one position."""
+
+    position: str
+    function_id: int
+    name: str
+    kind: int
+    output: str | None
+    error: str | None
+    child: str | None
+    started_ms: int
+    ended_ms: int | None
+
+
+class Waiting(NamedTuple):
+    """The row of an open wait."""
+
+    kind: str
+    subject: str
+    since_ms: int
+    deadline_ms: int | None
+    due_ms: int | None
+
+
+class Failure(NamedTuple):
+    """A failed attempt of a step that is not done."""
+
+    number: int
+    error: str
+
+
+@dataclass(slots=True)
+class History:
+    """Everything recorded of a run, looked up by position."""
+
+    recorded: dict[str, Recorded] = field(default_factory=dict[str, Recorded])
+    waits: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
+    failures: dict[str, list[Failure]] = field(default_factory=dict[str, list[Failure]])
+    next_function_id: int = 0
+    reached: dict[str, int] = field(default_factory=dict[str, int])
+    """How far each line had come: prefix (`""` for the main line) → the highest index recorded in it."""
+
+    def add(self, record: Recorded) -> None:
+        self.recorded[record.position] = record
+        if record.function_id >= self.next_function_id:
+            self.next_function_id = record.function_id + 1
+        if record.kind == Kind.MARK and record.position.startswith(PATCH):
+            return
+        prefix = ""
+        for part in record.position.split("."):
+            index = int(part.partition("t")[0])
+            if index > self.reached.get(prefix, -1):
+                self.reached[prefix] = index
+            prefix = f"{prefix}{part}."

@@ -1,0 +1,48 @@
+"""What is known of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+
+class Kind(IntEnum):
+    """What stands at a position, as stored."""
+
+    STEP = 0
+    WAIT = 1
+    CHILD = 2
+    UNCHECKED = 3
+    """A step with `checkpoint=False`: listed, never recorded as done."""
+    MARK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StepAttempt:
+    """One execution of a step's body."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """A step as its row tells it."""
+
+    workflow_id: str
+    function_id: int
+    """The order in which the run's steps were first recorded, from 0."""
+    function_name: str
+    position: str
+    output: Any
+    """The decoded JSON value."""
+    error: str | None
+    """`Type: message`."""
+    started_at: datetime
+    ended_at: datetime | None
+    attempts: list[StepAttempt] = field(default_factory=list)
+    child_workflow_id: str | None = None

@@ -1,0 +1,141 @@
+"""What is known of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class WorkflowStatus(StrEnum):
+    """Where a run stands. PENDING is running or about to be; the last one is real while a gate is open."""
+
+    PENDING = "PENDING"
+    ENQUEUED = "ENQUEUED"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+    MAX_RECOVERY_ATTEMPTS_EXCEEDED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+    WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen unless somebody resumes or forks the run."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {
+        WorkflowStatus.SUCCESS,
+        WorkflowStatus.ERROR,
+        WorkflowStatus.CANCELLED,
+        WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED,
+    }
+)
+
+TRANSITIONS: dict[WorkflowStatus, frozenset[WorkflowStatus]] = {
+    WorkflowStatus.ENQUEUED: frozenset(
+        {
+            WorkflowStatus.PENDING,  # claimed
+            WorkflowStatus.CANCELLED,
+            WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED,
+        }
+    ),
+    WorkflowStatus.PENDING: frozenset(
+        {
+            WorkflowStatus.ENQUEUED,  # its executor died, back to its queue
+            WorkflowStatus.WAITING_FOR_APPROVAL,
+            *TERMINAL,
+        }
+    ),
+    WorkflowStatus.WAITING_FOR_APPROVAL: frozenset(
+        {
+            WorkflowStatus.PENDING,
+            WorkflowStatus.ENQUEUED,
+            WorkflowStatus.CANCELLED,
+            WorkflowStatus.ERROR,
+            WorkflowStatus.SUCCESS,
+            WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED,
+        }
+    ),
+    WorkflowStatus.SUCCESS: frozenset(),
+    WorkflowStatus.ERROR: frozenset({WorkflowStatus.ENQUEUED, WorkflowStatus.PENDING}),  # resumed
+    WorkflowStatus.CANCELLED: frozenset({WorkflowStatus.ENQUEUED, WorkflowStatus.PENDING}),
+    WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED: frozenset({WorkflowStatus.ENQUEUED, WorkflowStatus.PENDING}),
+}
+"""The whole life of a status; a test holds every row's history against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run as its row tells it. Times are aware UTC datetimes."""
+
+    workflow_id: str
+    status: WorkflowStatus
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    application_version: str
+    application_id: str
+    attempts: int
+    executor_id: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    output: Any = None
+    """The decoded JSON value of the result."""
+    error: str | None = None
+    """`Type: message`."""
+    input: dict[str, Any] | None = None
+    """`{"args": [...], "kwargs": {...}}`; filled by `status()`, and by `list` when asked for."""
+    queue_name: str | None = None
+    queue_partition_key: str | None = None
+    deduplication_id: str | None = None
+    priority: int = 0
+    timeout: timedelta | None = None
+    deadline: datetime | None = None
+    parent_workflow_id: str | None = None
+    forked_from: str | None = None
+    app_status: str | None = None
+    app_status_color: str | None = None
+    summary: str | None = None
+    tags: list[str] = field(default_factory=list)
+    reason: str | None = None
+    """Why it was cancelled or set aside."""
+    attention: str | None = None
+    """What a person must look at before the run can go on; None for a healthy run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` asks for the next one and is None at the end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a run is not moving, and what would release it."""
+
+    reason: str
+    """One word: running, sleeping, message, value, result, retry, queue, unknown-workflow, set-aside, recovery, finished …"""
+    text: str
+    since: datetime | None = None
+    until: datetime | None = None
+    held_by: list[str] = field(default_factory=list)
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, after its commit. `kind` is like `workflow.SUCCESS` or `step.recorded`."""
+
+    kind: str
+    workflow_id: str
+    name: str
+    status: WorkflowStatus | None
+    function_id: int | None
+    at: datetime

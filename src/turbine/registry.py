@@ -1,0 +1,384 @@
+"""What users declare: workflows and steps, and the roll of those that a runtime knows.
+
+A declared function is called where the code stands: outside of a run it is just its function; inside, the call goes to
+the `Scope` in `HERE`, which the engine puts there. Nothing here runs, records or waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property, update_wrapper
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
+
+from turbine.codec import PayloadType, Signature, payload_type
+from turbine.errors import NotInWorkflow, RegistrationConflict
+from turbine.ids import check_id, check_name
+from turbine.retry import RetryPolicy, seconds_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Scope(Protocol):
+    """Where a call stands: in the body of a workflow, or in a step."""
+
+    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+    def child(
+        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any: ...
+
+
+HERE: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)
+
+
+class Unset:
+    """The type of `UNSET`, which means: the caller said nothing."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Any = Unset()
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """A step as declared."""
+
+    fn: Callable[..., Any]
+    name: str
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float | None = None
+    """Seconds for each attempt."""
+    checkpoint: bool = True
+    is_async: bool = True
+
+    @cached_property
+    def result(self) -> PayloadType[Any]:
+        return Signature(self.fn, f"step {self.name!r}").result
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """How one run is to be started; see `WorkflowBase.options`."""
+
+    id: str | None = None
+    queue: str | None = None
+    deduplication_id: str | None = None
+    priority: int = 0
+    partition_key: str | None = None
+    timeout: float | None = None
+    deadline: datetime | None = None
+    application_version: str | None = None
+    delay: float | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class WorkflowDefinition:
+    """A workflow as declared; `fn` is None for one whose code is in another process."""
+
+    fn: Callable[..., Any] | None
+    name: str
+    fqn: str
+    is_async: bool = True
+    max_recoveries: int | None = 100
+    schedule: Any = None
+    triggerable: bool = False
+    input_schema: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
+    summary: Callable[..., str] | None = None
+    queue: str | None = None
+    timeout: float | None = None
+    result_type: Any = UNSET
+
+    @cached_property
+    def signature(self) -> Signature:
+        if self.fn is None:
+            raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
+        return Signature(self.fn, f"workflow {self.name!r}")
+
+    @cached_property
+    def result(self) -> PayloadType[Any]:
+        return payload_type(self.result_type) if self.fn is None else self.signature.result
+
+
+class StepBase(Generic[P, R]):
+    """A function whose outcome is recorded once for each place where a run calls it."""
+
+    def __init__(self, definition: StepDefinition) -> None:
+        self.definition = definition
+        update_wrapper(self, definition.fn, updated=())
+
+    @property
+    def fn(self) -> Callable[P, Any]:
+        """The bare function, for unit tests."""
+        return self.definition.fn
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    def options(
+        self,
+        *,
+        name: str = UNSET,
+        retries: int = UNSET,
+        base_interval: timedelta | float = UNSET,
+        backoff_factor: float = UNSET,
+        max_interval: timedelta | float = UNSET,
+        jitter: float = UNSET,
+        retry_on: tuple[type[BaseException], ...] = UNSET,
+        retry_if: Callable[[Exception], bool] | None = UNSET,
+        timeout: timedelta | float | None = UNSET,
+        checkpoint: bool = UNSET,
+    ) -> Self:
+        """The same step with other options; what is not named stays."""
+        old = self.definition
+        given = {
+            "retries": retries,
+            "base_interval": base_interval,
+            "backoff_factor": backoff_factor,
+            "max_interval": max_interval,
+            "jitter": jitter,
+            "retry_on": retry_on,
+            "retry_if": retry_if,
+        }
+        policy = {
+            key: getattr(old.policy, key) if value is UNSET else value for key, value in given.items()
+        }
+        return type(self)(
+            replace(
+                old,
+                name=old.name if name is UNSET else check_name(name, "step name"),
+                policy=RetryPolicy.of(**policy),
+                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
+                checkpoint=old.checkpoint if checkpoint is UNSET else checkpoint,
+            )
+        )
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return type(self)(replace(self.definition, fn=self.definition.fn.__get__(instance, owner)))
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        here = HERE.get()
+        if here is None:
+            return self.definition.fn(*args, **kwargs)
+        return here.step(self.definition, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<turbine step {self.definition.name}>"
+
+
+class Step(StepBase[P, R]):
+    """A step whose function is a coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """In a workflow: take the next position now; awaited, run and record, or give back what was recorded.
+
+        Runs at least once, is recorded once. Outside of a workflow it is just its function.
+        """
+        return self._called(args, kwargs)
+
+
+class BlockingStep(StepBase[P, R]):
+    """A step whose function blocks."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """In a blocking workflow: run and record, or give back what was recorded.
+
+        Runs at least once, is recorded once. Outside of a workflow it is just its function. In an async workflow it
+        would stop the event loop: call `await turbine.do(step, ...)` there.
+        """
+        return self._called(args, kwargs)
+
+
+class WorkflowBase(Generic[P, R]):
+    """A function whose progress is recorded."""
+
+    def __init__(self, definition: WorkflowDefinition, options: StartOptions | None = None) -> None:
+        self.definition = definition
+        self.start_options = options or StartOptions()
+        if definition.fn is not None:
+            update_wrapper(self, definition.fn, updated=())
+
+    @property
+    def fn(self) -> Callable[P, Any]:
+        """The bare function, for unit tests."""
+        if self.definition.fn is None:
+            raise TypeError(f"{self!r} is remote: its function is in another process")
+        return self.definition.fn
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    @property
+    def fqn(self) -> str:
+        return self.definition.fqn
+
+    def options(
+        self,
+        *,
+        id: str | None = UNSET,
+        queue: str | None = UNSET,
+        deduplication_id: str | None = UNSET,
+        priority: int = UNSET,
+        partition_key: str | None = UNSET,
+        timeout: timedelta | float | None = UNSET,
+        deadline: datetime | None = UNSET,
+        application_version: str | None = UNSET,
+        delay: timedelta | float | None = UNSET,
+        tags: Sequence[str] | None = UNSET,
+    ) -> Self:
+        """The same workflow, to be started with these options; what is not named stays.
+
+        `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first time the run
+        executes, `deadline` is absolute and wins. `delay` starts it later. Smaller `priority` numbers come first.
+        Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
+        """
+        old = self.start_options
+        if deadline is not UNSET and deadline is not None and deadline.tzinfo is None:
+            raise ValueError("deadline has no time zone; pass an aware datetime, for example datetime.now(UTC)")
+        if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
+            raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
+        return type(self)(
+            self.definition,
+            StartOptions(
+                id=old.id if id is UNSET else None if id is None else check_id(id),
+                queue=old.queue if queue is UNSET else queue,
+                deduplication_id=old.deduplication_id
+                if deduplication_id is UNSET
+                else None
+                if deduplication_id is None
+                else check_id(deduplication_id, "deduplication id"),
+                priority=old.priority if priority is UNSET else priority,
+                partition_key=old.partition_key
+                if partition_key is UNSET
+                else None
+                if partition_key is None
+                else check_id(partition_key, "partition key"),
+                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
+                deadline=old.deadline if deadline is UNSET else deadline,
+                application_version=old.application_version if application_version is UNSET else application_version,
+                delay=old.delay if delay is UNSET else _seconds(delay, "delay"),
+                tags=old.tags if tags is UNSET else None if tags is None else check_tags(tags),
+            ),
+        )
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        here = HERE.get()
+        if here is None:
+            raise NotInWorkflow(
+                f"Workflow {self.name!r} was called outside of a workflow, where nothing would be recorded:"
+                f" start it with `await rt.run({self.name}, ...)`, or call `{self.name}.fn(...)` in a unit test"
+            )
+        return here.child(self.definition, self.start_options, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<turbine workflow {self.definition.name}>"
+
+
+class Workflow(WorkflowBase[P, R]):
+    """A workflow whose function is a coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
+        return self._called(args, kwargs)
+
+
+class BlockingWorkflow(WorkflowBase[P, R]):
+    """A workflow whose function blocks."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
+        return self._called(args, kwargs)
+
+
+def _seconds(duration: timedelta | float | None, what: str) -> float | None:
+    return None if duration is None else seconds_of(duration, what)
+
+
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags as they are stored; ValueError for a text where a list was meant."""
+    if isinstance(tags, str):
+        raise ValueError(f"tags must be a list of texts, not the text {tags!r}")
+    return tuple(check_name(tag, "tag") for tag in tags)
+
+
+def check_function(fn: Any, what: str) -> bool:
+    """Whether a function is a coroutine function. Raises TypeError for what can be neither workflow nor step."""
+    if isinstance(fn, (StepBase, WorkflowBase)):
+        raise TypeError(f"{fn!r} is declared already; it cannot be made a {what} again")
+    if not callable(fn):
+        raise TypeError(f"{fn!r} is not a function and cannot be a {what}")
+    target = inspect.unwrap(fn)
+    target = getattr(target, "func", target)
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        raise TypeError(
+            f"{name_of(fn)} is a generator and cannot be a {what}: a {what} returns one value; return a list,"
+            " or publish progress with turbine.set_value"
+        )
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """The default name of a function."""
+    target = getattr(fn, "func", fn)
+    return getattr(target, "__name__", None) or type(target).__name__
+
+
+def fqn_of(fn: Callable[..., Any]) -> str:
+    """`module:qualname`, for display and for `trigger`."""
+    target = getattr(fn, "func", fn)
+    return f"{getattr(target, '__module__', '?')}:{getattr(target, '__qualname__', name_of(fn))}"
+
+
+class Registry:
+    """The workflows that a runtime can carry out, by name and by fully qualified name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, WorkflowDefinition] = {}
+        self._by_fqn: dict[str, WorkflowDefinition] = {}
+
+    def add(self, definition: WorkflowDefinition) -> None:
+        """Enter a workflow. Raises RegistrationConflict when its name or function is there already."""
+        if definition.fn is None:
+            raise TypeError(f"workflow {definition.name!r} is remote and cannot be registered here")
+        for known in (self._by_name.get(definition.name), self._by_fqn.get(definition.fqn)):
+            if known is not None:
+                raise RegistrationConflict(
+                    f"Workflow {definition.name!r} ({definition.fqn}) is already registered as {known.name!r}"
+                    f" ({known.fqn}); give one of them another name"
+                )
+        self._by_name[definition.name] = definition
+        self._by_fqn[definition.fqn] = definition
+
+    def get(self, name_or_fqn: str) -> WorkflowDefinition | None:
+        return self._by_name.get(name_or_fqn) or self._by_fqn.get(name_or_fqn)
+
+    def names(self) -> list[str]:
+        return list(self._by_name)
+
+    def __iter__(self) -> Iterator[WorkflowDefinition]:
+        return iter(self._by_name.values())
+
+    def version(self) -> str:
+        """A label for the code: a hash over the source of the registered workflows."""
+        digest = hashlib.sha256()
+        for name in sorted(self._by_name):
+            fn = self._by_name[name].fn
+            try:
+                source = inspect.getsource(inspect.unwrap(fn)) if fn is not None else ""
+            except (OSError, TypeError):
+                source = getattr(getattr(fn, "__code__", None), "co_code", b"").hex()
+            digest.update(f"{name}\n{source}\n".encode())
+        return digest.hexdigest()[:16]

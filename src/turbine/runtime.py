@@ -1,0 +1,565 @@
+"""The runtime: composes the rooms around one database, and owns launch and shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from turbine.actions import explain as explaining
+from turbine.actions import forks, results, runs, talk
+from turbine.actions.kv import Kv
+from turbine.clock import Clock, SystemClock, span_ms
+from turbine.codec import payload_type
+from turbine.config import Config, database_url
+from turbine.engine.handles import Desk, Handle, Stored
+from turbine.engine.payloads import Payloads
+from turbine.engine.port import Port
+from turbine.engine.threads import Threads
+from turbine.errors import AlreadyLaunched, ShuttingDown, TurbineError
+from turbine.ids import check_id, check_name, new_id
+from turbine.loops.duty import Duty
+from turbine.loops.lease import Lease
+from turbine.loops.letters import Letters
+from turbine.loops.recovery import Recovery
+from turbine.loops.runner import Runner
+from turbine.loops.timers import Timers
+from turbine.model.steps import StepInfo
+from turbine.model.workflows import Event, Explanation, Page, Status
+from turbine.probe import Probe
+from turbine.registry import UNSET, Registry, WorkflowBase
+from turbine.store import Store, open_store
+from turbine.store.tx import Wake
+from turbine.tables import workflows as workflow_table
+from turbine.wake import Wakes
+
+log = logging.getLogger("turbine")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+UNWIND = 2.0
+"""Seconds that interrupted bodies get to end."""
+
+
+class Runtime:
+    """Durable workflows in this process, on one database.
+
+    Use it as `async with Runtime("sqlite:///shop.db", workflows=[place_order]) as rt`, or call `launch` and `shutdown`.
+    Everything it promises is in the database: another process with the same code goes on where this one ends.
+    """
+
+    def __init__(
+        self,
+        database: str | None = None,
+        *,
+        workflows: Iterable[WorkflowBase[..., Any]] = (),
+        config: Config | None = None,
+        clock: Clock | None = None,
+        **config_fields: Any,
+    ) -> None:
+        """Prepare a runtime; nothing is opened before `launch`.
+
+        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`. Every field
+        of `Config` is also a keyword here. Raises TypeError and ValueError for settings that can never be right,
+        RegistrationConflict for two workflows of one name.
+        """
+        self.database = database_url(database)
+        self.config = Config.load(config, **config_fields)
+        self.app: Any = None
+        """The host ASGI application, if there is one."""
+        self._clock = clock or SystemClock()
+        self._registry = Registry()
+        self._probe = Probe()
+        self._live: _Live | None = None
+        self._draining = False
+        self._executor_id = self.config.executor_id or _fresh_executor_id()
+        self._was_launched = False
+        self.kv = Kv(self._port)
+        """The global key-value store."""
+        for workflow in workflows:
+            self.register(workflow)
+
+    # Declaring
+
+    def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
+        """Make a workflow known to this runtime, so that it can be started, recovered and listed here.
+
+        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only.
+        Raises AlreadyLaunched after launch, RegistrationConflict when its name or function is taken.
+        """
+        if self._live is not None:
+            raise AlreadyLaunched(
+                f"Workflow {workflow.name!r} cannot be registered after launch, because runs of it might be waiting;"
+                " register it before, or pass it to Runtime(workflows=[...])"
+            )
+        if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
+        if overrides:
+            from dataclasses import replace
+
+            workflow = type(workflow)(replace(workflow.definition, **overrides), workflow.start_options)
+        self._registry.add(workflow.definition)
+        return workflow
+
+    # Life
+
+    async def launch(self) -> None:
+        """Open the database, take up what is due, and start the loops. Runs of dead executors go on within a second.
+
+        Raises AlreadyLaunched, StoreInvalid for a database that can never work, StoreUnavailable for one that is
+        away, StoreTooNew for one that a newer Turbine has migrated.
+        """
+        if self._live is not None:
+            raise AlreadyLaunched("This runtime is launched already; shut it down before launching it again")
+        if self._was_launched and self.config.executor_id is None:
+            self._executor_id = _fresh_executor_id()
+        if self.config.switch_interval is not None:
+            sys.setswitchinterval(self.config.switch_interval)
+        store = await asyncio.to_thread(open_store, self.database)
+        try:
+            live = _Live(self, store)
+            self._draining = False
+            self._live = live
+            self._was_launched = True
+            await live.start()
+        except BaseException:
+            self._live = None
+            await asyncio.to_thread(store.close)
+            raise
+
+    async def shutdown(self) -> None:
+        """Stop in good order: nothing new starts, steps that run may finish, waiting runs are parked at once.
+
+        What still runs after `shutdown_timeout` is interrupted; it stays PENDING, its attempt is not counted, and it
+        goes on at the next launch here or anywhere. Idempotent.
+        """
+        live = self._live
+        if live is None:
+            return
+        self._draining = True
+        if live.stopping is None:
+            live.stopping = asyncio.ensure_future(live.stop(self.config.shutdown_timeout.total_seconds()))
+        await asyncio.shield(live.stopping)
+        self._live = None
+
+    async def __aenter__(self) -> Self:
+        await self.launch()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    # Facts
+
+    @property
+    def executor_id(self) -> str:
+        """This process start, unless configured."""
+        return self._executor_id
+
+    @property
+    def application_id(self) -> str:
+        return self.config.application_id
+
+    @property
+    def application_version(self) -> str:
+        """The configured label, or a hash over the source of the registered workflows."""
+        return self.config.application_version or self._registry.version()
+
+    @property
+    def is_launched(self) -> bool:
+        return self._live is not None and not self._draining
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a shutdown has begun (and no launch since)."""
+        return self._draining
+
+    def _port(self) -> Port:
+        if self._live is None:
+            if self._draining:
+                raise ShuttingDown("This runtime was shut down; launch it again before using it")
+            raise TurbineError("This runtime is not launched; use `async with Runtime(...)` or `await rt.launch()` first")
+        return self._live.port
+
+    async def _in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run an act in the loop that launched the runtime, whichever loop asks."""
+        loop = self._port().loop
+        if asyncio.get_running_loop() is loop:
+            return await act()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(act(), loop))
+
+    # Runs
+
+    async def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Start a workflow; durable when it returns. Options come through `workflow.options(...)`.
+
+        A given id is an idempotency key: a second start joins the first run and returns its handle. Raises TypeError
+        for arguments that do not fit, SerializationError naming the parameter, NotRegistered, ShuttingDown,
+        WorkflowConflict, Deduplicated, QueueNotFound, ValueError; then nothing was written.
+        """
+        if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow")
+        definition = workflow.definition
+        port = self._port()
+        if definition.fn is not None:
+            known = self._registry.get(definition.name)
+            if known is not None and known.fn is definition.fn:
+                definition = known
+        _, row = await self._in_loop(
+            lambda: runs.start(port, definition, workflow.start_options, args, kwargs, self._queue_names())
+        )
+        return self.handle(row.id, definition.result)
+
+    def _queue_names(self) -> frozenset[str]:
+        return frozenset()
+
+    def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
+        """A handle whose result has this payload type."""
+        return Handle(workflow_id, result, self._desk())
+
+    def _desk(self) -> Desk:
+        return Desk(
+            stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads
+        )
+
+    async def _await_outcome(self, workflow_id: str, timeout: float | None, poll: float | None) -> Stored:
+        live = self._live
+        if live is None:
+            self._port()
+            raise AssertionError("unreachable")
+        return await self._in_loop(
+            lambda: results.await_outcome(live.port, live.runner.by_id, workflow_id, timeout, poll)
+        )
+
+    def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
+        """A handle of any run, also of another process' or another life's. The id is not checked until it is used.
+
+        `result_type` is the annotation by which the result is decoded; by default that of nothing: plain JSON.
+        """
+        return self.handle(check_id(workflow_id), payload_type(Any if result_type is None else result_type))
+
+    async def status(self, workflow_id: str) -> Status:
+        """A run as it is now. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: runs.status(self._port(), workflow_id))
+
+    async def steps(self, id: str) -> list[StepInfo]:
+        """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: runs.steps_of(self._port(), id))
+
+    async def list(
+        self,
+        *,
+        status: str | Sequence[str] | None = None,
+        name: str | Sequence[str] | None = None,
+        executor_id: str | Sequence[str] | None = None,
+        version: str | Sequence[str] | None = None,
+        ids: str | Sequence[str] | None = None,
+        tag: str | Sequence[str] | None = None,
+        queue: str | Sequence[str] | None = None,
+        parent_id: str | Sequence[str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        search: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        ascending: bool = False,
+        load_input: bool = False,
+    ) -> Page[Status]:
+        """One page of runs, newest first; filters take one value or several and must all hold.
+
+        `search` looks in id, name, summary, tags, input and error. Paging is by key: pass the page's `next_cursor`.
+        Raises ValueError for a limit, status or cursor that can never be right.
+        """
+        return await self._in_loop(
+            lambda: runs.page(
+                self._port(),
+                status=status,
+                name=name,
+                executor_id=executor_id,
+                version=version,
+                ids=ids,
+                tag=tag,
+                queue=queue,
+                parent_id=parent_id,
+                created_after=created_after,
+                created_before=created_before,
+                search=search,
+                limit=limit,
+                cursor=cursor,
+                ascending=ascending,
+                load_input=load_input,
+            )
+        )
+
+    async def cancel(self, id: str, reason: str | None = None) -> bool:
+        """Cancel a run and its children; durable when it returns, and then interrupted wherever they run.
+
+        False when the run was over already. Raises WorkflowNotFound.
+        """
+        return await self._in_loop(lambda: runs.cancel(self._port(), id, reason))
+
+    async def resume(self, id: str) -> Handle[Any]:
+        """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
+
+        Recorded steps stay; of a failed run the failure that ended it is forgotten, so the failed step runs again.
+        Attempts count from 0 and the deadline is cleared. Raises WorkflowNotFound, Deduplicated.
+        """
+        await self._in_loop(lambda: runs.resume(self._port(), id))
+        return self.retrieve(id)
+
+    async def fork(
+        self,
+        id: str,
+        from_step: int | str = 0,
+        *,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        new_id: str | None = None,
+        edits: Mapping[Any, Any] | None = None,
+        queue: str | None = None,
+    ) -> Handle[Any]:
+        """A new run that begins with the recorded steps before `from_step`, and runs the others.
+
+        `from_step` and the keys of `edits` are positions; `edits` replace recorded outputs; `args` and `kwargs` the
+        input. It starts at once unless a queue is given. Raises WorkflowNotFound, ValueError, QueueNotFound.
+        """
+        workflow_id = await self._in_loop(
+            lambda: forks.fork(
+                self._port(),
+                id,
+                from_step,
+                args=None if args is None else tuple(args),
+                kwargs=None if kwargs is None else dict(kwargs),
+                new_id=None if new_id is None else check_id(new_id),
+                edits=edits,
+                queue=queue,
+                known_queues=self._queue_names(),
+            )
+        )
+        return self.retrieve(workflow_id)
+
+    async def delete(self, *ids: str) -> int:
+        """Remove runs that are over, with all that belongs to them; returns how many. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: runs.delete(self._port(), ids))
+
+    async def explain(self, id: str) -> Explanation:
+        """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: explaining.explain(self._port(), id))
+
+    async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
+        """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
+
+        Never touches what is open. With a retention of None, and none given, nothing is removed. ValueError for a
+        negative time.
+        """
+        age = self.config.gc_retention if older_than is None else older_than
+        if age is None:
+            return 0
+        age_ms = span_ms(age)
+        if age_ms < 0:
+            raise ValueError(f"older_than must not be negative: {older_than!r}")
+        return await self._in_loop(lambda: runs.collect_garbage(self._port(), age_ms))
+
+    # Talking
+
+    async def send(self, id: str, message: Any, topic: str = "") -> None:
+        """Put a message into a run's mailbox; durable when it returns, once per call.
+
+        A message to a run that is over stays in its mailbox. Raises WorkflowNotFound, SerializationError.
+        """
+        topic = _topic(topic)
+        await self._in_loop(lambda: talk.send(self._port(), id, message, topic))
+
+    async def get_value(
+        self,
+        id: str,
+        key: str,
+        *,
+        type: Any = Any,
+        timeout: timedelta | float | None = None,
+        default: Any = UNSET,
+    ) -> Any:
+        """A value that a run has published, or will: waits for it up to `timeout` (timedelta or seconds).
+
+        Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return await self._in_loop(
+            lambda: talk.get_value(self._port(), id, key, payload_type(type), seconds, default)
+        )
+
+    async def values(self, id: str) -> dict[str, Any]:
+        """All values that a run has published. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: talk.values(self._port(), id))
+
+    # Watching
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens in this process from now on, after its commit: `async for event in rt.events()`.
+
+        A slow reader misses nothing up to 10,000 events, then the oldest ones.
+        """
+        self._port()
+        queue: asyncio.Queue[Event] = asyncio.Queue(10_000)
+        loop = asyncio.get_running_loop()
+
+        def put(event: Event) -> None:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(event)
+
+        def listen(event: Event) -> None:
+            with contextlib.suppress(RuntimeError):  # the listener's loop is closed
+                loop.call_soon_threadsafe(put, event)
+
+        self._probe.listeners.append(listen)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._probe.listeners.remove(listen)
+
+    async def wait_idle(self) -> None:
+        """Until nothing executes here and nothing is due now; what waits for time or others does not count."""
+        live = self._live
+        self._port()
+        assert live is not None
+        await self._in_loop(live.wait_idle)
+
+
+class _Live:
+    """A launched runtime: its store, its loops, and what is being carried out."""
+
+    def __init__(self, runtime: Runtime, store: Store) -> None:
+        config = runtime.config
+        self.store = store
+        self.stopping: asyncio.Future[None] | None = None
+        loop = asyncio.get_running_loop()
+        wakes = Wakes()
+        self.port = Port(
+            runtime=runtime,
+            config=config,
+            registry=runtime._registry,  # pyright: ignore[reportPrivateUsage]
+            store=store,
+            clock=runtime._clock,  # pyright: ignore[reportPrivateUsage]
+            loop=loop,
+            context=copy_context(),
+            threads=Threads(config.max_threads),
+            payloads=Payloads(config.payload_max, config.codec),
+            probe=runtime._probe,  # pyright: ignore[reportPrivateUsage]
+            wakes=wakes,
+            logger=config.logger or logging.getLogger("turbine.run"),
+            executor_id=runtime.executor_id,
+            application_version=runtime.application_version,
+            park_after_ms=span_ms(config.park_after),
+            paused=lambda execution: self.runner.paused(execution),
+            adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),
+            is_draining=lambda: runtime.is_draining,
+            app=runtime.app,
+        )
+        self.runner = Runner(self.port)
+        self.lease = Lease(
+            store,
+            runtime.executor_id,
+            lease_ms=span_ms(config.lease),
+            application_id=config.application_id,
+            version=runtime.application_version,
+            names=self.port.registry.names(),
+        )
+        clock = self.port.clock
+        recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
+        self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
+        self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
+        self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
+        self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
+        self._duties = (self.recovery, self.timers, self.letters, self.watch)
+        self._first_look = recovery.tick
+
+    async def start(self) -> None:
+        self.store.hold(self.port.executor_id)
+        await asyncio.to_thread(self.lease.take)
+        self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        await self._first_look()
+        await self.store.write(
+            workflow_table.retry_set_aside, names=self.port.registry.names(), now_ms=self.port.clock.now_ms()
+        )
+        for duty in self._duties:
+            duty.start()
+
+    def _heard(self, wakes: list[Wake]) -> None:
+        """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
+        for kind, key in wakes:
+            match kind:
+                case "wait":
+                    self.runner.nudge(key[0], key[1])
+                case "cancelled":
+                    if self.runner.cancelled(key):
+                        self.store.post(workflow_table.take_letters_of, key)
+                case "due" | "deadline":
+                    self.timers.call_at(key)
+                case "done":
+                    self.port.wakes.publish("done", key)
+                case "value":
+                    self.port.wakes.publish("value", tuple(key))
+                case "everything":
+                    self.letters.call()
+                    self.timers.call()
+                    self.port.wakes.publish_all(("done", "value"))
+                case _:
+                    log.debug("A wake of an unknown kind was heard: %s", kind)
+
+    async def stop(self, seconds: float) -> None:
+        """Drain, then interrupt, then close."""
+        self.runner.park_idle()
+        is_empty = await self.runner.wait_empty(seconds)
+        if not is_empty:
+            self.runner.interrupt()
+            is_empty = await self.runner.wait_empty(UNWIND)
+        for duty in self._duties:
+            await duty.stop()
+        self.port.threads.close()
+        if is_empty:
+            await asyncio.to_thread(self.lease.give_up)
+        else:
+            # A thread still runs a step of ours. The lock file stays held until it or the process ends.
+            log.warning("%s runs did not end in time; they are recovered later", len(self.runner.executions))
+            await asyncio.to_thread(self.lease.stop)
+        await asyncio.to_thread(self.store.close)
+
+    async def wait_idle(self) -> None:
+        calm = 0
+        while calm < 2:
+            await asyncio.sleep(0.002)
+            executions = list(self.runner.executions.values())
+            if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+                calm = 0
+                continue
+            names = self.port.registry.names()
+            due_ms = await self.store.read(workflow_table.next_due, names=names)
+            now_ms = self.port.clock.now_ms()
+            if due_ms is not None and due_ms <= now_ms:
+                self.timers.call()
+                calm = 0
+                continue
+            dues = (w.due_ms for e in executions for w in e.waits.values() if w.due_ms is not None)
+            calm = 0 if any(due <= now_ms for due in dues) else calm + 1
+
+
+def _fresh_executor_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
+
+
+def _topic(topic: str) -> str:
+    return check_name(topic, "topic") if topic else ""

@@ -1,0 +1,287 @@
+"""Postgres behind the door: one connection writes in groups, a few read, one listens.
+
+- A batch is `begin`, its statements, at most one `pg_notify`, `commit`. While this executor is registered the batch
+  also holds its lease row (`for share`), so that nobody can declare it dead between its check and its commit.
+- When a connection is lost during `commit`, the transaction id taken at `begin` tells afterwards whether it happened
+  (`pg_xact_status`, Postgres manual 9.27.9): nothing is done twice and nothing is believed lost that was written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, LiteralString, cast
+
+import psycopg
+from psycopg import errors as pg
+
+from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.store.sql import Statement
+from turbine.store.tx import Row, Wake
+from turbine.store.writer import Fault
+
+log = logging.getLogger("turbine.store")
+
+CHANNEL = "turbine"
+NOTIFY_MAX_BYTES = 7000
+"""Postgres takes notifications of less than 8000 bytes."""
+READERS_MAX = 4
+RECONNECT_MAX = 2.0
+"""Seconds between attempts to reach a server that is away, at most."""
+
+_SETTINGS = "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 60000"
+_LEASE = "select 1 from pt_executors where executor_id = %(executor)s for share"
+
+
+class PostgresTx:
+    """A transaction of the writer, or a snapshot of a reader."""
+
+    dialect: Literal["sqlite", "postgres"] = "postgres"
+    __slots__ = ("_connection", "executor", "wakes")
+
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+        self._connection = connection
+        self.executor = ""
+        self.wakes: list[tuple[str, Any, bool]] = []
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        return self._execute(statement, parameters).fetchall()
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        return self._execute(statement, parameters).fetchone()
+
+    def run(self, statement: Statement, **parameters: Any) -> int:
+        return self._execute(statement, parameters).rowcount
+
+    def _execute(self, statement: Statement, parameters: dict[str, Any]) -> psycopg.Cursor[Row]:
+        return self._connection.execute(cast(LiteralString, statement.postgres), parameters)
+
+    def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
+        self.wakes.append((kind, key, far))
+
+
+class PostgresBackend:
+    """The writer's connection."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection: psycopg.Connection[Row] | None = connect(url)
+        self.tx = PostgresTx(self._connection)
+        self._transaction_id: str | None = None
+
+    def begin(self, jobs: int) -> PostgresTx:
+        if self._connection is None:
+            self._reopen()
+        connection = self._connection
+        assert connection is not None
+        self._transaction_id = None
+        with connection.pipeline():
+            connection.execute("begin")
+            current = connection.execute("select pg_current_xact_id()::text")
+            if self.tx.executor:
+                connection.execute(_LEASE, {"executor": self.tx.executor})
+        row = current.fetchone()
+        self._transaction_id = row[0] if row else None
+        self.tx.wakes = []
+        return self.tx
+
+    def commit(self) -> list[Wake]:
+        assert self._connection is not None
+        wakes = self.tx.wakes
+        far = [[kind, key] for kind, key, is_far in wakes if is_far]
+        if far:
+            with self._connection.pipeline():
+                self._connection.execute(
+                    "select pg_notify(%s, %s)", (CHANNEL, _notification(self.tx.executor, far)), prepare=True
+                )
+                done = self._connection.execute("commit")
+        else:
+            done = self._connection.execute("commit")
+        if done.statusmessage != "COMMIT":  # Postgres answers the commit of a failed transaction with a quiet rollback
+            raise RuntimeError("A statement failed and its function hid that: nothing of its transaction was written")
+        return [(kind, key) for kind, key, _ in wakes]
+
+    def rollback(self) -> None:
+        if self._connection is not None:
+            self._connection.execute("rollback")
+
+    def classify(self, error: BaseException) -> Fault:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            return Fault.LOST
+        if isinstance(error, (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)):
+            return Fault.BUSY
+        if isinstance(error, (pg.AdminShutdown, pg.CrashShutdown, pg.CannotConnectNow)):
+            return Fault.LOST
+        if isinstance(error, (pg.DiskFull, pg.ReadOnlySqlTransaction, pg.OutOfMemory, pg.TooManyConnections)):
+            return Fault.DOWN
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+            return Fault.LOST
+        return Fault.BAD
+
+    def recover(self, patience: Callable[[], bool]) -> bool:
+        """Reconnect, patiently, and ask what became of the transaction that was in flight."""
+        transaction_id = self._transaction_id
+        self._drop()
+        pause = 0.05
+        while True:
+            try:
+                self._reopen()
+                assert self._connection is not None
+                if transaction_id is None:
+                    return False
+                row = self._connection.execute("select pg_xact_status(%s::text::xid8)", (transaction_id,)).fetchone()
+                state = row[0] if row else None
+                if state == "in progress" and patience():  # the server has not noticed yet that its client is gone
+                    time.sleep(0.05)
+                    continue
+                return state == "committed"
+            except pg.InvalidParameterValue:  # the server crashed and has never heard of this transaction
+                return False
+            except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
+                self._drop()
+                if not patience():
+                    return False
+                log.warning("Postgres cannot be reached, runs wait for it: %s", str(error).strip())
+                time.sleep(pause)
+                pause = min(pause * 2, RECONNECT_MAX)
+
+    def _reopen(self) -> None:
+        self._drop()
+        self._connection = connect(self.url)
+        executor = self.tx.executor
+        self.tx = PostgresTx(self._connection)
+        self.tx.executor = executor
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def idle(self) -> None:
+        """Nothing to do: the server keeps its own house."""
+
+    def close(self) -> None:
+        self._drop()
+
+
+class PostgresReaders:
+    """A few connections for short reads, each used by one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._free: list[psycopg.Connection[Row]] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[PostgresTx]:
+        with self._lock:
+            connection = self._free.pop() if self._free else None
+        if connection is None or connection.closed:
+            connection = connect(self._url)
+        try:
+            connection.execute("begin isolation level repeatable read read only")
+            try:
+                yield PostgresTx(connection)
+            finally:
+                if not connection.closed:
+                    connection.execute("rollback")
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            if len(self._free) < READERS_MAX:
+                self._free.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+
+
+class Listener:
+    """A thread that hears the notifications of other executors and hands them on; deaf for a while, it says so."""
+
+    def __init__(self, url: str, executor: str, heard: Callable[[list[Wake]], None]) -> None:
+        self._url = url
+        self._executor = executor
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
+        self._thread.start()
+        self._ready.wait(5)
+
+    def _main(self) -> None:
+        pause = 0.05
+        while not self._stopping.is_set():
+            try:
+                with connect(self._url) as connection:
+                    connection.execute(f"listen {CHANNEL}")
+                    self._ready.set()
+                    self._heard([("everything", None)])  # what was said before we listened
+                    pause = 0.05
+                    self._listen(connection)
+            except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
+                if not self._stopping.is_set():
+                    log.warning("Listening to Postgres failed, trying again: %s", str(error).strip())
+            self._stopping.wait(pause)
+            pause = min(pause * 2, RECONNECT_MAX)
+
+    def _listen(self, connection: psycopg.Connection[Row]) -> None:
+        while not self._stopping.is_set():
+            for notice in connection.notifies(timeout=0.5, stop_after=100):
+                sender, wakes = _heard_in(notice.payload)
+                if sender != self._executor:
+                    self._heard(wakes)
+                if self._stopping.is_set():
+                    return
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+
+def _notification(executor: str, far: list[list[Any]]) -> str:
+    unique = [list(pair) for pair in dict.fromkeys((kind, key) for kind, key in far)]
+    text = json.dumps([executor, unique], separators=(",", ":"))
+    if len(text) < NOTIFY_MAX_BYTES:
+        return text
+    return json.dumps([executor, [["everything", None]]])
+
+
+def _heard_in(notification: str) -> tuple[str, list[Wake]]:
+    """The sender and the wakes; keys that were tuples are tuples again."""
+    try:
+        sender, wakes = json.loads(notification)
+        return sender, [(kind, tuple(key) if isinstance(key, list) else key) for kind, key in wakes]  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # somebody else's use of our channel
+        return "", [("everything", None)]
+
+
+def connect(url: str) -> psycopg.Connection[Row]:
+    """A connection as all of ours are. Raises StoreUnavailable when the server is away, StoreInvalid for a wrong URL."""
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        try:
+            connection.execute(_SETTINGS)
+        except BaseException:
+            connection.close()
+            raise
+    except psycopg.ProgrammingError as error:
+        raise StoreInvalid(f"The Postgres URL cannot be used: {error}") from error
+    except psycopg.OperationalError as error:
+        text = str(error).strip()
+        if any(word in text for word in ("does not exist", "authentication failed", "no password supplied")):
+            raise StoreInvalid(f"Postgres refuses the connection: {text}; check user, password and database") from error
+        raise StoreUnavailable(
+            f"Postgres cannot be reached: {text}; is the server up and the address right?"
+        ) from error
+    return connection

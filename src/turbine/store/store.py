@@ -1,0 +1,260 @@
+"""The door itself: `Store.write` for everything that must last, `Store.read` for everything that is only looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
+from urllib.parse import unquote
+
+from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.store.migrations import migrate
+from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
+from turbine.store.tx import Tx, Wake
+from turbine.store.writer import Job, Ticket, Writer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+POLL_IDLE = 0.02
+"""Seconds between looks for commits of other processes on the same SQLite file."""
+POLL_EAGER = 0.001
+"""The same while somebody in this process waits for something."""
+READ_PATIENCE = 60.0
+"""Seconds that a read waits for a database that is away."""
+
+
+class Store:
+    """One database, one writer, a few readers.
+
+    Everything is safe to call from any thread and any event loop. Built by `open_store`.
+    """
+
+    def __init__(self, url: str, dialect: Literal["sqlite", "postgres"], path: str) -> None:
+        self.url = url
+        self.dialect = dialect
+        self.path = path
+        """The SQLite file (or `:memory:`); the URL on Postgres."""
+        self.is_memory = path == ":memory:"
+        self._hearing: _Hearing | None = None
+        if dialect == "sqlite":
+            check_path(path)
+            backend = SqliteBackend(path)
+            self._readers: Any = SqliteReaders(path)
+        else:
+            from turbine.store.postgres import PostgresBackend, PostgresReaders
+
+            backend = PostgresBackend(url)
+            self._readers = PostgresReaders(url)
+        try:
+            migrate(backend)
+        except BaseException:
+            backend.close()
+            raise
+        self._backend = backend
+        self._writer = Writer(backend, Path(path).name if dialect == "sqlite" else "postgres")
+        self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
+
+    @property
+    def writer(self) -> Writer:
+        return self._writer
+
+    def hold(self, executor: str) -> None:
+        """Write as this executor from now on: fenced statements compare with it."""
+        self._backend.tx.executor = executor
+
+    # -- writes
+
+    def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:
+        """Let a write enter now and return the future of its outcome, in the running event loop.
+
+        `argument` is one row for a bulk function, a dict of keywords for any other.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._writer.submit(Job(function, argument, future, loop, size))
+        return future
+
+    async def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a transaction function; durable when it returns. Raises what the function refuses with.
+
+        A write that entered is finished even if the caller is cancelled while waiting.
+        """
+        del args
+        return cast(R, await self.submit(function, kwargs))
+
+    def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> Ticket:
+        """Like `submit`, for threads: wait with `Ticket.wait`."""
+        ticket = Ticket()
+        self._writer.submit(Job(function, argument, ticket, None, size))
+        return ticket
+
+    def write_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like `write`, for threads. It never goes through an event loop."""
+        del args
+        return cast(R, self.submit_blocking(function, kwargs).wait())
+
+    def post(self, function: Callable[..., Any], argument: Any) -> None:
+        """Let a write enter that nobody waits for: progress, logs. It is durable soon, or lost with the process."""
+        self._writer.submit(Job(function, argument, None, None))
+
+    async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function of a consistent snapshot. What it decides is decided again where it is written."""
+        if self.is_memory:
+            return await self.write(function, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reading, lambda: self.read_blocking(function, *args, **kwargs))
+
+    def read_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like `read`, for threads. While the database is away it waits, up to a minute, then StoreUnavailable."""
+        if self.is_memory:
+            return self.write_blocking(function, *args, **kwargs)
+        until = time.monotonic() + READ_PATIENCE
+        pause = 0.02
+        while True:
+            try:
+                with self._readers.transaction() as tx:
+                    return function(tx, *args, **kwargs)
+            except Exception as error:
+                if not _is_away(error):
+                    raise
+                if time.monotonic() > until or self._writer.is_closed:
+                    raise StoreUnavailable(f"The database cannot be read: {error}") from error
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    def listen(self, loop: asyncio.AbstractEventLoop, executor: str, heard: Callable[[list[Wake]], None]) -> None:
+        """Call `heard` in `loop` with the wakes of every commit of this process, and with hints of other processes'."""
+        self._writer.listener = (loop, heard)
+
+        def from_afar(wakes: list[Wake]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to hear it
+                loop.call_soon_threadsafe(heard, wakes)
+
+        if self.dialect == "postgres":
+            from turbine.store.postgres import Listener
+
+            self._hearing = Listener(self.url, executor, from_afar)
+        elif not self.is_memory:
+            self._hearing = _SqliteHearing(self.path, from_afar)
+
+    def expect(self) -> None:
+        """Somebody waits for a commit of another process: look for it eagerly for the next second."""
+        if isinstance(self._hearing, _SqliteHearing):
+            self._hearing.expect()
+
+    def stop_listening(self) -> None:
+        self._writer.listener = None
+        if self._hearing is not None:
+            self._hearing.close()
+            self._hearing = None
+
+    def close(self, *, patient: bool = True) -> None:
+        """Finish all writes that have entered, then let go of the database. Idempotent."""
+        self.stop_listening()
+        self._writer.close(patient=patient)
+        self._reading.shutdown(wait=True)
+        self._readers.close()
+
+    def locks_folder(self) -> Path:
+        """A folder on this machine for the lock files of this database's executors."""
+        if self.dialect == "sqlite" and not self.is_memory:
+            return locks_folder(self.path)
+        import os
+        import tempfile
+
+        folder = Path(tempfile.gettempdir()) / f"turbine-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+
+class _SqliteHearing:
+    """A thread that looks at `data_version`: other processes' commits, within 20 ms, or 1 ms while somebody waits."""
+
+    def __init__(self, path: str, heard: Callable[[list[Wake]], None]) -> None:
+        self._path = path
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._eager_until = 0.0
+        self._nudge = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
+        self._thread.start()
+
+    def expect(self) -> None:
+        was_eager = self._eager_until > time.monotonic()
+        self._eager_until = time.monotonic() + 1.0
+        if not was_eager:
+            self._nudge.set()
+
+    def _main(self) -> None:
+        poll: ChangePoll | None = None
+        while not self._stopping.is_set():
+            try:
+                if poll is None:
+                    poll = ChangePoll(self._path)
+                if poll.changed():
+                    self._heard([("everything", None)])
+            except (sqlite3.Error, StoreInvalid):
+                # The file is away for the moment; the slow polls go on and this one opens it again.
+                if poll is not None:
+                    with contextlib.suppress(sqlite3.Error):
+                        poll.close()
+                    poll = None
+            if time.monotonic() < self._eager_until:
+                time.sleep(POLL_EAGER)
+            else:
+                self._nudge.wait(POLL_IDLE)
+                self._nudge.clear()
+        if poll is not None:
+            poll.close()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._nudge.set()
+        self._thread.join()
+
+
+_Hearing = Any
+
+
+def open_store(url: str) -> Store:
+    """Open (and when new, make) the database of a URL, migrated to this version's schema.
+
+    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`.
+    Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away, StoreTooNew when a newer
+    Turbine has already migrated the database.
+    """
+    if url in ("sqlite://:memory:", "sqlite:///:memory:"):
+        return Store(url, "sqlite", ":memory:")
+    if url.startswith("sqlite:///"):
+        path = unquote(url.removeprefix("sqlite:///").split("?")[0])
+        if not path:
+            raise StoreInvalid(f"{url!r} names no file; write for example sqlite:///shop.db")
+        return Store(url, "sqlite", path)
+    if url.startswith(("postgresql://", "postgres://")):
+        return Store(url, "postgres", url)
+    raise StoreInvalid(
+        f"{url!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
+        " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"
+    )
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+    if isinstance(error, (StoreUnavailable, StoreInvalid)):
+        return True
+    return type(error).__module__.startswith("psycopg") and type(error).__name__ in {
+        "OperationalError",
+        "AdminShutdown",
+        "CannotConnectNow",
+        "CrashShutdown",
+        "InterfaceError",
+    }

@@ -1,0 +1,59 @@
+"""What a transaction function may do: run statements, and ask for wakes that are published after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic_core import to_json
+
+from turbine.store.sql import Statement
+
+Row = tuple[Any, ...]
+Wake = tuple[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Tx(Protocol):
+    """One open transaction (or one consistent read).
+
+    A function that refuses *returns* its error, having written nothing; the caller sees it raised. A function that
+    *raises* is rolled back, alone: its batch mates are committed without it.
+    """
+
+    dialect: Literal["sqlite", "postgres"]
+    executor: str
+    """The id of the executor that holds this door; empty before launch."""
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """Run a statement and return all its rows."""
+        ...
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        """Run a statement and return its first row, if any."""
+        ...
+
+    def run(self, statement: Statement, **parameters: Any) -> int:
+        """Run a statement and return how many rows it touched."""
+        ...
+
+    def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
+        """Tell sleepers, after the commit, that something of `kind` happened to `key`; `far`: in other processes too.
+
+        A wake is a hint. Whoever hears it reads the rows; whoever misses it finds them at the next slow poll.
+        """
+        ...
+
+
+def bulk(function: F) -> F:
+    """Mark a transaction function that takes a list of rows and answers with a list of results in the same order.
+
+    Calls of it that meet in one batch become one call, so its statements run once for all of them.
+    """
+    function.bulk = True  # type: ignore[attr-defined]
+    return function
+
+
+def rows_json(rows: Sequence[Sequence[Any]]) -> str:
+    """The value of `:rows`. Texts must hold no NUL and no lone surrogate; payloads are JSON, where both are escaped."""
+    return to_json(rows).decode()

@@ -1,0 +1,366 @@
+"""The one writer of a store: a thread that commits in groups.
+
+Writes gather in a queue while the commit before them is in flight; then all that gathered run in one transaction, are
+committed once, and their callers are told with one hand-over to each event loop. Rules that this file keeps:
+
+- A write is acknowledged only after its commit returned, and a write that entered is finished even when its caller
+  went away.
+- A write that raises takes nobody with it: the batch is rolled back and halved until the bad one is alone.
+- Busy and deadlocked batches are tried again; a lost connection is opened again and the batch's fate is asked for
+  before anything is repeated; a disk that is full, read-only or failing fails every waiter of the batch, and no failed
+  fsync is ever retried.
+- When this thread ends, for whatever reason, nobody is left waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from turbine.errors import StoreUnavailable
+from turbine.store.tx import Tx, Wake
+
+log = logging.getLogger("turbine.store")
+
+BATCH_MAX = 1000
+"""Jobs in one transaction at most: a bound on how long one commit may take."""
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+"""Payload bytes in one transaction at most, beyond its first job."""
+IDLE_AFTER = 0.2
+"""Seconds without work after which the backend may do its housekeeping (checkpoints)."""
+
+
+class Fault(Enum):
+    """What an exception during a batch means for the batch."""
+
+    BAD = "one of the writes is wrong"
+    BUSY = "nothing was written, try again"
+    LOST = "the connection is gone and the outcome of the commit unknown"
+    DOWN = "the disk refuses: full, read-only or failing"
+
+
+class Backend(Protocol):
+    """A database as the writer sees it: one connection for writing."""
+
+    def begin(self, jobs: int) -> Tx: ...
+    def commit(self) -> list[Wake]:
+        """Commit and return the wakes that the transaction asked for."""
+        ...
+
+    def rollback(self) -> None: ...
+    def classify(self, error: BaseException) -> Fault: ...
+    def recover(self, patience: Callable[[], bool]) -> bool:
+        """Open the connection again, waiting as long as `patience()`; True if the lost commit had happened."""
+        ...
+
+    def idle(self) -> None:
+        """Do what must be done now and then."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Ticket:
+    """What a blocking caller waits on: a lock of its own, released once the outcome is there."""
+
+    __slots__ = ("_error", "_is_resolved", "_lock", "_result")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._is_resolved = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def resolve(self, result: Any, error: BaseException | None = None) -> None:
+        """Let the caller go with an outcome; the first one stays."""
+        if not self._is_resolved:
+            self._is_resolved = True
+            self._result, self._error = result, error
+            self._lock.release()
+
+    def wait(self) -> Any:
+        """The outcome, as soon as it is there, as often as it is asked for."""
+        with self._lock:
+            pass
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Job:
+    """A write on its way: what to call, with what, and who waits for it."""
+
+    __slots__ = ("argument", "function", "loop", "size", "waiter")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        argument: Any,
+        waiter: asyncio.Future[Any] | Ticket | None,
+        loop: asyncio.AbstractEventLoop | None,
+        size: int = 0,
+    ) -> None:
+        self.function = function
+        self.argument = argument
+        self.waiter = waiter
+        self.loop = loop
+        self.size = size
+
+
+Listener = Callable[[list[Wake]], None]
+_STOP = Job(lambda: None, None, None, None)
+
+
+class Writer:
+    """The thread, its queue, and the hand-over of outcomes."""
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        self._backend = backend
+        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._closing = threading.Event()
+        self._is_over = False
+        self._impatient = False
+        self._taken: list[Job] = []
+        self.put = self._queue.put
+        self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
+        """The loop that hears wakes, and what it calls with them."""
+        self.batches = 0
+        self.jobs = 0
+        self._thread = threading.Thread(target=self._main, name=f"turbine-writer-{name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closing.is_set()
+
+    @property
+    def depth(self) -> int:
+        """Writes that wait for the next batch."""
+        return self._queue.qsize()
+
+    def submit(self, job: Job) -> None:
+        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        if self._closing.is_set():
+            raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+        self.put(job)
+        if self._is_over:  # it came in behind the last look at the queue
+            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+
+    def close(self, *, patient: bool = True) -> None:
+        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
+        self._impatient = self._impatient or not patient
+        if not self._closing.is_set():
+            self._closing.set()
+            self.put(_STOP)
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
+            died = StoreUnavailable(f"The writer of the store died: {error!r}; launch the runtime again")
+            self._fail(self._taken, died)
+            self._fail_the_rest(died)
+            raise
+        else:
+            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+        finally:
+            self._backend.close()
+
+    def _work(self) -> None:
+        stopping = False
+        held: Job | None = None
+        while not stopping:
+            if held is not None:
+                first, held = held, None
+            else:
+                first = self._next()
+            if first is _STOP:
+                break
+            batch, size = [first], 0
+            while len(batch) < BATCH_MAX:
+                try:
+                    job = self._queue.get_nowait()
+                except Empty:
+                    break
+                if job is _STOP:
+                    stopping = True
+                    break
+                size += job.size
+                if size > BATCH_BYTES_MAX:
+                    held = job
+                    break
+                batch.append(job)
+            self._taken = batch if held is None else [*batch, held]
+            self._finish(batch)
+            self._taken = []
+
+    def _next(self) -> Job:
+        try:
+            return self._queue.get(timeout=IDLE_AFTER)
+        except Empty:
+            self._housekeep()
+        return self._queue.get()
+
+    def _housekeep(self) -> None:
+        try:
+            self._backend.idle()
+        except Exception as error:
+            log.warning("Housekeeping of the database failed and is left for later: %r", error)
+
+    def _finish(self, jobs: list[Job]) -> None:
+        """See a batch through to an answer for each of its jobs."""
+        pause = 0.001
+        while True:
+            results: list[Any] = []
+            committing = False
+            try:
+                tx = self._backend.begin(len(jobs))
+                results = _run(tx, jobs)
+                committing = True
+                wakes = self._backend.commit()
+            except Exception as error:
+                fault = self._backend.classify(error)
+                if fault is Fault.LOST:
+                    happened = self._backend.recover(self._patience)
+                    if happened and committing:
+                        return self._deliver(jobs, results, [("everything", None)])
+                    if not self._patience():
+                        return self._fail(jobs, _unavailable(error))
+                    continue
+                self._roll_back()
+                if fault is Fault.BUSY and self._patience():
+                    time.sleep(pause)
+                    pause = min(pause * 2, 0.1)
+                    continue
+                if fault is Fault.BAD and len(jobs) > 1:
+                    middle = len(jobs) // 2
+                    self._finish(jobs[:middle])
+                    self._finish(jobs[middle:])
+                    return None
+                if fault is not Fault.BAD:
+                    self._backend.recover(lambda: False)
+                    error = _unavailable(error)
+                return self._fail(jobs, error)
+            self.batches += 1
+            self.jobs += len(jobs)
+            return self._deliver(jobs, results, wakes)
+
+    def _patience(self) -> bool:
+        return not (self._closing.is_set() and self._impatient)
+
+    def _roll_back(self) -> None:
+        try:
+            self._backend.rollback()
+        except Exception as error:
+            log.warning("Rolling back failed, the connection is opened again: %r", error)
+            self._backend.recover(self._patience)
+
+    def _deliver(self, jobs: list[Job], results: list[Any], wakes: list[Wake]) -> None:
+        """Tell everybody: one call into each loop, the wakes first, so that what they woke sees what was written."""
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        blocked: list[tuple[Ticket, Any]] = []
+        for job, result in zip(jobs, results, strict=True):
+            if job.loop is not None:
+                loops.setdefault(job.loop, []).append((job.waiter, result))  # type: ignore[arg-type]
+            elif job.waiter is not None:
+                blocked.append((job.waiter, result))  # type: ignore[arg-type]
+            elif isinstance(result, BaseException):
+                log.warning("A write that nobody waits for was refused: %r", result)
+        for ticket, result in blocked:
+            if isinstance(result, BaseException):
+                ticket.resolve(None, result)
+            else:
+                ticket.resolve(result)
+        hearing = self.listener
+        if wakes and hearing is not None:
+            loop, listener = hearing
+            told = loops.pop(loop, [])
+            _call(loop, _tell, told, listener, wakes)
+        for loop, told in loops.items():
+            _call(loop, _tell, told, None, [])
+
+    def _fail(self, jobs: list[Job], error: BaseException) -> None:
+        for job in jobs:
+            if job.waiter is None:
+                log.warning("A write that nobody waits for was lost: %r", error)
+        self._deliver([job for job in jobs if job.waiter is not None], [error] * sum(1 for j in jobs if j.waiter), [])
+
+    def _fail_the_rest(self, error: BaseException) -> None:
+        self._closing.set()
+        self._is_over = True
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return
+            if job is not _STOP:
+                self._fail([job], error)
+
+
+def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
+    """Carry out a batch inside its transaction; calls of one bulk function become one call."""
+    if len(jobs) == 1:
+        (job,) = jobs
+        if getattr(job.function, "bulk", False):
+            (answer,) = job.function(tx, [job.argument])
+            return [answer]
+        return [job.function(tx, **job.argument)]
+    results: list[Any] = [None] * len(jobs)
+    groups: dict[Callable[..., Any], list[int]] = {}
+    singles: list[int] = []
+    for index, job in enumerate(jobs):
+        if getattr(job.function, "bulk", False):
+            groups.setdefault(job.function, []).append(index)
+        else:
+            singles.append(index)
+    for function, indexes in groups.items():
+        answers = function(tx, [jobs[index].argument for index in indexes])
+        for index, answer in zip(indexes, answers, strict=True):
+            results[index] = answer
+    for index in singles:
+        job = jobs[index]
+        results[index] = job.function(tx, **job.argument)
+    return results
+
+
+def _tell(told: list[tuple[asyncio.Future[Any], Any]], listener: Listener | None, wakes: list[Wake]) -> None:
+    try:
+        if listener is not None:
+            listener(wakes)
+    finally:
+        _settle(told)
+
+
+def _settle(told: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in told:
+        if future.done():  # cancelled: its write is finished all the same
+            continue
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        log.debug("An event loop was closed while a write of its was in flight; the write is done")
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    unavailable = StoreUnavailable(
+        f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
+        " once the disk has room and is writable, or the server is back"
+    )
+    unavailable.__cause__ = error
+    return unavailable

@@ -1,0 +1,83 @@
+"""Executors: who holds runs, until when, and what happens to the runs of the dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from turbine.store import Statements, Tx
+from turbine.store.tx import rows_json
+from turbine.tables import workflows
+
+SQL = Statements(Path(__file__))
+
+
+class Executor(NamedTuple):
+    """A process that holds runs."""
+
+    executor_id: str
+    application_id: str
+    application_version: str
+    machine: str
+    lock_path: str | None
+    hostname: str
+    process_id: int
+    started_ms: int
+    lease_left_ms: int
+    names: str
+
+
+def enlist(tx: Tx, *, lease_ms: int, now_ms: int, **columns: Any) -> None:
+    """Enter an executor into the roll, or put it back when somebody thought it dead."""
+    tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns)
+
+
+def renew(tx: Tx, *, lease_ms: int) -> bool:
+    """Extend the lease of this store's executor; False when it was declared dead meanwhile."""
+    return tx.run(SQL.renew, executor=tx.executor, lease=lease_ms) > 0
+
+
+def roll(tx: Tx) -> list[Executor]:
+    """All executors; `lease_left_ms` is negative when the lease has run out."""
+    return [Executor(*row) for row in tx.all(SQL.roll)]
+
+
+def bury(tx: Tx, *, executor_id: str, only_expired: bool, now_ms: int) -> int | None:
+    """Declare an executor dead and set its runs free; None when it is gone already or its lease was renewed.
+
+    From this commit on nothing that it writes for a run is accepted. Returns the number of runs set free.
+    """
+    row = tx.one(SQL.exhume, executor_id=executor_id)
+    if row is None or (only_expired and row[0] > 0):
+        return None
+    tx.run(SQL.strike, executor_id=executor_id)
+    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+
+
+def strike(tx: Tx, *, executor_id: str) -> None:
+    """Take an executor that ends in good order off the roll."""
+    tx.run(SQL.strike, executor_id=executor_id)
+
+
+def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
+    """Set the runs of an executor free that is not on the roll; 0 when it is there again."""
+    if tx.one(SQL.exhume, executor_id=executor_id) is not None:
+        return 0
+    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+
+
+def replace_former(tx: Tx, *, executor_id: str, now_ms: int) -> int:
+    """Bury an earlier bearer of an id that is taken again."""
+    tx.run(SQL.strike, executor_id=executor_id)
+    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+
+
+def orphans(tx: Tx) -> list[str]:
+    """Executors that still hold runs and are not on the roll."""
+    return [row[0] for row in tx.all(SQL.orphans)]
+
+
+def names_known(tx: Tx, *, names: Sequence[str]) -> set[str]:
+    """Which of these workflow names a live executor knows."""
+    return {row[0] for row in tx.all(SQL.names_known, rows=rows_json([[name] for name in names]))}

@@ -1,0 +1,145 @@
+"""Messages and published values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from turbine.errors import WorkflowNotFound
+from turbine.store import Statements, Tx, bulk
+from turbine.store.tx import rows_json
+from turbine.tables import steps, waits
+from turbine.tables.ownership import Answer, lock, refusals, share
+from turbine.tables.steps import Outcome
+from turbine.tables.waits import Wait
+
+SQL = Statements(Path(__file__))
+
+
+class Sent(NamedTuple):
+    """A row of `send`: `step` is the sender's own record when a workflow sends."""
+
+    destination: str
+    topic: str
+    body: str
+    now_ms: int
+    step: Outcome | None
+
+
+class Receive(NamedTuple):
+    """A row of `receive`: the wait to fall back to, and whether this is the last look."""
+
+    wait: Wait
+    topic: str
+    now_ms: int
+    is_last: bool
+
+
+@bulk
+def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
+    """Put messages into runs' mailboxes, in order, each together with its sender's step.
+
+    A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
+    """
+    ids = rows_json([[row.destination] for row in rows])
+    runs: dict[str, int] = {id_: run for id_, run in tx.all(SQL.runs_of, rows=ids)}
+    share(tx, list(runs.values()))
+    results: list[Answer | WorkflowNotFound] = []
+    messages: list[tuple[int, str, str, int]] = []
+    sending = [row.step for row in rows if row.step is not None and row.destination in runs]
+    answers = dict(zip(((s.run, s.position) for s in sending), steps.record(tx, sending), strict=True)) if sending else {}
+    for row in rows:
+        if row.destination not in runs:
+            results.append(WorkflowNotFound(row.destination))
+            continue
+        answer = Answer.DONE if row.step is None else answers[row.step.run, row.step.position]
+        if answer is Answer.DONE:
+            messages.append((runs[row.destination], row.topic, row.body, row.now_ms))
+        results.append(answer)
+    if messages:
+        text = rows_json(messages)
+        tx.run(SQL.add, rows=text)
+        waits.met(tx, [(run, position) for run, position in tx.all(SQL.receivers, rows=text)])
+    return results
+
+
+@bulk
+def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
+    """Take the oldest unread message of a topic and record it as the step's outcome, in one.
+
+    Answers the message, Answer.WAIT with a wait written, Answer.DONE for a last look in vain, or a refusal.
+    """
+    answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
+    lock(tx, [row.wait.run for row in rows])
+    results: list[Answer | str] = []
+    for row in rows:
+        wait = row.wait
+        answer = answers[wait.run, wait.fence]
+        if answer is not Answer.DONE:
+            results.append(answer)
+            continue
+        found = tx.one(SQL.oldest, run=wait.run, topic=row.topic)
+        if found is not None:
+            message, body = found
+            tx.run(SQL.consume, message=message, position=wait.position)
+            results.append(_settle(tx, row, body))
+        elif row.is_last:
+            results.append(Answer.DONE)
+        else:
+            waits.begin(tx, [wait])
+            results.append(Answer.WAIT)
+    return results
+
+
+def _settle(tx: Tx, row: Receive, body: str) -> Answer | str:
+    wait = row.wait
+    (answer,) = steps.settle(
+        tx,
+        [
+            Outcome(
+                run=wait.run,
+                fence=wait.fence,
+                position=wait.position,
+                function_id=wait.function_id,
+                name=wait.name,
+                kind=wait.step_kind,
+                output=body,
+                error=None,
+                child=None,
+                attempts=1,
+                started_ms=wait.since_ms,
+                ended_ms=row.now_ms,
+            )
+        ],
+    )
+    if answer is not Answer.DONE:
+        raise RuntimeError(f"position {wait.position} of run {wait.run} was settled twice")
+    return body
+
+
+@bulk
+def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
+    """Publish values of runs: rows are (step, key, value). The last one for a key counts, each one is remembered."""
+    lock(tx, [step.run for step, _, _ in rows])
+    answers = steps.record(tx, [step for step, _, _ in rows])
+    for (step, key, value), answer in zip(rows, answers, strict=True):
+        if answer is Answer.DONE:
+            tx.run(
+                SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms
+            )
+            tx.run(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
+            waits.meet(tx, kind="value", subjects=[f"{step.run}/{key}"])
+            tx.wake("value", (step.run, key))
+    return answers
+
+
+def value(tx: Tx, *, run: int, key: str) -> str | None:
+    """The published value of a key, if it was set."""
+    row = tx.one(SQL.value, run=run, key=key)
+    return None if row is None else row[0]
+
+
+def values(tx: Tx, *, run: int) -> dict[str, str]:
+    """All published values of a run."""
+    return dict(tx.all(SQL.values, run=run))  # type: ignore[arg-type]

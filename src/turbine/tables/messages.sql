@@ -1,0 +1,48 @@
+-- name: runs_of
+select w.id, w.run
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+
+-- name: add
+insert into pt_notifications (run, topic, body, created_at_epoch_ms)
+select r.run, r.topic, r.body, r.created
+from @rows(run bigint, topic text, body text, created bigint) as r
+where true
+
+-- name: receivers
+-- Every receive that waits for one of these topics; those who come too late wait on.
+select distinct w.run, w.position
+from @rows(run bigint, topic text, body text, created bigint) as r
+join pt_waits as w on w.run = r.run and w.kind = 'message' and w.subject = r.topic
+
+-- name: oldest
+select message, body
+from pt_notifications
+where run = :run
+and topic = :topic
+and consumed_position is null
+order by message
+limit 1
+
+-- name: consume
+update pt_notifications
+set consumed_position = :position
+where message = :message
+
+-- name: set_value
+insert into pt_workflow_events (run, key, value, updated_ms)
+values (:run, :key, :value, :now)
+on conflict (run, key) do update
+set value = excluded.value,
+    updated_ms = excluded.updated_ms
+
+-- name: remember_value
+insert into pt_workflow_events_history (run, position, key, value, created_ms)
+values (:run, :position, :key, :value, :now)
+on conflict (run, position) do nothing
+
+-- name: value
+select value from pt_workflow_events where run = :run and key = :key
+
+-- name: values
+select key, value from pt_workflow_events where run = :run order by key

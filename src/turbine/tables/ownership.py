@@ -1,0 +1,46 @@
+"""Who may write for a run: its executor, with the fencing number of its claim, while the run is not over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from pathlib import Path
+
+from turbine.store import Statements, Tx
+from turbine.store.tx import rows_json
+
+SQL = Statements(Path(__file__))
+
+
+class Answer(Enum):
+    """What became of a write of a run."""
+
+    DONE = "written"
+    ALREADY = "this position has an outcome already"
+    CANCELLED = "the run was cancelled"
+    LOST = "the run belongs to somebody else"
+    WAIT = "not yet; a wait is written"
+
+
+def refusals(tx: Tx, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Answer]:
+    """For each (run, fence): DONE when it may write, CANCELLED or LOST otherwise."""
+    unique = list(dict.fromkeys(pairs))
+    answers = dict.fromkeys(unique, Answer.LOST)
+    for run, fence, status in tx.all(SQL.owned, rows=rows_json(unique), executor=tx.executor):
+        if status == "CANCELLED":
+            answers[run, fence] = Answer.CANCELLED
+        elif status in ("PENDING", "WAITING_FOR_APPROVAL"):
+            answers[run, fence] = Answer.DONE
+    return answers
+
+
+def lock(tx: Tx, runs: Sequence[int]) -> None:
+    """Hold the rows of these runs until the commit. SQLite has one writer and needs no locks."""
+    if tx.dialect == "postgres" and runs:
+        tx.all(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
+
+
+def share(tx: Tx, runs: Sequence[int]) -> None:
+    """Keep others from changing the rows of these runs until the commit."""
+    if tx.dialect == "postgres" and runs:
+        tx.all(SQL.share, rows=rows_json([[run] for run in sorted(set(runs))]))

@@ -1,0 +1,110 @@
+-- name: record
+-- The join is the fence: a run that was lost or ended takes nothing. An outcome is never overwritten.
+insert into pt_operation_outputs as o (
+    run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
+    started_at_epoch_ms, ended_at_epoch_ms
+)
+select
+    r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint) as r
+join pt_workflow_status as w on w.run = r.run
+where w.fence = r.fence
+and w.executor_id = :executor
+and w.completed_at_epoch_ms is null
+on conflict (run, position) do update
+set output = excluded.output,
+    error = excluded.error,
+    kind = excluded.kind,
+    attempts = excluded.attempts,
+    child_workflow_id = coalesce(excluded.child_workflow_id, o.child_workflow_id),
+    ended_at_epoch_ms = excluded.ended_at_epoch_ms
+where o.ended_at_epoch_ms is null
+returning run, position
+
+-- name: begin
+insert into pt_operation_outputs (
+    run, position, function_id, function_name, kind, started_at_epoch_ms
+)
+select r.run, r.position, r.function_id, r.name, r.kind, r.started
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, started bigint) as r
+join pt_workflow_status as w on w.run = r.run
+where w.fence = r.fence
+and w.executor_id = :executor
+and w.completed_at_epoch_ms is null
+on conflict (run, position) do nothing
+
+-- name: begin_retried
+insert into pt_operation_outputs as o (
+    run, position, function_id, function_name, kind, attempts, started_at_epoch_ms
+)
+select r.run, r.position, r.function_id, r.name, 0, r.number, r.started
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
+where true
+on conflict (run, position) do update
+set attempts = excluded.attempts
+where o.ended_at_epoch_ms is null
+
+-- name: add_attempt
+insert into pt_step_attempts (
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error
+)
+select r.run, r.position, r.number, r.started, r.ended, r.error
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
+where true
+on conflict (run, position, number) do nothing
+
+-- name: wait_for_retry
+insert into pt_waits (run, position, kind, subject, since_ms, deadline_ms, due_ms)
+select r.run, r.position, 'retry', r.name, r.ended, r.due, r.due
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
+where true
+on conflict (run, position) do update
+set since_ms = excluded.since_ms,
+    deadline_ms = excluded.deadline_ms,
+    due_ms = excluded.due_ms
+
+-- name: forget_waits [sqlite]
+delete from pt_waits
+where (run, position) in (select r.run, r.position from @rows(run bigint, position text) as r)
+
+-- name: forget_waits [postgres]
+delete from pt_waits as w
+using @rows(run bigint, position text) as r
+where w.run = r.run
+and w.position = r.position
+
+-- name: history
+select
+    o.run, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id,
+    o.started_at_epoch_ms, o.ended_at_epoch_ms
+from pt_operation_outputs as o
+where o.run in (select r.run from @rows(run bigint) as r)
+
+-- name: history_waits
+select w.run, w.position, w.kind, w.subject, w.since_ms, w.deadline_ms, w.due_ms
+from pt_waits as w
+where w.run in (select r.run from @rows(run bigint) as r)
+
+-- name: history_failures
+-- Only of positions that are not done: a step that is done is never tried again.
+select a.run, a.position, a.number, a.error
+from pt_step_attempts as a
+join pt_operation_outputs as o on o.run = a.run and o.position = a.position
+where a.run in (select r.run from @rows(run bigint) as r)
+and o.ended_at_epoch_ms is null
+and a.error is not null
+order by a.run, a.position, a.number
+
+-- name: of_run
+select
+    position, function_id, function_name, output, error, child_workflow_id, attempts,
+    started_at_epoch_ms, ended_at_epoch_ms
+from pt_operation_outputs
+where run = :run
+order by function_id
+
+-- name: attempts_of
+select position, number, started_at_epoch_ms, ended_at_epoch_ms, error
+from pt_step_attempts
+where run = :run
+order by position, number

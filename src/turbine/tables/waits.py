@@ -1,0 +1,126 @@
+"""Waits: what a run waits for, as rows, so that a waiting run needs no process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from turbine.store import Statements, Tx, bulk
+from turbine.store.tx import rows_json
+from turbine.tables.ownership import Answer, lock, refusals, share
+
+SQL = Statements(Path(__file__))
+
+
+class Wait(NamedTuple):
+    """A row of `begin`: a call that will take its time, and when to look again."""
+
+    run: int
+    fence: int
+    position: str
+    function_id: int
+    name: str
+    step_kind: int
+    child: str | None
+    kind: str
+    subject: str
+    since_ms: int
+    deadline_ms: int | None
+
+
+@bulk
+def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
+    """Write that runs wait from now on. Repeating it changes nothing: the first deadline stays."""
+    answers = refusals(tx, ((row.run, row.fence) for row in rows))
+    _insert(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
+    return [answers[row.run, row.fence] for row in rows]
+
+
+@bulk
+def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] | None]:
+    """Look whether other runs are over; where not, wait for them.
+
+    Answers (status, output, error, reason) of a finished run, Answer.WAIT, None for an id that does not exist, or why
+    the caller may not ask.
+    """
+    answers = refusals(tx, ((row.run, row.fence) for row in rows))
+    held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
+    ids = rows_json([[row.subject] for row in held])
+    found = {row[0]: row[1:] for row in tx.all(SQL.runs_of_ids, rows=ids)} if held else {}
+    share(tx, [run for run, *_ in found.values()])
+    if tx.dialect == "postgres" and held:  # as they are now that they cannot change
+        found = {row[0]: row[1:] for row in tx.all(SQL.runs_of_ids, rows=ids)}
+    results: list[Answer | tuple[Any, ...] | None] = []
+    waiting: list[Wait] = []
+    for row in rows:
+        answer = answers[row.run, row.fence]
+        if answer is not Answer.DONE:
+            results.append(answer)
+        elif row.subject not in found:
+            results.append(None)
+        else:
+            _, completed, *outcome = found[row.subject]
+            if completed is None:
+                waiting.append(row)
+                results.append(Answer.WAIT)
+            else:
+                results.append(tuple(outcome))
+    _insert(tx, waiting)
+    return results
+
+
+@bulk
+def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | str | None]:
+    """Look for published values: rows are (wait, id of the other run, key). Answers as `await_result`."""
+    answers = refusals(tx, ((wait.run, wait.fence) for wait, _, _ in rows))
+    results: list[Answer | str | None] = []
+    for wait, workflow_id, key in rows:
+        answer = answers[wait.run, wait.fence]
+        if answer is not Answer.DONE:
+            results.append(answer)
+            continue
+        target = tx.one(SQL.run_of_id, id=workflow_id)
+        if target is None:
+            results.append(None)
+            continue
+        share(tx, [target[0]])
+        value = tx.one(SQL.value_of, run=target[0], key=key)
+        if value is None:
+            _insert(tx, [wait._replace(subject=f"{target[0]}/{key}")])
+            results.append(Answer.WAIT)
+        else:
+            results.append(value[0])
+    return results
+
+
+def _insert(tx: Tx, rows: Sequence[Wait]) -> None:
+    if rows:
+        text = rows_json(rows)
+        tx.run(SQL.begin_steps, rows=text)
+        tx.run(SQL.begin_waits, rows=text)
+
+
+def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
+    """What these waits wait for has happened: their runs are due."""
+    waiting = tx.all(SQL.waiting_for, kind=kind, rows=rows_json([[subject] for subject in subjects]))
+    met(tx, [(run, position) for run, position in waiting])
+
+
+def met(tx: Tx, waiting: Sequence[tuple[int, str]]) -> None:
+    """Mark waits as met, and parked runs as due at once."""
+    if not waiting:
+        return
+    runs = sorted({run for run, _ in waiting})
+    lock(tx, runs)
+    tx.run(SQL.meet, rows=rows_json(waiting))
+    woken = tx.all(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
+    for pair in waiting:
+        tx.wake("wait", pair)
+    if woken:
+        tx.wake("due", 0)
+
+
+def met_of(tx: Tx, *, executor: str) -> list[tuple[int, str]]:
+    """Waits of an executor's runs that were met: what wakes would have told."""
+    return [(run, position) for run, position in tx.all(SQL.met_of, executor=executor)]

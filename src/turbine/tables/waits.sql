@@ -1,0 +1,65 @@
+-- name: begin_steps
+insert into pt_operation_outputs (
+    run, position, function_id, function_name, kind, child_workflow_id, started_at_epoch_ms
+)
+select r.run, r.position, r.function_id, r.name, r.step_kind, r.child, r.since
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, step_kind bigint, child text, kind text, subject text, since bigint, deadline bigint) as r
+where true
+on conflict (run, position) do nothing
+
+-- name: begin_waits
+-- A wait that is looked at again without success is due at its deadline again.
+insert into pt_waits as w (run, position, kind, subject, since_ms, deadline_ms, due_ms)
+select r.run, r.position, r.kind, r.subject, r.since, r.deadline, r.deadline
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, step_kind bigint, child text, kind text, subject text, since bigint, deadline bigint) as r
+where true
+on conflict (run, position) do update
+set due_ms = w.deadline_ms,
+    subject = excluded.subject
+
+-- name: run_of_id
+select run from pt_workflow_status where id = :id
+
+-- name: runs_of_ids
+select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+
+-- name: value_of
+select value from pt_workflow_events where run = :run and key = :key
+
+-- name: waiting_for
+select w.run, w.position
+from pt_waits as w
+where w.kind = :kind
+and w.kind in ('value', 'result')
+and w.subject in (select r.subject from @rows(subject text) as r)
+
+-- name: meet [sqlite]
+update pt_waits
+set due_ms = 0
+where (run, position) in (select r.run, r.position from @rows(run bigint, position text) as r)
+
+-- name: meet [postgres]
+update pt_waits as w
+set due_ms = 0
+from @rows(run bigint, position text) as r
+where w.run = r.run
+and w.position = r.position
+
+-- name: wake_parked
+update pt_workflow_status
+set wake_ms = 0
+where run in (select r.run from @rows(run bigint) as r)
+and executor_id is null
+and completed_at_epoch_ms is null
+and attention is null
+returning run
+
+-- name: met_of
+select w.run, w.position
+from pt_waits as w
+join pt_workflow_status as s on s.run = w.run
+where w.due_ms = 0
+and s.executor_id = :executor
+and s.completed_at_epoch_ms is null

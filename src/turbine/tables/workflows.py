@@ -1,0 +1,396 @@
+"""Runs: their start, claims, outcomes and everything that moves their status.
+
+The statements here are the table of transitions in `model/workflows.py`; no other file changes a status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from turbine.errors import Deduplicated, WorkflowConflict
+from turbine.store import Statements, Tx, bulk
+from turbine.store.tx import rows_json
+from turbine.tables import steps, waits
+from turbine.tables.ownership import Answer, lock, refusals
+from turbine.tables.steps import Outcome
+
+SQL = Statements(Path(__file__))
+
+
+class Start(NamedTuple):
+    """A row of `start`. `direct`: the starting executor carries it out itself, from this commit on."""
+
+    id: str
+    status: str
+    name: str
+    inputs: str
+    direct: int
+    fence: int
+    version: str
+    application_id: str
+    attempts: int
+    owed: int
+    max_recoveries: int | None
+    created_ms: int
+    started_ms: int | None
+    completed_ms: int | None
+    wake_ms: int | None
+    queue: str | None
+    partition: str | None
+    deduplication_scope: str | None
+    deduplication_id: str | None
+    priority: int
+    timeout_ms: int | None
+    deadline_ms: int | None
+    parent_run: int | None
+    parent_id: str | None
+    parent_position: str | None
+    forked_from: str | None
+    summary: str | None
+    tags: str | None
+    reason: str | None
+
+
+class Started(NamedTuple):
+    """The answer of `start`: the run of the id; `is_new` when this call made it."""
+
+    run: int
+    is_new: bool
+    same_input: bool
+
+
+class Claimed(NamedTuple):
+    """A run that this executor owns from now on."""
+
+    run: int
+    id: str
+    name: str
+    inputs: str
+    fence: int
+    attempts: int
+    started_ms: int
+    deadline_ms: int | None
+    queue: str | None
+
+
+class Finish(NamedTuple):
+    """A row of `finish`."""
+
+    run: int
+    fence: int
+    status: str
+    output: str | None
+    error: str | None
+    failed_positions: str | None
+    now_ms: int
+
+
+class Ended(NamedTuple):
+    """A run that is over."""
+
+    run: int
+    id: str
+    name: str
+    status: str
+    queue: str | None
+    executor: str | None
+
+
+@bulk
+def start(tx: Tx, rows: Sequence[Start]) -> list[Started | WorkflowConflict | Deduplicated]:
+    """Make runs, or join the runs that have their ids: a second start with an id makes no second run.
+
+    Refuses another name or queue under the same id with WorkflowConflict, and a deduplication id that an unfinished
+    run holds with Deduplicated. A join writes nothing.
+    """
+    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor)}
+    others = [] if len(made) == len(rows) else [row.id for row in rows]
+    there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
+    results: list[Started | WorkflowConflict | Deduplicated] = []
+    queues: set[str] = set()
+    due: list[int] = []
+    for row in rows:
+        run = made.pop(row.id, None)
+        if run is not None:
+            results.append(Started(run, True, True))
+            if row.completed_ms is not None:
+                tx.wake("done", row.id)
+            elif row.queue is not None:
+                queues.add(row.queue)
+            elif not row.direct:
+                due.append(row.wake_ms or 0)
+            if row.deadline_ms is not None:
+                tx.wake("deadline", row.deadline_ms)
+        elif row.id in there:
+            run, name, queue, inputs = there[row.id]
+            if name != row.name or queue != row.queue:
+                results.append(_conflict(row, name, queue))
+            else:
+                results.append(Started(run, False, inputs == row.inputs))
+        else:
+            results.append(_deduplicated(tx, row))
+    for queue in queues:
+        tx.wake("queue", queue)
+    if due:
+        tx.wake("due", min(due))
+    return results
+
+
+def _conflict(row: Start, name: str, queue: str | None) -> WorkflowConflict:
+    stored = f"workflow {name!r}" + (f" in queue {queue!r}" if queue else " without a queue")
+    asked = f"workflow {row.name!r}" + (f" in queue {row.queue!r}" if row.queue else " without a queue")
+    return WorkflowConflict(
+        f"The id {row.id!r} belongs to {stored}, and {asked} was asked for; use another id", workflow_id=row.id
+    )
+
+
+def _deduplicated(tx: Tx, row: Start) -> Deduplicated:
+    holder = tx.one(SQL.holder, scope=row.deduplication_scope, deduplication_id=row.deduplication_id)
+    place = f"queue {row.queue!r}" if row.queue else f"workflow {row.name!r}"
+    return Deduplicated(
+        f"The deduplication id {row.deduplication_id!r} of {place} is held by the unfinished run"
+        f" {holder[0] if holder else '(just ended)'}; wait for it, or cancel it",
+        workflow_id=holder[0] if holder else None,
+        queue_name=row.queue,
+        deduplication_id=row.deduplication_id,
+    )
+
+
+@bulk
+def start_child(tx: Tx, rows: Sequence[tuple[Start, Outcome]]) -> list[Started | Answer | Exception]:
+    """Start runs from within runs, each together with the parent's step. A replay finds the same child."""
+    answers = refusals(tx, ((step.run, step.fence) for _, step in rows))
+    held = [index for index, (_, step) in enumerate(rows) if answers[step.run, step.fence] is Answer.DONE]
+    results: list[Started | Answer | Exception] = [answers[step.run, step.fence] for _, step in rows]
+    if held:
+        for index, started in zip(held, start(tx, [rows[index][0] for index in held]), strict=True):
+            results[index] = started
+        noted = [rows[index][1] for index in held if isinstance(results[index], Started)]
+        steps.record(tx, noted)
+    return results
+
+
+def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Claimed]:
+    """Take runs that are due and that nobody holds. Two executors never get the same one."""
+    text = rows_json([[name] for name in names])
+    claimed = [Claimed(*row) for row in tx.all(SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor)]
+    for one in claimed:
+        if one.deadline_ms is not None:
+            tx.wake("deadline", one.deadline_ms, far=False)
+    return claimed
+
+
+def next_due(tx: Tx, *, names: Sequence[str]) -> int | None:
+    """When the next unheld run of these workflows is due."""
+    row = tx.one(SQL.next_due, rows=rows_json([[name] for name in names]))
+    return None if row is None else row[0]
+
+
+@bulk
+def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
+    """End runs with their outcomes, and tell all who wait for them."""
+    ended = [Ended(*row) for row in tx.all(SQL.finish, rows=rows_json(rows), executor=tx.executor)]
+    _after_the_end(tx, ended)
+    done = {one.run for one in ended}
+    missing = [(row.run, row.fence) for row in rows if row.run not in done]
+    why = refusals(tx, missing) if missing else {}
+    return [Answer.DONE if row.run in done else why[row.run, row.fence] for row in rows]
+
+
+def _after_the_end(tx: Tx, ended: Sequence[Ended]) -> None:
+    """What every end entails: no waits of its own any more, waits for it met, its slot free, its children told."""
+    if not ended:
+        return
+    tx.run(SQL.forget_waits, rows=rows_json([[one.run] for one in ended]))
+    waits.meet(tx, kind="result", subjects=[one.id for one in ended])
+    for one in ended:
+        tx.wake("done", one.id)
+    for queue in {one.queue for one in ended if one.queue is not None}:
+        tx.wake("queue", queue)
+
+
+@bulk
+def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
+    """Let go of waiting runs, (run, fence): whoever is there when a wait is met takes them up."""
+    lock(tx, [run for run, _ in rows])
+    parked = dict(tx.all(SQL.park, rows=rows_json(rows), executor=tx.executor))  # type: ignore[arg-type]
+    dues = [due for due in parked.values() if due is not None]
+    if dues:
+        tx.wake("due", min(dues), far=False)
+    return _answers(tx, rows, set(parked))
+
+
+@bulk
+def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
+    """Give back runs that were interrupted in good order, (run, fence): due at once, the attempt not counted."""
+    released = {run for run, _ in tx.all(SQL.release, rows=rows_json(rows), executor=tx.executor)}
+    if released:
+        tx.wake("due", 0)
+    return _answers(tx, rows, released)
+
+
+@bulk
+def set_aside(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> list[Answer]:
+    """Put runs aside, (run, fence, attention), until a person or new code takes care of them."""
+    aside = {row[0] for row in tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor)}
+    return _answers(tx, [(run, fence) for run, fence, _ in rows], aside)
+
+
+def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[Answer]:
+    missing = [pair for pair in rows if pair[0] not in done]
+    why = refusals(tx, missing) if missing else {}
+    return [Answer.DONE if run in done else why[run, fence] for run, fence in rows]
+
+
+def retry_set_aside(tx: Tx, *, names: Sequence[str], now_ms: int) -> int:
+    """Give runs that were set aside another try: the code may have been put back."""
+    count = tx.run(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
+    if count:
+        tx.wake("due", 0)
+    return count
+
+
+def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
+    """Set the runs of a dead executor free: queued ones back to their queue, others due at once, hopeless ones dead."""
+    dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
+    _after_the_end(tx, dead)
+    freed = tx.all(SQL.free, executor_id=executor_id, now=now_ms)
+    for queue in {queue for _, queue in freed if queue is not None}:
+        tx.wake("queue", queue)
+    if freed:
+        tx.wake("due", 0)
+    return len(freed) + len(dead)
+
+
+def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
+    """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
+    ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, now=now_ms)]
+    _cancelled(tx, ended)
+    return any(one.run == run for one in ended)
+
+
+def _cancelled(tx: Tx, ended: Sequence[Ended]) -> None:
+    _after_the_end(tx, ended)
+    for one in ended:
+        if one.executor is not None:
+            tx.wake("cancelled", one.run)
+
+
+def expire(tx: Tx, *, now_ms: int, limit: int) -> int:
+    """Cancel runs whose deadline has passed, wherever they are, with the reason `timeout`."""
+    count = 0
+    for (run,) in tx.all(SQL.overdue, now=now_ms, limit=limit):
+        count += cancel(tx, run=run, reason="timeout", now_ms=now_ms)
+    return count
+
+
+def next_deadline(tx: Tx) -> int | None:
+    """The next deadline of an open run."""
+    row = tx.one(SQL.next_deadline)
+    return None if row is None else row[0]
+
+
+def letters(tx: Tx, *, executor: str) -> list[int]:
+    """Runs of an executor that were cancelled under its hands and not yet taken note of."""
+    return [row[0] for row in tx.all(SQL.letters, executor=executor)]
+
+
+def take_letters(tx: Tx, *, runs: Sequence[int]) -> None:
+    """Note that the owner has seen these letters."""
+    tx.run(SQL.take_letters, rows=rows_json([[run] for run in runs]), executor=tx.executor)
+
+
+@bulk
+def take_letters_of(tx: Tx, rows: Sequence[int]) -> list[None]:
+    """`take_letters` as a bulk function."""
+    take_letters(tx, runs=rows)
+    return [None] * len(rows)
+
+
+def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
+    """Take a run up again that was cancelled, failed or dead-lettered (or set aside); whether anything changed.
+
+    Its recorded steps stay; of a failed run only the failures that ended it are forgotten. Children that failed with
+    it are taken up too.
+    """
+    row = tx.one(SQL.resumable, run=run)
+    if row is None:
+        return False
+    status, failed_positions, scope, deduplication_id, attention = row
+    if attention is not None:
+        tx.run(SQL.clear_attention, run=run, now=now_ms)
+        tx.wake("due", 0)
+        return True
+    if deduplication_id is not None:
+        holder = tx.one(SQL.holder, scope=scope, deduplication_id=deduplication_id)
+        if holder is not None:
+            return Deduplicated(
+                f"The run cannot be taken up: its deduplication id {deduplication_id!r} is now held by {holder[0]}",
+                workflow_id=holder[0],
+                deduplication_id=deduplication_id,
+            )
+    lock(tx, [run])
+    if tx.one(SQL.resume, run=run, now=now_ms, status=status) is None:
+        return False
+    for position in (failed_positions or "").split():
+        for (child,) in tx.all(SQL.failed_children, run=run, position=position):
+            resume(tx, run=child, now_ms=now_ms)
+        tx.run(SQL.forget_failure, run=run, position=position)
+        tx.run(SQL.reopen_child, run=run, position=position)
+        tx.run(SQL.forget_attempts, run=run, position=position)
+    (queue,) = tx.one(SQL.queue_of, run=run) or (None,)
+    if queue is not None:
+        tx.wake("queue", queue)
+    else:
+        tx.wake("due", 0)
+    return True
+
+
+def copy_history(tx: Tx, *, source: int, target: int, positions: Sequence[str], edits: Sequence[tuple[str, str]]) -> None:
+    """Give a fork the recorded steps at `positions`, some with other outputs, and the values they had published."""
+    if not positions:
+        return
+    text = rows_json([[position] for position in positions])
+    tx.run(SQL.copy_steps, source=source, target=target, rows=text)
+    tx.run(SQL.copy_attempts, source=source, target=target, rows=text)
+    tx.run(SQL.copy_values_history, source=source, target=target, rows=text)
+    tx.run(SQL.rebuild_values, target=target)
+    for position, output in edits:
+        tx.run(SQL.edit_step, target=target, position=position, output=output)
+
+
+def positions_of(tx: Tx, *, run: int) -> list[tuple[str, bool]]:
+    """The recorded positions of a run, and whether each is done."""
+    return [(position, ended is not None) for position, ended in tx.all(SQL.positions_of, run=run)]
+
+
+def run_of(tx: Tx, *, workflow_id: str) -> int | None:
+    """The key of a run."""
+    row = tx.one(SQL.run_of, id=workflow_id)
+    return None if row is None else row[0]
+
+
+def delete(tx: Tx, *, runs: Sequence[int]) -> int:
+    """Remove runs that are over, with everything that belongs to them. Returns how many."""
+    text = rows_json([[run] for run in runs])
+    over = [row[0] for row in tx.all(SQL.delete, rows=text)]
+    if over:
+        text = rows_json([[run] for run in over])
+        for statement in (
+            SQL.delete_steps,
+            SQL.delete_attempts,
+            SQL.delete_waits,
+            SQL.delete_messages,
+            SQL.delete_values,
+            SQL.delete_values_history,
+            SQL.orphan_children,
+        ):
+            tx.run(statement, rows=text)
+    return len(over)
+
+
+def finished_before(tx: Tx, *, before_ms: int, limit: int) -> list[int]:
+    """Runs that ended before a time, the oldest first."""
+    return [row[0] for row in tx.all(SQL.finished_before, before=before_ms, limit=limit)]

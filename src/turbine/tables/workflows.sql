@@ -1,0 +1,394 @@
+-- name: start
+-- On any clash, of ids or of deduplication ids, nothing is written for that row; the function tells which it was.
+insert into pt_workflow_status (
+    id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
+    attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
+    completed_at_epoch_ms, wake_ms, queue_name, queue_partition_key, deduplication_scope, deduplication_id, priority,
+    workflow_timeout_ms, workflow_deadline_epoch_ms, parent_run, parent_workflow_id, parent_position,
+    forked_from_workflow_id, summary, tags, reason
+)
+select
+    r.id, r.status, r.name, r.inputs, case when r.direct = 1 then :executor end, r.fence, r.version,
+    r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed, r.wake,
+    r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
+    r.parent_position, r.forked_from, r.summary, r.tags, r.reason
+from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text) as r
+where true
+on conflict do nothing
+returning run, id
+
+-- name: known
+select w.id, w.run, w.name, w.queue_name, w.inputs
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+
+-- name: holder
+select id
+from pt_workflow_status
+where deduplication_scope = :scope
+and deduplication_id = :deduplication_id
+and deduplication_id is not null
+and completed_at_epoch_ms is null
+
+-- name: claim [sqlite]
+update pt_workflow_status
+set executor_id = :executor,
+    fence = fence + 1,
+    recovery_attempts = recovery_attempts + attempt_owed,
+    attempt_owed = 0,
+    status = case when status = 'ENQUEUED' then 'PENDING' else status end,
+    started_at_epoch_ms = coalesce(started_at_epoch_ms, :now),
+    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now + workflow_timeout_ms),
+    updated_at_epoch_ms = :now,
+    wake_ms = null
+where run in (
+    select run
+    from pt_workflow_status
+    where name in (select r.name from @rows(name text) as r)
+    and executor_id is null
+    and wake_ms is not null
+    and wake_ms <= :now
+    and completed_at_epoch_ms is null
+    and (queue_name is null or status <> 'ENQUEUED')
+    order by wake_ms
+    limit :limit
+)
+returning
+    run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
+
+-- name: claim [postgres]
+update pt_workflow_status
+set executor_id = :executor,
+    fence = fence + 1,
+    recovery_attempts = recovery_attempts + attempt_owed,
+    attempt_owed = 0,
+    status = case when status = 'ENQUEUED' then 'PENDING' else status end,
+    started_at_epoch_ms = coalesce(started_at_epoch_ms, :now::bigint),
+    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now::bigint + workflow_timeout_ms),
+    updated_at_epoch_ms = :now::bigint,
+    wake_ms = null
+where run in (
+    select run
+    from pt_workflow_status
+    where name in (select r.name from @rows(name text) as r)
+    and executor_id is null
+    and wake_ms is not null
+    and wake_ms <= :now::bigint
+    and completed_at_epoch_ms is null
+    and (queue_name is null or status <> 'ENQUEUED')
+    order by wake_ms
+    limit :limit
+    for update skip locked
+)
+returning
+    run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
+
+-- name: next_due
+select min(wake_ms)
+from pt_workflow_status
+where name in (select r.name from @rows(name text) as r)
+and executor_id is null
+and wake_ms is not null
+and completed_at_epoch_ms is null
+and (queue_name is null or status <> 'ENQUEUED')
+
+-- name: finish
+-- The rows' columns have names of their own: `returning` takes no qualified names in SQLite.
+update pt_workflow_status
+set status = r.new_status,
+    output = r.new_output,
+    error = r.new_error,
+    failed_positions = r.failed,
+    completed_at_epoch_ms = r.now,
+    updated_at_epoch_ms = r.now,
+    wake_ms = null
+from @rows(run_key bigint, mark bigint, new_status text, new_output text, new_error text, failed text, now bigint) as r
+where run = r.run_key
+and fence = r.mark
+and executor_id = :executor
+and completed_at_epoch_ms is null
+returning run, id, name, status, queue_name, executor_id
+
+-- name: forget_waits
+delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
+
+-- name: park
+-- A wait that was met while the run was being put down makes it due at once.
+update pt_workflow_status
+set executor_id = null,
+    wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_workflow_status.run)
+where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
+and executor_id = :executor
+and completed_at_epoch_ms is null
+returning run, wake_ms
+
+-- name: release
+update pt_workflow_status
+set executor_id = null,
+    wake_ms = 0,
+    attempt_owed = 1,
+    recovery_attempts = case when recovery_attempts > 0 then recovery_attempts - 1 else 0 end
+where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
+and executor_id = :executor
+and completed_at_epoch_ms is null
+returning run, fence
+
+-- name: set_aside
+update pt_workflow_status
+set executor_id = null,
+    wake_ms = null,
+    attention = r.text,
+    reason = r.text
+from @rows(run_key bigint, mark bigint, text text) as r
+where run = r.run_key
+and fence = r.mark
+and executor_id = :executor
+and completed_at_epoch_ms is null
+returning run
+
+-- name: retry_set_aside
+update pt_workflow_status
+set attention = null,
+    reason = null,
+    wake_ms = 0
+where attention is not null
+and name in (select r.name from @rows(name text) as r)
+and executor_id is null
+and completed_at_epoch_ms is null
+
+-- name: dead_letter
+-- The first execution and max_recoveries more were granted; this would be one too many.
+update pt_workflow_status
+set status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED',
+    completed_at_epoch_ms = :now,
+    updated_at_epoch_ms = :now,
+    wake_ms = null,
+    reason = 'recovered too often'
+where executor_id = :executor_id
+and completed_at_epoch_ms is null
+and max_recoveries is not null
+and recovery_attempts > max_recoveries
+returning run, id, name, status, queue_name, cast(null as text)
+
+-- name: free
+update pt_workflow_status
+set executor_id = null,
+    wake_ms = 0,
+    attempt_owed = 1,
+    status = case when queue_name is not null then 'ENQUEUED' else status end
+where executor_id = :executor_id
+and completed_at_epoch_ms is null
+returning run, queue_name
+
+-- name: cancel
+-- The run and its open descendants. A cancelled run keeps its executor: the letter in wake_ms is for it.
+with recursive family (run) as (
+    select run
+    from pt_workflow_status
+    where run = :run
+    and completed_at_epoch_ms is null
+    union
+    select child.run
+    from pt_workflow_status as child
+    join family on child.parent_run = family.run
+    where child.completed_at_epoch_ms is null
+    and child.parent_run is not null
+)
+update pt_workflow_status
+set status = 'CANCELLED',
+    reason = case when run = :run then :reason else 'its parent was cancelled' end,
+    completed_at_epoch_ms = :now,
+    updated_at_epoch_ms = :now,
+    wake_ms = case when executor_id is not null then 0 end
+where run in (select run from family)
+and completed_at_epoch_ms is null
+returning run, id, name, status, queue_name, executor_id
+
+-- name: overdue
+select run
+from pt_workflow_status
+where workflow_deadline_epoch_ms <= :now
+and workflow_deadline_epoch_ms is not null
+and completed_at_epoch_ms is null
+order by workflow_deadline_epoch_ms
+limit :limit
+
+-- name: next_deadline
+select min(workflow_deadline_epoch_ms)
+from pt_workflow_status
+where workflow_deadline_epoch_ms is not null
+and completed_at_epoch_ms is null
+
+-- name: letters
+select run
+from pt_workflow_status
+where executor_id = :executor
+and wake_ms is not null
+
+-- name: take_letters
+update pt_workflow_status
+set wake_ms = null
+where run in (select r.run from @rows(run bigint) as r)
+and executor_id = :executor
+and completed_at_epoch_ms is not null
+
+-- name: resumable
+select status, failed_positions, deduplication_scope, deduplication_id, attention
+from pt_workflow_status
+where run = :run
+and (status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED') or attention is not null)
+
+-- name: clear_attention
+update pt_workflow_status
+set attention = null,
+    reason = null,
+    wake_ms = 0,
+    updated_at_epoch_ms = :now
+where run = :run
+and executor_id is null
+
+-- name: resume
+update pt_workflow_status
+set status = case when queue_name is not null then 'ENQUEUED' else 'PENDING' end,
+    executor_id = null,
+    fence = fence + 1,
+    recovery_attempts = 0,
+    attempt_owed = 1,
+    workflow_deadline_epoch_ms = null,
+    completed_at_epoch_ms = null,
+    updated_at_epoch_ms = :now,
+    wake_ms = 0,
+    output = null,
+    error = null,
+    reason = null,
+    failed_positions = null
+where run = :run
+and status = :status
+returning run
+
+-- name: failed_children
+select c.run
+from pt_operation_outputs as o
+join pt_workflow_status as c on c.id = o.child_workflow_id
+where o.run = :run
+and o.position = :position
+and o.error is not null
+and c.status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
+
+-- name: forget_failure
+delete from pt_operation_outputs
+where run = :run
+and position = :position
+and error is not null
+and child_workflow_id is null
+
+-- name: reopen_child
+-- A child that was started stays started; only its outcome is forgotten.
+update pt_operation_outputs
+set error = null,
+    ended_at_epoch_ms = null
+where run = :run
+and position = :position
+and error is not null
+and child_workflow_id is not null
+
+-- name: forget_attempts
+delete from pt_step_attempts
+where run = :run
+and position = :position
+
+-- name: queue_of
+select queue_name from pt_workflow_status where run = :run
+
+-- name: run_of
+select run from pt_workflow_status where id = :id
+
+-- name: positions_of
+select position, ended_at_epoch_ms from pt_operation_outputs where run = :run
+
+-- name: copy_steps
+insert into pt_operation_outputs (
+    run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
+    started_at_epoch_ms, ended_at_epoch_ms
+)
+select
+    :target, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id, o.attempts,
+    o.started_at_epoch_ms, o.ended_at_epoch_ms
+from pt_operation_outputs as o
+where o.run = :source
+and o.ended_at_epoch_ms is not null
+and o.position in (select r.position from @rows(position text) as r)
+
+-- name: copy_attempts
+insert into pt_step_attempts (run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error)
+select :target, a.position, a.number, a.started_at_epoch_ms, a.ended_at_epoch_ms, a.error
+from pt_step_attempts as a
+where a.run = :source
+and a.position in (select r.position from @rows(position text) as r)
+
+-- name: copy_values_history
+insert into pt_workflow_events_history (run, position, key, value, created_ms)
+select :target, h.position, h.key, h.value, h.created_ms
+from pt_workflow_events_history as h
+where h.run = :source
+and h.position in (select r.position from @rows(position text) as r)
+
+-- name: rebuild_values
+-- The last value that the copied steps had set for each key.
+insert into pt_workflow_events (run, key, value, updated_ms)
+select h.run, h.key, h.value, h.created_ms
+from pt_workflow_events_history as h
+join pt_operation_outputs as o on o.run = h.run and o.position = h.position
+where h.run = :target
+and o.function_id = (
+    select max(newest.function_id)
+    from pt_workflow_events_history as same
+    join pt_operation_outputs as newest on newest.run = same.run and newest.position = same.position
+    where same.run = h.run
+    and same.key = h.key
+)
+
+-- name: edit_step
+update pt_operation_outputs
+set output = :output,
+    error = null
+where run = :target
+and position = :position
+
+-- name: delete
+delete from pt_workflow_status
+where run in (select r.run from @rows(run bigint) as r)
+and completed_at_epoch_ms is not null
+returning run
+
+-- name: delete_steps
+delete from pt_operation_outputs where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_attempts
+delete from pt_step_attempts where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_waits
+delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_messages
+delete from pt_notifications where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_values
+delete from pt_workflow_events where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_values_history
+delete from pt_workflow_events_history where run in (select r.run from @rows(run bigint) as r)
+
+-- name: orphan_children
+update pt_workflow_status
+set parent_run = null
+where parent_run is not null
+and parent_run in (select r.run from @rows(run bigint) as r)
+
+-- name: finished_before
+select run
+from pt_workflow_status
+where completed_at_epoch_ms is not null
+and completed_at_epoch_ms <= :before
+order by completed_at_epoch_ms
+limit :limit

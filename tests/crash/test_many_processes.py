@@ -1,0 +1,87 @@
+"""Three processes on one database, one of which is killed every moment, and thousands of runs."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from crew import Crew, Worker
+from evidence import Rows, overlaps
+from journal import ACKNOWLEDGED
+
+pytestmark = pytest.mark.crash
+
+PROCESSES = 3
+SECONDS = 15.0
+SECONDS_LONG = 600.0
+PAUSE_BETWEEN_KILLS = (0.1, 1.2)
+BATCH = 20
+SECONDS_TO_END = 30.0
+
+
+@pytest.mark.timeout(150)
+def test_three_processes_killed_at_random_lose_nothing_and_run_nothing_twice(
+    crew: Crew, database_url: str, chance: random.Random
+) -> None:
+    kill_one_of_three(crew, database_url, chance, seconds=SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_three_processes_killed_at_random_for_ten_minutes(crew: Crew, database_url: str, chance: random.Random) -> None:
+    kill_one_of_three(crew, database_url, chance, seconds=SECONDS_LONG)
+
+
+def kill_one_of_three(crew: Crew, url: str, chance: random.Random, *, seconds: float) -> None:
+    def hire() -> Worker:
+        return crew.hire(url, lease=2)
+
+    def flood(worker: Worker) -> None:
+        worker.wait_ready().post("flood", tag=f"run-{worker.pid}", batch=BATCH, pause=0.03)
+
+    hire().wait_ready().leave()
+    Rows(url).watch()
+    team = [hire() for _ in range(PROCESSES)]
+    for worker in team:
+        flood(worker)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(chance.uniform(*PAUSE_BETWEEN_KILLS))
+        victim = team.pop(chance.randrange(PROCESSES))
+        victim.kill()
+        team.append(hire())
+        flood(team[-1])
+    for worker in team:
+        worker.ask("dry_up")
+
+    open_runs = wait_until_all_are_over(Rows(url))
+    for worker in team:
+        worker.leave()
+
+    marks = crew.marks()
+    killed = {worker.pid: worker.killed_ns for worker in crew.workers if worker.killed_ns is not None}
+    acknowledged = {mark.run for mark in marks if mark.kind == ACKNOWLEDGED}
+    runs = Rows(url).runs()
+    print(f"{len(runs)} runs, {len(acknowledged)} acknowledged, {len(killed)} kills")
+    assert [] == open_runs, f"stuck:\n{crew.logs()}"
+    assert set() == acknowledged - runs.keys(), "lost"
+    wrong = {id_: row for id_, row in runs.items() if row != ("SUCCESS", str(int(id_.rpartition("-")[2]) ** 2))}
+    assert {} == wrong
+    assert [] == overlaps(marks, killed)
+    assert [] == Rows(url).rewritten()
+    assert 1000 < len(runs)
+    assert [] == crew.tracebacks()
+
+
+def wait_until_all_are_over(look: Rows) -> list[tuple[Any, ...]]:
+    """The runs that are still open when patience ends."""
+    until = time.monotonic() + SECONDS_TO_END
+    while True:
+        open_runs = look(
+            "select id, status, executor_id, wake_ms from pt_workflow_status where completed_at_epoch_ms is null"
+        )
+        if not open_runs or time.monotonic() > until:
+            return open_runs
+        time.sleep(0.1)

@@ -1,0 +1,54 @@
+"""Runtimes for the tests of promises: launched on the test's own database, ended with the test."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import pytest
+
+from turbine import Runtime
+
+# Loads a test file under the name it has here, so that types recorded there are found here, and calls one of its
+# coroutine functions.
+_PROGRAM = """
+import asyncio, importlib.util, sys
+name, path, function, *arguments = sys.argv[1:]
+spec = importlib.util.spec_from_file_location(name, path)
+module = sys.modules[name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+asyncio.run(getattr(module, function)(*arguments))
+"""
+
+
+class Launch(Protocol):
+    async def __call__(self, *workflows: Any, **settings: Any) -> Runtime: ...
+
+
+@pytest.fixture
+async def launch(database_url: str) -> AsyncIterator[Launch]:
+    """Launches a runtime with these workflows. Shutting it down interrupts what runs, unless told otherwise."""
+    async with AsyncExitStack() as stack:
+
+        async def launch(*workflows: Any, **settings: Any) -> Runtime:
+            runtime = Runtime(database_url, workflows=workflows, **{"shutdown_timeout": 0, **settings})
+            await runtime.launch()
+            stack.push_async_callback(runtime.shutdown)
+            return runtime
+
+        yield launch
+
+
+@pytest.fixture
+def in_another_process(database_url: str) -> Callable[..., int]:
+    """Calls a coroutine function of the test's file in a process of its own, with the database; its exit code."""
+
+    def call(function: Callable[..., Any], *arguments: str) -> int:
+        command = [sys.executable, "-c", _PROGRAM, function.__module__, inspect.getfile(function), function.__name__]
+        return subprocess.run([*command, database_url, *arguments], check=False, timeout=30).returncode
+
+    return call

@@ -1,0 +1,246 @@
+"""Resuming: what was recorded stays, what ended the run is forgotten, and what needs no help is left alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import turbine
+from turbine import Deduplicated, WorkflowFailed, WorkflowNotFound, WorkflowStatus, WorkflowTimeout
+
+calls: Counter[str] = Counter()
+broken: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    calls.clear()
+    broken.clear()
+
+
+@turbine.step
+async def work(name: str) -> str:
+    calls[name] += 1
+    if name in broken:
+        raise ValueError(f"{name} is broken")
+    return name.upper()
+
+
+@turbine.workflow
+async def three_steps() -> list[str]:
+    done = [await work("a")]
+    try:
+        done.append(await work("optional"))
+    except ValueError as error:
+        done.append(f"went on although {error}")
+    return [*done, await work("b"), await work("c")]
+
+
+async def test_only_the_step_that_ended_the_run_runs_again(launch):
+    rt = await launch(three_steps)
+    broken.update({"b", "optional"})
+    handle = await rt.run(three_steps)
+    with pytest.raises(WorkflowFailed, match="b is broken"):
+        await handle.result()
+
+    broken.clear()
+    resumed = await rt.resume(handle.workflow_id)
+
+    # The handled failure stays, although its cause is gone by now.
+    assert ["A", "went on although optional is broken", "B", "C"] == await resumed.result()
+    assert {"a": 1, "optional": 1, "b": 2, "c": 1} == calls
+    status = await resumed.status()
+    assert (WorkflowStatus.SUCCESS, None, handle.workflow_id) == (status.status, status.error, resumed.workflow_id)
+    assert [None, "ValueError: optional is broken", None, None] == [step.error for step in await resumed.steps()]
+
+
+async def test_a_run_may_fail_and_be_resumed_again(launch):
+    rt = await launch(three_steps)
+    broken.add("c")
+    handle = await rt.run(three_steps)
+
+    for _ in range(2):
+        with pytest.raises(WorkflowFailed, match="c is broken"):
+            await handle.result()
+        await rt.resume(handle.workflow_id)
+    broken.clear()
+    with pytest.raises(WorkflowFailed, match="c is broken"):
+        await handle.result()
+    await rt.resume(handle.workflow_id)
+
+    assert ["A", "OPTIONAL", "B", "C"] == await handle.result()
+    assert {"a": 1, "optional": 1, "b": 1, "c": 4} == calls
+
+
+@turbine.step(retries=2, base_interval=0)
+async def insist() -> str:
+    calls["insist"] += 1
+    if "insist" in broken:
+        raise ValueError("insist is broken")
+    return "INSIST"
+
+
+@turbine.workflow
+async def wrap_errors() -> str:
+    try:
+        return await insist()
+    except Exception as error:
+        raise RuntimeError("wrapped") from error
+
+
+async def test_a_failure_is_found_behind_the_error_that_was_raised_from_it(launch):
+    rt = await launch(wrap_errors)
+    broken.add("insist")
+    handle = await rt.run(wrap_errors)
+    with pytest.raises(WorkflowFailed, match="wrapped"):
+        await handle.result()
+
+    broken.clear()
+    resumed = await rt.resume(handle.workflow_id)
+
+    assert "INSIST" == await resumed.result()
+    # A step that is taken up again has all its attempts again.
+    assert 4 == calls["insist"]
+    assert [1] == [attempt.number for attempt in (await resumed.steps())[0].attempts]
+
+
+@turbine.workflow
+async def fail_in_the_body() -> str:
+    done = await work("a")
+    if "body" in broken:
+        raise RuntimeError("the body is broken")
+    return done
+
+
+async def test_a_body_that_failed_by_itself_runs_again_over_its_records(launch):
+    rt = await launch(fail_in_the_body)
+    broken.add("body")
+    handle = await rt.run(fail_in_the_body)
+    with pytest.raises(WorkflowFailed):
+        await handle.result()
+
+    broken.clear()
+    await rt.resume(handle.workflow_id)
+
+    assert "A" == await handle.result()
+    assert 1 == calls["a"]
+
+
+@turbine.workflow
+async def have_a_child() -> str:
+    return await fail_in_the_body()
+
+
+async def test_a_child_that_failed_with_its_parent_is_taken_up_with_it(launch):
+    rt = await launch(have_a_child, fail_in_the_body)
+    broken.add("body")
+    handle = await rt.run(have_a_child)
+    with pytest.raises(WorkflowFailed):
+        await handle.result()
+
+    broken.clear()
+    await rt.resume(handle.workflow_id)
+
+    assert "A" == await handle.result(timeout=10)
+    assert 1 == calls["a"]
+    assert 2 == len((await rt.list(status="SUCCESS")).items)
+
+
+@turbine.workflow
+async def wait_for_go(seconds: float = 60) -> str:
+    calls["began"] += 1
+    await work("before")
+    return await turbine.recv("go", type=str, timeout=seconds)
+
+
+@pytest.mark.parametrize("park_after", [0, 30])
+async def test_a_cancelled_run_goes_on_where_it_was(launch, park_after):
+    rt = await launch(wait_for_go, park_after=park_after)
+    handle = await rt.run(wait_for_go.options(timeout=60))
+    await rt.wait_idle()
+    await rt.cancel(handle.workflow_id, "of rain")
+
+    resumed = await rt.resume(handle.workflow_id)
+    status = await resumed.status()
+    assert (WorkflowStatus.PENDING, None, None, None) == (
+        status.status,
+        status.reason,
+        status.deadline,
+        status.completed_at,
+    )
+    await rt.send(handle.workflow_id, "gone", "go")
+
+    assert "gone" == await resumed.result()
+    assert 1 == calls["before"]
+
+
+async def test_a_run_out_of_time_goes_on_without_a_deadline(launch):
+    rt = await launch(wait_for_go)
+    handle = await rt.run(wait_for_go.options(deadline=datetime.now(UTC) + timedelta(milliseconds=50)))
+    with pytest.raises(WorkflowTimeout):
+        await handle.result()
+
+    await rt.resume(handle.workflow_id)
+    await rt.send(handle.workflow_id, "gone", "go")
+
+    assert "gone" == await handle.result()
+
+
+async def test_what_needs_no_help_is_left_alone(launch):
+    rt = await launch(wait_for_go, three_steps)
+    waiting, done = await rt.run(wait_for_go), await rt.run(three_steps)
+    await done.result()
+    await rt.wait_idle()
+    before = [await waiting.status(), await done.status()]
+
+    for handle in (waiting, done):
+        assert handle.workflow_id == (await rt.resume(handle.workflow_id)).workflow_id
+
+    await rt.wait_idle()
+    assert before == [await waiting.status(), await done.status()]
+    assert {"began": 1, "before": 1, "a": 1, "optional": 1, "b": 1, "c": 1} == calls
+    with pytest.raises(WorkflowNotFound):
+        await rt.resume("nobody")
+
+
+async def test_a_run_whose_deduplication_id_was_given_away_is_not_resumed(launch):
+    rt = await launch(wait_for_go)
+    first = await rt.run(wait_for_go.options(deduplication_id="nightly"))
+    await rt.cancel(first.workflow_id)
+    second = await rt.run(wait_for_go.options(deduplication_id="nightly"))
+
+    with pytest.raises(Deduplicated) as raised:
+        await rt.resume(first.workflow_id)
+
+    assert second.workflow_id == raised.value.workflow_id
+    assert WorkflowStatus.CANCELLED == (await first.status()).status
+
+
+async def test_attempts_count_from_the_resume(launch):
+    rt = await launch(fail_in_the_body)
+    broken.add("body")
+    handle = await rt.run(fail_in_the_body)
+    with pytest.raises(WorkflowFailed):
+        await handle.result()
+    broken.clear()
+
+    await (await rt.resume(handle.workflow_id)).result()
+
+    assert 1 == (await handle.status()).attempts
+
+
+async def test_a_resumed_run_goes_on_in_any_process(launch):
+    here, there = await launch(three_steps), await launch()
+    broken.add("b")
+    handle = await here.run(three_steps)
+    with pytest.raises(WorkflowFailed):
+        await handle.result()
+    broken.clear()
+
+    # The one that resumes it does not know the workflow; another one does.
+    resumed = await there.resume(handle.workflow_id)
+
+    assert ["A", "OPTIONAL", "B", "C"] == await resumed.result(timeout=10)
+    assert here.executor_id == (await resumed.status()).executor_id

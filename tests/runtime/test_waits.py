@@ -1,0 +1,181 @@
+"""Waiting for time: sleeps keep their remainder, and a waiting run costs no memory and no thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import turbine
+import turbine.sync
+
+passes: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _no_passes():
+    passes.clear()
+
+
+@turbine.workflow
+async def nap(duration: float | timedelta) -> str:
+    passes.append("nap")
+    await turbine.sleep(duration)
+    return "awake"
+
+
+@pytest.mark.parametrize("duration", [0, 0.01, timedelta(milliseconds=10)], ids=str)
+async def test_a_sleep_takes_its_time(launch, duration):
+    rt = await launch(nap_for_seconds, nap_for_a_timedelta)
+    workflow = nap_for_a_timedelta if isinstance(duration, timedelta) else nap_for_seconds
+    began = time.monotonic()
+
+    handle = await rt.run(workflow, duration)
+
+    assert "awake" == await handle.result()
+    assert time.monotonic() - began >= (0.01 if duration else 0)
+    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+
+
+@turbine.workflow
+async def nap_for_seconds(duration: float) -> str:
+    await turbine.sleep(duration)
+    return "awake"
+
+
+@turbine.workflow
+async def nap_for_a_timedelta(duration: timedelta) -> str:
+    await turbine.pause(duration)
+    return "awake"
+
+
+@turbine.workflow
+async def nap_until(moment: datetime) -> str:
+    await turbine.sleep_until(moment)
+    return "awake"
+
+
+@pytest.mark.parametrize("milliseconds", [-1000, 30])
+async def test_a_run_may_sleep_until_a_moment(launch, milliseconds):
+    rt = await launch(nap_until)
+    moment = datetime.now(UTC) + timedelta(milliseconds=milliseconds)
+
+    assert "awake" == await (await rt.run(nap_until, moment)).result()
+
+    assert datetime.now(UTC) >= moment
+
+
+@turbine.workflow
+async def nap_wrongly() -> list[str]:
+    told: list[str] = []
+    for wrong in (-1, timedelta(seconds=-1), float("nan"), float("inf")):
+        try:
+            await turbine.sleep(wrong)
+        except ValueError as error:
+            told.append(str(error))
+    try:
+        await turbine.sleep_until(datetime(2030, 1, 1))  # noqa: DTZ001 - whose midnight is that?
+    except ValueError as error:
+        told.append(str(error))
+    return told
+
+
+async def test_a_time_that_can_never_be_right_is_a_value_error(launch):
+    rt = await launch(nap_wrongly)
+
+    assert 5 == len(await (await rt.run(nap_wrongly)).result())
+
+
+async def test_after_a_restart_only_the_rest_of_a_sleep_is_slept(launch):
+    rt = await launch(nap)
+    handle = await rt.run(nap, 0.4)
+    began = (await handle.status()).created_at
+    await rt.wait_idle()
+    await rt.shutdown()
+    await asyncio.sleep(0.15)
+
+    later = await launch(nap)
+    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=20)
+
+    status = await later.retrieve(handle.workflow_id).status()
+    assert timedelta(seconds=0.4) <= status.completed_at - began < timedelta(seconds=1.5)
+    assert 2 == len(passes)
+    assert 1 == status.attempts
+
+
+async def test_a_sleep_that_ended_while_nobody_was_there_is_over_at_launch(launch):
+    rt = await launch(nap)
+    handle = await rt.run(nap, 0.05)
+    await rt.wait_idle()
+    await rt.shutdown()
+    await asyncio.sleep(0.06)
+
+    later = await launch(nap)
+
+    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=20)
+
+
+async def test_a_run_that_waits_longer_than_park_after_leaves_memory_and_wakes_by_itself(launch):
+    rt = await launch(nap, park_after=timedelta(milliseconds=20))
+
+    short, long = await rt.run(nap, 0.001), await rt.run(nap, 0.2)
+
+    assert ["awake", "awake"] == [await short.result(), await long.result()]
+    assert 3 == len(passes)
+    assert 1 == (await long.status()).attempts
+
+
+async def test_a_parked_run_wakes_in_any_process_that_knows_its_workflow(launch):
+    here, there = await launch(nap, park_after=0), await launch(nap, park_after=0)
+    handle = await here.run(nap, 0.1)
+    await here.wait_idle()
+    await here.shutdown()
+
+    assert "awake" == await there.retrieve(handle.workflow_id).result(timeout=20)
+    assert there.executor_id == (await there.retrieve(handle.workflow_id).status()).executor_id
+
+
+@turbine.workflow
+def nap_in_a_thread(seconds: float) -> str:
+    passes.append("nap in a thread")
+    turbine.sync.sleep(seconds)
+    return "awake"
+
+
+async def test_parked_blocking_runs_give_their_threads_back(launch):
+    rt = await launch(nap_in_a_thread, max_threads=2)
+
+    handles = [await rt.run(nap_in_a_thread, 0.3) for _ in range(10)]
+    quick = await rt.run(nap_in_a_thread, 0)
+    began = time.monotonic()
+
+    assert "awake" == await quick.result()
+    # Ten sleepers in two threads do not hold up the eleventh, nor each other.
+    assert ["awake"] * 10 == [await handle.result() for handle in handles]
+    assert time.monotonic() - began < 2
+
+
+@turbine.workflow
+async def clean_up_when_unloaded() -> str:
+    try:
+        await turbine.sleep(0.05)
+    except BaseException:
+        passes.append("unloaded")
+        await turbine.set_value("left", "a trace")
+        raise
+    finally:
+        passes.append("finally")
+    return "awake"
+
+
+async def test_while_a_run_is_being_unloaded_no_durable_word_acts(launch):
+    rt = await launch(clean_up_when_unloaded, park_after=0)
+
+    handle = await rt.run(clean_up_when_unloaded)
+
+    assert "awake" == await handle.result()
+    assert ["unloaded", "finally", "finally"] == passes
+    assert {} == await rt.values(handle.workflow_id)
+    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]

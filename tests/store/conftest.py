@@ -1,0 +1,154 @@
+"""A ledger to write into, whose two tables give away any write that was lost, doubled or halved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from turbine.errors import Conflict
+from turbine.store import Statement, Store, Tx, bulk, open_store
+from turbine.store.tx import rows_json
+
+_MAKE_ENTRIES = Statement.of("create table ledger_entries (id text primary key, text text not null)")
+_MAKE_TOTAL = Statement.of("create table ledger_total (total bigint not null)")
+_ZERO = Statement.of("insert into ledger_total values (0)")
+_ENTER = Statement.of("insert into ledger_entries (id, text) values (:id, :text)")
+_ENTER_ALL = Statement.of(
+    "insert into ledger_entries (id, text) select r.id, r.text from @rows(id text, text text) as r where true"
+)
+_COUNT = Statement.of("update ledger_total set total = total + :number")
+_IDS = Statement.of("select id from ledger_entries")
+_TEXT = Statement.of("select text from ledger_entries where id = :id")
+_TOTAL = Statement.of("select total from ledger_total")
+
+
+class Ledger:
+    """Functions of a transaction. An id can be entered once; the total counts the entries."""
+
+    @staticmethod
+    def make(tx: Tx) -> None:
+        tx.run(_MAKE_ENTRIES)
+        tx.run(_MAKE_TOTAL)
+        tx.run(_ZERO)
+
+    @staticmethod
+    def enter(tx: Tx, *, id: str, text: str = "") -> str:
+        tx.run(_ENTER, id=id, text=text)
+        tx.run(_COUNT, number=1)
+        return f"entered {id}"
+
+    @staticmethod
+    @bulk
+    def enter_all(tx: Tx, rows: Sequence[str]) -> list[str]:
+        tx.run(_ENTER_ALL, rows=rows_json([[id, ""] for id in rows]))
+        tx.run(_COUNT, number=len(rows))
+        return [f"entered {id} in bulk" for id in rows]
+
+    @staticmethod
+    def refuse(tx: Tx, *, id: str) -> Conflict:
+        return Conflict(f"not {id}")
+
+    @staticmethod
+    def break_after_entering(tx: Tx, *, id: str) -> None:
+        Ledger.enter(tx, id=id)
+        raise ZeroDivisionError(id)
+
+    @staticmethod
+    def text(tx: Tx, *, id: str) -> str | None:
+        row = tx.one(_TEXT, id=id)
+        return None if row is None else row[0]
+
+    @staticmethod
+    def ids(tx: Tx) -> list[str]:
+        return sorted(row[0] for row in tx.all(_IDS))
+
+    @staticmethod
+    def audit(tx: Tx) -> tuple[list[str], int]:
+        """The ids and the total, in one look."""
+        row = tx.one(_TOTAL)
+        assert row is not None
+        return Ledger.ids(tx), row[0]
+
+
+class Doorstop:
+    """A write that keeps the writer busy, so that what enters behind it gathers into one batch."""
+
+    def __init__(self, store: Store) -> None:
+        self._holding = threading.Event()
+        self._release = threading.Event()
+        self._ticket = store.submit_blocking(self._hold, {})
+        assert self._holding.wait(10)
+
+    def _hold(self, tx: Tx) -> None:
+        self._holding.set()
+        assert self._release.wait(20)
+
+    def __enter__(self) -> Doorstop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release.set()
+        self._ticket.wait()
+
+
+@pytest.fixture
+def ledger() -> type[Ledger]:
+    return Ledger
+
+
+@pytest.fixture
+def doorstop() -> type[Doorstop]:
+    return Doorstop
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Store]]:
+    """Opens stores and closes them with the test."""
+    stores: list[Store] = []
+
+    def open_(url: str) -> Store:
+        store = open_store(url)
+        stores.append(store)
+        return store
+
+    yield open_
+    for store in stores:
+        store.close(patient=False)
+
+
+@pytest.fixture
+def store(database_url: str, opened: Callable[[str], Store]) -> Store:
+    """A store with an empty ledger, once on each database."""
+    store = opened(database_url)
+    store.write_blocking(Ledger.make)
+    return store
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str, opened: Callable[[str], Store]) -> Store:
+    store = opened(sqlite_url)
+    store.write_blocking(Ledger.make)
+    return store
+
+
+@pytest.fixture
+def postgres_store(postgres_url: str, opened: Callable[[str], Store]) -> Store:
+    store = opened(postgres_url)
+    store.write_blocking(Ledger.make)
+    return store
+
+
+@pytest.fixture
+def outcome() -> Callable[[Callable[[], Any]], Any]:
+    """What a call came to: its value, or the error that it raised."""
+
+    def outcome_of(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - the error is the value here
+            return error
+
+    return outcome_of

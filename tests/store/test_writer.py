@@ -1,0 +1,375 @@
+"""The promises of the writer, whatever the database: group commit, answers to the right callers, nobody left waiting."""
+
+import asyncio
+import itertools
+import logging
+import random
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from turbine.errors import Conflict, StoreUnavailable
+from turbine.store import Statement, Tx, bulk
+from turbine.store.writer import BATCH_BYTES_MAX, BATCH_MAX
+
+FAIL_IN_SQL = Statement.of("insert into no_such_table values (1)")
+
+
+class WriterDies(BaseException):
+    """What no transaction function may raise, and no writer survives."""
+
+
+def die(tx: Tx) -> None:
+    raise WriterDies
+
+
+async def test_a_write_that_entered_is_finished_when_its_caller_is_cancelled(store, ledger, doorstop) -> None:
+    with doorstop(store):
+        caller = asyncio.create_task(store.write(ledger.enter, id="a"))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+    await store.write(ledger.enter, id="b")
+    assert caller.cancelled()
+    assert (["a", "b"], 2) == await store.read(ledger.audit)
+
+
+async def test_the_batch_mates_of_a_cancelled_caller_get_their_results(store, ledger, doorstop) -> None:
+    with doorstop(store):
+        writes = [asyncio.create_task(store.write(ledger.enter, id=id)) for id in "abc"]
+        await asyncio.sleep(0)
+        writes[1].cancel()
+        await asyncio.sleep(0)
+    assert "entered a" == await writes[0]
+    assert "entered c" == await writes[2]
+    assert (["a", "b", "c"], 3) == await store.read(ledger.audit)
+
+
+def test_writes_that_gather_while_a_commit_is_in_flight_share_the_next_one(store, ledger, doorstop) -> None:
+    before = store.writer.batches
+    with doorstop(store):
+        tickets = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(50)]
+        assert 50 == store.writer.depth
+    for ticket in tickets:
+        ticket.wait()
+    assert 2 == store.writer.batches - before
+    assert 50 == store.read_blocking(ledger.audit)[1]
+
+
+def test_a_batch_has_a_bound_in_jobs_and_in_bytes(store, ledger, doorstop) -> None:
+    before = store.writer.batches
+    with doorstop(store):
+        many = [store.submit_blocking(ledger.enter_all, f"{n:05}") for n in range(BATCH_MAX + 1)]
+    for ticket in many:
+        ticket.wait()
+    assert 3 == store.writer.batches - before
+    before = store.writer.batches
+    with doorstop(store):
+        large = [store.submit_blocking(ledger.enter, {"id": id}, BATCH_BYTES_MAX) for id in "abc"]
+    assert ["entered a", "entered b", "entered c"] == [ticket.wait() for ticket in large]
+    assert 3 == store.writer.batches - before
+
+
+async def test_results_go_to_the_right_callers_in_a_mixed_batch(store, ledger, doorstop) -> None:
+    async def enter(n: int) -> None:
+        match n % 4:
+            case 0:
+                assert f"entered {n}" == await store.write(ledger.enter, id=str(n))
+            case 1:
+                assert f"entered {n} in bulk" == await store.submit(ledger.enter_all, str(n))
+            case 2:
+                ticket = store.submit_blocking(ledger.enter_all, str(n))
+                assert f"entered {n} in bulk" == await asyncio.to_thread(ticket.wait)
+            case _:
+                with pytest.raises(Conflict, match=f"not {n}$"):
+                    await store.write(ledger.refuse, id=str(n))
+
+    order = random.Random(7).sample(range(80), 80)
+    before = store.writer.batches
+    with doorstop(store):
+        callers = [asyncio.create_task(enter(n)) for n in order]
+        await asyncio.sleep(0)
+    await asyncio.gather(*callers)
+    assert 2 == store.writer.batches - before
+    assert (sorted(str(n) for n in range(80) if n % 4 != 3), 60) == await store.read(ledger.audit)
+
+
+def test_blocking_callers_are_answered_without_any_event_loop(store, ledger) -> None:
+    def enter_ten(caller: int) -> list[str]:
+        return [store.write_blocking(ledger.enter, id=f"{caller}.{n}") for n in range(10)]
+
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(enter_ten, range(8)))
+    assert [[f"entered {caller}.{n}" for n in range(10)] for caller in range(8)] == answers
+    assert 80 == store.read_blocking(ledger.audit)[1]
+
+
+def test_callers_in_several_event_loops_are_answered_each_in_their_own(store, ledger, doorstop) -> None:
+    async def enter(id: str) -> str:
+        return await store.write(ledger.enter, id=id)
+
+    with ThreadPoolExecutor(3) as threads:
+        with doorstop(store):
+            answers = [threads.submit(asyncio.run, enter(id)) for id in "abc"]
+        assert ["entered a", "entered b", "entered c"] == [answer.result() for answer in answers]
+
+
+def test_a_caller_whose_event_loop_was_closed_hurts_nobody(store, ledger, doorstop) -> None:
+    async def enter_and_leave() -> None:
+        store.submit(ledger.enter, {"id": "a"})
+
+    with doorstop(store):
+        asyncio.run(enter_and_leave())
+        other = store.submit_blocking(ledger.enter, {"id": "b"})
+    assert "entered b" == other.wait()
+    assert (["a", "b"], 2) == store.read_blocking(ledger.audit)
+
+
+def test_a_ticket_can_be_asked_again(store, ledger) -> None:
+    good = store.submit_blocking(ledger.enter, {"id": "a"})
+    bad = store.submit_blocking(ledger.refuse, {"id": "b"})
+    assert "entered a" == good.wait() == good.wait()
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            bad.wait()
+
+
+def test_a_refusal_takes_nobody_with_it_and_splits_no_batch(store, ledger, doorstop, outcome) -> None:
+    before = store.writer.batches
+    with doorstop(store):
+        first = store.submit_blocking(ledger.enter, {"id": "a"})
+        refused = store.submit_blocking(ledger.refuse, {"id": "b"})
+        last = store.submit_blocking(ledger.enter_all, "c")
+    assert ["entered a", "entered c in bulk"] == [first.wait(), last.wait()]
+    assert isinstance(outcome(refused.wait), Conflict)
+    assert 2 == store.writer.batches - before
+    assert (["a", "c"], 2) == store.read_blocking(ledger.audit)
+
+
+@pytest.mark.parametrize("poisoned", [{0}, {39}, {17}, {3, 4, 31}, set(range(40))], ids=str)
+def test_a_write_that_raises_is_undone_alone(store, ledger, doorstop, outcome, poisoned: set[int]) -> None:
+    with doorstop(store):
+        tickets = [
+            store.submit_blocking(ledger.break_after_entering if n in poisoned else ledger.enter, {"id": f"{n:02}"})
+            for n in range(40)
+        ]
+    answers = [outcome(ticket.wait) for ticket in tickets]
+    assert poisoned == {n for n, answer in enumerate(answers) if isinstance(answer, ZeroDivisionError)}
+    good = [n for n in range(40) if n not in poisoned]
+    assert [f"entered {n:02}" for n in good] == [answers[n] for n in good]
+    assert ([f"{n:02}" for n in good], len(good)) == store.read_blocking(ledger.audit)
+
+
+def test_a_row_that_breaks_its_bulk_statement_is_refused_alone(store, ledger, doorstop, outcome) -> None:
+    store.write_blocking(ledger.enter, id="taken")
+    with doorstop(store):
+        tickets = [store.submit_blocking(ledger.enter_all, id) for id in ("a", "b", "taken", "c", "d")]
+    answers = [outcome(ticket.wait) for ticket in tickets]
+    assert ["entered a in bulk", "entered b in bulk"] == answers[:2]
+    assert "IntegrityError" in {one.__name__ for one in type(answers[2]).__mro__}
+    assert ["entered c in bulk", "entered d in bulk"] == answers[3:]
+    assert (["a", "b", "c", "d", "taken"], 5) == store.read_blocking(ledger.audit)
+
+
+def test_a_bulk_function_that_forgets_an_answer_fails_alone(store, ledger, doorstop, outcome) -> None:
+    @bulk
+    def forgetful(tx: Tx, rows: Sequence[str]) -> list[str]:
+        return []
+
+    with doorstop(store):
+        first = store.submit_blocking(ledger.enter, {"id": "a"})
+        bad = store.submit_blocking(forgetful, "x")
+        last = store.submit_blocking(ledger.enter, {"id": "b"})
+    assert isinstance(outcome(bad.wait), ValueError)
+    assert ["entered a", "entered b"] == [first.wait(), last.wait()]
+    assert "entered c" == store.write_blocking(ledger.enter, id="c")
+
+
+def test_nothing_is_acknowledged_that_a_swallowed_error_has_undone(store, ledger, doorstop, outcome) -> None:
+    # Postgres answers the commit of a transaction in which a statement failed with a quiet rollback.
+    def swallow(tx: Tx) -> str:
+        try:
+            tx.run(FAIL_IN_SQL)
+        except Exception:  # noqa: BLE001 - what no transaction function should do
+            return "nothing happened"
+        return "impossible"
+
+    with doorstop(store):
+        mate = store.submit_blocking(ledger.enter, {"id": "a"})
+        store.submit_blocking(swallow, {})
+    assert "entered a" == mate.wait()
+    assert ["a"] == store.read_blocking(ledger.ids)
+
+
+def test_a_write_that_nobody_waits_for_is_kept_and_its_failure_logged(store, ledger, caplog) -> None:
+    caplog.set_level(logging.WARNING, "turbine.store")
+    store.post(ledger.enter, {"id": "a"})
+    store.post(ledger.break_after_entering, {"id": "b"})
+    store.post(ledger.refuse, {"id": "c"})
+    store.write_blocking(ledger.enter, id="d")
+    assert (["a", "d"], 2) == store.read_blocking(ledger.audit)
+    logged = " ".join(record.getMessage() for record in caplog.records)
+    assert "ZeroDivisionError('b')" in logged
+    assert "not c" in logged
+
+
+def test_closing_finishes_what_has_entered(store, ledger, doorstop, opened) -> None:
+    with doorstop(store):
+        tickets = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(10)]
+        closing = threading.Thread(target=store.close)
+        closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert [f"entered {n}" for n in range(10)] == [ticket.wait() for ticket in tickets]
+    assert 10 == opened(store.url).read_blocking(ledger.audit)[1]
+
+
+async def test_after_closing_everything_raises_store_unavailable(store, ledger) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.write(ledger.enter, id="a")
+    with pytest.raises(StoreUnavailable):
+        store.write_blocking(ledger.enter, id="a")
+    with pytest.raises(StoreUnavailable):
+        store.post(ledger.enter, {"id": "a"})
+    with pytest.raises(StoreUnavailable):
+        await store.read(ledger.ids)
+    with pytest.raises(StoreUnavailable):
+        store.read_blocking(ledger.ids)
+
+
+def test_a_write_that_meets_the_closing_door_is_answered(store, ledger, monkeypatch) -> None:
+    put = store.writer.put
+
+    def put_late(job) -> None:
+        monkeypatch.setattr(store.writer, "put", put)
+        store.close()
+        put(job)
+
+    monkeypatch.setattr(store.writer, "put", put_late)
+    ticket = store.submit_blocking(ledger.enter, {"id": "a"})
+    with pytest.raises(StoreUnavailable):
+        ticket.wait()
+
+
+def test_callers_who_write_while_the_door_closes_are_all_answered_truly(store, ledger, opened, outcome) -> None:
+    def enter_until_refused(caller: int) -> list[str]:
+        mine: list[str] = []
+        for n in itertools.count():
+            id = f"{caller}.{n}"
+            answer = outcome(lambda id=id: store.write_blocking(ledger.enter, id=id))
+            if isinstance(answer, StoreUnavailable):
+                return mine
+            assert f"entered {id}" == answer
+            mine.append(id)
+        raise AssertionError
+
+    with ThreadPoolExecutor(8) as threads:
+        callers = [threads.submit(enter_until_refused, caller) for caller in range(8)]
+        while store.writer.jobs < 200:
+            store.read_blocking(ledger.ids)
+        store.close()
+        entered = sorted(id for caller in callers for id in caller.result(20))
+    assert (entered, len(entered)) == opened(store.url).read_blocking(ledger.audit)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_dying_writer_fails_all_who_wait(store, ledger, doorstop, opened) -> None:
+    with doorstop(store):
+        mates = [store.submit_blocking(ledger.enter, {"id": f"mate {n}"}) for n in range(3)]
+        loop_mate = store.submit(ledger.enter_all, "loop mate")
+        store.submit_blocking(die, {})
+        held = store.submit_blocking(ledger.enter, {"id": "held over for its size"}, BATCH_BYTES_MAX + 1)
+        queued = [store.submit_blocking(ledger.enter, {"id": f"queued {n}"}) for n in range(3)]
+    for ticket in [*mates, held, *queued]:
+        with pytest.raises(StoreUnavailable, match="died"):
+            ticket.wait()
+    with pytest.raises(StoreUnavailable, match="died"):
+        await loop_mate
+    with pytest.raises(StoreUnavailable):
+        await store.write(ledger.enter, id="later")
+    store.close()
+    assert ([], 0) == opened(store.url).read_blocking(ledger.audit)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_dies_in_a_split_batch_fails_only_those_without_an_answer(store, ledger, doorstop, outcome) -> None:
+    with doorstop(store):
+        first = store.submit_blocking(ledger.enter, {"id": "a"})
+        store.submit_blocking(ledger.break_after_entering, {"id": "b"})
+        store.submit_blocking(ledger.break_after_entering, {"id": "c"})
+        fatal = store.submit_blocking(die, {})
+    assert "entered a" == first.wait()
+    assert isinstance(outcome(fatal.wait), StoreUnavailable)
+
+
+async def test_wakes_of_a_commit_are_heard_before_its_results(store, ledger) -> None:
+    events: list[object] = []
+
+    def enter_and_wake(tx: Tx, *, id: str) -> str:
+        tx.wake("entry", id)
+        return ledger.enter(tx, id=id)
+
+    def heard(wakes) -> None:
+        events.extend(wake for wake in wakes if wake[0] == "entry")
+
+    store.listen(asyncio.get_running_loop(), "me", heard)
+    for id in "ab":
+        events.append(await store.write(enter_and_wake, id=id))
+    assert [("entry", "a"), "entered a", ("entry", "b"), "entered b"] == events
+
+
+async def test_what_a_wake_tells_of_can_be_read(store, ledger) -> None:
+    seen: list[list[str]] = []
+
+    def enter_and_wake(tx: Tx, *, id: str) -> None:
+        ledger.enter(tx, id=id)
+        tx.wake("entry", id)
+
+    def heard(wakes) -> None:
+        if ("entry", "a") in wakes:
+            seen.append(store.read_blocking(ledger.ids))
+
+    store.listen(asyncio.get_running_loop(), "me", heard)
+    await store.write(enter_and_wake, id="a")
+    assert [["a"]] == seen
+
+
+async def test_a_write_that_was_undone_wakes_nobody(store, ledger, outcome, doorstop) -> None:
+    heard: list[object] = []
+
+    def wake_and_break(tx: Tx) -> None:
+        tx.wake("never")
+        raise ZeroDivisionError
+
+    store.listen(asyncio.get_running_loop(), "me", heard.extend)
+    with doorstop(store):
+        bad = store.submit(wake_and_break, {})
+        mate = store.submit(ledger.enter, {"id": "a"})
+    with pytest.raises(ZeroDivisionError):
+        await bad
+    await mate
+    assert [] == [wake for wake in heard if wake[0] == "never"]
+
+
+async def test_a_listener_that_fails_leaves_nobody_waiting(store, ledger) -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+
+    def enter_and_wake(tx: Tx, *, id: str) -> str:
+        tx.wake("entry", id)
+        return ledger.enter(tx, id=id)
+
+    def heard(wakes) -> None:
+        if wakes[0][0] == "entry":
+            raise ZeroDivisionError
+
+    store.listen(loop, "me", heard)
+    async with asyncio.timeout(10):
+        assert "entered a" == await store.write(enter_and_wake, id="a")
+    assert [ZeroDivisionError] == [type(complaint["exception"]) for complaint in complaints]
+    loop.set_exception_handler(None)

@@ -1,0 +1,32 @@
+"""What `import turbine` may bring along, and in which direction rooms may know each other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOO_HEAVY = {
+    "apprise",
+    "argon2",
+    "click",
+    "fastapi",
+    "httpx",
+    "jsonschema",
+    "psycopg",
+    "rich",
+    "starlette",
+    "typer",
+    "uvicorn",
+}
+
+
+def test_import_turbine_brings_neither_http_nor_command_line_nor_drivers() -> None:
+    program = "import sys, turbine; print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n')"
+    loaded = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert set() == TOO_HEAVY & set(loaded.stdout.split())
+
+
+def test_rooms_import_downwards_only() -> None:
+    program = Path(sys.executable).with_name("lint-imports")
+    checked = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
