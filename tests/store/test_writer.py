@@ -316,6 +316,7 @@ async def test_wakes_of_a_commit_are_heard_before_its_results(store, ledger) -> 
     def heard(wakes) -> None:
         events.extend(wake for wake in wakes if wake[0] == "entry")
 
+    store.hold("me")
     store.listen(asyncio.get_running_loop(), "me", heard)
     for id in "ab":
         events.append(await store.write(enter_and_wake, id=id))
@@ -333,6 +334,7 @@ async def test_what_a_wake_tells_of_can_be_read(store, ledger) -> None:
         if ("entry", "a") in wakes:
             seen.append(store.read_blocking(ledger.ids))
 
+    store.hold("me")
     store.listen(asyncio.get_running_loop(), "me", heard)
     await store.write(enter_and_wake, id="a")
     assert [["a"]] == seen
@@ -345,6 +347,7 @@ async def test_a_write_that_was_undone_wakes_nobody(store, ledger, outcome, door
         tx.wake("never")
         raise ZeroDivisionError
 
+    store.hold("me")
     store.listen(asyncio.get_running_loop(), "me", heard.extend)
     with doorstop(store):
         bad = store.submit(wake_and_break, {})
@@ -368,6 +371,7 @@ async def test_a_listener_that_fails_leaves_nobody_waiting(store, ledger) -> Non
         if wakes[0][0] == "entry":
             raise ZeroDivisionError
 
+    store.hold("me")
     store.listen(loop, "me", heard)
     async with asyncio.timeout(10):
         assert "entered a" == await store.write(enter_and_wake, id="a")

@@ -15,7 +15,7 @@ class Threads:
     """Calls functions in threads, in order, at most `maximum` at a time."""
 
     def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+        self.maximum = maximum
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -43,7 +43,7 @@ class Threads:
             if self._closed:
                 raise RuntimeError("the threads of this runtime are closed")
             self._waiting.append(call)
-            if len(self._waiting) > self._idle and self._alive < self._maximum:
+            if len(self._waiting) > self._idle and self._alive < self.maximum:
                 self._alive += 1
                 threading.Thread(target=self._main, name=f"turbine-{self._alive}", daemon=True).start()
             else:

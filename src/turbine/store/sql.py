@@ -53,6 +53,9 @@ class Statements:
                 if one in variants.setdefault(name, {}):
                     raise ValueError(f"{self._path}: statement {name!r} is given twice for {one}")
                 variants[name][one] = body
+        for name, both in variants.items():
+            if len(both) < 2:
+                raise ValueError(f"{self._path}: statement {name!r} is given for {next(iter(both))} only")
         self._statements = {
             name: Statement(name, sqlite=for_sqlite(both["sqlite"]), postgres=for_postgres(both["postgres"]))
             for name, both in variants.items()

@@ -79,7 +79,11 @@ class SqliteBackend:
             self._turn = _open_turn(path)
         self._connection: sqlite3.Connection | None = None
         self._commits = 0
-        self.tx = SqliteTx(self._open())
+        try:
+            self.tx = SqliteTx(self._open())
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self.path)

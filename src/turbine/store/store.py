@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sqlite3
 import threading
 import time
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
-from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import Tx, Wake
-from turbine.store.writer import Job, Ticket, Writer
+from turbine.store.writer import Fault, Job, Ticket, Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,9 +44,13 @@ class Store:
         """The SQLite file (or `:memory:`); the URL on Postgres."""
         self.is_memory = path == ":memory:"
         self._hearing: _Hearing | None = None
+        self._is_closed = False
         if dialect == "sqlite":
             check_path(path)
-            backend = SqliteBackend(path)
+            try:
+                backend = SqliteBackend(path)
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"The database {path} cannot be opened now: {error}") from error
             self._readers: Any = SqliteReaders(path)
         else:
             from turbine.store.postgres import PostgresBackend, PostgresReaders
@@ -54,9 +59,18 @@ class Store:
             self._readers = PostgresReaders(url)
         try:
             migrate(backend)
-        except BaseException:
+        except TurbineError:
             backend.close()
             raise
+        except Exception as error:
+            fault = backend.classify(error)
+            backend.close()
+            if fault is Fault.BAD:
+                raise StoreInvalid(
+                    f"The tables of Turbine cannot be made in this database: {error};"
+                    " check that its user may create tables, and that no other program has tables of these names"
+                ) from error
+            raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
         self._backend = backend
         self._writer = Writer(backend, Path(path).name if dialect == "sqlite" else "postgres")
         self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
@@ -108,6 +122,7 @@ class Store:
         """Run a function of a consistent snapshot. What it decides is decided again where it is written."""
         if self.is_memory:
             return await self.write(function, *args, **kwargs)
+        self._check_open()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, lambda: self.read_blocking(function, *args, **kwargs))
 
@@ -115,6 +130,7 @@ class Store:
         """Like `read`, for threads. While the database is away it waits, up to a minute, then StoreUnavailable."""
         if self.is_memory:
             return self.write_blocking(function, *args, **kwargs)
+        self._check_open()
         until = time.monotonic() + READ_PATIENCE
         pause = 0.02
         while True:
@@ -128,6 +144,10 @@ class Store:
                     raise StoreUnavailable(f"The database cannot be read: {error}") from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("The store is closed; launch the runtime again before reading")
 
     def listen(self, loop: asyncio.AbstractEventLoop, executor: str, heard: Callable[[list[Wake]], None]) -> None:
         """Call `heard` in `loop` with the wakes of every commit of this process, and with hints of other processes'."""
@@ -159,6 +179,7 @@ class Store:
         """Finish all writes that have entered, then let go of the database. Idempotent."""
         self.stop_listening()
         self._writer.close(patient=patient)
+        self._is_closed = True
         self._reading.shutdown(wait=True)
         self._readers.close()
 
@@ -198,6 +219,7 @@ class _SqliteHearing:
             try:
                 if poll is None:
                     poll = ChangePoll(self._path)
+                    self._heard([("everything", None)])  # what was written before we looked
                 if poll.changed():
                     self._heard([("everything", None)])
             except (sqlite3.Error, StoreInvalid):
@@ -236,13 +258,18 @@ def open_store(url: str) -> Store:
         path = unquote(url.removeprefix("sqlite:///").split("?")[0])
         if not path:
             raise StoreInvalid(f"{url!r} names no file; write for example sqlite:///shop.db")
-        return Store(url, "sqlite", path)
+        # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
+        return Store(url, "sqlite", str(Path(path).resolve()))
     if url.startswith(("postgresql://", "postgres://")):
         return Store(url, "postgres", url)
     raise StoreInvalid(
-        f"{url!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
+        f"{_without_password(url)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
         " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"
     )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url)
 
 
 def _is_away(error: Exception) -> bool:
