@@ -96,27 +96,24 @@ def list_files(job: Job) -> Listing:
     """Every regular file below the folder, in order. Links are not followed, so no file comes twice."""
     listing = Listing()
 
-    def note(error: OSError) -> None:
-        listing.unreadable[printable(relative(error.filename))] = reason(error)
+    def place(path: Path) -> str:
+        return str(path.relative_to(job.folder))
 
-    def relative(path: str) -> str:
-        return os.path.relpath(path, job.folder)
+    def note(error: OSError) -> None:
+        listing.unreadable[printable(place(Path(error.filename)))] = reason(error)
 
     for folder, subfolders, names in os.walk(job.folder, onerror=note):
         subfolders[:] = sorted(name for name in subfolders if name not in job.skip and Path(folder, name) != job.out)
-        for name in sorted(names):
-            path = os.path.join(folder, name)
+        for path in sorted(Path(folder, name) for name in names):
             try:
-                is_file = stat.S_ISREG(os.lstat(path).st_mode)
+                is_file = stat.S_ISREG(path.lstat().st_mode)
             except OSError as error:
                 note(error)
                 continue
-            if not is_file:
-                continue
-            if printable(path) != path:
-                listing.unreadable[printable(relative(path))] = "the name is not UTF-8"
-            else:
-                listing.paths.append(relative(path))
+            if is_file and printable(place(path)) == place(path):
+                listing.paths.append(place(path))
+            elif is_file:
+                listing.unreadable[printable(place(path))] = "the name is not UTF-8"
     return listing
 
 
@@ -242,7 +239,7 @@ def reason(error: OSError) -> str:
 
 
 def open_unless_link(path: str, flags: int) -> int:
-    # Days may pass between listing and hashing; what has become a link or a pipe by then is not followed, not waited for.
+    # Days may pass between listing and hashing; what has become a link is not followed then, a pipe not waited for.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

@@ -544,6 +544,49 @@ async def patched(name: str) -> bool:
     return await talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
 
 
+# The store
+
+
+class KvWords:
+    """`turbine.kv`: the global key-value store. In the body of a workflow each call is recorded like a step."""
+
+    async def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
+        """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
+        found = await self._call("pt.kv.get", "get_or_missing", key)
+        return default if found is None else payload_type(type).decode(found[0], f"the value of key {key!r}")
+
+    async def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+        """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
+
+        In a body it may run twice if the process dies before it is recorded. Raises Conflict, ValueError,
+        SerializationError.
+        """
+        await self._call("pt.kv.set", "set", key, value, expect)
+
+    async def delete(self, key: str) -> None:
+        """Remove a key; fine when there is none. Raises ValueError for an empty key."""
+        await self._call("pt.kv.delete", "delete", key)
+
+    async def _call(self, name: str, act: str, *args: Any) -> Any:
+        here = HERE.get()
+        if type(here) is Frame:
+            return await _kv_act(here.execution, act, args)
+        line = place("kv").own_line()
+        definition = StepDefinition(fn=partial(_kv_act, line.execution, act, args), name=name, is_async=True)
+        definition.__dict__["result"] = _ANYTHING
+        return await call_step(line.execution, line.take(), definition, (), {})
+
+
+_ANYTHING = payload_type(Any)
+
+
+async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...]) -> Any:
+    return await getattr(execution.port.runtime.kv, act)(*args)
+
+
+kv = KvWords()
+
+
 # Where am I
 
 
@@ -634,6 +677,7 @@ __all__ = [
     "do_async",
     "gather",
     "get_value",
+    "kv",
     "logger",
     "now",
     "patched",

@@ -150,9 +150,7 @@ class StepBase(Generic[P, R]):
             "retry_on": retry_on,
             "retry_if": retry_if,
         }
-        policy = {
-            key: getattr(old.policy, key) if value is UNSET else value for key, value in given.items()
-        }
+        policy = {key: getattr(old.policy, key) if value is UNSET else value for key, value in given.items()}
         return type(self)(
             replace(
                 old,

@@ -190,7 +190,9 @@ class Runtime:
         if self._live is None:
             if self._draining:
                 raise ShuttingDown("This runtime was shut down; launch it again before using it")
-            raise TurbineError("This runtime is not launched; use `async with Runtime(...)` or `await rt.launch()` first")
+            raise TurbineError(
+                "This runtime is not launched; use `async with Runtime(...)` or `await rt.launch()` first"
+            )
         return self._live.port
 
     async def _in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -230,9 +232,7 @@ class Runtime:
         return Handle(workflow_id, result, self._desk())
 
     def _desk(self) -> Desk:
-        return Desk(
-            stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads
-        )
+        return Desk(stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads)
 
     async def _await_outcome(self, workflow_id: str, timeout: float | None, poll: float | None) -> Stored:
         live = self._live
@@ -396,9 +396,7 @@ class Runtime:
         Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return await self._in_loop(
-            lambda: talk.get_value(self._port(), id, key, payload_type(type), seconds, default)
-        )
+        return await self._in_loop(lambda: talk.get_value(self._port(), id, key, payload_type(type), seconds, default))
 
     async def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""

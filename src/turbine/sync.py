@@ -23,7 +23,7 @@ from turbine.api import Context, check_cancelled, current, logger, remote, step,
 from turbine.config import Config
 from turbine.engine.execution import run_inline
 from turbine.engine.handles import Handle as AsyncHandle
-from turbine.engine.lines import Line, Place, place
+from turbine.engine.lines import Frame, Line, Place, place
 from turbine.errors import *  # noqa: F403 - the same errors under the same names
 from turbine.errors import Cancelled, ErrorCode, NotInWorkflow
 from turbine.model.steps import StepAttempt, StepInfo
@@ -234,6 +234,32 @@ def patched(name: str) -> bool:
     return run_inline(api.patched(name))
 
 
+class KvWords:
+    """`turbine.kv` for blocking bodies and steps; see `turbine.kv`."""
+
+    def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
+        """The value of a key, decoded as `type`; `default` when there is none."""
+        return self._drive(api.kv.get(key, type, default))
+
+    def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+        """Write a key, with `expect` only if the stored value is the expected one. Raises Conflict."""
+        self._drive(api.kv.set(key, value, expect))
+
+    def delete(self, key: str) -> None:
+        """Remove a key; fine when there is none."""
+        self._drive(api.kv.delete(key))
+
+    def _drive(self, act: Coroutine[Any, Any, T]) -> T:
+        _in_thread("kv")
+        here = HERE.get()
+        if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
+            return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        return run_inline(act)
+
+
+kv = KvWords()
+
+
 class Handle(Generic[R]):
     """A run, and the way to its result, for blocking code."""
 
@@ -245,9 +271,7 @@ class Handle(Generic[R]):
     def workflow_id(self) -> str:
         return self._handle.workflow_id
 
-    def result(
-        self, timeout: timedelta | float | None = None, *, poll_interval: timedelta | float | None = None
-    ) -> R:
+    def result(self, timeout: timedelta | float | None = None, *, poll_interval: timedelta | float | None = None) -> R:
         """The value of the run, of the annotated type; waits until it is over. See `turbine.Handle.result`."""
         if type(HERE.get()) is Place:
             _in_thread("Handle.result")
@@ -320,7 +344,9 @@ class Runtime:
             return _refused(act)
         if self._thread is threading.current_thread():
             act.close()
-            raise RuntimeError("a blocking word of the runtime was used in its own event loop; use the async words there")
+            raise RuntimeError(
+                "a blocking word of the runtime was used in its own event loop; use the async words there"
+            )
         return asyncio.run_coroutine_threadsafe(act, self._loop).result()
 
     def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
@@ -529,6 +555,7 @@ __all__ = [
     "do_async",
     "gather",
     "get_value",
+    "kv",
     "logger",
     "now",
     "patched",

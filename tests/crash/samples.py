@@ -38,7 +38,7 @@ def marks(stage: int) -> Iterator[Any]:
 
 
 @turbine.step
-async def act(stage: int, label: str, seconds: float = 0.0) -> str:
+async def act(stage: int, label: str, seconds: float = 0.01) -> str:
     with marks(stage) as here:
         await asyncio.sleep(seconds)
         return f"{here.workflow_id} {label}"
@@ -53,7 +53,7 @@ async def falter(stage: int, failures: int) -> int:
 
 
 @turbine.sync.step
-def act_blocking(stage: int, label: str, seconds: float = 0.0) -> str:
+def act_blocking(stage: int, label: str, seconds: float = 0.005) -> str:
     with marks(stage) as here:
         time.sleep(seconds)
         return f"{here.workflow_id} {label}"
@@ -112,7 +112,7 @@ async def errand() -> list[Any]:
         causes = [str(cause) for cause in error.causes]
     else:
         causes = []
-    return [first, tries, causes, await act(3, "last", seconds=0.005)]
+    return [first, tries, causes, await act(3, "last")]
 
 
 @turbine.workflow(max_recoveries=1000)
@@ -154,7 +154,7 @@ async def family() -> list[Any]:
     """Children that are called, children that are started, branches, tasks, steps side by side."""
     called = await child(1)
     started = await turbine.run(child, 2)
-    side_by_side = await asyncio.gather(act(0, "left", seconds=0.005), act(0, "right"))
+    side_by_side = await asyncio.gather(act(0, "left", seconds=0.02), act(0, "right"))
     branches = await turbine.gather(branch(1), branch(2))
     tasks = [turbine.do_async(act, 9, f"task {number}") for number in range(3)]
     done = [await task for task in tasks]
@@ -210,7 +210,7 @@ def blocking_errand() -> list[Any]:
 @turbine.sync.workflow(max_recoveries=1000)
 def blocking_child(number: int) -> str:
     turbine.sync.sleep(0.02)
-    return act_blocking(0, f"child {number}", seconds=0.002)
+    return act_blocking(0, f"child {number}")
 
 
 # Workflows for one test each
@@ -246,7 +246,7 @@ async def suicide() -> None:
 @turbine.workflow(max_recoveries=1000)
 async def lookup(number: int) -> int:
     """Small and quick, for thousands of them."""
-    await act(0, "ask")
+    await act(0, "ask", seconds=0)
     if number % 4 == 0:
         await turbine.sleep(0.02 if number % 8 else 0.2)
     await act(1, "look", seconds=0.001 * (number % 3))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from crew import Crew, Worker
 from evidence import Rows, overlaps
-from journal import ACKNOWLEDGED
+from journal import ACKNOWLEDGED, BEGIN, END, Mark
 
 pytestmark = pytest.mark.crash
 
@@ -18,6 +18,9 @@ SECONDS = 15.0
 SECONDS_LONG = 600.0
 PAUSE_BETWEEN_KILLS = (0.1, 1.2)
 BATCH = 20
+PAUSE_BETWEEN_BATCHES = 0.03
+PAUSE_BETWEEN_BATCHES_LONG = 0.3
+"""So that ten minutes leave a journal that fits into memory."""
 SECONDS_TO_END = 30.0
 
 
@@ -25,21 +28,21 @@ SECONDS_TO_END = 30.0
 def test_three_processes_killed_at_random_lose_nothing_and_run_nothing_twice(
     crew: Crew, database_url: str, chance: random.Random
 ) -> None:
-    kill_one_of_three(crew, database_url, chance, seconds=SECONDS)
+    kill_one_of_three(crew, database_url, chance, SECONDS, PAUSE_BETWEEN_BATCHES)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_three_processes_killed_at_random_for_ten_minutes(crew: Crew, database_url: str, chance: random.Random) -> None:
-    kill_one_of_three(crew, database_url, chance, seconds=SECONDS_LONG)
+    kill_one_of_three(crew, database_url, chance, SECONDS_LONG, PAUSE_BETWEEN_BATCHES_LONG)
 
 
-def kill_one_of_three(crew: Crew, url: str, chance: random.Random, *, seconds: float) -> None:
+def kill_one_of_three(crew: Crew, url: str, chance: random.Random, seconds: float, pause: float) -> None:
     def hire() -> Worker:
         return crew.hire(url, lease=2)
 
     def flood(worker: Worker) -> None:
-        worker.wait_ready().post("flood", tag=f"run-{worker.pid}", batch=BATCH, pause=0.03)
+        worker.wait_ready().post("flood", tag=f"run-{worker.pid}", batch=BATCH, pause=pause)
 
     hire().wait_ready().leave()
     Rows(url).watch()
@@ -85,3 +88,16 @@ def wait_until_all_are_over(look: Rows) -> list[tuple[Any, ...]]:
         if not open_runs or time.monotonic() > until:
             return open_runs
         time.sleep(0.1)
+
+
+def test_bodies_of_one_run_in_two_processes_at_once_are_seen() -> None:
+    def mark(kind: str, run: str, position: str, process: int, at_ns: int) -> Mark:
+        return Mark(kind, run, position, 1, 0, process, at_ns)
+
+    apart = [mark(BEGIN, "run", "0", 1, 10), mark(END, "run", "0", 1, 20), mark(BEGIN, "run", "1", 2, 30)]
+    assert [] == overlaps(apart, {2: 40})
+    died_before = [mark(BEGIN, "run", "0", 1, 10), mark(BEGIN, "run", "0", 2, 30), mark(END, "run", "0", 2, 40)]
+    assert [] == overlaps(died_before, {1: 25})
+    assert [(died_before[0], died_before[1])] == overlaps(died_before, {1: 35})
+    same_process = [mark(BEGIN, "run", "0", 1, 10), mark(BEGIN, "run", "1", 1, 11)]
+    assert [] == overlaps(same_process, {1: 20})

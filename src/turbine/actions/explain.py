@@ -85,7 +85,10 @@ def _unheld(facts: Facts) -> Explanation:
     if facts.wake_ms:
         until = to_datetime(facts.wake_ms)
         return Explanation(
-            "delayed", f"It is due at {until.isoformat(timespec='seconds')}.", since=to_datetime(facts.updated_ms), until=until
+            "delayed",
+            f"It is due at {until.isoformat(timespec='seconds')}.",
+            since=to_datetime(facts.updated_ms),
+            until=until,
         )
     return Explanation(
         "recovery",

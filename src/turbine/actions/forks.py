@@ -75,9 +75,7 @@ async def fork(
     return row.id
 
 
-def _edited(
-    port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[str]
-) -> list[tuple[str, str]]:
+def _edited(port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[str]) -> list[tuple[str, str]]:
     texts: list[tuple[str, str]] = []
     for key, value in edits.items():
         position = check_position(key)

@@ -37,6 +37,12 @@ class Kv:
             return default
         return payload_type(type).decode(port.payloads.open(text), f"the value of key {key!r}")
 
+    async def get_or_missing(self, key: str) -> list[str] | None:
+        """The JSON text of a key in a list of one, or None: what a body records of a look."""
+        port = self._port()
+        text = await port.store.read(kv.get, key=_key(key))
+        return None if text is None else [port.payloads.open(text)]
+
     async def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
 

@@ -61,7 +61,9 @@ async def start(
     if started.is_new and row.direct:
         assert row.started_ms is not None
         port.adopt(
-            Claimed(started.run, row.id, row.name, inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, None),
+            Claimed(
+                started.run, row.id, row.name, inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, None
+            ),
             definition,
         )
     return started, row

@@ -1,8 +1,4 @@
-"""`turbine demo`: takes stock of a real folder, kills the process in the middle, and shows that nothing was lost.
-
-The process is examples/inventory.py as any user would start it. This module only watches it through a second runtime,
-kills it, starts it again and counts: it may not reach into the worker to make the figures come out right.
-"""
+"""`turbine demo`: the rehearsal of a death, started and shown."""
 
 from __future__ import annotations
 
@@ -10,63 +6,19 @@ import asyncio
 import json
 import os
 import shutil
-import sysconfig
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.filesize import decimal
 from rich.table import Table
 
+from turbine.cli.rehearsal import Rehearsal, Report
 from turbine.cli.terminal import FAILED, MISUSED, leave
-from turbine.cli.worker import Worker, WorkerFailed
-from turbine.config import Config
-from turbine.model.workflows import Status, WorkflowStatus
-from turbine.runtime import Runtime
-
-STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
-LOOK_SECONDS = 0.05
-SMALL = 1000
-"""A folder with fewer files is hashed in less time than it takes to look and kill, so it is slowed down."""
-SMALL_SECONDS = 3.0
-PACE_MAX_SECONDS = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What happened, as counted: steps in the database, and bodies of steps in the journal that the worker writes."""
-
-    folder: str
-    files: int
-    bytes: int
-    unreadable: int
-    killed: bool
-    """False when the worker was done before it could be killed, as it may be on a handful of files."""
-    steps_before_kill: int
-    """Hashes that were recorded when the worker died."""
-    in_flight_at_kill: int
-    """Hashes that were begun and not recorded when it died."""
-    steps: int
-    """Hashes that are recorded now."""
-    bodies: int
-    """How often hashing began, in both lives of the worker."""
-    steps_run_again: int
-    """Files whose hashing began more than once."""
-    back_after_seconds: float | None
-    """From the second start to the first new step, the start of Python included."""
-    slowed_to_seconds: float
-    """What every file took at least, 0 for full speed."""
-    seconds: float
-    kept: bool
-    database: str | None
-    csv: str | None
-    json: str | None
+from turbine.cli.worker import WorkerFailed
 
 
 def demo(
@@ -77,77 +29,68 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database, the CSV and the JSON.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Watch an inventory of a folder survive kill -9, and see what was done twice."""
+    """Kill -9 an inventory of a folder in the middle, start it again, and see what was done twice."""
     if folder is not None:
-        refuse_unreadable(folder)
-    console = Console(stderr=as_json, highlight=False, quiet=as_json and not Console(stderr=True).is_terminal)
+        _refuse_unreadable(folder)
+    # With --json stdout belongs to the report; the progress bar goes to stderr and shows on a terminal only.
+    console = Console(stderr=as_json, highlight=False)
     place = Path(tempfile.mkdtemp(prefix="turbine-demo-")).resolve()
     try:
-        report = asyncio.run(_Story(folder, place, console, keep=keep).tell())
+        report = asyncio.run(Rehearsal(folder, place, console, is_silent=as_json).perform())
     except WorkerFailed as error:
         leave("demo", str(error), FAILED)
     finally:
         if not keep:
             shutil.rmtree(place)
     if as_json:
-        typer.echo(json.dumps(asdict(report), indent=2))
+        typer.echo(json.dumps(_facts(report, place if keep else None), indent=2))
     else:
-        show(report, console)
+        _show(report, place if keep else None, console)
 
 
-def refuse_unreadable(folder: Path) -> None:
+def _refuse_unreadable(folder: Path) -> None:
     """End with exit code 2 unless the folder can be looked into."""
     try:
         with os.scandir(folder):
-            pass
-        if not os.access(folder, os.X_OK):
-            raise PermissionError
+            is_open = os.access(folder, os.X_OK)
     except FileNotFoundError:
         leave("demo", f"there is no folder {folder}", MISUSED)
     except NotADirectoryError:
-        leave("demo", f"{folder} is a file; give the folder that it is in", MISUSED)
-    except PermissionError:
-        leave("demo", f"{folder} cannot be read: you have no permission to look into it", MISUSED)
+        leave("demo", f"{folder} is a file; name the folder that it is in", MISUSED)
     except OSError as error:
         leave("demo", f"{folder} cannot be read: {error.strerror}", MISUSED)
+    if not is_open:
+        leave("demo", f"{folder} cannot be read: its files may be listed, but not opened", MISUSED)
 
 
-class _Story:
-    """One demonstration, from the first start of the worker to the report."""
+def _facts(report: Report, place: Path | None) -> dict[str, object]:
+    kept = {name: None if place is None else str(place / file) for name, file in FILES.items()}
+    return {**asdict(report), "kept": place is not None, **kept}
 
-    def __init__(self, folder: Path | None, place: Path, console: Console, *, keep: bool) -> None:
-        self.folder = (folder or STANDARD_LIBRARY).resolve()
-        self.place = place
-        self.console = console
-        self.keep = keep
-        self.database = f"sqlite:///{place / 'inventory.db'}"
-        self.journal = place / "journal.txt"
-        self.pace = _pace(self.folder)
-        # Without a folder the example takes the standard library and passes over installed packages.
-        self.arguments = [] if folder is None else [str(self.folder)]
-        self.arguments += ["--out", str(place), "--database", self.database]
-        self.arguments += ["--journal", str(self.journal), "--pace", str(self.pace)]
 
-    async def tell(self) -> Report:
-        started = time.monotonic()
-        # A configuration of its own: settings in the environment are meant for the user's programs.
-        async with Runtime(self.database, config=Config()) as rt:
-            with self._worker() as worker, self._bar("hashing") as bar:
-                self._say(f"Process {worker.pid} takes stock of {self.folder}")
-                is_done = await self._watch(rt, worker, bar, until_half=True)
-                if not is_done:
-                    worker.kill()
-            before = await self._recorded(rt)
-            begun = len(self._begun())
-            back_after: float | None = None
-            if not is_done:
-                self._say(f"Killed with SIGKILL after {before:,} recorded steps, {begun - before:,} more in flight")
-                back_after = await self._go_on(rt, before)
-            return await self._count(rt, started, before, begun, back_after, killed=not is_done)
+FILES = {"csv": "inventory.csv", "json": "inventory.json", "database": "inventory.db"}
 
-    async def _go_on(self, rt: Runtime, before: int) -> float | None:
-        """Start the worker again and watch it to its end; returns the seconds to its first new step."""
-        restarted = time.monotonic()
-        with self._worker() as worker, self._bar("going on") as bar:
-            self._say(f"Process {worker.pid} goes on, started with the same command")
-            ...
+
+def _show(report: Report, place: Path | None, console: Console) -> None:
+    table = Table.grid(padding=(0, 2))
+    unreadable = f"; {report.unreadable:,} more could not be read" if report.unreadable else ""
+    table.add_row("Files", f"{report.files:,}, {decimal(report.bytes)}{unreadable}")
+    if report.killed:
+        table.add_row("Steps recorded", f"{report.steps_before_kill:,} before the kill, {report.steps:,} in the end")
+        table.add_row("In flight", f"{report.in_flight:,} when it was killed")
+        table.add_row("Run again", f"{report.steps_run_again:,}; every other outcome came from the database")
+    else:
+        table.add_row("Steps recorded", f"{report.steps:,}; there was no middle in which to kill it")
+    table.add_row("Bodies begun", f"{report.bodies:,} times")
+    if report.back_after_seconds is not None:
+        table.add_row("Back at work", f"{report.back_after_seconds:.2f} s after the second start")
+    pace = f", slowed down to {report.pace_seconds * 1000:.0f} ms a file" if report.pace_seconds else ""
+    table.add_row("Time", f"{report.seconds:.1f} s{pace}")
+    console.print()
+    console.print(table)
+    console.print()
+    if place is None:
+        console.print("The CSV, the JSON and the database are removed again; --keep leaves them.")
+        return
+    for name, file in FILES.items():
+        console.print(f"{name:<10}{place / file}", markup=False, soft_wrap=True)

@@ -64,10 +64,14 @@ async def _live(
     failed = execution.history.failures.get(position, [])
     number = failed[-1].number + 1 if failed else 1
     causes: list[Exception] = [decode_error(failure.error) for failure in failed]
+    if failed or not (record is not None and record.kind == Kind.UNCHECKED):
+        execution.is_replaying = False
+    if record is not None and failed and failed[-1].number > step.policy.retries:
+        # The process died between its last attempt and the outcome: that attempt was made and is not made again.
+        error = _exhausted(step, causes)
+        raise await _fail(execution, position, step, function_id, failed[-1].number, record.started_ms, error, record)
     if failed:
         await _wait_for_retry(execution, position)
-    elif not (record is not None and record.kind == Kind.UNCHECKED):
-        execution.is_replaying = False
     key = (execution, position)
     while True:
         execution.check()
@@ -114,17 +118,31 @@ async def _live(
             if step.policy.retries and number > step.policy.retries and not isinstance(failure, SerializationError):
                 await _keep_attempt(execution, position, step, function_id, number, started_ms, failure, None)
                 failure = _exhausted(step, [*causes, failure])
-            text, raised = settle_error(failure)
-            kind = Kind.STEP if step.checkpoint else Kind.UNCHECKED
-            if record is None or record.ended_ms is None:
-                await _record(execution, position, step, function_id, number, started_ms, kind, error=text)
-            execution.failures.append((raised, position))
-            raise raised
+            raise await _fail(execution, position, step, function_id, number, started_ms, failure, record)
         causes.append(failure)
         due_ms = port.clock.now_ms() + round(step.policy.wait(number, random.random) * 1000)
         await _keep_attempt(execution, position, step, function_id, number, started_ms, failure, due_ms)
         await _pause(execution, position, due_ms)
         number += 1
+
+
+async def _fail(
+    execution: Execution,
+    position: str,
+    step: StepDefinition,
+    function_id: int,
+    number: int,
+    started_ms: int,
+    failure: Exception,
+    record: Recorded | None,
+) -> Exception:
+    """Record that a step has failed for good; returns what to raise in the body."""
+    text, raised = settle_error(failure)
+    kind = Kind.STEP if step.checkpoint else Kind.UNCHECKED
+    if record is None or record.ended_ms is None:
+        await _record(execution, position, step, function_id, number, started_ms, kind, error=text)
+    execution.failures.append((raised, position))
+    return raised
 
 
 async def _body(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -242,9 +260,7 @@ async def _record(
         )
 
 
-def _note_start(
-    execution: Execution, position: str, step: StepDefinition, function_id: int, started_ms: int
-) -> None:
+def _note_start(execution: Execution, position: str, step: StepDefinition, function_id: int, started_ms: int) -> None:
     """Show a step that takes long as running; nobody waits for this."""
     kind = Kind.STEP if step.checkpoint else Kind.UNCHECKED
     row = Begun(execution.run, execution.fence, position, function_id, step.name, kind, started_ms)

@@ -187,9 +187,7 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
         deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
         if waiting is not None:
             deadline_ms = waiting.deadline_ms
-        return await _await(
-            execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms
-        )
+        return await _await(execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms)
     finally:
         execution.busy -= 1
 

@@ -63,7 +63,9 @@ class Desk:
 class Handle(Generic[R]):
     """A run, and the way to its result. Holds nothing: it may be made again from the id, in any process."""
 
-    def __init__(self, workflow_id: str, result: PayloadType[Any], desk: Desk, execution: Execution | None = None) -> None:
+    def __init__(
+        self, workflow_id: str, result: PayloadType[Any], desk: Desk, execution: Execution | None = None
+    ) -> None:
         self._workflow_id = workflow_id
         self._result = result
         self._desk = desk

@@ -118,4 +118,3 @@ def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], d
         log.warning("The summary of workflow %r failed, the run starts without one: %r", definition.name, error)
         return None
     return text.replace("\x00", "")[:SUMMARY_MAX]
-

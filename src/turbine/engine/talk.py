@@ -284,4 +284,3 @@ def require_json(value: Any, what: str) -> str:
     if value is None:
         raise ValueError(f"{what} must not be None; delete the key instead")
     return UNTYPED.encode(value, what)
-

@@ -40,5 +40,5 @@ class Timers:
         return min((due for due in (due_ms, deadline_ms) if due is not None), default=None)
 
 
-def _next(tx, *, names: list[str]) -> tuple[int | None, int | None]:  # noqa: ANN001 - a transaction
+def _next(tx, *, names: list[str]) -> tuple[int | None, int | None]:
     return workflows.next_due(tx, names=names), workflows.next_deadline(tx)

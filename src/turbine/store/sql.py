@@ -67,7 +67,7 @@ class Statements:
         except KeyError:
             raise AttributeError(f"{self._path} has no statement {name!r}") from None
 
-    def __iter__(self):  # noqa: ANN204 - an iterator over the statements, for the test that explains each of them
+    def __iter__(self):
         return iter(self._statements.values())
 
 

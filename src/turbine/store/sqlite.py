@@ -301,6 +301,12 @@ def _presize(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("begin immediate")
     try:
         connection.execute("create table pt_presize (filler blob)")
-        connection.execute("insert into pt_presize values (zeroblob(?))", (WAL_PRESIZED,))
+        # A little more than the size: not every page is spilled before the end.
+        connection.execute("insert into pt_presize values (zeroblob(?))", (WAL_PRESIZED + 65536,))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        # Little room is enough for small writes; they are only slower.
     finally:
-        connection.execute("rollback")
+        if connection.in_transaction:
+            connection.execute("rollback")

@@ -48,7 +48,9 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
     results: list[Answer | WorkflowNotFound] = []
     messages: list[tuple[int, str, str, int]] = []
     sending = [row.step for row in rows if row.step is not None and row.destination in runs]
-    answers = dict(zip(((s.run, s.position) for s in sending), steps.record(tx, sending), strict=True)) if sending else {}
+    answers = (
+        dict(zip(((s.run, s.position) for s in sending), steps.record(tx, sending), strict=True)) if sending else {}
+    )
     for row in rows:
         if row.destination not in runs:
             results.append(WorkflowNotFound(row.destination))
@@ -125,9 +127,7 @@ def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
     answers = steps.record(tx, [step for step, _, _ in rows])
     for (step, key, value), answer in zip(rows, answers, strict=True):
         if answer is Answer.DONE:
-            tx.run(
-                SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms
-            )
+            tx.run(SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
             tx.run(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
             waits.meet(tx, kind="value", subjects=[f"{step.run}/{key}"])
             tx.wake("value", (step.run, key))

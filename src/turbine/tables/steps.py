@@ -130,9 +130,7 @@ def listing(tx: Tx, *, run: int, workflow_id: str, open: Callable[[str], str]) -
     attempts: dict[str, list[StepAttempt]] = {}
     for position, number, started, ended, error in tx.all(SQL.attempts_of, run=run):
         attempts.setdefault(position, []).append(
-            StepAttempt(
-                number, to_datetime(started), _moment(ended), None if error is None else describe_error(error)
-            )
+            StepAttempt(number, to_datetime(started), _moment(ended), None if error is None else describe_error(error))
         )
     steps: list[StepInfo] = []
     for position, function_id, name, output, error, child, count, started, ended in tx.all(SQL.of_run, run=run):
@@ -159,5 +157,5 @@ def listing(tx: Tx, *, run: int, workflow_id: str, open: Callable[[str], str]) -
     return steps
 
 
-def _moment(epoch_ms: int | None):  # noqa: ANN202 - datetime or None, as to_datetime says
+def _moment(epoch_ms: int | None):
     return None if epoch_ms is None else to_datetime(epoch_ms)

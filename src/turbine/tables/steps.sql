@@ -1,5 +1,6 @@
 -- name: record
 -- The join is the fence: a run that was lost or ended takes nothing. An outcome is never overwritten.
+-- `cross join` keeps SQLite from going through all runs of the executor for each row.
 insert into pt_operation_outputs as o (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
     started_at_epoch_ms, ended_at_epoch_ms
@@ -7,8 +8,9 @@ insert into pt_operation_outputs as o (
 select
     r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint) as r
-join pt_workflow_status as w on w.run = r.run
-where w.fence = r.fence
+cross join pt_workflow_status as w
+where w.run = r.run
+and w.fence = r.fence
 and w.executor_id = :executor
 and w.completed_at_epoch_ms is null
 on conflict (run, position) do update
@@ -27,8 +29,9 @@ insert into pt_operation_outputs (
 )
 select r.run, r.position, r.function_id, r.name, r.kind, r.started
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, started bigint) as r
-join pt_workflow_status as w on w.run = r.run
-where w.fence = r.fence
+cross join pt_workflow_status as w
+where w.run = r.run
+and w.fence = r.fence
 and w.executor_id = :executor
 and w.completed_at_epoch_ms is null
 on conflict (run, position) do nothing

@@ -59,7 +59,8 @@ returning run
 -- name: met_of
 select w.run, w.position
 from pt_waits as w
-join pt_workflow_status as s on s.run = w.run
+cross join pt_workflow_status as s
 where w.due_ms = 0
+and s.run = w.run
 and s.executor_id = :executor
 and s.completed_at_epoch_ms is null

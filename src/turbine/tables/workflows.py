@@ -348,7 +348,9 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     return True
 
 
-def copy_history(tx: Tx, *, source: int, target: int, positions: Sequence[str], edits: Sequence[tuple[str, str]]) -> None:
+def copy_history(
+    tx: Tx, *, source: int, target: int, positions: Sequence[str], edits: Sequence[tuple[str, str]]
+) -> None:
     """Give a fork the recorded steps at `positions`, some with other outputs, and the values they had published."""
     if not positions:
         return

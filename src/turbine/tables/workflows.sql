@@ -94,6 +94,7 @@ and (queue_name is null or status <> 'ENQUEUED')
 
 -- name: finish
 -- The rows' columns have names of their own: `returning` takes no qualified names in SQLite.
+-- `coalesce` keeps SQLite from going through all runs of the executor instead of by key.
 update pt_workflow_status
 set status = r.new_status,
     output = r.new_output,
@@ -105,7 +106,7 @@ set status = r.new_status,
 from @rows(run_key bigint, mark bigint, new_status text, new_output text, new_error text, failed text, now bigint) as r
 where run = r.run_key
 and fence = r.mark
-and executor_id = :executor
+and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, id, name, status, queue_name, executor_id
 
@@ -118,7 +119,7 @@ update pt_workflow_status
 set executor_id = null,
     wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_workflow_status.run)
 where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
-and executor_id = :executor
+and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, wake_ms
 
@@ -129,7 +130,7 @@ set executor_id = null,
     attempt_owed = 1,
     recovery_attempts = case when recovery_attempts > 0 then recovery_attempts - 1 else 0 end
 where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
-and executor_id = :executor
+and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, fence
 
@@ -142,7 +143,7 @@ set executor_id = null,
 from @rows(run_key bigint, mark bigint, text text) as r
 where run = r.run_key
 and fence = r.mark
-and executor_id = :executor
+and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run
 
