@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import turbine.sync
 from journal import Journal
 
 import turbine
+import turbine.sync
 
 journal: Journal
 folder: Path
@@ -38,7 +38,7 @@ def marks(stage: int) -> Iterator[Any]:
 
 
 @turbine.step
-async def act(stage: int, label: str, seconds: float = 0.01) -> str:
+async def act(stage: int, label: str, seconds: float = 0.02) -> str:
     with marks(stage) as here:
         await asyncio.sleep(seconds)
         return f"{here.workflow_id} {label}"
@@ -47,13 +47,14 @@ async def act(stage: int, label: str, seconds: float = 0.01) -> str:
 @turbine.step(retries=3, base_interval=0.02)
 async def falter(stage: int, failures: int) -> int:
     with marks(stage) as here:
+        await asyncio.sleep(0.01)
         if here.attempt <= failures:
             raise ConnectionError(f"attempt {here.attempt} of {here.workflow_id}")
         return here.attempt
 
 
 @turbine.sync.step
-def act_blocking(stage: int, label: str, seconds: float = 0.005) -> str:
+def act_blocking(stage: int, label: str, seconds: float = 0.02) -> str:
     with marks(stage) as here:
         time.sleep(seconds)
         return f"{here.workflow_id} {label}"
@@ -62,6 +63,7 @@ def act_blocking(stage: int, label: str, seconds: float = 0.005) -> str:
 @turbine.sync.step(retries=3, base_interval=0.02)
 def falter_blocking(stage: int, failures: int) -> int:
     with marks(stage) as here:
+        time.sleep(0.01)
         if here.attempt <= failures:
             raise ConnectionError(f"attempt {here.attempt} of {here.workflow_id}")
         return here.attempt
@@ -154,7 +156,7 @@ async def family() -> list[Any]:
     """Children that are called, children that are started, branches, tasks, steps side by side."""
     called = await child(1)
     started = await turbine.run(child, 2)
-    side_by_side = await asyncio.gather(act(0, "left", seconds=0.02), act(0, "right"))
+    side_by_side = await asyncio.gather(act(0, "left", seconds=0.03), act(0, "right"))
     branches = await turbine.gather(branch(1), branch(2))
     tasks = [turbine.do_async(act, 9, f"task {number}") for number in range(3)]
     done = [await task for task in tasks]

@@ -14,7 +14,7 @@ from journal import ACKNOWLEDGED, BEGIN
 
 pytestmark = [pytest.mark.crash, pytest.mark.postgres]
 
-RESTARTS = 4
+RESTARTS = 3
 SECONDS_AWAY = (0.1, 1.5)
 """Shorter than the lease of those who wait, and longer."""
 

@@ -13,9 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from turbine.errors import StoreUnavailable
+from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store import Statement
 from turbine.store.sqlite import WAL_PRESIZED
 
@@ -340,7 +341,7 @@ def test_a_reader_cannot_write(sqlite_store, ledger) -> None:
 
 def test_reads_that_fail_leave_no_connection_open(sqlite_store, ledger) -> None:
     def descriptors() -> int:
-        return sum(os.path.realpath(link).startswith(sqlite_store.path) for link in Path("/proc/self/fd").iterdir())
+        return sum(file.path.startswith(sqlite_store.path) for file in psutil.Process().open_files())
 
     def fail(tx) -> None:
         ledger.ids(tx)
@@ -384,8 +385,6 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(sqlite_store, ledg
 
 
 def test_a_file_that_may_only_be_read_is_refused_at_launch(opened) -> None:
-    from turbine.errors import StoreInvalid
-
     with tempfile.TemporaryDirectory(prefix="turbine-read-only-") as name:
         folder = Path(name)
         opened(f"sqlite:///{folder}/turbine.db").close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +39,8 @@ def demo(
     console = Console(stderr=as_json, highlight=False)
     place = Path(tempfile.mkdtemp(prefix="turbine-demo-")).resolve()
     try:
-        report = asyncio.run(Rehearsal(folder, place, console, is_silent=as_json).perform())
+        with _log_to(place / "demo.log"):
+            report = asyncio.run(Rehearsal(folder, place, console, is_silent=as_json).perform())
     except WorkerFailed as error:
         leave("demo", str(error), FAILED)
     finally:
@@ -61,6 +65,19 @@ def _refuse_unreadable(folder: Path) -> None:
         leave("demo", f"{folder} cannot be read: {error.strerror}", MISUSED)
     if not is_open:
         leave("demo", f"{folder} cannot be read: its files may be listed, but not opened", MISUSED)
+
+
+@contextmanager
+def _log_to(file: Path) -> Generator[None]:
+    """Keep from the screen what the watching runtime logs: that an executor died is no news here."""
+    log = logging.getLogger("turbine")
+    handler = logging.FileHandler(file)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 def _facts(report: Report, place: Path | None) -> dict[str, object]:

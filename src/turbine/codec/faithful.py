@@ -9,9 +9,14 @@ import dataclasses
 import math
 from collections.abc import Mapping, Set
 from itertools import zip_longest
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel
+from turbine.codec.later import Later
+
+if TYPE_CHECKING:
+    import pydantic
+else:
+    pydantic = Later("pydantic")
 
 _NOTHING = object()
 _MASKED = "a secret would be stored as stars; pass it as text, or read it where it is used"
@@ -86,6 +91,6 @@ def _pairs(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
-    if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+    if isinstance(value, pydantic.BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
         return getattr(value, "__dict__", None)
     return None

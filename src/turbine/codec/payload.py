@@ -10,20 +10,27 @@ import typing
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring  # type: ignore[attr-defined]
-from typing import Any, Generic, TypeVar, cast
-
-import pydantic_core
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from turbine.codec.annotations import buildable, is_untyped, schema_types
 from turbine.codec.faithful import drift, secret_in
+from turbine.codec.later import Later
 from turbine.codec.numbers import bare, marked
 from turbine.errors import SerializationError, ValidationFailed
 
+if TYPE_CHECKING:
+    import pydantic
+    import pydantic_core
+else:
+    pydantic, pydantic_core = Later("pydantic"), Later("pydantic_core")
+
 T = TypeVar("T")
 
-_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
+_CONFIG: pydantic.ConfigDict = {
+    "ser_json_bytes": "base64",
+    "val_json_bytes": "base64",
+    "ser_json_inf_nan": "constants",
+}
 _STARS = "**********"
 _INT_SHORT = 1 << 64
 _UNEXPECTED = re.compile(
@@ -89,13 +96,13 @@ class PayloadType(Generic[T]):
             if self._untyped:
                 return pydantic_core.from_json(bare(text))
             return self._read(text)
-        except ValidationError as error:
+        except pydantic.ValidationError as error:
             raise ValidationFailed(what=what, errors=_complaints(error)) from error
         except ValueError as error:
             raise ValidationFailed(
                 what=what, errors=[{"path": [], "message": str(error), "type": "json_invalid"}]
             ) from error
-        except PydanticUserError as error:
+        except pydantic.PydanticUserError as error:
             raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
 
     def accept(self, value: Any) -> tuple[Any, list[dict[str, Any]]]:
@@ -111,7 +118,7 @@ class PayloadType(Generic[T]):
         read = self._adapter.validate_json
         try:
             return read(listed, strict=True, extra="forbid", by_alias=True, by_name=True)[0], []
-        except ValidationError as error:
+        except pydantic.ValidationError as error:
             complaints = _complaints(error)
             if any(one["type"] != "extra_forbidden" for one in complaints):
                 return None, complaints
@@ -124,7 +131,7 @@ class PayloadType(Generic[T]):
             return {}
         try:
             schema = self._adapter.json_schema()
-        except PydanticUserError:
+        except pydantic.PydanticUserError:
             # The type has a JSON form but no schema (a custom serialiser, say): then anything may be offered.
             return {}
         found = cast("dict[str, Any]", schema.get("items", {}))
@@ -157,7 +164,11 @@ class PayloadType(Generic[T]):
             told = drift(value, settled) if self._is_doubtful(value, text) else None
         except SerializationError:
             raise
-        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
+        except (
+            pydantic.PydanticSchemaGenerationError,
+            pydantic.PydanticUndefinedAnnotation,
+            pydantic.PydanticUserError,
+        ) as error:
             raise SerializationError(f"{what} cannot be stored: {_unbuildable(self.annotation, error)}") from error
         except Exception as error:  # serialisers and validators of the user's own may raise anything
             raise SerializationError(_refusal(value, what, error, self.annotation)) from error
@@ -180,10 +191,10 @@ class PayloadType(Generic[T]):
         return any(words.count(word) != text.count(word) for word in ("NaN", "Infinity"))
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[list[Any]]:
+    def _adapter(self) -> pydantic.TypeAdapter[list[Any]]:
         # Pydantic takes no configuration for a model, dataclass or TypedDict itself, but for a list of them.
         listed: Any = list.__class_getitem__(buildable(self.annotation))
-        return TypeAdapter(listed, config=_CONFIG)
+        return pydantic.TypeAdapter(listed, config=_CONFIG)
 
     @cached_property
     def _kinds(self) -> set[str]:
@@ -219,7 +230,7 @@ def _scalars_of(annotation: Any) -> dict[type[Any], Callable[[Any], str | None]]
     return {}
 
 
-def _complaints(error: ValidationError) -> list[dict[str, Any]]:
+def _complaints(error: pydantic.ValidationError) -> list[dict[str, Any]]:
     # The first part of each path is the place in the list around the value.
     return [
         {"path": list(one["loc"][1:]), "message": one["msg"], "type": one["type"]}
@@ -237,7 +248,7 @@ def _is_welcome(value: Any, path: list[Any]) -> bool:
                 return False
         else:
             value = getattr(value, str(part), None)
-    return isinstance(value, BaseModel) and value.model_config.get("extra") in ("allow", "ignore")
+    return isinstance(value, pydantic.BaseModel) and value.model_config.get("extra") in ("allow", "ignore")
 
 
 def _refusal(value: Any, what: str, error: Exception, annotation: Any = None) -> str:
@@ -245,7 +256,7 @@ def _refusal(value: Any, what: str, error: Exception, annotation: Any = None) ->
     reason = str(error).removeprefix("Error serializing to JSON: ").strip()
     if unexpected := _UNEXPECTED.findall(reason):
         reason = "; ".join(unexpected)
-    if isinstance(error, ValidationError):
+    if isinstance(error, pydantic.ValidationError):
         reason = "; ".join(
             f"{'.'.join(str(part) for part in one['path'])}: {one['message']}" if one["path"] else one["message"]
             for one in _complaints(error)

@@ -9,14 +9,17 @@ import sys
 import types
 import typing
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import pydantic_core
-from pydantic_core import PydanticSerializationError
-
+from turbine.codec.later import Later
 from turbine.codec.numbers import bare
 from turbine.codec.payload import PayloadType, payload_type
 from turbine.errors import SerializationError, ValidationFailed
+
+if TYPE_CHECKING:
+    import pydantic_core
+else:
+    pydantic_core = Later("pydantic_core")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _ANYTHING = inspect.Signature(
@@ -165,7 +168,7 @@ class Signature:
     def _accept(self, name: str, value: Any) -> tuple[Any, list[dict[str, Any]]]:
         try:
             return self._type_of(name).accept(value)
-        except PydanticSerializationError as error:
+        except pydantic_core.PydanticSerializationError as error:
             return None, [{"path": [], "message": str(error), "type": "json_type"}]
 
     def _accept_all(self, name: str, values: Any) -> tuple[list[Any], list[dict[str, Any]]]:

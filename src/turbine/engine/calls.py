@@ -34,7 +34,7 @@ async def call_step(
         return replayed(execution, record, step.result)
     execution.busy += 1
     try:
-        return await _live(execution, position, step, args, kwargs, record)
+        return await _LiveStep(execution, position, step, record).outcome(args, kwargs)
     finally:
         execution.busy -= 1
 
@@ -51,98 +51,183 @@ def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> 
     return kind.decode(execution.port.payloads.open(record.output), what)
 
 
-async def _live(
-    execution: Execution,
-    position: str,
-    step: StepDefinition,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    record: Recorded | None,
-) -> Any:
-    port = execution.port
-    function_id = record.function_id if record is not None else -1
-    failed = execution.history.failures.get(position, [])
-    number = failed[-1].number + 1 if failed else 1
-    causes: list[Exception] = [decode_error(failure.error) for failure in failed]
-    if failed or not (record is not None and record.kind == Kind.UNCHECKED):
-        execution.is_replaying = False
-    if record is not None and failed and failed[-1].number > step.policy.retries:
-        # The process died between its last attempt and the outcome: that attempt was made and is not made again.
-        error = _exhausted(step, causes)
-        raise await _fail(execution, position, step, function_id, failed[-1].number, record.started_ms, error, record)
-    if failed:
-        await _wait_for_retry(execution, position)
-    key = (execution, position)
-    while True:
-        execution.check()
-        started_ms = port.clock.now_ms()
-        if function_id < 0:
-            function_id = execution.next_function_id()
-        port.busy_steps[key] = started_ms, partial(_note_start, execution, position, step, function_id, started_ms)
-        frame = Frame(execution, position, step.name, number)
-        token = HERE.set(frame)
-        try:
-            value = await _body(execution, step, args, kwargs)
-        except Exception as error:
-            failure: Exception | None = error
-            value = None
-        except (Unloaded, Cancelled, asyncio.CancelledError):
-            raise
-        except BaseException as error:  # SystemExit and its like end the run, not the process
-            failure = settle_error(error)[1]
-            failure.__cause__ = error
-            value = None
-        else:
-            failure = None
-        finally:
-            HERE.reset(token)
-            port.busy_steps.pop(key, None)
-        execution.check()
-        if failure is None:
-            if not step.checkpoint:
-                if record is None or record.ended_ms is None:  # a replay that repeats it writes nothing
-                    await _record(execution, position, step, function_id, number, started_ms, Kind.UNCHECKED)
-                return value
-            what = f"the output of step {step.name!r}"
+class _LiveStep:
+    """A step that has no outcome yet: its attempts, until one is recorded."""
+
+    __slots__ = ("causes", "execution", "function_id", "number", "position", "record", "started_ms", "step")
+
+    def __init__(self, execution: Execution, position: str, step: StepDefinition, record: Recorded | None) -> None:
+        failed = execution.history.failures.get(position)
+        self.execution = execution
+        self.position = position
+        self.step = step
+        self.record = record
+        self.causes: list[Exception] = [decode_error(failure.error) for failure in failed] if failed else []
+        """Why the attempts before this one failed."""
+        self.number = failed[-1].number + 1 if failed else 1
+        """Which attempt this is, from 1."""
+        self.function_id = -1 if record is None else record.function_id
+        self.started_ms = 0 if record is None else record.started_ms
+        if failed or record is None or record.kind != Kind.UNCHECKED:
+            execution.is_replaying = False
+
+    async def outcome(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the body gives, as a replay will see it, or its final error raised; recorded either way."""
+        execution, step = self.execution, self.step
+        if self.number > 1:
+            await self._take_up()
+        while True:
+            execution.check()
+            token = HERE.set(self._begin())
             try:
-                text, value = step.result.settle(value, what)
-                text = port.payloads.seal(text, what)
-            except SerializationError as error:
-                failure, is_final = error, True
-            else:
-                await _record(execution, position, step, function_id, number, started_ms, Kind.STEP, output=text)
-                return value
-        else:
-            is_final = not step.policy.allows(failure) or number > step.policy.retries
-        if is_final:
-            if step.policy.retries and number > step.policy.retries and not isinstance(failure, SerializationError):
-                await _keep_attempt(execution, position, step, function_id, number, started_ms, failure, None)
-                failure = _exhausted(step, [*causes, failure])
-            raise await _fail(execution, position, step, function_id, number, started_ms, failure, record)
-        causes.append(failure)
-        due_ms = port.clock.now_ms() + round(step.policy.wait(number, random.random) * 1000)
-        await _keep_attempt(execution, position, step, function_id, number, started_ms, failure, due_ms)
-        await _pause(execution, position, due_ms)
-        number += 1
+                value, failure = await _body(execution, step, args, kwargs), None
+            except (Unloaded, Cancelled, asyncio.CancelledError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - the user's function: its SystemExit ends the run, not the process
+                value, failure = None, _as_failure(error)
+            finally:
+                HERE.reset(token)
+                execution.port.busy_steps.pop((execution, self.position), None)
+            execution.check()
+            if failure is None:
+                try:
+                    output, value = self._settled(value)
+                except SerializationError as error:  # not tried again: the next value would be of the same type
+                    failure = error
+                else:
+                    await self._record(output, None)
+                    return value
+            elif step.policy.allows(failure) and self.number <= step.policy.retries:
+                await self._rest(failure)
+                continue
+            raise await self._fail(await self._given_up(failure))
 
+    async def _take_up(self) -> None:
+        """Go on where an earlier life ended: after a failed attempt, in the pause before the next one."""
+        if self.record is not None and self.number - 1 > self.step.policy.retries:
+            # The process died between its last attempt and the outcome: that attempt was made and is not made again.
+            self.number -= 1
+            raise await self._fail(self._exhausted())
+        waiting = self.execution.history.waits.get(self.position)
+        if waiting is not None and waiting.deadline_ms is not None:
+            await _pause(self.execution, self.position, waiting.deadline_ms)
 
-async def _fail(
-    execution: Execution,
-    position: str,
-    step: StepDefinition,
-    function_id: int,
-    number: int,
-    started_ms: int,
-    failure: Exception,
-    record: Recorded | None,
-) -> Exception:
-    """Record that a step has failed for good; returns what to raise in the body."""
-    text, raised = settle_error(failure)
-    kind = Kind.STEP if step.checkpoint else Kind.UNCHECKED
-    if record is None or record.ended_ms is None:
-        await _record(execution, position, step, function_id, number, started_ms, kind, error=text)
-    execution.failures.append((raised, position))
-    return raised
+    def _begin(self) -> Frame:
+        """Begin an attempt; what it returns is where its body stands."""
+        execution = self.execution
+        port = execution.port
+        self.started_ms = port.clock.now_ms()
+        if self.function_id < 0:
+            self.function_id = execution.next_function_id()
+        port.busy_steps[execution, self.position] = self.started_ms, self._show
+        return Frame(execution, self.position, self.step.name, self.number)
+
+    @property
+    def _kind(self) -> Kind:
+        return Kind.STEP if self.step.checkpoint else Kind.UNCHECKED
+
+    def _show(self) -> None:
+        """Show a step that takes long as running; nobody waits for this."""
+        execution = self.execution
+        row = Begun(
+            execution.run,
+            execution.fence,
+            self.position,
+            self.function_id,
+            self.step.name,
+            self._kind,
+            self.started_ms,
+        )
+        execution.port.store.post(steps.begin, row)
+
+    def _settled(self, value: Any) -> tuple[str | None, Any]:
+        """The text to record, and the value that a replay will read from it."""
+        if not self.step.checkpoint:
+            return None, value
+        what = f"the output of step {self.step.name!r}"
+        text, value = self.step.result.settle(value, what)
+        return self.execution.port.payloads.seal(text, what), value
+
+    async def _record(self, output: str | None, error: str | None) -> None:
+        """Write the outcome; durable when this returns, and refused unless the run is still ours."""
+        if self.record is not None and self.record.ended_ms is not None:
+            return  # a step with checkpoint=False that a replay repeats: it is listed already
+        execution = self.execution
+        port = execution.port
+        now_ms = port.clock.now_ms()
+        row = Outcome(
+            execution.run,
+            execution.fence,
+            self.position,
+            self.function_id,
+            self.step.name,
+            self._kind,
+            output,
+            error,
+            None,
+            self.number,
+            self.started_ms,
+            now_ms,
+        )
+        size = len(output) if output is not None else 0
+        answer = await execution.write(steps.settle if self.number > 1 else steps.record, row, size)
+        if answer is not Answer.DONE:
+            raise execution.refuse(answer)
+        if port.probe.listeners:
+            port.probe.tell(
+                Event("step.recorded", execution.id, self.step.name, None, self.function_id, to_datetime(now_ms))
+            )
+
+    async def _rest(self, failure: Exception) -> None:
+        """Pause after a failed attempt; the count and the pause survive this process."""
+        policy, clock = self.step.policy, self.execution.port.clock
+        due_ms = clock.now_ms() + round(policy.wait(self.number, random.random) * 1000)
+        await self._keep_attempt(failure, due_ms)
+        await _pause(self.execution, self.position, due_ms)
+        self.number += 1
+
+    async def _keep_attempt(self, failure: Exception, due_ms: int | None) -> None:
+        """Write a failed attempt, and when the next one is due: None after the last."""
+        self.causes.append(failure)
+        execution = self.execution
+        text, _ = settle_error(failure)
+        row = AttemptFailed(
+            execution.run,
+            execution.fence,
+            self.position,
+            self.function_id,
+            self.step.name,
+            self.number,
+            self.started_ms,
+            execution.port.clock.now_ms(),
+            text,
+            due_ms,
+        )
+        answer = await execution.write(steps.fail_attempt, row)
+        if answer is not Answer.DONE:
+            raise execution.refuse(answer)
+
+    async def _given_up(self, failure: Exception) -> Exception:
+        """What the step fails with: its error, or, when all retries were used, the list of their errors."""
+        retries = self.step.policy.retries
+        if not retries or self.number <= retries or isinstance(failure, SerializationError):
+            return failure
+        await self._keep_attempt(failure, None)
+        return self._exhausted()
+
+    def _exhausted(self) -> MaxStepRetriesExceeded:
+        error = MaxStepRetriesExceeded(
+            step_name=self.step.name, max_retries=self.step.policy.retries, causes=tuple(self.causes)
+        )
+        error.__cause__ = self.causes[-1]
+        return error
+
+    async def _fail(self, failure: Exception) -> Exception:
+        """Record that the step has failed for good; returns what to raise in the body."""
+        text, raised = settle_error(failure)
+        await self._record(None, text)
+        self.execution.failures.append((raised, self.position))
+        return raised
 
 
 async def _body(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -174,7 +259,7 @@ def _in_time(
     def call() -> None:
         try:
             future.set_result(context.run(step.fn, *args, **kwargs))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the user's function; whoever waits for the future gets it
             future.set_exception(_as_exception(error))
 
     execution.port.threads.submit(call)
@@ -195,13 +280,22 @@ async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any
     def call() -> None:
         try:
             result, error = context.run(step.fn, *args, **kwargs), None
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 - the user's function; the step that waits for it gets it
             result, error = None, _as_exception(raised)
         loop.call_soon_threadsafe(_resolve, future, result, error)
 
     execution.port.threads.submit(call)
     async with asyncio.timeout(step.timeout):
         return await future
+
+
+def _as_failure(error: BaseException) -> Exception:
+    """The error that a step fails with: SystemExit and its like as what a replay can raise."""
+    if isinstance(error, Exception):
+        return error
+    raised = settle_error(error)[1]
+    raised.__cause__ = error
+    return raised
 
 
 def _as_exception(error: BaseException) -> BaseException:
@@ -222,86 +316,6 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
         future.set_exception(error)
 
 
-async def _record(
-    execution: Execution,
-    position: str,
-    step: StepDefinition,
-    function_id: int,
-    number: int,
-    started_ms: int,
-    kind: Kind,
-    *,
-    output: str | None = None,
-    error: str | None = None,
-) -> None:
-    """Write the outcome; durable when this returns, and refused unless the run is still ours."""
-    now_ms = execution.port.clock.now_ms()
-    row = Outcome(
-        execution.run,
-        execution.fence,
-        position,
-        function_id,
-        step.name,
-        kind,
-        output,
-        error,
-        None,
-        number,
-        started_ms,
-        now_ms,
-    )
-    size = len(output) if output is not None else 0
-    answer = await execution.write(steps.settle if number > 1 else steps.record, row, size)
-    if answer is not Answer.DONE:
-        raise execution.refuse(answer)
-    if execution.port.probe.listeners:
-        execution.port.probe.tell(
-            Event("step.recorded", execution.id, step.name, None, function_id, to_datetime(now_ms))
-        )
-
-
-def _note_start(execution: Execution, position: str, step: StepDefinition, function_id: int, started_ms: int) -> None:
-    """Show a step that takes long as running; nobody waits for this."""
-    kind = Kind.STEP if step.checkpoint else Kind.UNCHECKED
-    row = Begun(execution.run, execution.fence, position, function_id, step.name, kind, started_ms)
-    execution.port.store.post(steps.begin, row)
-
-
-async def _keep_attempt(
-    execution: Execution,
-    position: str,
-    step: StepDefinition,
-    function_id: int,
-    number: int,
-    started_ms: int,
-    error: Exception,
-    due_ms: int | None,
-) -> None:
-    text, _ = settle_error(error)
-    row = AttemptFailed(
-        execution.run,
-        execution.fence,
-        position,
-        function_id,
-        step.name,
-        number,
-        started_ms,
-        execution.port.clock.now_ms(),
-        text,
-        due_ms,
-    )
-    answer = await execution.write(steps.fail_attempt, row)
-    if answer is not Answer.DONE:
-        raise execution.refuse(answer)
-
-
-async def _wait_for_retry(execution: Execution, position: str) -> None:
-    """The rest of a pause that began in an earlier life."""
-    waiting = execution.history.waits.get(position)
-    if waiting is not None and waiting.deadline_ms is not None:
-        await _pause(execution, position, waiting.deadline_ms)
-
-
 async def _pause(execution: Execution, position: str, due_ms: int) -> None:
     clock = execution.port.clock
     if clock.now_ms() >= due_ms:
@@ -312,9 +326,3 @@ async def _pause(execution: Execution, position: str, due_ms: int) -> None:
             await execution.pause(wait, due_ms)
     finally:
         execution.close_wait(wait)
-
-
-def _exhausted(step: StepDefinition, causes: list[Exception]) -> MaxStepRetriesExceeded:
-    error = MaxStepRetriesExceeded(step_name=step.name, max_retries=step.policy.retries, causes=tuple(causes))
-    error.__cause__ = causes[-1]
-    return error

@@ -11,6 +11,8 @@ Parameters are `:name`. Two words are ours:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)(?: \[(sqlite|postgres)\])?[ \t]*$", re.MULTILINE)
@@ -43,31 +45,35 @@ class Statement:
 
 
 class Statements:
-    """The statements of one `.sql` file, as attributes."""
+    """The statements of one `.sql` file, as attributes; the file is read when the first one is asked for."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path).with_suffix(".sql")
+
+    @cached_property
+    def _statements(self) -> dict[str, Statement]:
         variants: dict[str, dict[str, str]] = {}
         for name, dialect, body in _split(self._path.read_text(encoding="utf-8")):
             for one in (dialect,) if dialect else ("sqlite", "postgres"):
                 if one in variants.setdefault(name, {}):
                     raise ValueError(f"{self._path}: statement {name!r} is given twice for {one}")
                 variants[name][one] = body
-        for name, both in variants.items():
-            if len(both) < 2:
-                raise ValueError(f"{self._path}: statement {name!r} is given for {next(iter(both))} only")
-        self._statements = {
+        return {
             name: Statement(name, sqlite=for_sqlite(both["sqlite"]), postgres=for_postgres(both["postgres"]))
             for name, both in variants.items()
         }
 
     def __getattr__(self, name: str) -> Statement:
+        if name.startswith("_"):
+            raise AttributeError(name)
         try:
-            return self._statements[name]
+            statement = self._statements[name]
         except KeyError:
             raise AttributeError(f"{self._path} has no statement {name!r}") from None
+        self.__dict__[name] = statement
+        return statement
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Statement]:
         return iter(self._statements.values())
 
 

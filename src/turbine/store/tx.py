@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic_core import to_json
-
 from turbine.store.sql import Statement
 
 Row = tuple[Any, ...]
@@ -56,4 +54,6 @@ def bulk(function: F) -> F:
 
 def rows_json(rows: Sequence[Sequence[Any]]) -> str:
     """The value of `:rows`. Texts must hold no NUL and no lone surrogate; payloads are JSON, where both are escaped."""
+    from pydantic_core import to_json  # not at the top: `import turbine` shall be quick
+
     return to_json(rows).decode()

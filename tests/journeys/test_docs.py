@@ -1,0 +1,90 @@
+"""The documentation does what it shows: every Python block runs, and prints what the block below it says.
+
+A block is a program of its own, run in an empty folder as a reader would run it. A `text` block right after it is its
+whole output. A block whose runtime names no database runs on Postgres too, told by the environment, as readers do it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/guide.md")
+PATIENCE_SECONDS = 30
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A program in a page, and what it prints; None when the page does not say."""
+
+    page: str
+    line: int
+    program: str
+    output: str | None
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks_of(page: str) -> list[Block]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    fences = list(_FENCE.finditer(text))
+    blocks: list[Block] = []
+    for index, fence in enumerate(fences):
+        if fence[1] != "python":
+            continue
+        after = fences[index + 1] if index + 1 < len(fences) else None
+        is_output = after is not None and after[1] == "text" and not text[fence.end() : after.start()].strip()
+        line = text.count("\n", 0, fence.start()) + 2
+        blocks.append(Block(page, line, fence[2], after[2] if after is not None and is_output else None))
+    return blocks
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+PORTABLE = [block for block in BLOCKS if "Runtime(" in block.program and "sqlite:" not in block.program]
+
+
+def run(block: Block, folder: Path, **settings: str) -> None:
+    program = folder / "program.py"
+    program.write_text(block.program, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", program.name],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.startswith("TURBINE_")} | settings,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert 0 == ended.returncode, ended.stdout + ended.stderr
+    if block.output is not None:
+        assert block.output == ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_of_the_documentation_runs_and_prints_what_it_says(block: Block, tmp_path: Path) -> None:
+    run(block, tmp_path)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("block", PORTABLE, ids=str)
+def test_a_block_that_names_no_database_runs_on_postgres_too(block: Block, tmp_path: Path, postgres_url: str) -> None:
+    run(block, tmp_path, TURBINE_DATABASE_URL=postgres_url)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_has_blocks_and_they_are_all_found(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert 0 < text.count("\n```python\n") == len(blocks_of(page))
+
+
+def test_some_blocks_run_on_both_databases() -> None:
+    assert PORTABLE

@@ -1,0 +1,433 @@
+"""Postgres behind the door: connections and servers that go away and come back, and what became of the last commit."""
+
+import asyncio
+import contextlib
+import json
+import select
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+
+from turbine.errors import StoreUnavailable
+from turbine.store import Statement, Store, Tx, open_store
+from turbine.store.postgres import CHANNEL
+
+pytestmark = pytest.mark.postgres
+
+NAP = Statement.of("select pg_sleep(:seconds)")
+END_MYSELF = Statement.of("select pg_terminate_backend(pg_backend_pid())")
+XACT = Statement.of("select pg_current_xact_id()::text")
+
+
+def kill_connections(url: str) -> int:
+    """End every other connection to a database. Returns how many there were."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        ).fetchall()
+    return len(rows)
+
+
+class Enterers:
+    """Threads that write one entry after the other and remember which were acknowledged."""
+
+    def __init__(self, store: Store, enter: Callable[..., str], count: int = 4) -> None:
+        self._store = store
+        self._enter = enter
+        self._stop = threading.Event()
+        self._threads = ThreadPoolExecutor(count)
+        self.acknowledged = 0
+        self._results = [self._threads.submit(self._main, n) for n in range(count)]
+
+    def _main(self, caller: int) -> list[str]:
+        mine: list[str] = []
+        while not self._stop.is_set():
+            id = f"{caller}.{len(mine):06}"
+            self._store.write_blocking(self._enter, id=id)
+            mine.append(id)
+            self.acknowledged += 1
+        return mine
+
+    def wait_for(self, more: int) -> None:
+        goal = self.acknowledged + more
+        while self.acknowledged < goal:
+            if any(result.done() for result in self._results):
+                break  # one of them failed; `finish` tells why
+            time.sleep(0.002)
+
+    def finish(self) -> list[str]:
+        self._stop.set()
+        return sorted(id for result in self._results for id in result.result(30))
+
+
+class Proxy:
+    """A man in the middle of a unix socket, who can cut the line around the next commit."""
+
+    def __init__(self, url: str) -> None:
+        split = urlsplit(url)
+        self._server = f"{parse_qs(split.query)['host'][0]}/.s.PGSQL.5432"
+        self.folder = Path(tempfile.mkdtemp(prefix="turbine-proxy-"))
+        self.url = f"postgresql://postgres@{split.path}?host={self.folder}"
+        self.cut: str | None = None
+        """`before`: the server never sees the next commit; `after`: the client never sees its answer."""
+        self.cuts = 0
+        self._stopping = threading.Event()
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.folder / ".s.PGSQL.5432"))
+        self._listening.listen()
+        self._listening.settimeout(0.1)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                client, _ = self._listening.accept()
+                thread = threading.Thread(target=self._carry, args=(client,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._server)
+            while not self._stopping.is_set():
+                for end in select.select([client, server], [], [], 0.1)[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    if end is server:
+                        client.sendall(data)
+                        continue
+                    cut = self.cut if b"commit" in data else None
+                    if cut == "before":
+                        self._count()
+                        return
+                    server.sendall(data)
+                    if cut == "after":
+                        assert server.recv(65536)
+                        self._count()
+                        return
+
+    def _count(self) -> None:
+        self.cut = None
+        self.cuts += 1
+
+    def close(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(10)
+        self._listening.close()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def proxy(postgres_url: str) -> Iterator[Proxy]:
+    proxy = Proxy(postgres_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def far_store(proxy: Proxy, opened, ledger) -> Store:
+    """A store on the other side of the proxy."""
+    store = opened(proxy.url)
+    store.write_blocking(ledger.make)
+    return store
+
+
+def test_connections_killed_while_writing_lose_nothing_and_double_nothing(postgres_store, postgres_url, ledger) -> None:
+    enterers = Enterers(postgres_store, ledger.enter)
+    killed = 0
+    for _ in range(10):
+        enterers.wait_for(20)
+        killed += kill_connections(postgres_url)
+    enterers.wait_for(20)
+    acknowledged = enterers.finish()
+    assert killed >= 10
+    assert (acknowledged, len(acknowledged)) == postgres_store.read_blocking(ledger.audit)
+
+
+def test_a_connection_killed_in_the_middle_of_a_batch_begins_the_batch_anew(postgres_store, postgres_url, ledger) -> None:
+    begun = threading.Event()
+
+    def enter_slowly(tx: Tx) -> str:
+        answer = ledger.enter(tx, id="slow")
+        if not begun.is_set():
+            begun.set()
+            tx.all(NAP, seconds=20)
+        return answer
+
+    ticket = postgres_store.submit_blocking(enter_slowly, {})
+    assert begun.wait(10)
+    kill_connections(postgres_url)
+    assert "entered slow" == ticket.wait()
+    assert (["slow"], 1) == postgres_store.read_blocking(ledger.audit)
+
+
+@pytest.mark.parametrize("with_wake", [False, True])
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_commit_that_lost_its_answer_is_done_exactly_once(far_store, proxy, ledger, doorstop, cut, with_wake) -> None:
+    def enter(tx: Tx, *, id: str) -> str:
+        if with_wake:
+            tx.wake("entry", id)
+        return ledger.enter(tx, id=id)
+
+    for n in range(5):
+        with doorstop(far_store):
+            tickets = [far_store.submit_blocking(enter, {"id": f"{n}{id}"}) for id in "abc"]
+            proxy.cut = None
+            cutting = threading.Timer(0, setattr, (proxy, "cut", cut))
+        cutting.start()
+        assert [f"entered {n}{id}" for id in "abc"] == [ticket.wait() for ticket in tickets]
+        cutting.join()
+        proxy.cut = cut
+        assert f"entered {n}d" == far_store.write_blocking(enter, id=f"{n}d")
+    assert proxy.cuts >= 5
+    assert ([f"{n}{id}" for n in range(5) for id in "abcd"], 20) == far_store.read_blocking(ledger.audit)
+
+
+async def test_after_a_lost_commit_everybody_is_told_to_look(far_store, proxy, ledger) -> None:
+    heard: list[object] = []
+    far_store.hold("me")
+    far_store.listen(asyncio.get_running_loop(), "me", heard.extend)
+    heard.clear()
+    proxy.cut = "after"
+    await far_store.write(ledger.enter, id="a")
+    assert 1 == proxy.cuts
+    assert ("everything", None) in heard
+
+
+def test_an_executor_stays_itself_when_its_connection_changes(postgres_store, postgres_url) -> None:
+    postgres_store.hold("me")
+    kill_connections(postgres_url)
+    assert "me" == postgres_store.write_blocking(lambda tx: tx.executor)
+
+
+def test_a_server_that_is_restarted_under_load_costs_time_only(own_postgres, ledger, opened) -> None:
+    store = opened(own_postgres.url())
+    store.write_blocking(ledger.make)
+    enterers = Enterers(store, ledger.enter)
+    for end in (own_postgres.crash, own_postgres.stop, own_postgres.crash):
+        enterers.wait_for(30)
+        end()
+        own_postgres.start()
+    enterers.wait_for(30)
+    acknowledged = enterers.finish()
+    assert (acknowledged, len(acknowledged)) == store.read_blocking(ledger.audit)
+
+
+def test_writes_and_reads_wait_for_a_server_that_is_away(own_postgres, ledger, opened) -> None:
+    store = opened(own_postgres.url())
+    store.write_blocking(ledger.make)
+    store.read_blocking(ledger.ids)
+    own_postgres.stop()
+    with ThreadPoolExecutor(2) as threads:
+        write = threads.submit(store.write_blocking, ledger.enter, id="a")
+        read = threads.submit(store.read_blocking, ledger.ids)
+        time.sleep(0.3)
+        assert not write.done()
+        assert not read.done()
+        own_postgres.start()
+        assert "entered a" == write.result(20)
+        assert read.result(20) in ([], ["a"])
+
+
+def test_a_store_whose_server_is_away_can_be_closed(own_postgres, ledger, opened, outcome) -> None:
+    store = opened(own_postgres.url())
+    store.write_blocking(ledger.make)
+    own_postgres.stop()
+    tickets = [store.submit_blocking(ledger.enter, {"id": id}) for id in "abc"]
+    patient = threading.Thread(target=store.close)
+    patient.start()
+    store.close(patient=False)
+    patient.join(10)
+    assert not patient.is_alive()
+    assert [StoreUnavailable] * 3 == [type(outcome(ticket.wait)) for ticket in tickets]
+
+
+def test_a_transaction_that_a_crashed_server_never_heard_of_is_begun_anew(own_postgres, ledger, opened) -> None:
+    # Nothing of it reached the server's log, so after the crash its id lies in the future.
+    store = opened(own_postgres.url())
+    store.write_blocking(ledger.make)
+    calls: list[str] = []
+
+    def enter_and_crash(tx: Tx) -> str:
+        calls.append("call")
+        answer = ledger.enter(tx, id="a")
+        if len(calls) == 1:
+            own_postgres.crash()
+            own_postgres.start()
+        return answer
+
+    assert "entered a" == store.write_blocking(enter_and_crash)
+    assert 2 == len(calls)
+    assert (["a"], 1) == store.read_blocking(ledger.audit)
+
+
+def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_postgres, ledger, opened) -> None:
+    store = opened(own_postgres.url())
+    store.write_blocking(ledger.make)
+    lost: list[str] = []
+
+    def enter_and_crash(tx: Tx) -> str:
+        answer = ledger.enter(tx, id="a")
+        if not lost:
+            row = tx.one(XACT)
+            assert row is not None
+            lost.append(row[0])
+            own_postgres.crash()
+            own_postgres.start()
+            give_away(own_postgres.url(), lost[0])
+        return answer
+
+    def give_away(url: str, transaction_id: str) -> None:
+        with psycopg.connect(url, autocommit=True) as stranger:
+            for _ in range(1000):
+                given = stranger.execute("select pg_current_xact_id()::text").fetchone()
+                if given == (transaction_id,):
+                    return
+        raise AssertionError
+
+    assert "entered a" == store.write_blocking(enter_and_crash)
+    assert (["a"], 1) == store.read_blocking(ledger.audit)
+
+
+def test_a_commit_of_another_store_is_heard_with_its_keys(postgres_store, postgres_url, opened) -> None:
+    def wake(tx: Tx, *, key: object, far: bool = True) -> None:
+        tx.wake("entry", key, far=far)
+
+    keys = ["plain", 7, None, "ünï 🐘 \\ \" '", (12, "0.1")]
+    other = opened(postgres_url)
+    other.hold("other")
+
+    async def main() -> None:
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        postgres_store.hold("me")
+        postgres_store.listen(loop, "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+        async with asyncio.timeout(20):
+            assert ("everything", None) == await heard.get()
+            await other.write(wake, key="near", far=False)
+            for key in keys:
+                await other.write(wake, key=key)
+                assert ("entry", key) == await heard.get()
+        postgres_store.stop_listening()
+
+    asyncio.run(main())
+
+
+async def test_own_wakes_are_heard_once(postgres_store, postgres_url, opened) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    postgres_store.hold("me")
+    other = opened(postgres_url)
+    other.hold("other")
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    async with asyncio.timeout(20):
+        await postgres_store.write(lambda tx: tx.wake("entry", "mine"))
+        await other.write(lambda tx: tx.wake("entry", "theirs"))
+        wakes = [await heard.get()]
+        while ("entry", "theirs") not in wakes:
+            wakes.append(await heard.get())
+    assert [("entry", "mine"), ("entry", "theirs")] == [wake for wake in wakes if wake[0] == "entry"]
+
+
+async def test_more_wakes_than_a_notification_can_carry_are_heard_as_everything(
+    postgres_store, postgres_url, opened
+) -> None:
+    def wake_many(tx: Tx) -> None:
+        for n in range(2000):
+            tx.wake("entry", n)
+
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    other = opened(postgres_url)
+    other.hold("other")
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    async with asyncio.timeout(20):
+        assert ("everything", None) == await heard.get()
+        await other.write(wake_many)
+        assert ("everything", None) == await heard.get()
+
+
+async def test_a_listener_that_lost_its_connection_hears_again(postgres_store, postgres_url, opened) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    async with asyncio.timeout(20):
+        assert ("everything", None) == await heard.get()
+        kill_connections(postgres_url)
+        assert ("everything", None) == await heard.get()
+        other = opened(postgres_url)
+        other.hold("other")
+        await other.write(lambda tx: tx.wake("entry", 1))
+        assert ("entry", 1) == await heard.get()
+
+
+@pytest.mark.parametrize("strange", ["", "not json", "[]", "7", json.dumps(["x", [[1, 2, 3]]]), json.dumps(["x", 5])])
+async def test_a_strange_notification_deafens_nobody(postgres_store, postgres_url, opened, strange) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    other = opened(postgres_url)
+    other.hold("other")
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    async with asyncio.timeout(20):
+        with psycopg.connect(postgres_url, autocommit=True) as stranger:
+            stranger.execute("select pg_notify(%s, %s)", (CHANNEL, strange))
+        await other.write(lambda tx: tx.wake("entry", 1))
+        while ("entry", 1) != await heard.get():
+            pass
+
+
+def test_batches_of_two_executors_that_wait_for_each_other_are_tried_again(postgres_store, postgres_url, opened) -> None:
+    other = opened(postgres_url)
+    lock = Statement.of("select total from ledger_total where total = :total for update")
+    both_hold_one = threading.Barrier(2)
+    postgres_store.write_blocking(lambda tx: tx.run(Statement.of("insert into ledger_total values (1)")))
+    deadlocks = Statement.of("select deadlocks from pg_stat_database where datname = current_database()")
+
+    def take(tx: Tx, *, first: int, second: int) -> str:
+        tx.all(lock, total=first)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_hold_one.wait(5)
+        both_hold_one.abort()
+        tx.all(lock, total=second)
+        return "both"
+
+    tickets = [
+        postgres_store.submit_blocking(take, {"first": 0, "second": 1}),
+        other.submit_blocking(take, {"first": 1, "second": 0}),
+    ]
+    assert ["both", "both"] == [ticket.wait() for ticket in tickets]
+    while postgres_store.read_blocking(lambda tx: tx.one(deadlocks)) == (0,):
+        time.sleep(0.05)
+
+
+def test_a_server_that_only_reads_is_unavailable_until_it_writes_again(
+    postgres_store, postgres_url, ledger, outcome
+) -> None:
+    name = urlsplit(postgres_url).path[1:]
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        owner.execute(f"alter database {name} set default_transaction_read_only to on")
+        kill_connections(postgres_url)
+        assert isinstance(outcome(lambda: postgres_store.write_blocking(ledger.enter, id="a")), StoreUnavailable)
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        owner.execute("set default_transaction_read_only to off")
+        owner.execute(f"alter database {name} set default_transaction_read_only to off")
+    assert isinstance(outcome(lambda: postgres_store.write_blocking(ledger.enter, id="b")), (str, StoreUnavailable))
+    assert "entered c" == postgres_store.write_blocking(ledger.enter, id="c")
+
+
+def test_a_password_is_not_shown_to_those_who_read_errors() -> None:
+    from turbine.errors import StoreInvalid
+
+    with pytest.raises(StoreInvalid) as caught:
+        open_store("postgresql+psycopg://ada:s3cret@localhost/shop")
+    assert "s3cret" not in str(caught.value)
+    assert "ada" in str(caught.value)
