@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from turbine.actions import explain as explaining
 from turbine.actions import forks, results, runs, talk
 from turbine.actions.kv import Kv
-from turbine.clock import Clock, SystemClock, span_ms
+from turbine.clock import Clock, SystemClock, span_ms, to_datetime
 from turbine.codec import payload_type
 from turbine.config import Config, database_url
 from turbine.engine.handles import Desk, Handle, Stored
@@ -33,7 +33,7 @@ from turbine.loops.recovery import Recovery
 from turbine.loops.runner import Runner
 from turbine.loops.timers import Timers
 from turbine.model.steps import StepInfo
-from turbine.model.workflows import Event, Explanation, Page, Status
+from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
 from turbine.probe import Probe
 from turbine.registry import UNSET, Registry, WorkflowBase
 from turbine.store import Store, open_store
@@ -503,12 +503,13 @@ class _Live:
                 case "wait":
                     self.runner.nudge(key[0], key[1])
                 case "cancelled":
-                    if self.runner.cancelled(key):
-                        self.store.post(workflow_table.take_letters_of, key)
+                    if self.runner.cancelled(key[0], key[1]):
+                        self.store.post(workflow_table.take_letters_of, key[0])
                 case "due" | "deadline":
                     self.timers.call_at(key)
                 case "done":
-                    self.port.wakes.publish("done", key)
+                    self.port.wakes.publish("done", key[0])
+                    self._tell(key[0], key[1], WorkflowStatus(key[2]))
                 case "value":
                     self.port.wakes.publish("value", tuple(key))
                 case "everything":
@@ -518,8 +519,15 @@ class _Live:
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
 
+    def _tell(self, workflow_id: str, name: str, status: WorkflowStatus) -> None:
+        probe = self.port.probe
+        if probe.listeners:
+            now = to_datetime(self.port.clock.now_ms())
+            probe.tell(Event(f"workflow.{status}", workflow_id, name, status, None, now))
+
     async def stop(self, seconds: float) -> None:
         """Drain, then interrupt, then close."""
+        await self.timers.stop()
         self.runner.park_idle()
         is_empty = await self.runner.wait_empty(seconds)
         if not is_empty:

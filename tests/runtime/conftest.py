@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from turbine import Runtime
+from turbine import Handle, Runtime
 
 # Loads a test file under the name it has here, so that types recorded there are found here, and calls one of its
 # coroutine functions.
@@ -41,6 +41,23 @@ async def launch(database_url: str) -> AsyncIterator[Launch]:
             return runtime
 
         yield launch
+
+
+class Replay(Protocol):
+    async def __call__(self, rt: Runtime, handle: Handle[Any]) -> None: ...
+
+
+@pytest.fixture
+def replay() -> Replay:
+    """Takes a run that waits for `again` out of memory; when this returns it is going over its records anew."""
+
+    async def replay(rt: Runtime, handle: Handle[Any]) -> None:
+        await rt.wait_idle()
+        await rt.shutdown()
+        await rt.launch()
+        await rt.send(handle.workflow_id, None, "again")
+
+    return replay
 
 
 @pytest.fixture

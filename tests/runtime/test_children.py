@@ -48,14 +48,15 @@ async def parent() -> list[str]:
     called = await child("called")
     handle = await turbine.run(child.options(id="chosen"), "started")
     started = await handle.result()
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [called, handle.workflow_id, started, await (await turbine.run(child, "last")).result()]
 
 
-async def test_children_are_recorded_and_found_again_on_replay(launch):
-    rt = await launch(parent, child, park_after=0)
+async def test_children_are_recorded_and_found_again_on_replay(launch, replay):
+    rt = await launch(parent, child)
 
     handle = await rt.run(parent)
+    await replay(rt, handle)
 
     assert ["CALLED", "chosen", "STARTED", "LAST"] == await handle.result()
     assert {"child": 3, "called": 1, "started": 1, "last": 1} == calls
@@ -64,7 +65,7 @@ async def test_children_are_recorded_and_found_again_on_replay(launch):
         (run.name, run.status, run.parent_workflow_id) for run in children
     }
     steps = await handle.steps()
-    assert ["child", "child", "pt.getResult", "pt.sleep", "child", "pt.getResult"] == [
+    assert ["child", "child", "pt.getResult", "pt.recv", "child", "pt.getResult"] == [
         step.function_name for step in steps
     ]
     assert {run.workflow_id for run in children} == {
@@ -95,14 +96,15 @@ async def have_a_bad_child() -> list[Any]:
         await child("bad")
     except WorkflowFailed as error:
         told += [error.type_name, error.message, error.workflow_id]
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return told
 
 
-async def test_the_error_of_a_child_is_raised_in_its_parent_alike_on_replay(launch):
-    rt = await launch(have_a_bad_child, child, park_after=0)
+async def test_the_error_of_a_child_is_raised_in_its_parent_alike_on_replay(launch, replay):
+    rt = await launch(have_a_bad_child, child)
 
     handle = await rt.run(have_a_bad_child)
+    await replay(rt, handle)
 
     told = await handle.result()
     (run,) = (await rt.list(parent_id=handle.workflow_id)).items
@@ -187,7 +189,7 @@ async def have_impossible_children() -> list[str]:
             await start()
         except (NotRegistered, TypeError, WorkflowConflict) as error:
             told.append(type(error).__name__)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return told
 
 
@@ -196,11 +198,12 @@ async def stranger(name: str) -> str:
     return name
 
 
-async def test_children_that_cannot_be_started_are_errors_in_the_parent(launch):
-    rt = await launch(have_impossible_children, child, wait_for_go, park_after=0)
+async def test_children_that_cannot_be_started_are_errors_in_the_parent(launch, replay):
+    rt = await launch(have_impossible_children, child, wait_for_go)
     await rt.run(wait_for_go.options(id="taken"))
 
     handle = await rt.run(have_impossible_children)
+    await replay(rt, handle)
 
     assert ["NotRegistered", "NotRegistered", "TypeError", "WorkflowConflict"] == await handle.result()
     assert [] == (await rt.list(parent_id=handle.workflow_id)).items

@@ -46,14 +46,17 @@ def _positions(steps) -> dict[str, object]:
 @turbine.workflow
 async def gather_steps() -> list[str]:
     found = await asyncio.gather(*(fetch(name) for name in "abcde"))
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [*found, await fetch("f")]
 
 
-async def test_plain_gather_of_steps_replays_right_whatever_order_they_end_in(launch):
-    rt = await launch(gather_steps, park_after=0)
+async def test_plain_gather_of_steps_replays_right_whatever_order_they_end_in(launch, replay):
+    rt = await launch(gather_steps)
 
     handles = [await rt.run(gather_steps) for _ in range(5)]
+    for handle in handles[1:]:
+        await rt.send(handle.workflow_id, None, "again")
+    await replay(rt, handles[0])
 
     for handle in handles:
         assert list("ABCDEF") == await handle.result()
@@ -69,14 +72,15 @@ async def branch(name: str, length: int) -> list[str]:
 async def gather_branches() -> list[list[str]]:
     first = await fetch("first")
     found = await turbine.gather(branch("a", 3), branch("b", 2), fetch("c"))
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [[first], *found[:2], [found[2]], [await fetch("last")]]
 
 
-async def test_branches_have_positions_of_their_own(launch):
-    rt = await launch(gather_branches, park_after=0)
+async def test_branches_have_positions_of_their_own(launch, replay):
+    rt = await launch(gather_branches)
 
     handle = await rt.run(gather_branches)
+    await replay(rt, handle)
 
     assert [["FIRST"], ["A0", "A1", "A2"], ["B0", "B1"], ["C"], ["LAST"]] == await handle.result()
     assert {name: 1 for name in ("first", "a0", "a1", "a2", "b0", "b1", "c", "last")} == calls
@@ -92,14 +96,15 @@ async def test_branches_have_positions_of_their_own(launch):
 async def use_a_task_group() -> list[str]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(branch(name, 2)) for name in "ab"]
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [name for task in tasks for name in task.result()]
 
 
-async def test_tasks_of_a_task_group_replay_right(launch):
-    rt = await launch(use_a_task_group, park_after=0)
+async def test_tasks_of_a_task_group_replay_right(launch, replay):
+    rt = await launch(use_a_task_group)
 
     handle = await rt.run(use_a_task_group)
+    await replay(rt, handle)
 
     assert ["A0", "A1", "B0", "B1"] == await handle.result()
     assert {"a0": 1, "a1": 1, "b0": 1, "b1": 1} == calls
@@ -115,14 +120,15 @@ async def do_in_the_background() -> list[str]:
         await failing
     except ValueError as error:
         told = str(error)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [soon, await slow, await in_thread, told]
 
 
-async def test_do_async_takes_its_position_at_once_and_its_outcome_later(launch):
-    rt = await launch(do_in_the_background, park_after=0)
+async def test_do_async_takes_its_position_at_once_and_its_outcome_later(launch, replay):
+    rt = await launch(do_in_the_background)
 
     handle = await rt.run(do_in_the_background)
+    await replay(rt, handle)
 
     assert ["SOON", "SLOW", "THREAD", "failing"] == await handle.result()
     assert {"0": "SLOW", "1": "THREAD", "3": "SOON"} == _positions(await handle.steps())
@@ -136,14 +142,17 @@ async def fail_in_a_gather() -> str:
     except ValueError as error:
         calls["handled"] += 1
         told = str(error)
-    await turbine.sleep(0.01)
+    await turbine.recv("again")
     return told
 
 
-async def test_a_failure_in_a_gather_is_handled_alike_on_replay(launch):
-    rt = await launch(fail_in_a_gather, park_after=0)
+async def test_a_failure_in_a_gather_is_handled_alike_on_replay(launch, replay):
+    rt = await launch(fail_in_a_gather)
 
-    assert "b" == await (await rt.run(fail_in_a_gather)).result()
+    handle = await rt.run(fail_in_a_gather)
+    await replay(rt, handle)
+
+    assert "b" == await handle.result()
 
     assert 2 == calls["handled"]
     assert 1 == calls["b"]
@@ -196,14 +205,15 @@ async def nest_branches() -> list[object]:
         return list(await turbine.gather(branch(f"{name}x", 2), branch(f"{name}y", 1)))
 
     found = await turbine.gather(inner("a"), inner("b"))
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return list(found)
 
 
-async def test_branches_may_branch(launch):
-    rt = await launch(nest_branches, park_after=0)
+async def test_branches_may_branch(launch, replay):
+    rt = await launch(nest_branches)
 
     handle = await rt.run(nest_branches)
+    await replay(rt, handle)
 
     assert [[["AX0", "AX1"], ["AY0"]], [["BX0", "BX1"], ["BY0"]]] == await handle.result()
     assert set(calls.values()) == {1}
@@ -217,7 +227,7 @@ async def take_whoever_is_first() -> str:
     done, _ = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
     second.cancel()
     name = done.pop().result()
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return f"{name} {await fetch('c')}"
 
 
@@ -226,7 +236,10 @@ async def _named(name: str, seconds: float) -> str:
     return name
 
 
-async def test_a_race_may_be_left_by_cancelling_the_loser(launch):
+async def test_a_race_may_be_left_by_cancelling_the_loser(launch, replay):
     rt = await launch(take_whoever_is_first)
 
-    assert "a C" == await (await rt.run(take_whoever_is_first)).result()
+    handle = await rt.run(take_whoever_is_first)
+    await replay(rt, handle)
+
+    assert "a C" == await handle.result()

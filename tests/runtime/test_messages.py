@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -57,14 +56,16 @@ async def test_a_parked_run_is_woken_by_its_message_from_any_process(launch):
     assert [1, 2] == await handle.result()
 
 
-async def test_a_message_to_an_unknown_run_is_refused(launch):
+async def test_a_message_to_an_unknown_run_is_refused(launch, replay):
     rt = await launch(send_to)
 
     with pytest.raises(WorkflowNotFound) as raised:
         await rt.send("nobody", "hello")
     assert ("nobody", "workflow", "nobody") == (raised.value.workflow_id, raised.value.kind, raised.value.id)
 
-    assert "There is no workflow 'nobody'" in (await (await rt.run(send_to, "nobody")).result())[0]
+    handle = await rt.run(send_to, "nobody")
+    await replay(rt, handle)
+    assert "There is no workflow 'nobody'" in (await handle.result())[0]
 
 
 @turbine.workflow
@@ -74,15 +75,17 @@ async def send_to(receiver: str) -> list[str]:
         await turbine.send(receiver, "hello", "greetings")
     except WorkflowNotFound as error:
         told.append(str(error))
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return told
 
 
-async def test_a_message_from_a_run_is_sent_once_whatever_is_replayed(launch):
-    rt = await launch(send_to, collect, park_after=0)
+async def test_a_message_from_a_run_is_sent_once_whatever_is_replayed(launch, replay):
+    rt = await launch(send_to, collect)
     receiver = await rt.run(collect, 2, "greetings")
 
-    assert [] == await (await rt.run(send_to, receiver.workflow_id)).result()
+    sender = await rt.run(send_to, receiver.workflow_id)
+    await replay(rt, sender)
+    assert [] == await sender.result()
     await rt.send(receiver.workflow_id, "the end", "greetings")
 
     assert ["hello", "the end"] == await receiver.result()
@@ -98,19 +101,24 @@ async def wait_in_vain(timeout: float, default: str | None = None) -> str:
         except RecvTimeout as error:
             assert isinstance(error, TimeoutError)
             given = "timed out"
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return given
 
 
 @pytest.mark.parametrize("park_after", [0, 30])
 @pytest.mark.parametrize(("default", "expected"), [("nothing", "nothing"), (None, "timed out")])
-async def test_a_message_that_does_not_come_in_time_is_an_error_or_the_default(launch, park_after, default, expected):
+async def test_a_message_that_does_not_come_in_time_is_an_error_or_the_default(
+    launch, replay, park_after, default, expected
+):
     rt = await launch(wait_in_vain, park_after=park_after)
-    began = time.monotonic()
 
-    assert expected == await (await rt.run(wait_in_vain, 0.03, default)).result()
+    handle = await rt.run(wait_in_vain, 0.03, default)
+    while len(steps := await handle.steps()) < 2:
+        await asyncio.sleep(0.002)
+    await replay(rt, handle)
 
-    assert time.monotonic() - began >= 0.03
+    assert expected == await handle.result()
+    assert steps[0].ended_at - steps[0].started_at >= timedelta(seconds=0.03)
 
 
 async def test_a_timeout_that_nobody_handles_fails_the_run(launch):
@@ -153,6 +161,7 @@ async def test_the_rest_of_a_timeout_counts_after_a_restart(launch):
     await asyncio.sleep(0.15)
 
     later = await launch(wait_in_vain)
+    await later.send(handle.workflow_id, None, "again")
     assert "nothing" == await later.retrieve(handle.workflow_id).result(timeout=20)
 
     wait = (await later.steps(handle.workflow_id))[0]
@@ -230,18 +239,21 @@ async def watch(workflow_id: str) -> list[Any]:
         await turbine.get_value(workflow_id, "colour", timeout=0)
     except ValueTimeout:
         none += "!"
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [first, seen, none]
 
 
 @pytest.mark.parametrize("park_after", [0, 30])
-async def test_a_run_reads_the_values_of_another_run_and_records_them(launch, park_after):
+async def test_a_run_reads_the_values_of_another_run_and_records_them(launch, replay, park_after):
     rt = await launch(report_progress, watch, park_after=park_after)
     watched = await rt.run(report_progress)
     handle = await rt.run(watch, watched.workflow_id)
     await rt.wait_idle()
 
     await rt.send(watched.workflow_id, None, "go")
+    while len(await handle.steps()) < 5:
+        await asyncio.sleep(0.002)
+    await replay(rt, handle)
 
     assert [["x"], 100, "red!"] == await handle.result()
     assert [["x"], 100] == [step.output for step in await handle.steps()][:2]

@@ -146,7 +146,7 @@ async def test_options_that_exclude_each_other_are_refused_and_leave_no_row(laun
 
     with pytest.raises(ValueError, match="queue"):
         await rt.run(greet.options(partition_key="berlin"), "Ada")
-    with pytest.raises(ValueError, match="deduplication_id"):
+    with pytest.raises(ValueError, match="partition_key"):
         await rt.run(greet.options(partition_key="berlin", deduplication_id="one"), "Ada")
     with pytest.raises(QueueNotFound):
         await rt.run(greet.options(queue="nobody knows"), "Ada")

@@ -74,7 +74,7 @@ async def handle_errors(name: str) -> str:
         heard.append(["group", str(group), [repr(error) for error in group.exceptions]])
     except (ValueError, OSError) as error:
         heard.append([type(error).__name__, repr(error), error.args, str(error)])
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return "handled"
 
 
@@ -91,10 +91,11 @@ async def handle_errors(name: str) -> str:
         ("group", ["group", ..., ...]),
     ],
 )
-async def test_an_error_is_handled_alike_live_and_on_replay(launch, name, expected):
-    rt = await launch(handle_errors, park_after=0)
+async def test_an_error_is_handled_alike_live_and_on_replay(launch, replay, name, expected):
+    rt = await launch(handle_errors)
 
     handle = await rt.run(handle_errors, name)
+    await replay(rt, handle)
 
     assert "handled" == await handle.result()
     live, replayed = heard
@@ -121,14 +122,16 @@ async def look_at_the_cause() -> list[str]:
         await fail("unmakeable")
     except StepFailed as error:
         heard.append(type(error.__cause__).__name__)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return []
 
 
-async def test_the_cause_of_an_error_is_known_too(launch):
-    rt = await launch(look_at_the_cause, park_after=0)
+async def test_the_cause_of_an_error_is_known_too(launch, replay):
+    rt = await launch(look_at_the_cause)
 
-    await (await rt.run(look_at_the_cause)).result()
+    handle = await rt.run(look_at_the_cause)
+    await replay(rt, handle)
+    await handle.result()
 
     # That StepFailed stands for an original is known only on the first run.
     assert ["KeyError('order-1')", "Unmakeable", "KeyError('order-1')"] == heard[:3]
@@ -177,19 +180,20 @@ async def ask_for_something_strange(is_patient: bool) -> str:
         heard.append(str(error))
         if not is_patient:
             raise
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return "went on"
 
 
-async def test_an_output_that_cannot_be_stored_is_an_error_naming_the_step(launch):
-    rt = await launch(ask_for_something_strange, park_after=0)
+async def test_an_output_that_cannot_be_stored_is_an_error_naming_the_step(launch, replay):
+    rt = await launch(ask_for_something_strange)
 
     patient, impatient = await rt.run(ask_for_something_strange, True), await rt.run(ask_for_something_strange, False)
+    await replay(rt, patient)
 
     assert "went on" == await patient.result()
     with pytest.raises(WorkflowFailed, match="return_something_strange"):
         await impatient.result()
-    assert 1 == len(set(heard))
+    assert (3, 1) == (len(heard), len(set(heard)))
     assert "ERROR" == (await impatient.status()).status
 
 

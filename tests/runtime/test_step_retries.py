@@ -91,14 +91,17 @@ async def give_up_and_go_on() -> str:
         return await succeed_at(99)
     except MaxStepRetriesExceeded as error:
         heard.append([error.step_name, error.max_retries, *map(repr, error.causes), repr(error.__cause__), str(error)])
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return "gone on"
 
 
-async def test_exhausted_retries_replay_as_the_same_error(launch):
-    rt = await launch(give_up_and_go_on, park_after=0)
+async def test_exhausted_retries_replay_as_the_same_error(launch, replay):
+    rt = await launch(give_up_and_go_on)
 
-    assert "gone on" == await (await rt.run(give_up_and_go_on)).result()
+    handle = await rt.run(give_up_and_go_on)
+    await replay(rt, handle)
+
+    assert "gone on" == await handle.result()
 
     live, replayed = heard
     assert live == replayed

@@ -1,7 +1,4 @@
-"""Steps: run at least once, recorded once, given back on every replay; in each form in which they are called.
-
-With `park_after=0` a run leaves memory at each wait and is replayed when it wakes, so one sleep in a body is one replay.
-"""
+"""Steps: run at least once, recorded once, given back on every replay; in each form in which they are called."""
 
 from __future__ import annotations
 
@@ -50,21 +47,23 @@ def block(word: str) -> str:
 async def count() -> list[int]:
     calls["count"] += 1
     first = await add(1)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     second = await add(first, other=10)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [first, second]
 
 
-async def test_a_recorded_step_comes_back_without_running_again(launch):
-    rt = await launch(count, park_after=0)
+async def test_a_recorded_step_comes_back_without_running_again(launch, replay):
+    rt = await launch(count)
 
     handle = await rt.run(count)
+    await replay(rt, handle)
+    await replay(rt, handle)
 
     assert [2, 12] == await handle.result()
     assert {"count": 3, "add": 2} == calls
     steps = await handle.steps()
-    assert [("0", 0, "add", 2), ("1", 1, "pt.sleep", None), ("2", 2, "add", 12), ("3", 3, "pt.sleep", None)] == [
+    assert [("0", 0, "add", 2), ("1", 1, "pt.recv", None), ("2", 2, "add", 12), ("3", 3, "pt.recv", None)] == [
         (step.position, step.function_id, step.function_name, step.output) for step in steps
     ]
     assert all(step.error is None and step.started_at <= step.ended_at for step in steps)
@@ -74,19 +73,20 @@ async def test_a_recorded_step_comes_back_without_running_again(launch):
 @turbine.workflow
 async def use_a_connection() -> int:
     first = await open_connection("a")
-    assert isinstance(first, object)
-    await turbine.sleep(0.001)
+    assert type(first) is object
+    await turbine.recv("again")
     return await add(1)
 
 
-async def test_a_step_without_checkpoint_runs_again_on_each_replay_and_is_listed(launch):
-    rt = await launch(use_a_connection, park_after=0)
+async def test_a_step_without_checkpoint_runs_again_on_each_replay_and_is_listed(launch, replay):
+    rt = await launch(use_a_connection)
 
     handle = await rt.run(use_a_connection)
+    await replay(rt, handle)
 
     assert 2 == await handle.result()
     assert {"open_connection": 2, "add": 1} == calls
-    assert [("0", "fetch", None), ("1", "pt.sleep", None), ("2", "add", 2)] == [
+    assert [("0", "fetch", None), ("1", "pt.recv", None), ("2", "add", 2)] == [
         (step.position, step.function_name, step.output) for step in await handle.steps()
     ]
 
@@ -215,14 +215,15 @@ def test_options_of_a_step_that_can_never_be_right_are_a_value_error(wrong):
 async def throw_dice() -> list[str]:
     thrown = [str(await turbine.now()), str(await turbine.uuid4()), str(await turbine.random())]
     calls["throw_dice"] += 1
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return thrown
 
 
-async def test_time_and_chance_are_recorded(launch):
-    rt = await launch(throw_dice, park_after=0)
+async def test_time_and_chance_are_recorded(launch, replay):
+    rt = await launch(throw_dice)
 
     handle = await rt.run(throw_dice)
+    await replay(rt, handle)
 
     thrown = await handle.result()
     steps = await handle.steps()
@@ -243,14 +244,15 @@ async def look() -> list[object]:
     here = turbine.current()
     before = [here.workflow_id, here.step_id, here.attempt, here.is_replaying]
     inside = await look_around()
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [before, inside, turbine.current().is_replaying]
 
 
-async def test_current_tells_where_the_code_stands(launch):
-    rt = await launch(look, park_after=0)
+async def test_current_tells_where_the_code_stands(launch, replay):
+    rt = await launch(look)
 
     handle = await rt.run(look.options(id="one"))
+    await replay(rt, handle)
 
     before, inside, is_replaying = await handle.result()
     # The result is that of the last pass, which began as a replay.

@@ -75,7 +75,6 @@ class Order(BaseModel):
 class Everything:
     order: Order
     line: Line
-    parcel: Parcel
     point: Point
     colour: Colour
     size: Size
@@ -111,7 +110,6 @@ def everything() -> Everything:
     return Everything(
         order=order.model_copy(update={"parts": {"first": order}}),
         line={"sku": "c"},
-        parcel={"weight": Decimal("1.50")},
         point=Point(1, 2.5),
         colour=Colour.RED,
         size=Size.LARGE,
@@ -145,12 +143,13 @@ async def give_back(value: Everything) -> Everything:
 
 
 @turbine.workflow
-async def carry(value: Everything, *, again: Everything) -> Everything:
+async def carry(value: Everything, *, again: Everything, parcel: Parcel) -> Everything:
     output = await give_back(value)
+    assert parcel == {"weight": Decimal("1.50")}
     message = await turbine.recv("parcel", type=Everything)
     await turbine.set_value("parcel", message)
     own = await turbine.get_value(turbine.current().workflow_id, "parcel", type=Everything)
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     for one in (value, again, output, message, own):
         assert one == everything()
         assert type(one.either) is str
@@ -159,14 +158,15 @@ async def carry(value: Everything, *, again: Everything) -> Everything:
     return own
 
 
-async def test_every_kind_of_value_is_itself_after_a_restart(launch):
+async def test_every_kind_of_value_is_itself_after_a_restart(launch, replay):
     rt = await launch(carry)
-    handle = await rt.run(carry, everything(), again=everything())
+    handle = await rt.run(carry, everything(), again=everything(), parcel={"weight": Decimal("1.50")})
     await rt.wait_idle()
     await rt.shutdown()
 
-    later = await launch(carry, park_after=0)
+    later = await launch(carry)
     await later.send(handle.workflow_id, everything(), "parcel")
+    await replay(later, handle)
 
     assert everything() == await later.retrieve(handle.workflow_id, Everything).result(timeout=20)
     assert everything() == await later.get_value(handle.workflow_id, "parcel", type=Everything)
@@ -181,30 +181,33 @@ async def not_a_number() -> list[float]:
 @turbine.workflow
 async def reckon(numbers: list[float]) -> list[float]:
     made = await not_a_number()
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     return [*numbers, *made]
 
 
-async def test_numbers_that_json_does_not_know_survive(launch):
-    rt = await launch(reckon, park_after=0)
+async def test_numbers_that_json_does_not_know_survive(launch, replay):
+    rt = await launch(reckon)
 
-    result = await (await rt.run(reckon, [math.nan, -math.inf])).result()
+    handle = await rt.run(reckon, [math.nan, -math.inf])
+    await replay(rt, handle)
+    result = await handle.result()
 
     assert ["nan", "-inf", "nan", "inf", "-inf", "-0.0"] == [str(number) for number in result]
 
 
 @turbine.workflow
 async def without_annotations(value, *rest, **named):
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
     seen.append((value, rest, named))
     return value
 
 
-async def test_without_annotations_values_are_plain_json(launch):
-    rt = await launch(without_annotations, park_after=0)
+async def test_without_annotations_values_are_plain_json(launch, replay):
+    rt = await launch(without_annotations)
     value = {"a": [1, 2.5, "x", None, True], "b": {"c": []}}
 
     handle = await rt.run(without_annotations, value, 1, "two", three=[3])
+    await replay(rt, handle)
 
     assert value == await handle.result()
     assert [(value, (1, "two"), {"three": [3]})] == seen
@@ -223,13 +226,14 @@ async def test_defaults_are_those_of_the_code(launch):
 
 @turbine.workflow
 async def return_nothing() -> None:
-    await turbine.sleep(0.001)
+    await turbine.recv("again")
 
 
-async def test_a_result_may_be_none(launch):
-    rt = await launch(return_nothing, park_after=0)
+async def test_a_result_may_be_none(launch, replay):
+    rt = await launch(return_nothing)
 
     handle = await rt.run(return_nothing)
+    await replay(rt, handle)
 
     assert None is await handle.result()
     assert ("SUCCESS", None) == ((await handle.status()).status, (await handle.status()).output)

@@ -23,10 +23,14 @@ from turbine.cli.rehearsal import Rehearsal, Report
 from turbine.cli.terminal import FAILED, MISUSED, leave
 from turbine.cli.worker import WorkerFailed
 
+FILES = {"csv": "inventory.csv", "json": "inventory.json", "database": "inventory.db"}
+
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(help="What to take stock of; by default the standard library of this Python.")
+        Path | None,
+        # Whether it is fit is told in our own words.
+        typer.Argument(readable=False, help="What to take stock of; by default the standard library of this Python."),
     ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End after the report.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database, the CSV and the JSON.")] = False,
@@ -83,9 +87,6 @@ def _log_to(file: Path) -> Generator[None]:
 def _facts(report: Report, place: Path | None) -> dict[str, object]:
     kept = {name: None if place is None else str(place / file) for name, file in FILES.items()}
     return {**asdict(report), "kept": place is not None, **kept}
-
-
-FILES = {"csv": "inventory.csv", "json": "inventory.json", "database": "inventory.db"}
 
 
 def _show(report: Report, place: Path | None, console: Console) -> None:

@@ -31,7 +31,9 @@ INVENTORY, BATCH, HASH = "take_inventory", "hash_batch", "hash_file"
 LOOK_SECONDS = 0.05
 SMALL = 1000
 """A folder with fewer files is done before anybody could look and kill, so every file is made to take its time."""
-SMALL_SECONDS = 3.0
+BATCH_FILES = 100
+"""How many files the example hashes one after the other."""
+BATCH_SECONDS = 2.0
 PACE_MAX_SECONDS = 0.25
 
 
@@ -217,4 +219,4 @@ def _pace(folder: Path) -> float:
         count += len(names)
         if count >= SMALL:
             return 0.0
-    return min(PACE_MAX_SECONDS, SMALL_SECONDS / max(1, count))
+    return min(PACE_MAX_SECONDS, BATCH_SECONDS / min(BATCH_FILES, max(1, count)))

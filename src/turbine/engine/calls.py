@@ -290,21 +290,19 @@ async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any
 
 
 def _as_failure(error: BaseException) -> Exception:
-    """The error that a step fails with: SystemExit and its like as what a replay can raise."""
-    if isinstance(error, Exception):
-        return error
-    raised = settle_error(error)[1]
-    raised.__cause__ = error
-    return raised
+    return error if isinstance(error, Exception) else _stand_in(error)
 
 
 def _as_exception(error: BaseException) -> BaseException:
     # A future takes no StopIteration, and the loop would end with SystemExit or KeyboardInterrupt.
-    if isinstance(error, (StopIteration, SystemExit, KeyboardInterrupt)):
-        raised = settle_error(error)[1]
-        raised.__cause__ = error
-        return raised
-    return error
+    return _stand_in(error) if isinstance(error, (StopIteration, SystemExit, KeyboardInterrupt)) else error
+
+
+def _stand_in(error: BaseException) -> Exception:
+    """What a replay can raise in the place of an error that is none of a step's."""
+    raised = settle_error(error)[1]
+    raised.__cause__ = error
+    return raised
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -24,6 +24,9 @@ from turbine.tables.workflows import Claimed
 
 T = TypeVar("T")
 
+GRACE = 1.0
+"""Seconds that a body which was told to end gets to unwind by itself."""
+
 
 class Execution:
     """A run that this process is carrying out."""
@@ -140,6 +143,12 @@ class Execution:
     def _abort_waits(self) -> None:
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
+        self.port.loop.call_later(GRACE, self.insist)
+
+    def insist(self) -> None:
+        """A body that was told to end and still waits for something of its own is cancelled."""
+        if self.main is not None:
+            self.main.cancel()
 
     # Replay
 

@@ -40,7 +40,9 @@ async def carry_out(execution: Execution) -> Outcome:
         outcome = _returned(execution, value)
     finally:
         HERE.set(None)
-        for task in execution.tasks:
+        # From here on a cancellation of the run must not break off the writing of its end.
+        execution.main = None
+        for task in list(execution.tasks):
             task.cancel()
     return outcome
 

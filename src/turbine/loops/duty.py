@@ -33,6 +33,7 @@ class Duty:
         self._alarm: Alarm | None = None
         self._alarm_ms: int | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self.is_resting = False
         """Whether the last tick is over and nobody has called since."""
 
@@ -40,10 +41,13 @@ class Duty:
         self._task = asyncio.create_task(self._drive(), name=f"turbine {self.name}")
 
     async def stop(self) -> None:
-        """End the loop after the tick that is in progress."""
+        """End the loop after the tick that is in progress, or break it off when it takes more than 5 seconds."""
+        self._stopping = True
+        self._called.set()
         if self._alarm is not None:
             self._alarm.cancel()
         if self._task is not None:
+            await asyncio.wait({self._task}, timeout=BACKOFF_MAX)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
@@ -70,7 +74,7 @@ class Duty:
     async def _drive(self) -> None:
         loop = asyncio.get_running_loop()
         backoff = 0.1
-        while True:
+        while not self._stopping:
             self._called.clear()
             try:
                 due_ms = await self._tick()
@@ -82,7 +86,7 @@ class Duty:
                 continue
             if due_ms is not None:
                 self.call_at(due_ms)
-            if self._called.is_set():
+            if self._called.is_set() or self._stopping:
                 continue
             self.is_resting = True
             poll = loop.call_later(self._slow_poll, self._called.set)

@@ -7,9 +7,8 @@ import logging
 from collections import deque
 from typing import Any
 
-from turbine.clock import to_datetime
 from turbine.codec import describe_error
-from turbine.engine.execution import Execution
+from turbine.engine.execution import GRACE, Execution
 from turbine.engine.outcomes import (
     Cancelled,
     Completed,
@@ -25,7 +24,7 @@ from turbine.engine.passes import carry_out, carry_out_blocking
 from turbine.engine.port import Port
 from turbine.errors import StoreUnavailable
 from turbine.model.history import History
-from turbine.model.workflows import Event, WorkflowStatus
+from turbine.model.workflows import WorkflowStatus
 from turbine.registry import WorkflowDefinition
 from turbine.tables import steps, workflows
 from turbine.tables.ownership import Answer
@@ -35,8 +34,6 @@ log = logging.getLogger("turbine")
 
 SHOW_AFTER_MS = 1000
 """A step that runs longer than this is shown as running."""
-GRACE = 1.0
-"""Seconds that a body which is leaving memory gets to unwind before its task is cancelled."""
 TRY_AGAIN = 0.5
 """Seconds between attempts to write an outcome while the database refuses."""
 
@@ -159,12 +156,6 @@ class Runner:
         answer = await self._persist(workflows.finish, row, len(output or ""))
         if answer is Answer.DONE:
             self._resolve(execution, (status, output, error, None), is_known=True)
-            if self.port.probe.listeners:
-                self.port.probe.tell(
-                    Event(
-                        f"workflow.{status}", execution.id, execution.definition.name, status, None, to_datetime(now_ms)
-                    )
-                )
 
     def _resolve(self, execution: Execution, stored: tuple[Any, ...], *, is_known: bool) -> None:
         for listener in execution.listeners:
@@ -223,12 +214,7 @@ class Runner:
             self._paused.popleft()
             if execution.paused_since_ms == since_ms and execution.signal is None and execution.is_idle:
                 execution.end(Signal.PARK)
-                self.port.loop.call_later(GRACE, self._insist, execution)
-
-    def _insist(self, execution: Execution) -> None:
-        """A body that was told to leave memory and still waits for something of its own is cancelled."""
-        if self.executions.get(execution.run) is execution and execution.main is not None:
-            execution.main.cancel()
+                self.port.loop.call_later(GRACE, execution.insist)
 
     # Wakes
 
@@ -261,7 +247,7 @@ class Runner:
         for execution in list(self.executions.values()):
             if execution.is_idle:
                 execution.end(Signal.PARK)
-                self.port.loop.call_later(GRACE, self._insist, execution)
+                self.port.loop.call_later(GRACE, execution.insist)
 
     def interrupt(self) -> None:
         """Break off everything that still runs; nothing of it becomes an outcome."""
@@ -270,6 +256,10 @@ class Runner:
 
     async def wait_empty(self, seconds: float) -> bool:
         """Until no run is left in memory; False after `seconds`."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        return not self._tasks
+        until = self.port.loop.time() + seconds
+        while self._tasks:
+            left = until - self.port.loop.time()
+            if left <= 0:
+                return False
+            await asyncio.wait(set(self._tasks), timeout=left)
+        return True

@@ -79,6 +79,7 @@ class SqliteBackend:
             self._turn = _open_turn(path)
         self._connection: sqlite3.Connection | None = None
         self._commits = 0
+        self._seen = 0
         try:
             self.tx = SqliteTx(self._open())
         except BaseException:
@@ -123,6 +124,11 @@ class SqliteBackend:
         assert self._connection is not None
         self._connection.execute("begin immediate")
         self.tx.wakes = []
+        if not self.is_memory:
+            (version,) = self._connection.execute("pragma data_version").fetchone()
+            if version != self._seen:  # on this connection it changes with the commits of other connections only
+                self._seen = version
+                self.tx.wakes.append(("everything", None))
         return self.tx
 
     def commit(self) -> list[Wake]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
-from turbine.store.tx import Tx, Wake
+from turbine.store.tx import Tx, Wake, bulk
 from turbine.store.writer import Fault, Job, Ticket, Writer
 
 P = ParamSpec("P")
@@ -162,7 +162,7 @@ class Store:
 
             self._hearing = Listener(self.url, executor, from_afar)
         elif not self.is_memory:
-            self._hearing = _SqliteHearing(self.path, from_afar)
+            self._hearing = _SqliteHearing(self.path, from_afar, self)
 
     def expect(self) -> None:
         """Somebody waits for a commit of another process: look for it eagerly for the next second."""
@@ -198,9 +198,11 @@ class Store:
 class _SqliteHearing:
     """A thread that looks at `data_version`: other processes' commits, within 20 ms, or 1 ms while somebody waits."""
 
-    def __init__(self, path: str, heard: Callable[[list[Wake]], None]) -> None:
+    def __init__(self, path: str, heard: Callable[[list[Wake]], None], store: Store) -> None:
         self._path = path
         self._heard = heard
+        self._store = store
+        self._batches = store.writer.batches
         self._stopping = threading.Event()
         self._eager_until = 0.0
         self._nudge = threading.Event()
@@ -221,7 +223,7 @@ class _SqliteHearing:
                     poll = ChangePoll(self._path)
                     self._heard([("everything", None)])  # what was written before we looked
                 if poll.changed():
-                    self._heard([("everything", None)])
+                    self._tell()
             except (sqlite3.Error, StoreInvalid):
                 # The file is away for the moment; the slow polls go on and this one opens it again.
                 if poll is not None:
@@ -236,10 +238,25 @@ class _SqliteHearing:
         if poll is not None:
             poll.close()
 
+    def _tell(self) -> None:
+        """Somebody has committed. When it may have been ourselves the writer knows more: it looks at each `begin`."""
+        batches, self._batches = self._batches, self._store.writer.batches
+        if batches == self._batches:
+            self._heard([("everything", None)])
+        elif self._store.writer.depth == 0:
+            with contextlib.suppress(StoreUnavailable):  # being closed
+                self._store.post(_look, None)
+
     def close(self) -> None:
         self._stopping.set()
         self._nudge.set()
         self._thread.join()
+
+
+@bulk
+def _look(tx: Tx, rows: list[None]) -> list[None]:
+    """Write nothing: the writer's `begin` is what looks."""
+    return rows
 
 
 _Hearing = Any

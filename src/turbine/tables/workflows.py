@@ -18,6 +18,8 @@ from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))
 
+PARENT_CANCELLED = "its parent was cancelled"
+
 
 class Start(NamedTuple):
     """A row of `start`. `direct`: the starting executor carries it out itself, from this commit on."""
@@ -116,7 +118,7 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | WorkflowConflict | De
         if run is not None:
             results.append(Started(run, True, True))
             if row.completed_ms is not None:
-                tx.wake("done", row.id)
+                tx.wake("done", (row.id, row.name, row.status))
             elif row.queue is not None:
                 queues.add(row.queue)
             elif not row.direct:
@@ -206,7 +208,7 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended]) -> None:
     tx.run(SQL.forget_waits, rows=rows_json([[one.run] for one in ended]))
     waits.meet(tx, kind="result", subjects=[one.id for one in ended])
     for one in ended:
-        tx.wake("done", one.id)
+        tx.wake("done", (one.id, one.name, one.status))
     for queue in {one.queue for one in ended if one.queue is not None}:
         tx.wake("queue", queue)
 
@@ -266,16 +268,14 @@ def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
 
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
-    ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, now=now_ms)]
-    _cancelled(tx, ended)
-    return any(one.run == run for one in ended)
-
-
-def _cancelled(tx: Tx, ended: Sequence[Ended]) -> None:
+    ended = [
+        Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)
+    ]
     _after_the_end(tx, ended)
     for one in ended:
         if one.executor is not None:
-            tx.wake("cancelled", one.run)
+            tx.wake("cancelled", (one.run, reason if one.run == run else PARENT_CANCELLED))
+    return any(one.run == run for one in ended)
 
 
 def expire(tx: Tx, *, now_ms: int, limit: int) -> int:

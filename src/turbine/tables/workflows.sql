@@ -197,7 +197,7 @@ with recursive family (run) as (
 )
 update pt_workflow_status
 set status = 'CANCELLED',
-    reason = case when run = :run then :reason else 'its parent was cancelled' end,
+    reason = case when run = :run then :reason else :inherited end,
     completed_at_epoch_ms = :now,
     updated_at_epoch_ms = :now,
     wake_ms = case when executor_id is not null then 0 end
