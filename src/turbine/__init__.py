@@ -68,6 +68,7 @@ from turbine.errors import (
     WorkflowNotFound,
     WorkflowTimeout,
 )
+from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
 from turbine.registry import Step, Workflow
@@ -97,7 +98,9 @@ __all__ = [
     "NotRegistered",
     "NotTriggerable",
     "Page",
+    "Queue",
     "QueueNotFound",
+    "RateLimit",
     "RecvTimeout",
     "RegistrationConflict",
     "ResultTimeout",

@@ -48,11 +48,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# Declaring
+# Declaring. A coroutine function is a function too, so the overloads for both overlap: the first that fits is meant.
 
 
 @overload
-def step(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+def step(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
 @overload
 def step(fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
 @overload
@@ -161,7 +161,7 @@ class _StepDecorator:
     """The type of `@turbine.step(...)`."""
 
     @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def __call__(self, fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
     def __call__(self, fn: Any, /) -> Any:
@@ -169,7 +169,7 @@ class _StepDecorator:
 
 
 @overload
-def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
 @overload
 def workflow(fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
 @overload
@@ -276,7 +276,7 @@ class _WorkflowDecorator:
     """The type of `@turbine.workflow(...)`."""
 
     @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def __call__(self, fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
     def __call__(self, fn: Any, /) -> Any:

@@ -1,4 +1,4 @@
-"""The seam for those who watch: events after their commit, for `rt.events()`, logs and traces. Never decides anything."""
+"""The seam for those who watch: events after their commit, for `rt.events()`, logs and traces. It decides nothing."""
 
 from __future__ import annotations
 

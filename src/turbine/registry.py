@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from turbine.codec import PayloadType, Signature, payload_type
 from turbine.errors import NotInWorkflow, RegistrationConflict
@@ -114,7 +114,7 @@ class StepBase(Generic[P, R]):
 
     def __init__(self, definition: StepDefinition) -> None:
         self.definition = definition
-        update_wrapper(self, definition.fn, updated=())
+        update_wrapper(cast("Callable[P, R]", self), definition.fn, updated=())  # its subclasses are callable
 
     @property
     def fn(self) -> Callable[P, Any]:
@@ -134,14 +134,14 @@ class StepBase(Generic[P, R]):
         backoff_factor: float = UNSET,
         max_interval: timedelta | float = UNSET,
         jitter: float = UNSET,
-        retry_on: tuple[type[BaseException], ...] = UNSET,
+        retry_on: tuple[type[Exception], ...] = UNSET,
         retry_if: Callable[[Exception], bool] | None = UNSET,
         timeout: timedelta | float | None = UNSET,
         checkpoint: bool = UNSET,
     ) -> Self:
         """The same step with other options; what is not named stays."""
         old = self.definition
-        given = {
+        given: dict[str, Any] = {
             "retries": retries,
             "base_interval": base_interval,
             "backoff_factor": backoff_factor,
@@ -206,7 +206,7 @@ class WorkflowBase(Generic[P, R]):
         self.definition = definition
         self.start_options = options or StartOptions()
         if definition.fn is not None:
-            update_wrapper(self, definition.fn, updated=())
+            update_wrapper(cast("Callable[P, R]", self), definition.fn, updated=())  # its subclasses are callable
 
     @property
     def fn(self) -> Callable[P, Any]:
@@ -308,7 +308,7 @@ def _seconds(duration: timedelta | float | None, what: str) -> float | None:
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Tags as they are stored; ValueError for a text where a list was meant."""
     if isinstance(tags, str):
-        raise ValueError(f"tags must be a list of texts, not the text {tags!r}")
+        raise ValueError(f"tags must be a list of texts, not the text {tags!r}")  # noqa: TRY004 - as for any bad tag
     return tuple(check_name(tag, "tag") for tag in tags)
 
 

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from turbine.actions import explain as explaining
 from turbine.actions import forks, results, runs, talk
+from turbine.actions import queues as queueing
 from turbine.actions.kv import Kv
 from turbine.clock import Clock, SystemClock, span_ms, to_datetime
 from turbine.codec import payload_type
@@ -24,20 +25,23 @@ from turbine.engine.handles import Desk, Handle, Stored
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.threads import Threads
-from turbine.errors import AlreadyLaunched, ShuttingDown, TurbineError
+from turbine.errors import AlreadyLaunched, QueueNotFound, RegistrationConflict, ShuttingDown, TurbineError
 from turbine.ids import check_id, check_name, new_id
 from turbine.loops.duty import Duty
 from turbine.loops.lease import Lease
 from turbine.loops.letters import Letters
+from turbine.loops.queues import QueueClaimer
 from turbine.loops.recovery import Recovery
 from turbine.loops.runner import Runner
 from turbine.loops.timers import Timers
+from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
 from turbine.probe import Probe
 from turbine.registry import UNSET, Registry, WorkflowBase
 from turbine.store import Store, open_store
 from turbine.store.tx import Wake
+from turbine.tables import queues as queue_table
 from turbine.tables import workflows as workflow_table
 from turbine.wake import Wakes
 
@@ -80,6 +84,8 @@ class Runtime:
         self._clock = clock or SystemClock()
         self._registry = Registry()
         self._probe = Probe()
+        self._queues: dict[str, Queue] = {}
+        self._listened: set[str] | None = None
         self._live: _Live | None = None
         self._draining = False
         self._executor_id = self.config.executor_id or _fresh_executor_id()
@@ -110,6 +116,59 @@ class Runtime:
             workflow = type(workflow)(replace(workflow.definition, **overrides), workflow.start_options)
         self._registry.add(workflow.definition)
         return workflow
+
+    def queue(
+        self,
+        name: str,
+        *,
+        worker_concurrency: int | None = None,
+        global_concurrency: int | None = None,
+        rate_limit: RateLimit | None = None,
+        priority: bool = False,
+        partitioned: bool = False,
+        batch_max: int = 100,
+        release_while_waiting: bool = False,
+    ) -> Queue:
+        """Declare a queue; runs are put into it with `options(queue=name)`. Before launch.
+
+        Concurrency counts runs that were claimed and are not over, here (`worker_`) and everywhere (`global_`); the
+        rate limit counts starts in a sliding window. With `priority` smaller numbers come first, then age. In a
+        partitioned queue one run of each key goes at a time, unless limits (which then count per key) say otherwise.
+        Limits hold across processes at every instant. Raises AlreadyLaunched, RegistrationConflict, ValueError.
+        """
+        if self._live is not None:
+            raise AlreadyLaunched(f"Queue {name!r} cannot be declared after launch; declare it before")
+        if name in self._queues:
+            raise RegistrationConflict(f"Queue {name!r} is declared twice; use the first one", queue_name=name)
+        queue = Queue(
+            name=check_name(name, "queue name"),
+            worker_concurrency=worker_concurrency,
+            global_concurrency=global_concurrency,
+            rate_limit=rate_limit,
+            priority=priority,
+            partitioned=partitioned,
+            batch_max=batch_max,
+            release_while_waiting=release_while_waiting,
+        )
+        self._queues[name] = queue
+        return queue
+
+    def queues(self) -> list[Queue]:
+        """The queues declared here, as declared."""
+        return list(self._queues.values())
+
+    def listen(self, *queues: Queue | str) -> None:
+        """Process only these queues here; without arguments none. Before launch; by default all declared ones.
+
+        Raises AlreadyLaunched, QueueNotFound for one that is not declared here.
+        """
+        if self._live is not None:
+            raise AlreadyLaunched("Which queues are listened to cannot change after launch")
+        names = {queue.name if isinstance(queue, Queue) else queue for queue in queues}
+        for name in sorted(names):
+            if name not in self._queues:
+                raise QueueNotFound(name)
+        self._listened = names
 
     # Life
 
@@ -165,7 +224,7 @@ class Runtime:
 
     @property
     def executor_id(self) -> str:
-        """This process start, unless configured."""
+        """The id of this process start, unless configured."""
         return self._executor_id
 
     @property
@@ -220,12 +279,9 @@ class Runtime:
             if known is not None and known.fn is definition.fn:
                 definition = known
         _, row = await self._in_loop(
-            lambda: runs.start(port, definition, workflow.start_options, args, kwargs, self._queue_names())
+            lambda: runs.start(port, definition, workflow.start_options, args, kwargs, self._queues)
         )
         return self.handle(row.id, definition.result)
-
-    def _queue_names(self) -> frozenset[str]:
-        return frozenset()
 
     def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
         """A handle whose result has this payload type."""
@@ -252,11 +308,11 @@ class Runtime:
 
     async def status(self, workflow_id: str) -> Status:
         """A run as it is now. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.status(self._port(), workflow_id))
+        return await self._in_loop(lambda: runs.status(self._port(), check_id(workflow_id)))
 
     async def steps(self, id: str) -> list[StepInfo]:
         """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.steps_of(self._port(), id))
+        return await self._in_loop(lambda: runs.steps_of(self._port(), check_id(id)))
 
     async def list(
         self,
@@ -308,7 +364,7 @@ class Runtime:
 
         False when the run was over already. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.cancel(self._port(), id, reason))
+        return await self._in_loop(lambda: runs.cancel(self._port(), check_id(id), reason))
 
     async def resume(self, id: str) -> Handle[Any]:
         """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
@@ -316,7 +372,7 @@ class Runtime:
         Recorded steps stay; of a failed run the failure that ended it is forgotten, so the failed step runs again.
         Attempts count from 0 and the deadline is cleared. Raises WorkflowNotFound, Deduplicated.
         """
-        await self._in_loop(lambda: runs.resume(self._port(), id))
+        await self._in_loop(lambda: runs.resume(self._port(), check_id(id)))
         return self.retrieve(id)
 
     async def fork(
@@ -338,14 +394,14 @@ class Runtime:
         workflow_id = await self._in_loop(
             lambda: forks.fork(
                 self._port(),
-                id,
+                check_id(id),
                 from_step,
                 args=None if args is None else tuple(args),
                 kwargs=None if kwargs is None else dict(kwargs),
                 new_id=None if new_id is None else check_id(new_id),
                 edits=edits,
                 queue=queue,
-                known_queues=self._queue_names(),
+                known_queues=self._queues,
             )
         )
         return self.retrieve(workflow_id)
@@ -356,7 +412,7 @@ class Runtime:
 
     async def explain(self, id: str) -> Explanation:
         """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: explaining.explain(self._port(), id))
+        return await self._in_loop(lambda: explaining.explain(self._port(), check_id(id)))
 
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
@@ -372,6 +428,42 @@ class Runtime:
             raise ValueError(f"older_than must not be negative: {older_than!r}")
         return await self._in_loop(lambda: runs.collect_garbage(self._port(), age_ms))
 
+    # Queues
+
+    async def pause_queue(self, name: str) -> None:
+        """Claim nothing from a queue any more, in any process; what runs goes on. Raises QueueNotFound."""
+        await self._in_loop(lambda: queueing.change(self._port(), name, paused=True))
+
+    async def resume_queue(self, name: str) -> None:
+        """Claim from a paused queue again. Raises QueueNotFound."""
+        await self._in_loop(lambda: queueing.change(self._port(), name, paused=False))
+
+    async def set_queue_limits(
+        self,
+        name: str,
+        *,
+        worker_concurrency: int | None = UNSET,
+        global_concurrency: int | None = UNSET,
+        rate_limit: RateLimit | None = UNSET,
+        batch_max: int = UNSET,
+        priority: bool = UNSET,
+        release_while_waiting: bool = UNSET,
+    ) -> Queue:
+        """Change limits of a queue for all processes, from their next claim on; what is not named stays.
+
+        They last until the declaration in the code changes. Raises QueueNotFound, ValueError.
+        """
+        given = {
+            "worker_concurrency": worker_concurrency,
+            "global_concurrency": global_concurrency,
+            "rate_limit": rate_limit,
+            "batch_max": batch_max,
+            "priority": priority,
+            "release_while_waiting": release_while_waiting,
+        }
+        changes = {field: value for field, value in given.items() if value is not UNSET}
+        return await self._in_loop(lambda: queueing.change(self._port(), name, **changes))
+
     # Talking
 
     async def send(self, id: str, message: Any, topic: str = "") -> None:
@@ -380,7 +472,7 @@ class Runtime:
         A message to a run that is over stays in its mailbox. Raises WorkflowNotFound, SerializationError.
         """
         topic = _topic(topic)
-        await self._in_loop(lambda: talk.send(self._port(), id, message, topic))
+        await self._in_loop(lambda: talk.send(self._port(), check_id(id), message, topic))
 
     async def get_value(
         self,
@@ -396,11 +488,14 @@ class Runtime:
         Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return await self._in_loop(lambda: talk.get_value(self._port(), id, key, payload_type(type), seconds, default))
+        kind = payload_type(type)
+        return await self._in_loop(
+            lambda: talk.get_value(self._port(), check_id(id), check_name(key, "key"), kind, seconds, default)
+        )
 
     async def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: talk.values(self._port(), id))
+        return await self._in_loop(lambda: talk.values(self._port(), check_id(id)))
 
     # Watching
 
@@ -462,8 +557,9 @@ class _Live:
             executor_id=runtime.executor_id,
             application_version=runtime.application_version,
             park_after_ms=span_ms(config.park_after),
-            paused=lambda execution: self.runner.paused(execution),
-            adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),
+            # The runner is made of this port, so it is looked up when it is called.
+            paused=lambda execution: self.runner.paused(execution),  # noqa: PLW0108
+            adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
             app=runtime.app,
         )
@@ -484,17 +580,28 @@ class _Live:
         self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
         self._duties = (self.recovery, self.timers, self.letters, self.watch)
         self._first_look = recovery.tick
+        declared = runtime._queues  # pyright: ignore[reportPrivateUsage]
+        listened = runtime._listened  # pyright: ignore[reportPrivateUsage]
+        self._declared = list(declared.values())
+        self.claimers = {
+            name: QueueClaimer(self.port, self.runner, name)
+            for name in declared
+            if listened is None or name in listened
+        }
 
     async def start(self) -> None:
         self.store.hold(self.port.executor_id)
         await asyncio.to_thread(self.lease.take)
         self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
         await self._first_look()
         await self.store.write(
             workflow_table.retry_set_aside, names=self.port.registry.names(), now_ms=self.port.clock.now_ms()
         )
         for duty in self._duties:
             duty.start()
+        for claimer in self.claimers.values():
+            claimer.duty.start()
 
     def _heard(self, wakes: list[Wake]) -> None:
         """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
@@ -512,7 +619,12 @@ class _Live:
                     self._tell(key[0], key[1], WorkflowStatus(key[2]))
                 case "value":
                     self.port.wakes.publish("value", tuple(key))
+                case "queue":
+                    if key in self.claimers:
+                        self.claimers[key].call()
                 case "everything":
+                    for claimer in self.claimers.values():
+                        claimer.duty.call()
                     self.letters.call()
                     self.timers.call()
                     self.port.wakes.publish_all(("done", "value"))
@@ -528,6 +640,8 @@ class _Live:
     async def stop(self, seconds: float) -> None:
         """Drain, then interrupt, then close."""
         await self.timers.stop()
+        for claimer in self.claimers.values():
+            await claimer.duty.stop()
         self.runner.park_idle()
         is_empty = await self.runner.wait_empty(seconds)
         if not is_empty:
@@ -553,7 +667,7 @@ class _Live:
                 calm = 0
                 continue
             names = self.port.registry.names()
-            due_ms = await self.store.read(workflow_table.next_due, names=names)
+            due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.port.executor_id)
             now_ms = self.port.clock.now_ms()
             if due_ms is not None and due_ms <= now_ms:
                 self.timers.call()

@@ -102,7 +102,7 @@ def _beside(call: Callable[[], T]) -> Future[T]:
     def carry() -> None:
         try:
             future.set_result(context.run(call))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the user's function; whoever asks the future gets it
             future.set_exception(error)
 
     threads = place("do_async").execution.port.threads

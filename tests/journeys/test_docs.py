@@ -2,6 +2,7 @@
 
 A block is a program of its own, run in an empty folder as a reader would run it. A `text` block right after it is its
 whole output. A block whose runtime names no database runs on Postgres too, told by the environment, as readers do it.
+What the pages point at (files, sections, tests) is there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guide.md")
+MORE_PAGES = ("ARCHITECTURE.md", "docs/dev/STATUS.md")
 PATIENCE_SECONDS = 30
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_TEST = re.compile(r"\btest_\w+\b(?!\.py)")
 
 
 class Block(NamedTuple):
@@ -88,3 +93,26 @@ def test_every_page_has_blocks_and_they_are_all_found(page: str) -> None:
 
 def test_some_blocks_run_on_both_databases() -> None:
     assert PORTABLE
+
+
+@pytest.mark.parametrize("page", [*PAGES, *MORE_PAGES])
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for path, section in _LINK.findall(text):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), f"{page} links to {path}"
+        if section:
+            assert section in anchors_of(target), f"{page} links to {path}#{section}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *MORE_PAGES])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(_TEST.findall((ROOT / page).read_text(encoding="utf-8")))
+    assert set() == {name for name in named if f"def {name}(" not in tests}
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The names that a renderer gives to the headings of a page."""
+    headings = _HEADING.findall(page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
@@ -52,7 +53,8 @@ def replay() -> Replay:
     """Takes a run that waits for `again` out of memory; when this returns it is going over its records anew."""
 
     async def replay(rt: Runtime, handle: Handle[Any]) -> None:
-        await rt.wait_idle()
+        while all(step.function_name != "pt.recv" or step.ended_at for step in await handle.steps()):
+            await asyncio.sleep(0.002)
         await rt.shutdown()
         await rt.launch()
         await rt.send(handle.workflow_id, None, "again")

@@ -96,7 +96,7 @@ async def _cancelled(rt, handle, reason: str | None) -> None:
 
 @pytest.mark.parametrize("kind", ["sleep", "recv", "value", "child", "step", "plain", "gather", "retry"])
 async def test_cancel_interrupts_at_once_whatever_a_run_waits_for(launch, kind):
-    rt = await launch(wait, wait_for_go)
+    rt = await launch(wait, wait_for_go, park_after=3600)
     handle = await rt.run(wait, kind)
     await _until({"step": "hang", "gather": "hang", "retry": "tried"}.get(kind, "began"))
     if kind not in ("step", "plain", "gather"):
@@ -239,7 +239,7 @@ def wait_at_the_door() -> None:
 
 @pytest.mark.parametrize("kind", ["sleep", "step", "loop"])
 async def test_a_blocking_run_is_cancelled_at_its_next_durable_call(launch, kind):
-    rt = await launch(block)
+    rt = await launch(block, park_after=3600)
     handle = await rt.run(block, kind)
     await _until("at the door" if kind == "step" else "began")
 

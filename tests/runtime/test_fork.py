@@ -189,6 +189,7 @@ async def test_a_timeout_starts_anew(launch):
     handle = await rt.run(converse.options(timeout=30))
 
     forked = await rt.fork(handle.workflow_id)
+    await rt.wait_idle()
 
     first, second = await handle.status(), await forked.status()
     assert first.timeout == second.timeout

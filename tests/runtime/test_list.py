@@ -86,7 +86,7 @@ async def test_search_looks_in_id_name_summary_tags_input_and_error(launch):
         ([], "100_%s"),
         (["b"], "_sure"),
         ([], "nothing of the kind"),
-        ([], "%"[:0] + "\\"),
+        ([], "raise LookupError"),
     ]:
         assert expected == await _ids(rt, search=search), search
 

@@ -163,6 +163,12 @@ async def _half_done(launch, workflow, *args) -> str:
     return handle.workflow_id
 
 
+async def _set_aside(rt, workflow_id):
+    """Wakes the run, whose code does not fit, and waits until that was noticed."""
+    await rt.send(workflow_id, "now", "go")
+    return await _status_with_attention(rt, workflow_id)
+
+
 async def _status_with_attention(rt, workflow_id):
     while (status := await rt.retrieve(workflow_id).status()).attention is None:
         await asyncio.sleep(0.01)
@@ -174,14 +180,12 @@ async def test_a_run_whose_code_changed_is_set_aside_and_goes_on_with_the_old_co
     workflow_id = await _half_done(launch, order, 5)
 
     changed_rt = await launch(changed)
-    status = await _status_with_attention(changed_rt, workflow_id)
+    status = await _set_aside(changed_rt, workflow_id)
     assert WorkflowStatus.PENDING == status.status
     assert "'charge'" in status.attention
     assert "position 0" in status.attention
     explanation = await changed_rt.explain(workflow_id)
     assert "set-aside" == explanation.reason
-    await changed_rt.send(workflow_id, "now", "go")
-    await changed_rt.wait_idle()
     assert {"charge": 1} == calls
     await changed_rt.shutdown()
 
@@ -195,7 +199,7 @@ async def test_a_run_whose_code_changed_is_set_aside_and_goes_on_with_the_old_co
 async def test_a_run_that_was_set_aside_may_be_forked_before_the_change(launch):
     workflow_id = await _half_done(launch, order, 5)
     rt = await launch(order_with_a_bill_first)
-    await _status_with_attention(rt, workflow_id)
+    await _set_aside(rt, workflow_id)
 
     forked = await rt.fork(workflow_id, 0)
     await rt.send(forked.workflow_id, "now", "go")
@@ -207,7 +211,7 @@ async def test_a_run_that_was_set_aside_may_be_forked_before_the_change(launch):
 async def test_a_run_that_was_set_aside_looks_again_when_it_is_resumed(launch):
     workflow_id = await _half_done(launch, order, 5)
     rt = await launch(order_without_charge)
-    await _status_with_attention(rt, workflow_id)
+    await _set_aside(rt, workflow_id)
 
     await rt.resume(workflow_id)
 
@@ -220,7 +224,7 @@ async def test_a_body_that_handles_everything_does_not_hide_that_its_code_change
     workflow_id = await _half_done(launch, order, 5)
     rt = await launch(order_that_catches_everything)
 
-    assert WorkflowStatus.PENDING == (await _status_with_attention(rt, workflow_id)).status
+    assert WorkflowStatus.PENDING == (await _set_aside(rt, workflow_id)).status
     assert {"charge": 1} == calls
 
 
@@ -272,13 +276,13 @@ async def test_patched_is_false_for_runs_that_were_further_before_the_change(lau
 async def test_an_input_that_fits_no_longer_fails_the_run_until_it_fits_again(launch):
     workflow_id = await _half_done(launch, order, 5)
     rt = await launch(order_of_another_type)
+    await rt.send(workflow_id, "now", "go")
     with pytest.raises(WorkflowFailed, match="amount"):
         await rt.retrieve(workflow_id).result(timeout=20)
     await rt.shutdown()
 
     rt = await launch(order)
     handle = await rt.resume(workflow_id)
-    await rt.send(workflow_id, "now", "go")
 
     assert ["charged 5", "shipped"] == await handle.result(timeout=20)
     assert {"charge": 1, "ship": 1} == calls

@@ -163,7 +163,7 @@ def wait_at_the_door() -> None:
 
 
 async def test_a_thread_that_cannot_be_interrupted_does_not_hold_up_a_shutdown_for_ever(launch):
-    rt = await launch(block)
+    rt = await launch(block, lease=1)
     handle = await rt.run(block)
     await _until("at the door")
 

@@ -141,7 +141,7 @@ async def test_an_unknown_run_is_not_found(launch):
 
 @turbine.step(name="hold")
 async def wait_for_a_moment() -> None:
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(30)
 
 
 @turbine.workflow

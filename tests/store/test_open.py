@@ -40,7 +40,7 @@ def test_a_folder_is_refused_with_the_name_of_a_file_in_it(tmp_path: Path) -> No
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear Ada, " * 1000)
-    with pytest.raises(StoreInvalid, match="is not a SQLite database .* name another file"):
+    with pytest.raises(StoreInvalid, match=r"is not a SQLite database .* name another file"):
         open_store(f"sqlite:///{letter}")
     assert "Dear Ada, " * 1000 == letter.read_text()
 

@@ -393,7 +393,7 @@ def test_a_file_that_may_only_be_read_is_refused_at_launch(opened) -> None:
         with as_nobody():
             with pytest.raises(StoreInvalid, match="read-only for this user; make it writable or name another file"):
                 opened(f"sqlite:///{folder}/turbine.db")
-            with pytest.raises(StoreInvalid, match="read-only for this user; the database .* cannot be made"):
+            with pytest.raises(StoreInvalid, match=r"read-only for this user; the database .* cannot be made"):
                 opened(f"sqlite:///{folder}/new.db")
             with pytest.raises(StoreInvalid, match="cannot be made"):
                 opened(f"sqlite:///{folder}/sub/new.db")

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from turbine.actions import queues
 from turbine.codec import payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import QueueNotFound, TurbineError, WorkflowNotFound
+from turbine.errors import QueueNotFound, WorkflowConflict, WorkflowNotFound
 from turbine.model.positions import check_position, is_before
+from turbine.model.queues import Queue
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import statuses, workflows
@@ -27,7 +29,7 @@ async def fork(
     new_id: str | None,
     edits: Mapping[int | str, Any] | None,
     queue: str | None,
-    known_queues: frozenset[str],
+    known_queues: Mapping[str, Queue],
 ) -> str:
     """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
 
@@ -35,8 +37,8 @@ async def fork(
     for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound.
     """
     limit = check_position(from_step)
-    if queue is not None and queue not in known_queues:
-        raise QueueNotFound(queue)
+    if queue is not None:
+        await queues.require(port, queue, None, known_queues)
     found = await port.store.read(statuses.one, workflow_id=workflow_id)
     if found is None:
         raise WorkflowNotFound(workflow_id)
@@ -70,9 +72,19 @@ async def fork(
         summary=old.summary,
     )
     started = await port.store.write(_fork, row=row, source=found.run, positions=kept, edits=edited)
-    if not started.is_new and new_id is None:
-        raise TurbineError(f"The new id {row.id} of the fork is taken", workflow_id=row.id)
+    if not started.is_new:
+        await _expect_fork(port, row.id, workflow_id)
     return row.id
+
+
+async def _expect_fork(port: Port, new_id: str, source_id: str) -> None:
+    """A second fork under one id joins the first; any other run of that id is in the way."""
+    there = await port.store.read(statuses.one, workflow_id=new_id)
+    if there is None or there.status.forked_from != source_id:
+        raise WorkflowConflict(
+            f"The workflow id {new_id!r} is taken by a run that is no fork of {source_id!r}. Use another new_id.",
+            workflow_id=new_id,
+        )
 
 
 def _edited(port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[str]) -> list[tuple[str, str]]:

@@ -22,7 +22,8 @@ async def await_outcome(
     loop = asyncio.get_running_loop()
     until = None if timeout is None else loop.time() + timeout
     execution = live.get(workflow_id)
-    if execution is not None:
+    # A pass that was told to end may take its time about it, and says nothing about the outcome.
+    if execution is not None and execution.signal is None:
         stored = await _local(execution, loop, timeout)
         if stored is not None:
             return stored

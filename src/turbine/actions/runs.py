@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
+from turbine.actions import queues
 from turbine.clock import to_ms
 from turbine.codec import plain
 from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import Deduplicated, QueueNotFound, ShuttingDown, WorkflowNotFound
-from turbine.ids import check_id
+from turbine.errors import Deduplicated, ShuttingDown, WorkflowNotFound
+from turbine.ids import check_id, check_name
+from turbine.model.queues import Queue
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Page, Status, WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
@@ -35,7 +37,7 @@ async def start(
     options: StartOptions,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    known_queues: Iterable[str],
+    known_queues: Mapping[str, Queue],
 ) -> tuple[Started, Start]:
     """Start a run, or join the run that has its id. Durable when it returns.
 
@@ -49,10 +51,10 @@ async def start(
         )
     inputs = encode_input(port, definition, args, kwargs)
     row = prepare(port, definition, options, inputs, (args, kwargs))
-    if row.queue is not None and row.queue not in known_queues:
-        raise QueueNotFound(row.queue)
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
+    if row.queue is not None:
+        await queues.require(port, row.queue, row.partition, known_queues)
     if definition.fn is not None and port.registry.get(definition.name) is None:
         raise not_registered(definition)
     started = cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
@@ -106,7 +108,7 @@ async def page(
     if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
         raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
     wanted = Filter(
-        status=_several(status, "status", lambda value: str(WorkflowStatus(value))),
+        status=_several(status, "status", lambda value, _: str(WorkflowStatus(value))),
         name=_several(name, "name"),
         executor_id=_several(executor_id, "executor_id"),
         version=_several(version, "version"),
@@ -116,7 +118,7 @@ async def page(
         parent_id=_several(parent_id, "parent_id"),
         created_after_ms=None if created_after is None else to_ms(created_after),
         created_before_ms=None if created_before is None else to_ms(created_before),
-        search=search,
+        search=check_name(search, "search text") if search else None,
     )
     found = await port.store.read(
         statuses.page,
@@ -130,12 +132,12 @@ async def page(
     return Page(items, str(found[limit - 1].run) if len(found) > limit else None)
 
 
-def _several(value: Any, what: str, check: Any = str) -> list[str] | None:
+def _several(value: Any, what: str, check: Callable[[Any, str], str] = check_name) -> list[str] | None:
     if value is None:
         return None
     values = [value] if isinstance(value, str) else list(value)
     try:
-        return [check(one) for one in values]
+        return [check(one, what) for one in values]
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -282,7 +283,8 @@ async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any
             result, error = context.run(step.fn, *args, **kwargs), None
         except BaseException as raised:  # noqa: BLE001 - the user's function; the step that waits for it gets it
             result, error = None, _as_exception(raised)
-        loop.call_soon_threadsafe(_resolve, future, result, error)
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits for this any more
+            loop.call_soon_threadsafe(_resolve, future, result, error)
 
     execution.port.threads.submit(call)
     async with asyncio.timeout(step.timeout):

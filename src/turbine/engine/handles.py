@@ -22,7 +22,10 @@ Stored = tuple[str, str | None, str | None, str | None]
 
 
 def outcome_of(workflow_id: str, stored: Stored, result: PayloadType[Any], payloads: Payloads) -> Any:
-    """The value of a finished run, or its error raised: WorkflowFailed, WorkflowTimeout, AwaitedCancelled, DeadLettered."""
+    """The value of a finished run.
+
+    Raises WorkflowFailed, WorkflowTimeout, AwaitedCancelled or DeadLettered when it has none.
+    """
     status, output, error, reason = stored
     if status == WorkflowStatus.SUCCESS:
         if output is None:

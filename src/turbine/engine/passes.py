@@ -34,7 +34,7 @@ async def carry_out(execution: Execution) -> Outcome:
         fn = execution.definition.fn
         assert fn is not None
         value = await fn(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever the user's body raises is an outcome of its run
         outcome = judge(execution, error)
     else:
         outcome = _returned(execution, value)
@@ -60,7 +60,7 @@ def _blocking(execution: Execution) -> Outcome:
         fn = execution.definition.fn
         assert fn is not None
         value = fn(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever the user's body raises is an outcome of its run
         return judge(execution, error)
     return _returned(execution, value)
 

@@ -45,7 +45,7 @@ class Port:
     park_after_ms: int
     paused: Callable[[Execution], None]
     """Hears that an execution has nothing to do but wait."""
-    adopt: Callable[[Claimed, WorkflowDefinition], None]
+    adopt: Callable[[Claimed, WorkflowDefinition], Execution]
     """Carries out a run that was just started for this executor."""
     is_draining: Callable[[], bool]
     app: Any = None

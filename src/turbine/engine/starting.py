@@ -114,7 +114,7 @@ def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], d
     try:
         text = str(definition.summary(*args, **kwargs))
         text.encode()
-    except Exception as error:  # the user's function; a summary is never worth a run
+    except Exception as error:  # noqa: BLE001 - the user's function; a summary is never worth a run
         log.warning("The summary of workflow %r failed, the run starts without one: %r", definition.name, error)
         return None
     return text.replace("\x00", "")[:SUMMARY_MAX]

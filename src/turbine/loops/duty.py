@@ -79,7 +79,7 @@ class Duty:
             try:
                 due_ms = await self._tick()
                 backoff = 0.1
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a tick met, the next one looks at the rows again
                 log.warning("%s failed and is tried again in %.1f s: %r", self.name, backoff, error)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_MAX)

@@ -20,7 +20,7 @@ log = logging.getLogger("turbine")
 
 
 class Lease:
-    """This executor's place on the roll and its lock file.
+    """The place of this executor on the roll, and its lock file.
 
     The file is locked (`flock`) as long as the process lives: whoever can lock it on this machine knows at once that
     the executor is dead. Elsewhere it is dead when its lease has run out.
@@ -94,7 +94,7 @@ class Lease:
             try:
                 if not self._store.write_blocking(executors.renew, lease_ms=self._lease_ms):
                     log.warning(
-                        "Executor %s was silent for too long; others have taken over its runs. It goes on with new ones",
+                        "Executor %s was silent for too long, and others took over its runs; it goes on with new ones",
                         self._executor_id,
                     )
                     self._enlist()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from turbine.codec import describe_error
@@ -59,15 +61,14 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
         return execution
 
-    async def adopt_all(self, claimed: list[Claimed]) -> None:
-        """Carry out runs that were claimed, each against its history."""
-        if not claimed:
-            return
-        histories = await self.port.store.read(steps.histories, runs=[one.run for one in claimed])
+    async def adopt_all(self, claimed: Sequence[Claimed], fresh: Collection[int] = ()) -> None:
+        """Carry out runs that were claimed, each against its history; `fresh` ones have none."""
+        old = [one.run for one in claimed if one.run not in fresh]
+        histories = await self.port.store.read(steps.histories, runs=old) if old else {}
         for one in claimed:
             definition = self.port.registry.get(one.name)
             assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-            self.adopt(one, definition, histories[one.run])
+            self.adopt(one, definition, histories.get(one.run))
 
     async def _carry(self, execution: Execution) -> None:
         while True:
@@ -96,7 +97,8 @@ class Runner:
         future: asyncio.Future[Outcome] = loop.create_future()
 
         def tell(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(lambda: future.done() or future.set_result(outcome))
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody acts on this any more
+                loop.call_soon_threadsafe(lambda: future.done() or future.set_result(outcome))
 
         context = self.port.context.copy()
         self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
@@ -229,6 +231,8 @@ class Runner:
         if execution is None:
             return False
         execution.end(Signal.CANCELLED, reason)
+        # The row says it already: nobody has to wait until the body has come to its end.
+        self._resolve(execution, (), is_known=False)
         return True
 
     async def show_long_steps(self) -> int | None:

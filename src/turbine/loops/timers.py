@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from turbine.engine.port import Port
 from turbine.loops.runner import Runner
+from turbine.store import Tx
 from turbine.tables import workflows
 from turbine.tables.workflows import Claimed
 
@@ -23,7 +24,7 @@ class Timers:
     async def tick(self) -> int | None:
         port = self._port
         now_ms = port.clock.now_ms()
-        due_ms, deadline_ms = await port.store.read(_next, names=port.registry.names())
+        due_ms, deadline_ms = await port.store.read(_next, names=port.registry.names(), executor=port.executor_id)
         if deadline_ms is not None and deadline_ms <= now_ms:
             await port.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
             return now_ms
@@ -40,5 +41,5 @@ class Timers:
         return min((due for due in (due_ms, deadline_ms) if due is not None), default=None)
 
 
-def _next(tx, *, names: list[str]) -> tuple[int | None, int | None]:
-    return workflows.next_due(tx, names=names), workflows.next_deadline(tx)
+def _next(tx: Tx, *, names: list[str], executor: str) -> tuple[int | None, int | None]:
+    return workflows.next_due(tx, names=names, executor=executor), workflows.next_deadline(tx)

@@ -44,5 +44,5 @@ class StepInfo:
     """`Type: message`."""
     started_at: datetime
     ended_at: datetime | None
-    attempts: list[StepAttempt] = field(default_factory=list)
+    attempts: list[StepAttempt] = field(default_factory=list[StepAttempt])
     child_workflow_id: str | None = None

@@ -101,7 +101,7 @@ class Status:
     app_status: str | None = None
     app_status_color: str | None = None
     summary: str | None = None
-    tags: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list[str])
     reason: str | None = None
     """Why it was cancelled or set aside."""
     attention: str | None = None
@@ -121,11 +121,12 @@ class Explanation:
     """Why a run is not moving, and what would release it."""
 
     reason: str
-    """One word: running, sleeping, message, value, result, retry, queue, unknown-workflow, set-aside, recovery, finished …"""
+    """One word: running, sleeping, message, value, result, retry, queue, unknown-workflow, set-aside, recovery,
+    finished …"""
     text: str
     since: datetime | None = None
     until: datetime | None = None
-    held_by: list[str] = field(default_factory=list)
+    held_by: list[str] = field(default_factory=list[str])
     advice: str | None = None
 
 

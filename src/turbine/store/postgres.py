@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Literal, LiteralString, cast
 
 import psycopg
@@ -178,7 +178,7 @@ class PostgresReaders:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[PostgresTx]:
+    def transaction(self) -> Generator[PostgresTx]:
         with self._lock:
             connection = self._free.pop() if self._free else None
         if connection is None or connection.closed:
@@ -261,13 +261,17 @@ def _heard_in(notification: str) -> tuple[str, list[Wake]]:
     """The sender and the wakes; keys that were tuples are tuples again."""
     try:
         sender, wakes = json.loads(notification)
-        return sender, [(kind, tuple(key) if isinstance(key, list) else key) for kind, key in wakes]  # type: ignore[arg-type]
+        return sender, [(kind, _hashable(key)) for kind, key in wakes]
     except (TypeError, ValueError):  # somebody else's use of our channel
         return "", [("everything", None)]
 
 
+def _hashable(key: Any) -> Any:
+    return tuple(cast("list[Any]", key)) if isinstance(key, list) else key
+
+
 def connect(url: str) -> psycopg.Connection[Row]:
-    """A connection as all of ours are. Raises StoreUnavailable when the server is away, StoreInvalid for a wrong URL."""
+    """A connection as all of ours are. Raises StoreUnavailable if the server is away, StoreInvalid for a wrong URL."""
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
         try:

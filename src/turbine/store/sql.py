@@ -58,6 +58,9 @@ class Statements:
                 if one in variants.setdefault(name, {}):
                     raise ValueError(f"{self._path}: statement {name!r} is given twice for {one}")
                 variants[name][one] = body
+        for name, both in variants.items():
+            if len(both) < 2:
+                raise ValueError(f"{self._path}: statement {name!r} is given for {next(iter(both))} only")
         return {
             name: Statement(name, sqlite=for_sqlite(both["sqlite"]), postgres=for_postgres(both["postgres"]))
             for name, both in variants.items()
@@ -92,7 +95,7 @@ def for_sqlite(text: str) -> str:
     def table(match: re.Match[str]) -> str:
         columns = [column.split()[0] for column in match[1].split(",")]
         picked = ", ".join(f"json_extract(value, '$[{i}]') as {name}" for i, name in enumerate(columns))
-        return f"(select {picked} from json_each(:rows))"
+        return f"(select {picked} from json_each(:rows))"  # noqa: S608 - names from our own `.sql` files
 
     return _ROWS.sub(table, text).replace("@now", _NOW["sqlite"])
 
@@ -106,7 +109,7 @@ def for_postgres(text: str) -> str:
             f"value->>{i} as {name}" if kind == "text" else f"(value->>{i})::{kind} as {name}"
             for i, (name, kind) in enumerate(columns)
         )
-        return f"(select {picked} from jsonb_array_elements(:rows::jsonb))"
+        return f"(select {picked} from jsonb_array_elements(:rows::jsonb))"  # noqa: S608 - from our `.sql` files
 
     text = _ROWS.sub(table, text).replace("@now", _NOW["postgres"])
     return _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))

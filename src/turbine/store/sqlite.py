@@ -14,7 +14,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -184,7 +184,7 @@ class SqliteBackend:
             self._turn = None
 
     @contextlib.contextmanager
-    def _my_turn(self) -> Iterator[None]:
+    def _my_turn(self) -> Generator[None]:
         if self._turn is None:
             yield
             return
@@ -208,7 +208,7 @@ class SqliteReaders:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[SqliteTx]:
+    def transaction(self) -> Generator[SqliteTx]:
         with self._lock:
             connection = self._free.pop() if self._free else None
         if connection is None:
@@ -301,7 +301,7 @@ def _open_turn(path: str) -> int:
 def _presize(connection: sqlite3.Connection, path: str) -> None:
     """Give the log its size at once: pages spilled by a transaction that is rolled back stay in the file."""
     with contextlib.suppress(FileNotFoundError):
-        if os.stat(path + "-wal").st_size >= WAL_PRESIZED:
+        if Path(path + "-wal").stat().st_size >= WAL_PRESIZED:
             return
     connection.execute("pragma cache_size = 10")
     connection.execute("begin immediate")

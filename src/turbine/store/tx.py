@@ -48,12 +48,18 @@ def bulk(function: F) -> F:
 
     Calls of it that meet in one batch become one call, so its statements run once for all of them.
     """
-    function.bulk = True  # type: ignore[attr-defined]
+    function.bulk = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
 
 
 def rows_json(rows: Sequence[Sequence[Any]]) -> str:
-    """The value of `:rows`. Texts must hold no NUL and no lone surrogate; payloads are JSON, where both are escaped."""
+    """The value of `:rows`. Payloads are JSON, where NUL and lone surrogates are escaped.
+
+    Raises ValueError for any other text that holds one: SQLite would cut it at the NUL, silently.
+    """
     from pydantic_core import to_json  # not at the top: `import turbine` shall be quick
 
-    return to_json(rows).decode()
+    text = to_json(rows).decode()
+    if "\\u0000" in text and any("\0" in value for row in rows for value in row if isinstance(value, str)):
+        raise ValueError("A text with a NUL cannot be stored")
+    return text

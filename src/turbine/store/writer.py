@@ -213,7 +213,7 @@ class Writer:
     def _housekeep(self) -> None:
         try:
             self._backend.idle()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a database that cannot be tidied can still be written
             log.warning("Housekeeping of the database failed and is left for later: %r", error)
 
     def _finish(self, jobs: list[Job]) -> None:
@@ -227,7 +227,7 @@ class Writer:
                 results = _run(tx, jobs)
                 committing = True
                 wakes = self._backend.commit()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one of the writes or the database: `classify` tells
                 fault = self._backend.classify(error)
                 if fault is Fault.LOST:
                     happened = self._backend.recover(self._patience)
@@ -260,7 +260,7 @@ class Writer:
     def _roll_back(self) -> None:
         try:
             self._backend.rollback()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a connection that cannot roll back is of no more use
             log.warning("Rolling back failed, the connection is opened again: %r", error)
             self._backend.recover(self._patience)
 
@@ -269,10 +269,11 @@ class Writer:
         loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         blocked: list[tuple[Ticket, Any]] = []
         for job, result in zip(jobs, results, strict=True):
-            if job.loop is not None:
-                loops.setdefault(job.loop, []).append((job.waiter, result))  # type: ignore[arg-type]
-            elif job.waiter is not None:
-                blocked.append((job.waiter, result))  # type: ignore[arg-type]
+            waiter, loop = job.waiter, job.loop
+            if isinstance(waiter, Ticket):
+                blocked.append((waiter, result))
+            elif waiter is not None and loop is not None:
+                loops.setdefault(loop, []).append((waiter, result))
             elif isinstance(result, BaseException):
                 log.warning("A write that nobody waits for was refused: %r", result)
         for ticket, result in blocked:

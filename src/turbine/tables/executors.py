@@ -58,6 +58,7 @@ def bury(tx: Tx, *, executor_id: str, only_expired: bool, now_ms: int) -> int | 
 def strike(tx: Tx, *, executor_id: str) -> None:
     """Take an executor that ends in good order off the roll."""
     tx.run(SQL.strike, executor_id=executor_id)
+    workflows.free_slots(tx, executor_id=executor_id)
 
 
 def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:

@@ -43,19 +43,17 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
     A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
     """
     ids = rows_json([[row.destination] for row in rows])
-    runs: dict[str, int] = {id_: run for id_, run in tx.all(SQL.runs_of, rows=ids)}
+    runs: dict[str, int] = {row[0]: row[1] for row in tx.all(SQL.runs_of, rows=ids)}
     share(tx, list(runs.values()))
     results: list[Answer | WorkflowNotFound] = []
     messages: list[tuple[int, str, str, int]] = []
     sending = [row.step for row in rows if row.step is not None and row.destination in runs]
-    answers = (
-        dict(zip(((s.run, s.position) for s in sending), steps.record(tx, sending), strict=True)) if sending else {}
-    )
+    answers = iter(steps.record(tx, sending) if sending else ())
     for row in rows:
         if row.destination not in runs:
             results.append(WorkflowNotFound(row.destination))
             continue
-        answer = Answer.DONE if row.step is None else answers[row.step.run, row.step.position]
+        answer = Answer.DONE if row.step is None else next(answers)
         if answer is Answer.DONE:
             messages.append((runs[row.destination], row.topic, row.body, row.now_ms))
         results.append(answer)
@@ -142,4 +140,4 @@ def value(tx: Tx, *, run: int, key: str) -> str | None:
 
 def values(tx: Tx, *, run: int) -> dict[str, str]:
     """All published values of a run."""
-    return dict(tx.all(SQL.values, run=run))  # type: ignore[arg-type]
+    return {row[0]: row[1] for row in tx.all(SQL.values, run=run)}

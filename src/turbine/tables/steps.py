@@ -81,14 +81,16 @@ def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
 
 
 def _answers(tx: Tx, rows: Sequence[Outcome], written: set[tuple[int, str]]) -> list[Answer]:
-    why = refusals(tx, ((row.run, row.fence) for row in rows if (row.run, row.position) not in written))
+    why = refusals(tx, ((row.run, row.fence) for row in rows))
     answers: list[Answer] = []
     for row in rows:
-        if (row.run, row.position) in written:
-            answers.append(Answer.DONE)
-        else:
-            answer = why[row.run, row.fence]
-            answers.append(Answer.ALREADY if answer is Answer.DONE else answer)
+        answer = why[row.run, row.fence]
+        if answer is Answer.DONE:
+            if (row.run, row.position) in written:
+                written.remove((row.run, row.position))  # of two in one batch the first was written
+            else:
+                answer = Answer.ALREADY
+        answers.append(answer)
     return answers
 
 

@@ -117,7 +117,10 @@ def met(tx: Tx, waiting: Sequence[tuple[int, str]]) -> None:
     woken = tx.all(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
     for pair in waiting:
         tx.wake("wait", pair)
-    if woken:
+    queues = {queue for _, status, queue in woken if status == "ENQUEUED" and queue is not None}
+    for queue in queues:
+        tx.wake("queue", queue)
+    if len(queues) < len(woken):
         tx.wake("due", 0)
 
 

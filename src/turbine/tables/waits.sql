@@ -54,7 +54,7 @@ where run in (select r.run from @rows(run bigint) as r)
 and executor_id is null
 and completed_at_epoch_ms is null
 and attention is null
-returning run
+returning run, status, queue_name
 
 -- name: met_of
 select w.run, w.position

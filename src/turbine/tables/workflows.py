@@ -184,9 +184,9 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     return claimed
 
 
-def next_due(tx: Tx, *, names: Sequence[str]) -> int | None:
-    """When the next unheld run of these workflows is due."""
-    row = tx.one(SQL.next_due, rows=rows_json([[name] for name in names]))
+def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
+    """When the next unheld run of these workflows is due that this executor may take."""
+    row = tx.one(SQL.next_due, rows=rows_json([[name] for name in names]), executor=executor)
     return None if row is None else row[0]
 
 
@@ -217,11 +217,13 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended]) -> None:
 def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     """Let go of waiting runs, (run, fence): whoever is there when a wait is met takes them up."""
     lock(tx, [run for run, _ in rows])
-    parked = dict(tx.all(SQL.park, rows=rows_json(rows), executor=tx.executor))  # type: ignore[arg-type]
-    dues = [due for due in parked.values() if due is not None]
+    parked = tx.all(SQL.park, rows=rows_json(rows), executor=tx.executor)
+    dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
         tx.wake("due", min(dues), far=False)
-    return _answers(tx, rows, set(parked))
+    for queue in {queue for _, _, queue, status in parked if status == "ENQUEUED"}:
+        tx.wake("queue", queue)
+    return _answers(tx, rows, {row[0] for row in parked})
 
 
 @bulk
@@ -259,11 +261,18 @@ def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
     _after_the_end(tx, dead)
     freed = tx.all(SQL.free, executor_id=executor_id, now=now_ms)
+    free_slots(tx, executor_id=executor_id)
     for queue in {queue for _, queue in freed if queue is not None}:
         tx.wake("queue", queue)
     if freed:
         tx.wake("due", 0)
     return len(freed) + len(dead)
+
+
+def free_slots(tx: Tx, *, executor_id: str) -> None:
+    """Let parked runs go whose slots belonged to an executor that is gone."""
+    for queue in {row[0] for row in tx.all(SQL.free_slots, executor_id=executor_id)}:
+        tx.wake("queue", queue)
 
 
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:

@@ -50,6 +50,7 @@ where run in (
     and wake_ms <= :now
     and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED')
+    and (slot_executor is null or slot_executor = :executor)
     order by wake_ms
     limit :limit
 )
@@ -76,6 +77,7 @@ where run in (
     and wake_ms <= :now::bigint
     and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED')
+    and (slot_executor is null or slot_executor = :executor)
     order by wake_ms
     limit :limit
     for update skip locked
@@ -91,6 +93,7 @@ and executor_id is null
 and wake_ms is not null
 and completed_at_epoch_ms is null
 and (queue_name is null or status <> 'ENQUEUED')
+and (slot_executor is null or slot_executor = :executor)
 
 -- name: finish
 -- The rows' columns have names of their own: `returning` takes no qualified names in SQLite.
@@ -117,15 +120,22 @@ delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
 -- A wait that was met while the run was being put down makes it due at once.
 update pt_workflow_status
 set executor_id = null,
-    wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_workflow_status.run)
+    wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_workflow_status.run),
+    status = case
+        when queue_name in (select q.name from pt_queues as q where q.release_while_waiting = 1) then 'ENQUEUED'
+        else status
+    end
 where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
-returning run, wake_ms
+returning run, wake_ms, queue_name, status
 
 -- name: release
+-- A queued run goes back to its queue, so that no limit is passed when it goes on.
 update pt_workflow_status
 set executor_id = null,
+    slot_executor = null,
+    status = case when queue_name is not null then 'ENQUEUED' else status end,
     wake_ms = 0,
     attempt_owed = 1,
     recovery_attempts = case when recovery_attempts > 0 then recovery_attempts - 1 else 0 end
@@ -171,9 +181,22 @@ and max_recoveries is not null
 and recovery_attempts > max_recoveries
 returning run, id, name, status, queue_name, cast(null as text)
 
+-- name: free_slots
+-- Parked runs that held a slot of an executor which is gone: they get a new one when they wake.
+update pt_workflow_status
+set slot_executor = null,
+    status = 'ENQUEUED'
+where queue_name is not null
+and slot_executor = :executor_id
+and executor_id is null
+and completed_at_epoch_ms is null
+and status <> 'ENQUEUED'
+returning queue_name
+
 -- name: free
 update pt_workflow_status
 set executor_id = null,
+    slot_executor = null,
     wake_ms = 0,
     attempt_owed = 1,
     status = case when queue_name is not null then 'ENQUEUED' else status end
@@ -252,6 +275,7 @@ and executor_id is null
 update pt_workflow_status
 set status = case when queue_name is not null then 'ENQUEUED' else 'PENDING' end,
     executor_id = null,
+    slot_executor = null,
     fence = fence + 1,
     recovery_attempts = 0,
     attempt_owed = 1,

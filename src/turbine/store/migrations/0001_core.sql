@@ -4,6 +4,7 @@
 -- One run of a workflow. `run` is its key inside, in the order of creation; `id` is what users see.
 -- Nobody works on a run whose executor_id is null: it is due for any executor that knows its name at wake_ms.
 -- wake_ms of an owned run is a letter to its owner: the run was cancelled under its hands.
+-- slot_executor is who claimed it from its queue: a parked run keeps its slot there.
 -- failed_positions are the steps whose failure ended the run; a resume forgets just these.
 create table pt_workflow_status (
     run @key,
@@ -14,6 +15,7 @@ create table pt_workflow_status (
     output text,
     error text,
     executor_id text,
+    slot_executor text,
     fence bigint not null default 0,
     application_version text not null,
     application_id text not null,
@@ -71,7 +73,13 @@ create unique index pt_workflow_deduplication on pt_workflow_status (deduplicati
 create index pt_workflow_queued on pt_workflow_status (queue_name, priority, run)
     where status = 'ENQUEUED' and queue_name is not null;
 
-create index pt_workflow_slots on pt_workflow_status (queue_name, executor_id)
+create index pt_workflow_queue_age on pt_workflow_status (queue_name, run)
+    where status = 'ENQUEUED' and queue_name is not null;
+
+create index pt_workflow_queue_keys on pt_workflow_status (queue_name, queue_partition_key, run)
+    where status = 'ENQUEUED' and queue_name is not null and queue_partition_key is not null;
+
+create index pt_workflow_slots on pt_workflow_status (queue_name, slot_executor)
     where queue_name is not null and completed_at_epoch_ms is null and status <> 'ENQUEUED';
 
 create index pt_workflow_children on pt_workflow_status (parent_run) where parent_run is not null;
@@ -195,8 +203,19 @@ create table pt_queues (
     batch_max bigint not null,
     release_while_waiting bigint not null default 0,
     paused bigint not null default 0,
-    updated_ms bigint not null
+    updated_ms bigint not null,
+    declared text not null
 );
+
+-- Starts of the last period of queues with a rate limit; partition_key is empty where there is none.
+create table pt_queue_starts (
+    start @key,
+    queue text not null,
+    partition_key text not null,
+    started_ms bigint not null
+);
+
+create index pt_queue_starts_window on pt_queue_starts (queue, partition_key, started_ms);
 
 create table pt_logs (
     log @key,

@@ -1,7 +1,8 @@
 """The schema and its history: numbered files, applied in order, each once, all in one transaction.
 
-`NNNN_name.sql` holds statements for both databases; `@key`, `@blob` and `@clustered` stand for what they say differently,
-and a statement under `-- only: sqlite` or `-- only: postgres` belongs to one. A file that was released is never edited.
+`NNNN_name.sql` holds statements for both databases; `@key`, `@blob` and `@clustered` stand for what they say
+differently, and a statement under `-- only: sqlite` or `-- only: postgres` belongs to one. A file that was released is
+never edited.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _WORDS = {
 }
 
 _TABLE = Statement.of(
-    "create table if not exists pt_migrations (version bigint primary key, name text not null, applied_ms bigint not null)"
+    "create table if not exists pt_migrations"
+    " (version bigint primary key, name text not null, applied_ms bigint not null)"
 )
 _APPLIED = Statement.of("select coalesce(max(version), 0) from pt_migrations")
 _NOTE = Statement.of("insert into pt_migrations (version, name, applied_ms) values (:version, :name, @now)")

@@ -1,0 +1,39 @@
+"""The claimers: one duty for each queue that this process listens to."""
+
+from __future__ import annotations
+
+from turbine.engine.port import Port
+from turbine.loops.duty import Duty
+from turbine.loops.runner import Runner
+from turbine.tables import queues
+from turbine.tables.queues import Claim
+
+
+class QueueClaimer:
+    """Takes from one queue what its limits allow and hands it to the runner."""
+
+    def __init__(self, port: Port, runner: Runner, name: str) -> None:
+        self._port = port
+        self._runner = runner
+        self._name = name
+        self._is_called = True
+        self.duty = Duty(f"queue {name}", self.tick, port.clock)
+
+    def call(self) -> None:
+        """Somebody was enqueued, or a slot is free."""
+        self._is_called = True
+        self.duty.call()
+
+    async def tick(self) -> int | None:
+        port = self._port
+        if port.is_draining():
+            return None
+        now_ms = port.clock.now_ms()
+        if not self._is_called and not await port.store.read(queues.has_due, name=self._name, now_ms=now_ms):
+            return None  # a slow poll: a look costs less than a write
+        self._is_called = False
+        claim: Claim = await port.store.write(queues.claim, name=self._name, names=port.registry.names(), now_ms=now_ms)
+        await self._runner.adopt_all(claim.runs, fresh=claim.fresh)
+        if claim.again_ms is not None:
+            self._is_called = True
+        return claim.again_ms

@@ -1,0 +1,57 @@
+"""Queues and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `limit` starts in any window of the length `per`: `RateLimit(100, per=timedelta(minutes=1))`."""
+
+    limit: int
+    per: timedelta
+
+    def __post_init__(self) -> None:
+        if isinstance(self.per, (int, float)) and not isinstance(self.per, bool):
+            object.__setattr__(self, "per", timedelta(seconds=self.per))
+        if isinstance(self.limit, bool) or self.limit < 1:
+            raise ValueError(f"a rate limit must allow at least 1 start, not {self.limit!r}")
+        if self.per <= timedelta(0):
+            raise ValueError(f"the window of a rate limit must be positive, not {self.per!r}")
+
+    @property
+    def period_ms(self) -> int:
+        return round(self.per.total_seconds() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue as declared or as it is now. None means no limit; in a partitioned queue limits count for each key."""
+
+    name: str
+    worker_concurrency: int | None = None
+    global_concurrency: int | None = None
+    rate_limit: RateLimit | None = None
+    priority: bool = False
+    partitioned: bool = False
+    batch_max: int = 100
+    release_while_waiting: bool = False
+    """Whether a run that waits in the queue gives its slot to another one meanwhile."""
+    paused: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("worker_concurrency", "global_concurrency"):
+            value = getattr(self, field)
+            if value is not None and (isinstance(value, bool) or value < 1):
+                raise ValueError(f"{field} of queue {self.name!r} must be at least 1 (None: no limit), not {value!r}")
+        if isinstance(self.batch_max, bool) or self.batch_max < 1:
+            raise ValueError(f"batch_max of queue {self.name!r} must be at least 1, not {self.batch_max!r}")
+
+    @property
+    def all_workers(self) -> int | None:
+        """How many runs (of one key, if partitioned) may hold a slot at once, over all processes."""
+        if self.partitioned and self.global_concurrency is None and self.worker_concurrency is None:
+            return 1
+        return self.global_concurrency

@@ -1,0 +1,208 @@
+-- name: declare
+-- What was changed at run time stays as long as the declaration is the same as at the last launch.
+insert into pt_queues as q (
+    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+    release_while_waiting, paused, updated_ms, declared
+)
+values (
+    :name, :worker_concurrency, :global_concurrency, :rate_limit, :rate_period_ms, :priority, :partitioned,
+    :batch_max, :release_while_waiting, :paused, :now, :declared
+)
+on conflict (name) do update
+set worker_concurrency = excluded.worker_concurrency,
+    global_concurrency = excluded.global_concurrency,
+    rate_limit = excluded.rate_limit,
+    rate_period_ms = excluded.rate_period_ms,
+    priority = excluded.priority,
+    partitioned = excluded.partitioned,
+    batch_max = excluded.batch_max,
+    release_while_waiting = excluded.release_while_waiting,
+    updated_ms = excluded.updated_ms,
+    declared = excluded.declared
+where q.declared <> excluded.declared
+
+-- name: save
+update pt_queues
+set worker_concurrency = :worker_concurrency,
+    global_concurrency = :global_concurrency,
+    rate_limit = :rate_limit,
+    rate_period_ms = :rate_period_ms,
+    priority = :priority,
+    partitioned = :partitioned,
+    batch_max = :batch_max,
+    release_while_waiting = :release_while_waiting,
+    paused = :paused,
+    updated_ms = :now
+where name = :name
+
+-- name: get
+select
+    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+    release_while_waiting, paused
+from pt_queues
+where name = :name
+
+-- name: listing
+select
+    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+    release_while_waiting, paused
+from pt_queues
+order by name
+
+-- name: hold [sqlite]
+select
+    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+    release_while_waiting, paused
+from pt_queues
+where name = :name
+
+-- name: hold [postgres]
+-- Claims of one queue take turns: what is counted below cannot change before the commit.
+select
+    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+    release_while_waiting, paused
+from pt_queues
+where name = :name
+for no key update
+
+-- name: slots
+-- All slots, and those of this executor. A parked run keeps its slot unless the queue says otherwise.
+select
+    count(*),
+    coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and completed_at_epoch_ms is null
+and status <> 'ENQUEUED'
+and (executor_id is not null or :parked = 1)
+
+-- name: slots_of_key
+select
+    count(*),
+    coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and queue_partition_key = :key
+and completed_at_epoch_ms is null
+and status <> 'ENQUEUED'
+and (executor_id is not null or :parked = 1)
+
+-- name: keys
+-- Keys that somebody waits for, those who have waited longest first.
+select queue_partition_key
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+group by queue_partition_key
+order by min(run)
+limit :limit
+
+-- name: oldest
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by run
+limit :limit
+
+-- name: most_urgent
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by priority, run
+limit :limit
+
+-- name: oldest_of_key
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and queue_partition_key = :key
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by run
+limit :limit
+
+-- name: most_urgent_of_key
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and queue_partition_key = :key
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by priority, run
+limit :limit
+
+-- name: claim
+update pt_workflow_status
+set executor_id = :executor,
+    slot_executor = :executor,
+    fence = fence + 1,
+    recovery_attempts = recovery_attempts + attempt_owed,
+    attempt_owed = 0,
+    status = 'PENDING',
+    started_at_epoch_ms = coalesce(started_at_epoch_ms, :now),
+    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now + workflow_timeout_ms),
+    updated_at_epoch_ms = :now,
+    wake_ms = null
+where run in (select r.run from @rows(run bigint) as r)
+and status = 'ENQUEUED'
+and completed_at_epoch_ms is null
+returning
+    run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name,
+    forked_from_workflow_id
+
+-- name: next_delayed
+select min(wake_ms)
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms > :now
+
+-- name: has_due
+select 1
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+limit 1
+
+-- name: note_starts
+insert into pt_queue_starts (queue, partition_key, started_ms)
+select :queue, coalesce(w.queue_partition_key, ''), :now
+from pt_workflow_status as w
+where w.run in (select r.run from @rows(run bigint) as r)
+
+-- name: forget_starts
+delete from pt_queue_starts
+where queue = :queue
+and started_ms <= :since
+
+-- name: starts
+select count(*), min(started_ms)
+from pt_queue_starts
+where queue = :queue
+and partition_key = :key
+and started_ms > :since
+
+-- name: counts
+select status, count(*)
+from pt_workflow_status
+where queue_name = :queue
+group by status

@@ -1,0 +1,132 @@
+"""Statements in files: how they are found, and that a value comes back as it went in, from both databases."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from turbine.store import Statement, Statements
+from turbine.store.tx import rows_json
+
+# Postgres refuses NUL in text, JSON both NUL and lone surrogates: ids refuse them, payloads are JSON and escape them.
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+ECHO = Statement.of("select r.a, r.b, r.n from @rows(a text, b text, n bigint) as r")
+
+
+def written(folder: Path, text: str) -> Statements:
+    (folder / "noun.sql").write_text(text, encoding="utf-8")
+    return Statements(folder / "noun.py")
+
+
+def test_a_file_gives_its_statements_by_name(tmp_path: Path) -> None:
+    sql = written(
+        tmp_path,
+        "-- name: one\n-- Why it is so.\nselect 1\n\n-- name: two\nselect\n    2;\n",
+    )
+    assert ["one", "two"] == [statement.name for statement in sql]
+    assert "select 1" == sql.one.sqlite == sql.one.postgres
+    assert "select\n    2" == sql.two.sqlite
+
+
+def test_a_statement_may_be_said_differently_to_each_database(tmp_path: Path) -> None:
+    sql = written(tmp_path, "-- name: one [postgres]\nselect 'p'\n\n-- name: one [sqlite]\nselect 's'\n")
+    assert ("select 's'", "select 'p'") == (sql.one.sqlite, sql.one.postgres)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("one", "one"), ("one [sqlite]", "one [sqlite]"), ("one", "one [postgres]"), ("one [sqlite]", "one")],
+)
+def test_a_name_given_twice_is_refused(tmp_path: Path, first: str, second: str) -> None:
+    with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given twice for"):
+        list(written(tmp_path, f"-- name: {first}\nselect 1\n\n-- name: {second}\nselect 2\n"))
+
+
+def test_a_statement_for_one_database_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given for sqlite only"):
+        _ = written(tmp_path, "-- name: one [sqlite]\nselect 1\n").one
+
+
+def test_a_name_that_is_not_there_is_missed_by_its_file(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match=r"noun\.sql has no statement 'two'"):
+        _ = written(tmp_path, "-- name: one\nselect 1\n").two
+
+
+@pytest.mark.parametrize(
+    ("text", "postgres"),
+    [
+        ("select :a, :b2", "select %(a)s, %(b2)s"),
+        ("select :a::text", "select %(a)s::text"),
+        ("select a::bigint", "select a::bigint"),
+        ("select 7 % :a", "select 7 %% %(a)s"),
+        ("select a from t where b like '%x%'", "select a from t where b like '%%x%%'"),
+    ],
+)
+def test_parameters_are_translated_and_nothing_else(text: str, postgres: str) -> None:
+    assert postgres == Statement.of(text).postgres
+    assert text == Statement.of(text).sqlite
+
+
+def test_a_percent_sign_means_the_same_with_and_without_parameters(store) -> None:
+    bare = Statement.of("select 'a' like '%a', 7 % 4")
+    with_parameter = Statement.of("select 'a' like '%a', 7 % :four")
+    assert [(1, 3)] == store.read_blocking(lambda tx: tx.all(bare))
+    assert [(1, 3)] == store.read_blocking(lambda tx: tx.all(with_parameter, four=4))
+
+
+def test_now_is_the_clock_of_the_database_in_milliseconds(store) -> None:
+    before = time.time() * 1000
+    ((now,),) = store.read_blocking(lambda tx: tx.all(Statement.of("select @now")))
+    assert isinstance(now, int)
+    assert before - 2 <= now <= time.time() * 1000 + 2
+
+
+@given(st.lists(st.tuples(TEXTS, st.none() | TEXTS, st.none() | INTEGERS), max_size=20))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_come_back_as_they_went_in_and_in_their_order(store, rows) -> None:
+    assert rows == store.read_blocking(lambda tx: tx.all(ECHO, rows=rows_json(rows)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\0",
+        "a\0b",
+        "\ud800",
+        "\\u0000",
+        "\\",
+        "'\"; drop table ledger_entries; --",
+        "%s %(id)s :id @now @rows(a text)",
+        "null",
+        "e\u0301 \u00e9 \u2028 \ufeff \U0001f418",
+        "x" * 3_000_000,
+    ],
+    ids=lambda value: ascii(value[:12]),
+)
+@pytest.mark.parametrize("in_bulk", [True, False], ids=["bulk", "single"])
+def test_a_payload_comes_back_as_it_went_in(store, ledger, value: str, in_bulk: bool) -> None:
+    payload = json.dumps({"value": value})
+    if in_bulk:
+        enter = Statement.of(
+            "insert into ledger_entries (id, text) select r.id, r.text from @rows(id text, text text) as r where true"
+        )
+        store.write_blocking(lambda tx: tx.run(enter, rows=rows_json([["a", payload]])))
+    else:
+        store.write_blocking(ledger.enter, id="a", text=payload)
+    back = store.read_blocking(ledger.text, id="a")
+    assert payload == back
+    assert {"value": value} == json.loads(back)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0", "\ud800"], ids=ascii)
+def test_a_text_that_a_database_would_cut_is_refused_instead(store, ledger, doorstop, outcome, text: str) -> None:
+    with doorstop(store):
+        mates = [store.submit_blocking(ledger.enter_all, id) for id in "ab"]
+        bad = store.submit_blocking(ledger.enter_all, f"c{text}")
+    assert isinstance(outcome(bad.wait), ValueError)
+    assert ["entered a in bulk", "entered b in bulk"] == [mate.wait() for mate in mates]
+    assert ["a", "b"] == store.read_blocking(ledger.ids)

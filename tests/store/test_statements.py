@@ -1,0 +1,132 @@
+"""Every statement in `tables/`: both databases understand it, and none of the hot ones reads a whole table."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import turbine.tables
+from turbine.store import Statement, Statements, open_store
+
+FOLDER = Path(turbine.tables.__file__).parent
+STATEMENTS = [
+    pytest.param(path.stem, statement, id=f"{path.stem}.{statement.name}")
+    for path in sorted(FOLDER.glob("*.sql"))
+    for statement in Statements(path)
+]
+GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications",
+           "pt_workflow_events", "pt_workflow_events_history", "pt_logs")  # fmt: skip
+HOT = {
+    "workflows.claim": "pt_workflow_due",
+    "workflows.next_due": "pt_workflow_due",
+    "workflows.overdue": "pt_workflow_deadlines",
+    "workflows.next_deadline": "pt_workflow_deadlines",
+    "workflows.letters": "pt_workflow_letters",
+    "workflows.holder": "pt_workflow_deduplication",
+    "workflows.finished_before": "pt_workflow_completed",
+    "workflows.free": "pt_workflow_held",
+    "workflows.dead_letter": "pt_workflow_held",
+    "workflows.orphan_children": "pt_workflow_children",
+    "workflows.retry_set_aside": "pt_workflow_attention",
+    "waits.met_of": "pt_waits_met",
+    "waits.waiting_for": "pt_waits_subject",
+    "messages.oldest": "pt_notifications_unread",
+    "executors.orphans": "pt_workflow_held",
+}
+MAY_SCAN = {
+    "executors.orphans": "a partial index, in which only open runs are",
+    "waits.met_of": "a partial index, in which only waits are that were met a moment ago",
+}
+POSTGRES_ONLY = {"ownership.lock", "ownership.share"}
+"""SQLite has one writer: there is nothing to lock."""
+PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+
+def of(name: str) -> Statement:
+    noun, _, statement = name.partition(".")
+    return getattr(import_module(f"turbine.tables.{noun}").SQL, statement)
+
+
+def sqlite_plan(store, statement: Statement) -> list[str]:
+    nothing = dict.fromkeys(PARAMETER.findall(statement.sqlite))
+    explain = Statement("explain", sqlite=f"explain query plan {statement.sqlite}", postgres="")
+    return [row[3] for row in store.read_blocking(lambda tx: tx.all(explain, **nothing))]
+
+
+def postgres_plan(store, statement: Statement) -> str:
+    """The plan for any values, as if a table scan were always the worst: in an empty table it is the best."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", number, statement.postgres)
+    explain = Statement("explain", sqlite="", postgres=f"explain (generic_plan) {text}")
+
+    def look(tx) -> list[tuple[str]]:
+        tx.run(Statement.of("set local enable_seqscan to off"))
+        return tx.all(explain)
+
+    return "\n".join(row[0] for row in store.read_blocking(look))
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory):
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('plans')}/turbine.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server):
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("create database plans")
+    store = open_store(postgres_server.url("plans"))
+    yield store
+    store.close()
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("drop database plans with (force)")
+
+
+@pytest.mark.parametrize(("noun", "statement"), STATEMENTS)
+def test_sqlite_understands_every_statement_and_scans_no_table_that_grows(sqlite, noun, statement) -> None:
+    if f"{noun}.{statement.name}" in POSTGRES_ONLY:
+        return
+    plan = sqlite_plan(sqlite, statement)
+    scanned = [line.split()[1] for line in plan if line.startswith("SCAN")]
+    named = dict(re.findall(r"\b(pt_\w+) as (\w+)", statement.sqlite))
+    aliases = {alias: table for table, alias in named.items()}
+    if f"{noun}.{statement.name}" not in MAY_SCAN:
+        assert [] == [table for table in scanned if aliases.get(table, table) in GROWING], "\n".join(plan)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("noun", "statement"), STATEMENTS)
+def test_postgres_understands_every_statement_and_scans_no_table_that_grows(postgres, noun, statement) -> None:
+    plan = postgres_plan(postgres, statement)
+    scanned = re.findall(r"Seq Scan on (pt_\w+)", plan)
+    assert [] == [table for table in scanned if table in GROWING], plan
+
+
+@pytest.mark.parametrize(("name", "index"), HOT.items())
+def test_a_hot_statement_uses_the_index_made_for_it(sqlite, name: str, index: str) -> None:
+    plan = "\n".join(sqlite_plan(sqlite, of(name)))
+    assert re.search(rf"\b{index}\b", plan), plan
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("name", "index"), HOT.items())
+def test_a_hot_statement_can_use_the_index_made_for_it_in_postgres(postgres, name: str, index: str) -> None:
+    plan = postgres_plan(postgres, of(name))
+    assert re.search(rf"\b{index}\b", plan), plan
+
+
+def test_every_statement_file_belongs_to_a_module_that_uses_each_of_its_statements() -> None:
+    for path in FOLDER.glob("*.sql"):
+        module = path.with_suffix(".py").read_text(encoding="utf-8")
+        used = set(re.findall(r"\bSQL\.(\w+)", module))
+        assert {statement.name for statement in Statements(path)} == used, path.name
