@@ -295,7 +295,7 @@ def remote(name: str, result_type: Any = Any) -> Workflow[..., Any]:
 def step_definition(fn: Any) -> StepDefinition:
     """The definition of a step or of any other callable: what `do` records it as."""
     if isinstance(fn, StepBase):
-        return fn.definition  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return fn.definition
     if isinstance(fn, WorkflowBase):
         raise TypeError(f"{fn!r} is a workflow; call it, or start it with turbine.run")
     is_async = check_function(fn, "step")
@@ -458,6 +458,11 @@ async def get_value(
 
     Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
     """
+    here = HERE.get()
+    if isinstance(here, Frame):  # in a step it is part of what the step does
+        return await here.execution.port.runtime.get_value(
+            workflow_id, key, type=type, timeout=timeout, default=default
+        )
     line = place("get_value").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return await talk.get_value(

@@ -192,7 +192,11 @@ def get_value(
 ) -> Any:
     """The published value of a run; see `turbine.get_value`."""
     _in_thread("get_value")
-    return run_inline(api.get_value(workflow_id, key, type=type, timeout=timeout, default=default))
+    act = api.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+    here = HERE.get()
+    if isinstance(here, Frame):  # in a step nothing is recorded: the act itself runs in the loop
+        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+    return run_inline(act)
 
 
 def sleep(duration: timedelta | float) -> None:

@@ -50,14 +50,20 @@ class Replay(Protocol):
 
 @pytest.fixture
 def replay() -> Replay:
-    """Takes a run that waits for `again` out of memory; when this returns it is going over its records anew."""
+    """Takes a run that waits for `again` out of memory, lets it go over its records anew, and sends `again`."""
 
     async def replay(rt: Runtime, handle: Handle[Any]) -> None:
-        while all(step.function_name != "pt.recv" or step.ended_at for step in await handle.steps()):
+        while not (waits := await open_waits(handle)):
             await asyncio.sleep(0.002)
         await rt.shutdown()
         await rt.launch()
         await rt.send(handle.workflow_id, None, "again")
+        while waits <= await open_waits(handle):
+            await asyncio.sleep(0.002)
+
+    async def open_waits(handle: Handle[Any]) -> set[str]:
+        steps = await handle.steps()
+        return {step.position for step in steps if step.function_name == "pt.recv" and step.ended_at is None}
 
     return replay
 

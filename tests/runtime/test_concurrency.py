@@ -54,8 +54,10 @@ async def test_plain_gather_of_steps_replays_right_whatever_order_they_end_in(la
     rt = await launch(gather_steps)
 
     handles = [await rt.run(gather_steps) for _ in range(5)]
+    await rt.wait_idle()
     for handle in handles[1:]:
         await rt.send(handle.workflow_id, None, "again")
+        await handle.result()
     await replay(rt, handles[0])
 
     for handle in handles:

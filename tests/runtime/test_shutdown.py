@@ -172,7 +172,7 @@ async def test_a_thread_that_cannot_be_interrupted_does_not_hold_up_a_shutdown_f
     assert time.monotonic() - began < 10
     door.set()
 
-    later = await launch(block)
+    later = await launch(block, lease=1)
     assert "DONE" == await later.retrieve(handle.workflow_id).result(timeout=30)
     status = await later.retrieve(handle.workflow_id).status()
     assert WorkflowStatus.SUCCESS == status.status

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from turbine.errors import Conflict
+from turbine.ids import new_id
 from turbine.store import Statement, Store, Tx, bulk, open_store
 from turbine.store.tx import rows_json
+from turbine.tables import executors
 
 _MAKE_ENTRIES = Statement.of("create table ledger_entries (id text primary key, text text not null)")
 _MAKE_TOTAL = Statement.of("create table ledger_total (total bigint not null)")
@@ -106,12 +108,29 @@ def doorstop() -> type[Doorstop]:
 
 @pytest.fixture
 def opened() -> Iterator[Callable[[str], Store]]:
-    """Opens stores and closes them with the test."""
+    """Opens stores, each for an executor of its own as a runtime does, and closes them with the test."""
     stores: list[Store] = []
 
-    def open_(url: str) -> Store:
+    def open_(url: str, *, enlisted: bool = True) -> Store:
         store = open_store(url)
         stores.append(store)
+        if not enlisted:
+            return store
+        executor_id = f"executor-{len(stores)}-{new_id()}"
+        store.write_blocking(
+            executors.enlist,
+            lease_ms=60_000,
+            now_ms=0,
+            executor_id=executor_id,
+            application_id="test",
+            application_version="1",
+            machine="test",
+            lock_path=None,
+            hostname="test",
+            process_id=0,
+            names="[]",
+        )
+        store.hold(executor_id)
         return store
 
     yield open_

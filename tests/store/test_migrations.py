@@ -50,21 +50,21 @@ def test_eight_processes_may_open_a_new_database_at_once(database_url, opened) -
         process.stdin.write("go\n")
         process.stdin.flush()
     assert [("", "")] * 8 == [process.communicate(timeout=30) for process in processes]
-    store = opened(database_url)
+    store = opened(database_url, enlisted=False)
     assert len(files()) == len(store.read_blocking(lambda tx: tx.all(HISTORY)))
     assert [(8,)] == store.read_blocking(lambda tx: tx.all(Statement.of("select count(*) from pt_kv")))
 
 
 def test_opening_again_applies_nothing(database_url, opened) -> None:
-    store = opened(database_url)
+    store = opened(database_url, enlisted=False)
     history = store.read_blocking(lambda tx: tx.all(HISTORY))
     store.close()
     assert [(number, name) for number, name, _ in files()] == [(version, name) for version, name, _ in history]
-    assert history == opened(database_url).read_blocking(lambda tx: tx.all(HISTORY))
+    assert history == opened(database_url, enlisted=False).read_blocking(lambda tx: tx.all(HISTORY))
 
 
 def test_a_database_newer_than_the_code_is_refused_and_left_alone(database_url, opened) -> None:
-    store = opened(database_url)
+    store = opened(database_url, enlisted=False)
     store.write_blocking(lambda tx: tx.run(FROM_THE_FUTURE))
     newest = files()[-1][0]
     with pytest.raises(StoreTooNew, match=f"has schema 9999, this Turbine knows up to {newest}.* Upgrade this process"):
@@ -82,20 +82,20 @@ def own_migrations(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_new_migrations_are_applied_to_an_old_database_in_order(database_url, opened, own_migrations) -> None:
-    opened(database_url).close()
+    opened(database_url, enlisted=False).close()
     (own_migrations / "0003_third.sql").write_text("alter table pt_second add column third bigint;\n")
     (own_migrations / "0002_second.sql").write_text("create table pt_second (id @key);\n")
-    store = opened(database_url)
+    store = opened(database_url, enlisted=False)
     assert [1, 2, 3] == [version for version, _, _ in store.read_blocking(lambda tx: tx.all(HISTORY))]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url, opened, own_migrations) -> None:
-    opened(database_url).close()
+    opened(database_url, enlisted=False).close()
     (own_migrations / "0002_half.sql").write_text("create table pt_half (id @key);\ncreate table pt_first (id @key);\n")
     with pytest.raises(StoreInvalid):
         open_store(database_url)
     (own_migrations / "0002_half.sql").unlink()
-    store = opened(database_url)
+    store = opened(database_url, enlisted=False)
     assert [("pt_first",), ("pt_migrations",)] == store.read_blocking(lambda tx: tx.all(TABLES))
     assert [1] == [version for version, _, _ in store.read_blocking(lambda tx: tx.all(HISTORY))]
 
@@ -121,7 +121,7 @@ def test_each_database_gets_the_statements_meant_for_it_in_its_own_words() -> No
 
 
 def test_both_databases_have_the_same_tables_and_columns(sqlite_url, postgres_url, opened) -> None:
-    sqlite, postgres = opened(sqlite_url), opened(postgres_url)
+    sqlite, postgres = opened(sqlite_url, enlisted=False), opened(postgres_url, enlisted=False)
     tables = [row[0] for row in sqlite.read_blocking(lambda tx: tx.all(TABLES)) if row[0].startswith("pt_")]
     assert tables == [row[0] for row in postgres.read_blocking(lambda tx: tx.all(TABLES))]
     in_sqlite = Statement.of("select name from pragma_table_info(:table)")

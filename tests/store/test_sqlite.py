@@ -22,7 +22,6 @@ from turbine.store.sqlite import WAL_PRESIZED
 
 QUERY_ONLY = Statement.of("pragma query_only = on")
 SHORT_PATIENCE = Statement.of("pragma busy_timeout = 5")
-TWO_LOOKS = 2
 
 # Another process with a store of its own on the same file. Each line that it gets is a command; each is answered.
 COMPANION = """
@@ -271,7 +270,7 @@ def test_a_commit_of_another_process_is_heard(sqlite_store, companion) -> None:
         async with asyncio.timeout(20):
             for n in range(20):
                 heard.clear()
-                if n % TWO_LOOKS:
+                if n % 2:  # look with and without being asked to hurry
                     sqlite_store.expect()
                 companion.tell(f"enter {n}")
                 await heard.wait()

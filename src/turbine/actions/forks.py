@@ -10,7 +10,7 @@ from turbine.actions import queues
 from turbine.codec import payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import QueueNotFound, WorkflowConflict, WorkflowNotFound
+from turbine.errors import WorkflowConflict, WorkflowNotFound
 from turbine.model.positions import check_position, is_before
 from turbine.model.queues import Queue
 from turbine.registry import StartOptions, WorkflowDefinition

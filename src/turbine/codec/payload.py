@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-from json.encoder import encode_basestring  # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue]
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from turbine.codec.annotations import buildable, is_untyped, schema_types

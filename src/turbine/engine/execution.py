@@ -16,7 +16,7 @@ from turbine.engine.outcomes import Signal, Unloaded
 from turbine.engine.port import Port
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
-from turbine.errors import NonDeterministicWorkflow
+from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
 from turbine.model.history import History, Recorded
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
@@ -173,9 +173,14 @@ class Execution:
 
     async def write(self, function: Any, row: Any, size: int = 0) -> Any:
         """Hand one row to a bulk function and wait for its answer; in a thread, by blocking."""
-        if self.is_async:
-            return await self.port.store.submit(function, row, size)
-        return self.port.store.submit_blocking(function, row, size).wait()
+        try:
+            if self.is_async:
+                return await self.port.store.submit(function, row, size)
+            return self.port.store.submit_blocking(function, row, size).wait()
+        except StoreUnavailable as error:
+            # No outcome for the body to handle: what it would do next could not be recorded either.
+            self._note(Signal.AWAY)
+            raise self.ending() from error
 
     # Waits
 
@@ -236,13 +241,15 @@ class Execution:
 
     def timer_due_ms(self) -> int | None:
         """When the first of its timers is due, if the run waits for nothing but time; else None."""
-        dues = [wait.due_ms for wait in self.waits.values() if wait.is_timer and wait.due_ms is not None]
-        return min(dues) if dues and len(dues) == len(self.waits) else None
+        waits = list(self.waits.values())  # a copy: the thread of a blocking run opens and closes waits meanwhile
+        dues = [wait.due_ms for wait in waits if wait.is_timer and wait.due_ms is not None]
+        return min(dues) if dues and len(dues) == len(waits) else None
 
     @property
     def is_idle(self) -> bool:
         """Whether every durable call in progress waits."""
-        return self.busy == 0 and bool(self.waits) and all(wait.is_paused for wait in self.waits.values())
+        waits = list(self.waits.values())
+        return self.busy == 0 and bool(waits) and all(wait.is_paused for wait in waits)
 
     # Steps and children live in rooms of their own; these are their doors for `lines`.
 

@@ -58,6 +58,7 @@ class Signal(Enum):
     PARK = "park"
     INTERRUPT = "interrupt"
     LOST = "lost"
+    AWAY = "the database cannot be used now"
     MISMATCH = "mismatch"
 
 

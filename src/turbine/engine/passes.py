@@ -105,5 +105,5 @@ def _by_signal(execution: Execution) -> Outcome:
             return Lost()
         case Signal.MISMATCH:
             return SetAside(str(execution.mismatch))
-        case Signal.INTERRUPT | None:
+        case Signal.INTERRUPT | Signal.AWAY | None:
             return Interrupted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,9 @@ class RateLimit:
     per: timedelta
 
     def __post_init__(self) -> None:
-        if isinstance(self.per, (int, float)) and not isinstance(self.per, bool):
-            object.__setattr__(self, "per", timedelta(seconds=self.per))
+        given = cast("timedelta | float", self.per)  # seconds are understood too
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            object.__setattr__(self, "per", timedelta(seconds=given))
         if isinstance(self.limit, bool) or self.limit < 1:
             raise ValueError(f"a rate limit must allow at least 1 start, not {self.limit!r}")
         if self.per <= timedelta(0):

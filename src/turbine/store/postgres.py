@@ -1,9 +1,10 @@
 """Postgres behind the door: one connection writes in groups, a few read, one listens.
 
-- A batch is `begin`, its statements, at most one `pg_notify`, `commit`. While this executor is registered the batch
-  also holds its lease row (`for share`), so that nobody can declare it dead between its check and its commit.
-- When a connection is lost during `commit`, the transaction id taken at `begin` tells afterwards whether it happened
-  (`pg_xact_status`, Postgres manual 9.27.9): nothing is done twice and nothing is believed lost that was written.
+- A batch is `begin`, its statements, at most one `pg_notify`, `commit`. It also writes its number into the row of
+  its executor: the lock on that row keeps anybody from declaring the executor dead between its check and its commit.
+- When a connection is lost during `commit`, that number tells afterwards whether the commit happened: nothing is done
+  twice and nothing is believed lost that was written. (A transaction id would not do: a server that crashed may give
+  one out again.)
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ RECONNECT_MAX = 2.0
 """Seconds between attempts to reach a server that is away, at most."""
 
 _SETTINGS = "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 60000"
-_LEASE = "select 1 from pt_executors where executor_id = %(executor)s for share"
+_MARK = "update pt_executors set batch = %(batch)s where executor_id = %(executor)s"
+_MARKED = "select batch from pt_executors where executor_id = %(executor)s for update"
 
 
 class PostgresTx:
@@ -71,28 +73,30 @@ class PostgresBackend:
         self.url = url
         self._connection: psycopg.Connection[Row] | None = connect(url)
         self.tx = PostgresTx(self._connection)
-        self._transaction_id: str | None = None
+        self._batch = time.time_ns()
+        """The number of the batch in flight, written with it; no earlier life of this executor has used it."""
+        self._is_committing = False
 
     def begin(self, jobs: int) -> PostgresTx:
         if self._connection is None:
             self._reopen()
         connection = self._connection
         assert connection is not None
-        self._transaction_id = None
+        self._batch += 1
+        self._is_committing = False
         with connection.pipeline():
             connection.execute("begin")
-            current = connection.execute("select pg_current_xact_id()::text")
             if self.tx.executor:
-                connection.execute(_LEASE, {"executor": self.tx.executor})
-        row = current.fetchone()
-        self._transaction_id = row[0] if row else None
+                connection.execute(_MARK, {"executor": self.tx.executor, "batch": self._batch})
         self.tx.wakes = []
         return self.tx
 
     def commit(self) -> list[Wake]:
         assert self._connection is not None
+        self._is_committing = True
         wakes = self.tx.wakes
         far = [[kind, key] for kind, key, is_far in wakes if is_far]
+        self._is_committing = True
         if far:
             with self._connection.pipeline():
                 self._connection.execute(
@@ -124,23 +128,17 @@ class PostgresBackend:
 
     def recover(self, patience: Callable[[], bool]) -> bool:
         """Reconnect, patiently, and ask what became of the transaction that was in flight."""
-        transaction_id = self._transaction_id
         self._drop()
         pause = 0.05
         while True:
             try:
                 self._reopen()
                 assert self._connection is not None
-                if transaction_id is None:
+                if not self._is_committing or not self.tx.executor:
                     return False
-                row = self._connection.execute("select pg_xact_status(%s::text::xid8)", (transaction_id,)).fetchone()
-                state = row[0] if row else None
-                if state == "in progress" and patience():  # the server has not noticed yet that its client is gone
-                    time.sleep(0.05)
-                    continue
-                return state == "committed"
-            except pg.InvalidParameterValue:  # the server crashed and has never heard of this transaction
-                return False
+                # The lock waits until the server has noticed that its former client is gone.
+                row = self._connection.execute(_MARKED, {"executor": self.tx.executor}).fetchone()
+                return row is not None and row[0] == self._batch
             except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
                 self._drop()
                 if not patience():

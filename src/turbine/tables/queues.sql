@@ -205,4 +205,5 @@ and started_ms > :since
 select status, count(*)
 from pt_workflow_status
 where queue_name = :queue
+and queue_name is not null
 group by status

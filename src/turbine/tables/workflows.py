@@ -277,9 +277,7 @@ def free_slots(tx: Tx, *, executor_id: str) -> None:
 
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
-    ended = [
-        Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)
-    ]
+    ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
     _after_the_end(tx, ended)
     for one in ended:
         if one.executor is not None:

@@ -82,6 +82,8 @@ create index pt_workflow_queue_keys on pt_workflow_status (queue_name, queue_par
 create index pt_workflow_slots on pt_workflow_status (queue_name, slot_executor)
     where queue_name is not null and completed_at_epoch_ms is null and status <> 'ENQUEUED';
 
+create index pt_workflow_by_queue on pt_workflow_status (queue_name, status, run) where queue_name is not null;
+
 create index pt_workflow_children on pt_workflow_status (parent_run) where parent_run is not null;
 
 create index pt_workflow_by_status on pt_workflow_status (status, run);
@@ -171,7 +173,7 @@ create table pt_workflow_events_history (
     primary key (run, position)
 )@clustered;
 
--- Processes that hold runs. lease_until_ms is in the database's own time.
+-- Processes that hold runs. lease_until_ms is in the database's own time; batch numbers the last committed batch.
 create table pt_executors (
     executor_id text primary key,
     application_id text not null,
@@ -182,7 +184,8 @@ create table pt_executors (
     process_id bigint not null,
     started_ms bigint not null,
     lease_until_ms bigint not null,
-    names text not null
+    names text not null,
+    batch bigint not null default 0
 );
 
 create table pt_kv (
