@@ -98,9 +98,14 @@ class _LiveStep:
                 else:
                     await self._record(output, None)
                     return value
-            elif step.policy.allows(failure) and self.number <= step.policy.retries:
-                await self._rest(failure)
-                continue
+            else:
+                try:
+                    is_tried_again = step.policy.allows(failure) and self.number <= step.policy.retries
+                except Exception as error:  # noqa: BLE001 - the user's retry_if: its error is the step's last
+                    failure, is_tried_again = error, False
+                if is_tried_again:
+                    await self._rest(failure)
+                    continue
             raise await self._fail(await self._given_up(failure))
 
     async def _take_up(self) -> None:

@@ -77,6 +77,10 @@ def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     done = [(row.run, row.position) for row, answer in zip(rows, answers, strict=True) if answer is Answer.DONE]
     if done:
         tx.run(SQL.forget_waits, rows=rows_json(done))
+        written = set(done)
+        tried = [row for row in rows if row.attempts > 1 and (row.run, row.position) in written]
+        if tried:
+            tx.run(SQL.add_last_attempt, rows=rows_json(tried))
     return answers
 
 

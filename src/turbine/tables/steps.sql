@@ -56,6 +56,16 @@ from @rows(run bigint, fence bigint, position text, function_id bigint, name tex
 where true
 on conflict (run, position, number) do nothing
 
+-- name: add_last_attempt
+-- The one that gave the outcome; an attempt that failed for good is there already.
+insert into pt_step_attempts (
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error
+)
+select r.run, r.position, r.attempts, r.started, r.ended, r.error
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint) as r
+where true
+on conflict (run, position, number) do nothing
+
 -- name: wait_for_retry
 insert into pt_waits (run, position, kind, subject, since_ms, deadline_ms, due_ms)
 select r.run, r.position, 'retry', r.name, r.ended, r.due, r.due
