@@ -16,7 +16,7 @@ pytestmark = pytest.mark.crash
 def test_the_loop_may_look_at_a_run_whose_thread_opens_and_closes_waits() -> None:
     """It does so whenever threads are scarce; found when a run of two hundred blocking ones was never carried on."""
     execution = Execution.__new__(Execution)
-    execution.busy = 0
+    execution.busy, execution.is_async = 0, False
     execution.waits = {f"{number}": OpenWait(f"{number}", None, is_timer=True) for number in range(20)}
     for wait in execution.waits.values():
         wait.is_paused, wait.due_ms = True, 1
@@ -24,15 +24,15 @@ def test_the_loop_may_look_at_a_run_whose_thread_opens_and_closes_waits() -> Non
 
     def open_and_close() -> None:
         while not stopping.is_set():
-            execution.waits["new"] = OpenWait("new", None, is_timer=True)
-            execution.waits.pop("new")
+            for number in range(100):
+                execution.close_wait(execution.open_wait(f"new {number}", is_timer=True))
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     thread = threading.Thread(target=open_and_close)
     thread.start()
     try:
-        for _ in range(3000):
+        for _ in range(30_000):
             assert execution.is_idle in (True, False)
             assert execution.timer_due_ms() in (1, None)
     finally:

@@ -94,21 +94,23 @@ async def _cancelled(rt, handle, reason: str | None) -> None:
     assert (handle.workflow_id, reason) == (raised.value.workflow_id, raised.value.reason)
 
 
-@pytest.mark.parametrize("kind", ["sleep", "recv", "value", "child", "step", "plain", "gather", "retry"])
-async def test_cancel_interrupts_at_once_whatever_a_run_waits_for(launch, kind):
+async def test_cancel_interrupts_at_once_whatever_a_run_waits_for(launch):
     rt = await launch(wait, wait_for_go, park_after=3600)
-    handle = await rt.run(wait, kind)
-    await _until({"step": "hang", "gather": "hang", "retry": "tried"}.get(kind, "began"))
-    if kind not in ("step", "plain", "gather"):
-        await rt.wait_idle()
 
-    assert await rt.cancel(handle.workflow_id, "of rain")
+    for kind in ("sleep", "recv", "value", "child", "step", "plain", "gather", "retry"):
+        calls.clear()
+        handle = await rt.run(wait, kind)
+        await _until({"step": "hang", "gather": "hang", "retry": "tried"}.get(kind, "began"))
+        if kind not in ("step", "plain", "gather"):
+            await rt.wait_idle()
 
-    await _cancelled(rt, handle, "of rain")
-    await _until("ended")
-    assert 1 == calls["saw CancelledError"]
-    assert calls["hang"] == calls["hang was interrupted"]
-    assert not await rt.cancel(handle.workflow_id)
+        assert await rt.cancel(handle.workflow_id, "of rain")
+
+        await _cancelled(rt, handle, "of rain")
+        await _until("ended")
+        assert 1 == calls["saw CancelledError"]
+        assert calls["hang"] == calls["hang was interrupted"]
+        assert not await rt.cancel(handle.workflow_id)
 
 
 async def test_a_run_is_cancelled_from_another_process(launch):

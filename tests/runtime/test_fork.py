@@ -66,15 +66,14 @@ async def test_steps_before_the_position_are_copied_others_run(launch):
     assert WorkflowStatus.SUCCESS == (await handle.status()).status
 
 
-@pytest.mark.parametrize(("from_step", "count"), [(0, 3), ("0", 3), (1, 2), (3, 1), (4, 0), (99, 0)])
-async def test_a_fork_may_begin_anywhere(launch, from_step, count):
+async def test_a_fork_may_begin_anywhere(launch):
     rt = await launch(three_steps)
     handle = await _finished(rt, three_steps, 1)
-    calls.clear()
 
-    assert [2, 6, 14] == await (await rt.fork(handle.workflow_id, from_step)).result()
-
-    assert count == calls["double"]
+    for from_step, count in [(0, 3), ("0", 3), (1, 2), (3, 1), (4, 0), (99, 0)]:
+        calls.clear()
+        assert [2, 6, 14] == await (await rt.fork(handle.workflow_id, from_step)).result()
+        assert count == calls["double"]
 
 
 async def test_recorded_outputs_may_be_edited(launch):

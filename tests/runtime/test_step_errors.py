@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 
 import turbine
 from turbine import SerializationError, StepFailed, TurbineError, WorkflowFailed
 
-heard: list[object] = []
+heard: defaultdict[str, list[object]] = defaultdict(list)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,7 @@ def _error(name: str) -> BaseException:
         "os": FileNotFoundError(2, "No such file", "order.json"),
         "exit": SystemExit(3),
         "group": ExceptionGroup("two", [Declined(1), Unmakeable(code=2)]),
-        "cancelled": KeyboardInterrupt(),
+        "interrupt": KeyboardInterrupt(),
     }[name]
 
 
@@ -67,41 +69,42 @@ async def handle_errors(name: str) -> str:
     try:
         await fail(name)
     except Declined as error:
-        heard.append(["declined", error.code, error.hints, str(error)])
+        heard[name].append(["declined", error.code, error.hints, str(error)])
     except StepFailed as error:
-        heard.append(["step failed", error.type_name, error.message, str(error)])
+        heard[name].append(["step failed", error.type_name, error.message])
     except ExceptionGroup as group:
-        heard.append(["group", str(group), [repr(error) for error in group.exceptions]])
+        heard[name].append(["group", str(group), [repr(error) for error in group.exceptions]])
     except (ValueError, OSError) as error:
-        heard.append([type(error).__name__, repr(error), error.args, str(error)])
+        heard[name].append([type(error).__name__, error.args, str(error)])
     await turbine.recv("again")
     return "handled"
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("declined", ["declined", 402, ["try another card"], "declined with 402"]),
-        ("unmakeable", ["step failed", f"{__name__}.Unmakeable", "code 7", f"{__name__}.Unmakeable: code 7"]),
-        ("local", ["step failed", f"{__name__}._local_error.<locals>.Local", "from inside a function", ...]),
-        ("value", ["ValueError", "ValueError('no such order', 17)", ("no such order", 17), "('no such order', 17)"]),
-        ("os", ["FileNotFoundError", ..., (2, "No such file"), "[Errno 2] No such file: 'order.json'"]),
-        ("exit", ["step failed", "builtins.SystemExit", "3", "builtins.SystemExit: 3"]),
-        ("cancelled", ["step failed", "builtins.KeyboardInterrupt", "", "builtins.KeyboardInterrupt"]),
-        ("group", ["group", ..., ...]),
-    ],
-)
-async def test_an_error_is_handled_alike_live_and_on_replay(launch, replay, name, expected):
+async def test_an_error_is_handled_alike_live_and_on_replay(launch, replay):
+    expected = {
+        "declined": ["declined", 402, ["try another card"], "declined with 402"],
+        "unmakeable": ["step failed", f"{__name__}.Unmakeable", "code 7"],
+        "local": ["step failed", f"{__name__}._local_error.<locals>.Local", "from inside a function"],
+        "value": ["ValueError", ("no such order", 17), "('no such order', 17)"],
+        "os": ["FileNotFoundError", (2, "No such file"), "[Errno 2] No such file: 'order.json'"],
+        "exit": ["step failed", "builtins.SystemExit", "3"],
+        "interrupt": ["step failed", "builtins.KeyboardInterrupt", ""],
+        "group": ["group", "two (2 sub-exceptions)"],
+    }
     rt = await launch(handle_errors)
 
-    handle = await rt.run(handle_errors, name)
-    await replay(rt, handle)
+    for name, told in expected.items():
+        handle = await rt.run(handle_errors, name)
+        await replay(rt, handle)
 
-    assert "handled" == await handle.result()
-    live, replayed = heard
-    assert live == replayed
-    assert expected == [... if wanted is ... else told for told, wanted in zip(live, expected, strict=True)]
-    assert (await handle.steps())[0].error
+        assert "handled" == await handle.result()
+        live, replayed = heard[name]
+        assert live == replayed
+        if name == "group":
+            first, second = live.pop()
+            assert ("Declined(1)", True) == (first, second.startswith("StepFailed("))
+        assert told == live
+        assert (await handle.steps())[0].error
 
 
 @turbine.step
@@ -117,11 +120,11 @@ async def look_at_the_cause() -> list[str]:
     try:
         await fail_for_a_reason()
     except Declined as error:
-        heard.append(repr(error.__cause__))
+        heard["cause"].append(repr(error.__cause__))
     try:
         await fail("unmakeable")
     except StepFailed as error:
-        heard.append(type(error.__cause__).__name__)
+        heard["cause"].append(type(error.__cause__).__name__)
     await turbine.recv("again")
     return []
 
@@ -134,7 +137,7 @@ async def test_the_cause_of_an_error_is_known_too(launch, replay):
     await handle.result()
 
     # That StepFailed stands for an original is known only on the first run.
-    assert ["KeyError('order-1')", "Unmakeable", "KeyError('order-1')"] == heard[:3]
+    assert ["KeyError('order-1')", "Unmakeable", "KeyError('order-1')"] == heard["cause"][:3]
 
 
 @turbine.workflow
@@ -177,7 +180,7 @@ async def ask_for_something_strange(is_patient: bool) -> str:
     try:
         await return_something_strange()
     except SerializationError as error:
-        heard.append(str(error))
+        heard["strange"].append(str(error))
         if not is_patient:
             raise
     await turbine.recv("again")
@@ -193,7 +196,7 @@ async def test_an_output_that_cannot_be_stored_is_an_error_naming_the_step(launc
     assert "went on" == await patient.result()
     with pytest.raises(WorkflowFailed, match="return_something_strange"):
         await impatient.result()
-    assert (3, 1) == (len(heard), len(set(heard)))
+    assert (3, 1) == (len(heard["strange"]), len(set(heard["strange"])))
     assert "ERROR" == (await impatient.status()).status
 
 

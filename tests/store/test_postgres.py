@@ -362,15 +362,15 @@ async def test_a_listener_that_lost_its_connection_hears_again(postgres_store, p
         assert ("entry", 1) == await heard.get()
 
 
-@pytest.mark.parametrize("strange", ["", "not json", "[]", "7", json.dumps(["x", [[1, 2, 3]]]), json.dumps(["x", 5])])
-async def test_a_strange_notification_deafens_nobody(postgres_store, postgres_url, opened, strange) -> None:
+async def test_strange_notifications_deafen_nobody(postgres_store, postgres_url, opened) -> None:
     heard: asyncio.Queue[object] = asyncio.Queue()
     other = opened(postgres_url)
     other.hold("other")
     postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
         with psycopg.connect(postgres_url, autocommit=True) as stranger:
-            stranger.execute("select pg_notify(%s, %s)", (CHANNEL, strange))
+            for strange in ("", "not json", "[]", "7", json.dumps(["x", [[1, 2, 3]]]), json.dumps(["x", 5])):
+                stranger.execute("select pg_notify(%s, %s)", (CHANNEL, strange))
         await other.write(lambda tx: tx.wake("entry", 1))
         while ("entry", 1) != await heard.get():
             pass

@@ -57,7 +57,7 @@ async def body() -> None:
     reveal_type(await place_order(3, customer="Ada"))  # str
     reveal_type(await turbine.run(place_order.options(id="one"), 3))  # Handle[str]
     reveal_type(await turbine.patched("x"))  # bool
-    reveal_type(place_order.fn)  # ((amount: int, *, customer: str = "") -> Any)
+    reveal_type(place_order.fn)  # (amount: int, *, customer: str = "") -> Any
 
 async def main() -> None:
     async with turbine.Runtime("sqlite://:memory:", workflows=[place_order, tagged, blocking]) as rt:
