@@ -70,7 +70,7 @@ from turbine.errors import (
 )
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepAttempt, StepInfo
-from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
+from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import Step, Workflow
 from turbine.runtime import Runtime
 
@@ -102,6 +102,7 @@ __all__ = [
     "QueueNotFound",
     "RateLimit",
     "RecvTimeout",
+    "RegisteredWorkflow",
     "RegistrationConflict",
     "ResultTimeout",
     "Runtime",

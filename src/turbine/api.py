@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random as random_
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -29,264 +29,21 @@ from turbine.model.positions import PATCH
 from turbine.registry import (
     HERE,
     UNSET,
-    BlockingStep,
-    BlockingWorkflow,
     Step,
     StepBase,
     StepDefinition,
     Workflow,
     WorkflowBase,
-    WorkflowDefinition,
     check_function,
-    check_tags,
-    fqn_of,
     name_of,
+    remote,
+    step,
+    workflow,
 )
-from turbine.retry import RetryPolicy, seconds_of
+from turbine.retry import seconds_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-# Declaring. A coroutine function is a function too, so the overloads for both overlap: the first that fits is meant.
-
-
-@overload
-def step(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
-@overload
-def step(fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
-@overload
-def step(
-    fn: Callable[P, Coroutine[Any, Any, R]],
-    /,
-    name: str | None = None,
-    *,
-    retries: int = ...,
-    base_interval: timedelta | float = ...,
-    backoff_factor: float = ...,
-    max_interval: timedelta | float = ...,
-    jitter: float = ...,
-    retry_on: tuple[type[Exception], ...] = ...,
-    retry_if: Callable[[Exception], bool] | None = ...,
-    timeout: timedelta | float | None = ...,
-    checkpoint: bool = ...,
-) -> Step[P, R]: ...
-@overload
-def step(
-    fn: Callable[P, R],
-    /,
-    name: str | None = None,
-    *,
-    retries: int = ...,
-    base_interval: timedelta | float = ...,
-    backoff_factor: float = ...,
-    max_interval: timedelta | float = ...,
-    jitter: float = ...,
-    retry_on: tuple[type[Exception], ...] = ...,
-    retry_if: Callable[[Exception], bool] | None = ...,
-    timeout: timedelta | float | None = ...,
-    checkpoint: bool = ...,
-) -> BlockingStep[P, R]: ...
-@overload
-def step(
-    fn: str | None = None,
-    /,
-    name: str | None = None,
-    *,
-    retries: int = ...,
-    base_interval: timedelta | float = ...,
-    backoff_factor: float = ...,
-    max_interval: timedelta | float = ...,
-    jitter: float = ...,
-    retry_on: tuple[type[Exception], ...] = ...,
-    retry_if: Callable[[Exception], bool] | None = ...,
-    timeout: timedelta | float | None = ...,
-    checkpoint: bool = ...,
-) -> _StepDecorator: ...
-def step(
-    fn: Any = None,
-    /,
-    name: str | None = None,
-    *,
-    retries: int = 0,
-    base_interval: timedelta | float = 0.1,
-    backoff_factor: float = 2.0,
-    max_interval: timedelta | float = 5.0,
-    jitter: float = 0.0,
-    retry_on: tuple[type[Exception], ...] = (Exception,),
-    retry_if: Callable[[Exception], bool] | None = None,
-    timeout: timedelta | float | None = None,
-    checkpoint: bool = True,
-) -> Any:
-    """Make a function a step: its outcome is recorded once for each place where a run calls it.
-
-    It runs at least once (again after a crash before its outcome was recorded); a recorded failure replays as the same
-    failure. Wait n before a retry is `min(base_interval * backoff_factor ** (n - 1), max_interval)` seconds, ± the
-    fraction `jitter`; only errors of `retry_on` for which `retry_if` holds are tried again, then
-    MaxStepRetriesExceeded. `timeout` bounds each attempt. With `checkpoint=False` it is never recorded as done and runs
-    again on each replay; its value need not be serialisable.
-
-    Used bare, with keywords, or as a function: `turbine.step(fn, name="fetch", retries=3)`. Raises TypeError for
-    generators and ValueError for numbers that can never be right.
-    """
-    if isinstance(fn, str):
-        fn, name = None, fn
-    policy = RetryPolicy.of(
-        retries,
-        base_interval=base_interval,
-        backoff_factor=backoff_factor,
-        max_interval=max_interval,
-        jitter=jitter,
-        retry_on=retry_on,
-        retry_if=retry_if,
-    )
-    seconds = None if timeout is None else seconds_of(timeout, "timeout")
-
-    def declare(function: Callable[..., Any]) -> StepBase[..., Any]:
-        is_async = check_function(function, "step")
-        definition = StepDefinition(
-            fn=function,
-            name=check_name(name, "step name") if name is not None else name_of(function),
-            policy=policy,
-            timeout=seconds,
-            checkpoint=checkpoint,
-            is_async=is_async,
-        )
-        return Step(definition) if is_async else BlockingStep(definition)
-
-    return declare if fn is None else declare(fn)
-
-
-class _StepDecorator:
-    """The type of `@turbine.step(...)`."""
-
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, fn: Callable[P, R], /) -> BlockingStep[P, R]: ...
-    def __call__(self, fn: Any, /) -> Any:
-        raise TypeError("this class only describes a type")
-
-
-@overload
-def workflow(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
-@overload
-def workflow(fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
-@overload
-def workflow(
-    fn: Callable[P, Coroutine[Any, Any, R]],
-    /,
-    name: str | None = None,
-    *,
-    max_recoveries: int | None = ...,
-    schedule: Any = ...,
-    triggerable: bool = ...,
-    input_schema: dict[str, Any] | None = ...,
-    tags: Sequence[str] = ...,
-    summary: Callable[..., str] | None = ...,
-    queue: str | None = ...,
-    timeout: timedelta | float | None = ...,
-) -> Workflow[P, R]: ...
-@overload
-def workflow(
-    fn: Callable[P, R],
-    /,
-    name: str | None = None,
-    *,
-    max_recoveries: int | None = ...,
-    schedule: Any = ...,
-    triggerable: bool = ...,
-    input_schema: dict[str, Any] | None = ...,
-    tags: Sequence[str] = ...,
-    summary: Callable[..., str] | None = ...,
-    queue: str | None = ...,
-    timeout: timedelta | float | None = ...,
-) -> BlockingWorkflow[P, R]: ...
-@overload
-def workflow(
-    fn: str | None = None,
-    /,
-    name: str | None = None,
-    *,
-    max_recoveries: int | None = ...,
-    schedule: Any = ...,
-    triggerable: bool = ...,
-    input_schema: dict[str, Any] | None = ...,
-    tags: Sequence[str] = ...,
-    summary: Callable[..., str] | None = ...,
-    queue: str | None = ...,
-    timeout: timedelta | float | None = ...,
-) -> _WorkflowDecorator: ...
-def workflow(
-    fn: Any = None,
-    /,
-    name: str | None = None,
-    *,
-    max_recoveries: int | None = 100,
-    schedule: Any = None,
-    triggerable: bool = False,
-    input_schema: dict[str, Any] | None = None,
-    tags: Sequence[str] = (),
-    summary: Callable[..., str] | None = None,
-    queue: str | None = None,
-    timeout: timedelta | float | None = None,
-) -> Any:
-    """Make a function a workflow: its progress is recorded, and any process that knows it can go on with a run of it.
-
-    The body must do the same durable calls for the same recorded outcomes; what touches the world belongs into steps.
-    Parameters and result are JSON, typed by their annotations. `max_recoveries` bounds how often a run is taken up
-    after deaths of its process (None: no bound). `summary` gets the arguments and tells people what a run is about.
-    `timeout` and `queue` are defaults for `options(...)`.
-
-    Used bare, with keywords, or as a function. Raises TypeError for generators, and for lambdas without a name (a
-    recovering process could not find them).
-    """
-    if isinstance(fn, str):
-        fn, name = None, fn
-
-    def declare(function: Callable[..., Any]) -> WorkflowBase[..., Any]:
-        is_async = check_function(function, "workflow")
-        default_name = name_of(function)
-        if name is None and not default_name.isidentifier():
-            raise TypeError(
-                f"{default_name} has no name by which another process could find it; use def, or pass name="
-            )
-        if max_recoveries is not None and max_recoveries < 0:
-            raise ValueError(f"max_recoveries must not be negative: {max_recoveries} (None: no bound)")
-        definition = WorkflowDefinition(
-            fn=function,
-            name=check_name(name, "workflow name") if name is not None else default_name,
-            fqn=fqn_of(function),
-            is_async=is_async,
-            max_recoveries=max_recoveries,
-            schedule=schedule,
-            triggerable=triggerable,
-            input_schema=input_schema,
-            tags=check_tags(tags),
-            summary=summary,
-            queue=queue,
-            timeout=None if timeout is None else seconds_of(timeout, "timeout"),
-        )
-        return Workflow(definition) if is_async else BlockingWorkflow(definition)
-
-    return declare if fn is None else declare(fn)
-
-
-class _WorkflowDecorator:
-    """The type of `@turbine.workflow(...)`."""
-
-    @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...  # pyright: ignore[reportOverlappingOverload]
-    @overload
-    def __call__(self, fn: Callable[P, R], /) -> BlockingWorkflow[P, R]: ...
-    def __call__(self, fn: Any, /) -> Any:
-        raise TypeError("this class only describes a type")
-
-
-def remote(name: str, result_type: Any = Any) -> Workflow[..., Any]:
-    """A workflow whose code is in another process; starting it needs a queue (`.options(queue=...)`)."""
-    name = check_name(name, "workflow name")
-    return Workflow(WorkflowDefinition(fn=None, name=name, fqn=name, result_type=result_type))
 
 
 # Steps of any function

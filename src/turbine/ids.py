@@ -10,8 +10,16 @@ import random
 import threading
 import time
 
-_ID_MAX = 2000
-_NAME_MAX = 20_000
+_KEY_MAX = 2000
+"""Bytes: an entry of a Postgres index takes 2704, together with what stands beside the key."""
+_LENGTHS = {
+    "queue name": 1000,
+    "deduplication id": 1000,
+    "partition key": 1000,
+    "step name": 20_000,
+    "search text": 20_000,
+}
+"""Two that stand in one index together take half each; what stands in none may be long."""
 
 # RFC 9562 §6.2, method 1: 42 bits of counter behind the millisecond, then 32 random bits. The counter starts at a
 # random place in its lower half, so that it cannot run over within one millisecond.
@@ -61,15 +69,15 @@ def new_id() -> str:
 def check_id(text: str, what: str = "workflow id") -> str:
     """The id itself, if both databases can store it as a key.
 
-    It must be non-empty text of at most 2000 characters without NUL and without lone surrogates; any other Unicode is
-    welcome. Raises TypeError for what is not text, else ValueError.
+    It must be non-empty text of at most 2000 characters (bytes in UTF-8, for what is not ASCII) without NUL and without
+    lone surrogates; any other Unicode is welcome. Raises TypeError for what is not text, else ValueError.
     """
-    return _checked(text, what, _ID_MAX)
+    return _checked(text, what, _LENGTHS.get(what, _KEY_MAX))
 
 
 def check_name(text: str, what: str) -> str:
-    """The name itself, under the rules of `check_id` but for its length: at most 20000 characters."""
-    return _checked(text, what, _NAME_MAX)
+    """The name itself, under the rules of `check_id`; what no index holds may be longer."""
+    return _checked(text, what, _LENGTHS.get(what, _KEY_MAX))
 
 
 def _checked(text: object, what: str, length_max: int) -> str:
@@ -84,9 +92,14 @@ def _checked(text: object, what: str, length_max: int) -> str:
         raise ValueError(f"{rule}; this one has a NUL at index {text.index(chr(0))}: {text[:200]!r}")
     if not text.isascii():
         try:
-            text.encode()
+            size = len(text.encode())
         except UnicodeEncodeError as error:
             raise ValueError(f"{rule}; this one has a lone surrogate at index {error.start}: {text[:200]!r}") from None
+        if size > length_max:
+            raise ValueError(
+                f"{rule}, and as many bytes in UTF-8; this one has {len(text)} characters in {size} bytes and begins"
+                f" {text[:60]!r}."
+            )
     return text
 
 

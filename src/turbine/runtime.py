@@ -36,9 +36,10 @@ from turbine.loops.runner import Runner
 from turbine.loops.timers import Timers
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
-from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
+from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.probe import Probe
 from turbine.registry import UNSET, Registry, WorkflowBase
+from turbine.registry import workflow as declare_workflow
 from turbine.store import Store, open_store
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
@@ -116,6 +117,35 @@ class Runtime:
             workflow = type(workflow)(replace(workflow.definition, **overrides), workflow.start_options)
         self._registry.add(workflow.definition)
         return workflow
+
+    def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
+        """`turbine.workflow` and `register` in one: `@rt.workflow` or `@rt.workflow(name=…, tags=…)`. Before launch."""
+        if callable(fn):
+            return self.register(declare_workflow(fn, name, **options))
+
+        def decorate(function: Callable[..., Any]) -> WorkflowBase[..., Any]:
+            return self.register(declare_workflow(function, fn or name, **options))
+
+        return decorate
+
+    def registered_workflows(self) -> list[RegisteredWorkflow]:
+        """The workflows that this runtime knows."""
+        return [
+            RegisteredWorkflow(
+                name=known.name,
+                fqn=known.fqn,
+                triggerable=known.triggerable,
+                cron_schedule=None if known.schedule is None else str(known.schedule),
+                input_schema=known.input_schema or known.signature.json_schema(),
+                tags=list(known.tags),
+            )
+            for known in self._registry
+        ]
+
+    def is_triggerable(self, name: str) -> bool:
+        """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
+        known = self._registry.get(name)
+        return known is not None and known.triggerable
 
     def queue(
         self,

@@ -26,8 +26,9 @@ from turbine.engine.handles import Handle as AsyncHandle
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.errors import *  # noqa: F403 - the same errors under the same names
 from turbine.errors import Cancelled, ErrorCode, NotInWorkflow
+from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepAttempt, StepInfo
-from turbine.model.workflows import Event, Explanation, Page, Status, WorkflowStatus
+from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import HERE, UNSET, BlockingStep, BlockingWorkflow, Step, StepBase, Workflow, WorkflowBase
 from turbine.runtime import Runtime as AsyncRuntime
 
@@ -357,6 +358,42 @@ class Runtime:
         """Make a workflow known to this runtime; before launch. See `turbine.Runtime.register`."""
         return self.inner.register(workflow, **overrides)
 
+    def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
+        """`turbine.workflow` and `register` in one; before launch. See `turbine.Runtime.workflow`."""
+        return self.inner.workflow(fn, name, **options)
+
+    def registered_workflows(self) -> list[RegisteredWorkflow]:
+        """The workflows that this runtime knows."""
+        return self.inner.registered_workflows()
+
+    def is_triggerable(self, name: str) -> bool:
+        """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
+        return self.inner.is_triggerable(name)
+
+    def queue(self, name: str, **limits: Any) -> Queue:
+        """Declare a queue; before launch. The limits are those of `turbine.Runtime.queue`."""
+        return self.inner.queue(name, **limits)
+
+    def queues(self) -> list[Queue]:
+        """The queues declared here, as declared."""
+        return self.inner.queues()
+
+    def listen(self, *queues: Queue | str) -> None:
+        """Process only these queues here; before launch. See `turbine.Runtime.listen`."""
+        self.inner.listen(*queues)
+
+    def pause_queue(self, name: str) -> None:
+        """Claim nothing from a queue any more. Raises QueueNotFound."""
+        self.wait_for(self.inner.pause_queue(name))
+
+    def resume_queue(self, name: str) -> None:
+        """Claim from a paused queue again. Raises QueueNotFound."""
+        self.wait_for(self.inner.resume_queue(name))
+
+    def set_queue_limits(self, name: str, **limits: Any) -> Queue:
+        """Change limits of a queue for all processes. See `turbine.Runtime.set_queue_limits`."""
+        return self.wait_for(self.inner.set_queue_limits(name, **limits))
+
     def launch(self) -> None:
         """Open the database, take up what is due, and start the loops. See `turbine.Runtime.launch`."""
         if self._loop is None:
@@ -545,6 +582,9 @@ __all__ = [
     "Handle",
     "Kv",
     "Page",
+    "Queue",
+    "RateLimit",
+    "RegisteredWorkflow",
     "Runtime",
     "Status",
     "Step",

@@ -85,7 +85,7 @@ async def test_branches_have_positions_of_their_own(launch, replay):
     await replay(rt, handle)
 
     assert [["FIRST"], ["A0", "A1", "A2"], ["B0", "B1"], ["C"], ["LAST"]] == await handle.result()
-    assert {name: 1 for name in ("first", "a0", "a1", "a2", "b0", "b1", "c", "last")} == calls
+    assert dict.fromkeys(["first", "a0", "a1", "a2", "b0", "b1", "c", "last"], 1) == calls
     positions = {output: position for position, output in _positions(await handle.steps()).items()}
     assert "0" == positions["FIRST"]
     prefixes = [{positions[f"{name}{number}"].rpartition(".")[0] for number in range(2)} for name in "AB"]

@@ -60,11 +60,25 @@ def long_name(seed: str) -> str:
     return "".join(sha256(f"{seed}{number}".encode()).hexdigest() for number in range(157))[:10_000]
 
 
-@turbine.workflow(name=long_name("workflow"), tags=[long_name("tag")])
-async def with_a_long_name() -> str:
-    step = turbine.step(give, name=long_name("step"))
-    await turbine.set_value(long_name("key"), 1)
-    return await turbine.do(step, "done")
+@turbine.workflow
+async def use_long_names() -> list[str]:
+    me = turbine.current().workflow_id
+    told: list[str] = []
+    for act in (
+        lambda: turbine.do(turbine.step(give, name=long_name("step")), 1),
+        lambda: turbine.set_value(long_name("key"), 1),
+        lambda: turbine.get_value(me, long_name("key"), timeout=0, default=None),
+        lambda: turbine.send(me, 1, long_name("topic")),
+        lambda: turbine.recv(long_name("topic"), timeout=0, default=None),
+        lambda: turbine.patched(long_name("patch")),
+    ):
+        try:
+            await act()
+        except ValueError as error:
+            told.append(str(error))
+        else:
+            told.append("kept")
+    return told
 
 
 async def test_payloads_of_some_megabytes_are_kept_with_a_warning(launch, caplog):
@@ -105,9 +119,9 @@ async def test_a_run_that_makes_too_large_payloads_ends_in_error(launch):
 async def test_an_id_may_hold_every_character_but_nul_and_lone_surrogates(launch):
     rt = await launch(echo, collect)
     every = [chr(number) for number in range(1, sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF]
-    # All of the first plane's start, where the odd ones are, and a sample of the rest.
-    text = "".join([*every[:4000], *every[4000::331]])
-    ids = [text[start : start + 2000] for start in range(0, len(text), 2000)]
+    # All of the beginning, where the odd ones are, and a sample of the rest.
+    text = "".join([*every[:1000], *every[1000::397]])
+    ids = [text[start : start + 250] for start in range(0, len(text), 250)]
 
     for workflow_id in ids:
         handle = await rt.run(collect.options(id=workflow_id, tags=[workflow_id]), workflow_id)
@@ -160,27 +174,51 @@ async def test_lists_are_asked_with_any_text(launch):
         for word in ("search", "ids", "name", "tag", "executor_id", "parent_id", "queue", "version"):
             with pytest.raises(ValueError, match="NUL"):
                 await rt.list(**{word: impossible})
-    for odd in ("'; drop table pt_workflow_status; --", "%", '"', "x" * 10_000):
+    for odd in ("'; drop table pt_workflow_status; --", "%", '"', "x" * 1000):
         assert [] == (await rt.list(search=odd if odd != '"' else "''")).items
         assert [] == (await rt.list(ids=odd, name=[odd], tag=odd, executor_id=odd, parent_id=odd)).items
     assert 1 == len((await rt.list()).items)
 
 
-async def test_names_may_have_ten_thousand_characters(launch):
-    rt = await launch(with_a_long_name, collect)
+async def test_long_names_are_kept_whole_or_refused_in_words(launch):
+    rt = await launch(collect)
 
-    handle = await rt.run(with_a_long_name.options(deduplication_id=long_name("deduplication")[:2000]))
+    async def declare() -> None:
+        name = long_name("workflow")
+        known = await launch(turbine.workflow(name=name)(give))
+        await (await known.run(turbine.workflow(name=name)(give), 1)).result()
+        assert [name] == [run.name for run in (await known.list(name=name)).items]
 
-    assert "done" == await handle.result()
-    assert [long_name("step")] == [step.function_name for step in await handle.steps()][1:]
-    assert {long_name("key"): 1} == await rt.values(handle.workflow_id)
-    assert 1 == await rt.get_value(handle.workflow_id, long_name("key"))
-    assert 1 == len((await rt.list(name=long_name("workflow"), tag=long_name("tag"))).items)
-    receiver = await rt.run(collect, long_name("topic"))
-    await rt.send(receiver.workflow_id, 1, long_name("topic"))
-    assert 1 == await receiver.result()
-    await rt.kv.set(long_name("key"), 1)
-    assert 1 == await rt.kv.get(long_name("key"))
+    async def start() -> None:
+        # Two thousand characters of four bytes.
+        text = "".join(chr(0x10000 + 7919 * number % 0xFFFFF) for number in range(2000))
+        await rt.run(collect.options(id=text, deduplication_id=text, tags=[text]), "topic")
+        assert [text] == [run.workflow_id for run in (await rt.list(ids=text, tag=text)).items]
+
+    async def talk() -> None:
+        handle = await rt.run(collect, long_name("topic"))
+        await rt.send(handle.workflow_id, 1, long_name("topic"))
+        assert 1 == await handle.result()
+
+    async def keep() -> None:
+        await rt.kv.set(long_name("key"), 1)
+        assert 1 == await rt.kv.get(long_name("key"))
+
+    for act in (declare, start, talk, keep):
+        try:
+            await act()
+        except ValueError as error:
+            refusal = str(error)
+            assert "characters" in refusal
+
+
+async def test_names_inside_of_a_run_are_kept_whole_or_refused_in_words(launch):
+    rt = await launch(use_long_names)
+
+    handle = await rt.run(use_long_names)
+
+    for told in await handle.result(timeout=20):
+        assert told == "kept" or "characters" in told
 
 
 async def test_none_where_a_value_is_needed_is_a_type_error(launch):
@@ -281,14 +319,18 @@ async def test_a_file_that_may_not_be_written_is_told_at_launch():
         url = f"sqlite:///{folder}/turbine.db"
         async with Runtime(url, workflows=[echo]) as rt:
             await (await rt.run(echo.options(id="one"), 1)).result()
-        for path in (*Path(folder).iterdir(), Path(folder)):
-            path.chmod(0o555 if path.is_dir() else 0o444)
+        _forbid_writing(Path(folder))
 
-        with _as_nobody(), pytest.raises((StoreUnavailable, StoreInvalid), match="writ"):
+        with AsNobody(), pytest.raises((StoreUnavailable, StoreInvalid), match="writ"):
             await Runtime(url, workflows=[echo]).launch()
 
 
-class _as_nobody:
+def _forbid_writing(folder: Path) -> None:
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+class AsNobody:
     """Root may write everything, so root has to be somebody else for a while."""
 
     def __enter__(self) -> None:

@@ -8,12 +8,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
-from typing_extensions import NotRequired
 from typing_extensions import TypedDict as AnyTypedDict
 
 import turbine
@@ -68,7 +67,7 @@ class Order(BaseModel):
     placed: datetime
     address: Address
     colour: Colour = Colour.RED
-    parts: dict[str, "Order"] = {}
+    parts: dict[str, Order] = {}
 
 
 @dataclass
@@ -121,14 +120,14 @@ def everything() -> Everything:
         id=UUID("0190163d-8694-739b-aea5-966c26f8ad91"),
         price=Decimal("1E-28"),
         data=bytes(range(256)),
-        text="NUL \0, quote \", emoji 🦆, line \u2028 and \\u0000",
+        text='NUL \0, quote ", emoji 🦆, line \u2028 and \\u0000',
         truth=True,
         huge=2**100,
         ratio=0.1 + 0.2,
         nothing=None,
         numbers=(1, 2, 3),
         words={"a", "b"},
-        path=Path("/tmp/x"),  # noqa: S108 - only a name
+        path=Path("/tmp/x"),
         kind="b",
         either="17",
         by_id={1: [Point(1, 1.0)]},
@@ -247,7 +246,7 @@ async def take_an_address(address: Address) -> object:
 async def test_an_argument_that_cannot_be_stored_is_refused_naming_the_parameter(launch):
     rt = await launch(take_an_address, without_annotations)
 
-    with pytest.raises(SerializationError, match="'address'.*take_an_address"):
+    with pytest.raises(SerializationError, match=r"'address'.*take_an_address"):
         await rt.run(take_an_address, object())
     with pytest.raises(SerializationError, match="'address'"):
         await rt.run(take_an_address, Address(street=7))  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ def test_a_forked_child_gets_a_sequence_of_its_own():
         before.lock.release()
 
 
-@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=2000))
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=500))
 def test_any_text_both_databases_can_store_is_an_id(text):
     assert text == check_id(text) == check_name(text, "step name")
 

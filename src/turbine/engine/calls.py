@@ -186,13 +186,13 @@ class _LiveStep:
 
     async def _rest(self, failure: Exception) -> None:
         """Pause after a failed attempt; the count and the pause survive this process."""
-        policy, clock = self.step.policy, self.execution.port.clock
-        due_ms = clock.now_ms() + round(policy.wait(self.number, random.random) * 1000)
-        await self._keep_attempt(failure, due_ms)
+        policy, now_ms = self.step.policy, self.execution.port.clock.now_ms()
+        due_ms = now_ms + round(policy.wait(self.number, random.random) * 1000)
+        await self._keep_attempt(failure, now_ms, due_ms)
         await _pause(self.execution, self.position, due_ms)
         self.number += 1
 
-    async def _keep_attempt(self, failure: Exception, due_ms: int | None) -> None:
+    async def _keep_attempt(self, failure: Exception, ended_ms: int, due_ms: int | None) -> None:
         """Write a failed attempt, and when the next one is due: None after the last."""
         self.causes.append(failure)
         execution = self.execution
@@ -205,7 +205,7 @@ class _LiveStep:
             self.step.name,
             self.number,
             self.started_ms,
-            execution.port.clock.now_ms(),
+            ended_ms,
             text,
             due_ms,
         )
@@ -218,7 +218,7 @@ class _LiveStep:
         retries = self.step.policy.retries
         if not retries or self.number <= retries or isinstance(failure, SerializationError):
             return failure
-        await self._keep_attempt(failure, None)
+        await self._keep_attempt(failure, self.execution.port.clock.now_ms(), None)
         return self._exhausted()
 
     def _exhausted(self) -> MaxStepRetriesExceeded:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -52,6 +53,7 @@ class Execution:
         "run",
         "signal",
         "tasks",
+        "turn",
         "waits",
     )
 
@@ -72,6 +74,8 @@ class Execution:
         self.mismatch: NonDeterministicWorkflow | None = None
         self.main: asyncio.Task[Any] | None = None
         self.waits: dict[str, OpenWait] = {}
+        self.turn = threading.Lock()
+        """Held while a wait ends, or while all of them are broken off: one of the two comes first."""
         self.busy = 0
         """Durable calls in progress that do not wait."""
         self.paused_since_ms: int | None = None
@@ -118,10 +122,14 @@ class Execution:
 
         The first signal counts, except that a pass which is leaving memory anyway may still be cancelled.
         """
-        if self.signal is not None and not (signal is Signal.CANCELLED and self.signal is Signal.PARK):
-            return
-        self.signal = signal
-        self.reason = reason
+        with self.turn:
+            # A thread that was nudged in this moment goes on with its body: then it is too late to park it.
+            if signal is Signal.PARK and not self.is_idle:
+                return
+            if self.signal is not None and not (signal is Signal.CANCELLED and self.signal is Signal.PARK):
+                return
+            self.signal = signal
+            self.reason = reason
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
         if signal is not Signal.PARK and self.main is not None:
@@ -216,9 +224,10 @@ class Execution:
             if self.signal is None:
                 await wait.pause()
         finally:
-            self.busy += 1
-            self.paused_since_ms = None
-            wait.is_paused = False
+            with self.turn:
+                self.busy += 1
+                self.paused_since_ms = None
+                wait.is_paused = False
             if alarm is not None:
                 alarm.cancel()
         self.check()

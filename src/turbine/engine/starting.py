@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from hashlib import sha256
 from typing import Any
 
 from turbine.clock import to_ms
@@ -72,7 +73,7 @@ def prepare(
         status = WorkflowStatus.ENQUEUED
     scope = None
     if options.deduplication_id is not None:
-        scope = f"queue:{queue}" if queue is not None else f"workflow:{definition.name}"
+        scope = f"queue:{queue}" if queue is not None else _scope(definition.name)
     tags = options.tags if options.tags is not None else definition.tags
     return Start(
         id=options.id or default_id or new_id(),
@@ -105,6 +106,11 @@ def prepare(
         tags=json.dumps(list(tags), ensure_ascii=False) if tags else None,
         reason="timeout" if is_late else None,
     )
+
+
+def _scope(name: str) -> str:
+    """The scope of deduplication ids that belong to a workflow: short enough for an index."""
+    return f"workflow:{name}" if len(name) <= 200 else f"workflow:{sha256(name.encode()).hexdigest()}"
 
 
 def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], dict[str, Any]] | None) -> str | None:

@@ -78,19 +78,34 @@ class Runner:
                 outcome = await self._carry_in_thread(execution)
             try:
                 is_over = await self._act(execution, outcome)
-            except Exception:
-                log.exception("Acting on the end of run %s failed; it will be recovered", execution.id)
+            except Exception as error:
+                log.exception("The end of run %s could not be written; it is set aside", execution.id)
+                attention = f"Turbine could not write the end of this run: {error!r}. Resume tries again"
+                await self._persist(workflows.set_aside, (execution.run, execution.fence, attention))
                 is_over = True
             if is_over:
                 self._drop(execution)
                 return
             # The database was away for this pass. It is still ours: once more, from its last recorded step.
-            await asyncio.sleep(TRY_AGAIN)
-            histories = await self.port.store.read(steps.histories, runs=[execution.run])
+            histories = await self._read_again(execution)
+            if histories is None:
+                self._drop(execution)
+                return
             listeners = execution.listeners
             execution = Execution(self.port, execution.claimed, execution.definition, histories[execution.run])
             execution.listeners = listeners
             self.executions[execution.run] = self.by_id[execution.id] = execution
+
+    async def _read_again(self, execution: Execution) -> dict[int, History] | None:
+        """The history of a run, as soon as the database gives it; None when the store was closed meanwhile."""
+        while True:
+            await asyncio.sleep(TRY_AGAIN)
+            try:
+                return await self.port.store.read(steps.histories, runs=[execution.run])
+            except StoreUnavailable as error:
+                if self.port.store.writer.is_closed:
+                    return None
+                log.warning("Run %s waits for the database: %s", execution.id, error)
 
     async def _carry_in_thread(self, execution: Execution) -> Outcome:
         loop = self.port.loop

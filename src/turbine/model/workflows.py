@@ -109,6 +109,18 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisteredWorkflow:
+    """A workflow that a runtime knows; `fqn` is `module:qualname`."""
+
+    name: str
+    fqn: str
+    triggerable: bool = False
+    cron_schedule: str | None = None
+    input_schema: dict[str, Any] | None = None
+    tags: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a list; `next_cursor` asks for the next one and is None at the end."""
 

@@ -34,7 +34,7 @@ READERS_MAX = 4
 RECONNECT_MAX = 2.0
 """Seconds between attempts to reach a server that is away, at most."""
 
-_SETTINGS = "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 60000"
+_SETTINGS = "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 5000"
 _MARK = "update pt_executors set batch = %(batch)s where executor_id = %(executor)s"
 _MARKED = "select batch from pt_executors where executor_id = %(executor)s for update"
 

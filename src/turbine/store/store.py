@@ -100,7 +100,7 @@ class Store:
 
         A write that entered is finished even if the caller is cancelled while waiting.
         """
-        del args
+        _keywords_only(args)
         return cast(R, await self.submit(function, kwargs))
 
     def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> Ticket:
@@ -111,7 +111,7 @@ class Store:
 
     def write_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `write`, for threads. It never goes through an event loop."""
-        del args
+        _keywords_only(args)
         return cast(R, self.submit_blocking(function, kwargs).wait())
 
     def post(self, function: Callable[..., Any], argument: Any) -> None:
@@ -260,6 +260,11 @@ def _look(tx: Tx, rows: list[None]) -> list[None]:
 
 
 _Hearing = Any
+
+
+def _keywords_only(args: tuple[Any, ...]) -> None:
+    if args:
+        raise TypeError("a transaction function takes its arguments by keyword")
 
 
 def open_store(url: str) -> Store:

@@ -32,6 +32,8 @@ BATCH_MAX = 1000
 """Jobs in one transaction at most: a bound on how long one commit may take."""
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """Payload bytes in one transaction at most, beyond its first job."""
+LOSSES_MAX = 8
+"""Times that a batch may lose its connection before its commit until one of its writes is blamed for that."""
 IDLE_AFTER = 0.2
 """Seconds without work after which the backend may do its housekeeping (checkpoints)."""
 
@@ -219,6 +221,7 @@ class Writer:
     def _finish(self, jobs: list[Job]) -> None:
         """See a batch through to an answer for each of its jobs."""
         pause = 0.001
+        losses = 0
         while True:
             results: list[Any] = []
             committing = False
@@ -235,8 +238,13 @@ class Writer:
                         return self._deliver(jobs, results, [("everything", None)])
                     if not self._patience():
                         return self._fail(jobs, _unavailable(error))
-                    continue
-                self._roll_back()
+                    losses += 0 if committing else 1
+                    if losses < LOSSES_MAX:
+                        continue
+                    # The server answers, and dies of this batch each time: one of its writes is to blame.
+                    fault = Fault.BAD
+                else:
+                    self._roll_back()
                 if fault is Fault.BUSY and self._patience():
                     time.sleep(pause)
                     pause = min(pause * 2, 0.1)

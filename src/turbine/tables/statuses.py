@@ -58,7 +58,12 @@ _COLUMN_OF = {
     "queue": "queue_name",
     "parent_id": "parent_workflow_id",
 }
-_SEARCHED = ("id", "name", "summary", "tags", "inputs", "error")
+_SEARCHED = ("id", "name", "summary", "tags", "inputs")
+_ERROR_PARTS = {
+    "sqlite": ("json_extract(error, '$.type')", "json_extract(error, '$.message')"),
+    "postgres": ("error::json->>'type'", "error::json->>'message'"),
+}
+"""What is searched of an error: its type and text, not the lines of its traceback."""
 
 
 def one(tx: Tx, *, workflow_id: str) -> Found | None:
@@ -75,7 +80,7 @@ def outcome(tx: Tx, *, workflow_id: str) -> tuple[bool, tuple[str, str | None, s
 
 def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bool, load_input: bool) -> list[Found]:
     """The runs that a filter lets through, newest first (or oldest), starting after a key."""
-    clauses, parameters = _clauses(wanted)
+    clauses, parameters = _clauses(wanted, tx.dialect)
     if after is not None:
         clauses.append("run > :after" if ascending else "run < :after")
         parameters["after"] = after
@@ -89,7 +94,7 @@ def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bo
     return [_found(row) for row in tx.all(Statement.of(text), limit=limit, **parameters)]
 
 
-def _clauses(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
+def _clauses(wanted: Filter, dialect: str) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
     parameters: dict[str, Any] = {}
     for field, column in _COLUMN_OF.items():
@@ -112,7 +117,7 @@ def _clauses(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
         parameters["created_before"] = wanted.created_before_ms
     if wanted.search:
         parameters["search"] = f"%{_like(wanted.search.lower())}%"
-        each = [f"lower({column}) like :search escape '!'" for column in _SEARCHED]
+        each = [f"lower({column}) like :search escape '!'" for column in (*_SEARCHED, *_ERROR_PARTS[dialect])]
         clauses.append(f"({' or '.join(each)})")
     return clauses, parameters
 

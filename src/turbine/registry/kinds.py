@@ -1,14 +1,9 @@
-"""What users declare: workflows and steps, and the roll of those that a runtime knows.
-
-A declared function is called where the code stands: outside of a run it is just its function; inside, the call goes to
-the `Scope` in `HERE`, which the engine puts there. Nothing here runs, records or waits.
-"""
+"""What a workflow and a step are: their definitions, and the objects that stand for them in user code."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,7 +11,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from turbine.codec import PayloadType, Signature, payload_type
-from turbine.errors import NotInWorkflow, RegistrationConflict
+from turbine.errors import NotInWorkflow
 from turbine.ids import check_id, check_name
 from turbine.retry import RetryPolicy, seconds_of
 
@@ -338,45 +333,3 @@ def fqn_of(fn: Callable[..., Any]) -> str:
     """`module:qualname`, for display and for `trigger`."""
     target = getattr(fn, "func", fn)
     return f"{getattr(target, '__module__', '?')}:{getattr(target, '__qualname__', name_of(fn))}"
-
-
-class Registry:
-    """The workflows that a runtime can carry out, by name and by fully qualified name."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, WorkflowDefinition] = {}
-        self._by_fqn: dict[str, WorkflowDefinition] = {}
-
-    def add(self, definition: WorkflowDefinition) -> None:
-        """Enter a workflow. Raises RegistrationConflict when its name or function is there already."""
-        if definition.fn is None:
-            raise TypeError(f"workflow {definition.name!r} is remote and cannot be registered here")
-        for known in (self._by_name.get(definition.name), self._by_fqn.get(definition.fqn)):
-            if known is not None:
-                raise RegistrationConflict(
-                    f"Workflow {definition.name!r} ({definition.fqn}) is already registered as {known.name!r}"
-                    f" ({known.fqn}); give one of them another name"
-                )
-        self._by_name[definition.name] = definition
-        self._by_fqn[definition.fqn] = definition
-
-    def get(self, name_or_fqn: str) -> WorkflowDefinition | None:
-        return self._by_name.get(name_or_fqn) or self._by_fqn.get(name_or_fqn)
-
-    def names(self) -> list[str]:
-        return list(self._by_name)
-
-    def __iter__(self) -> Iterator[WorkflowDefinition]:
-        return iter(self._by_name.values())
-
-    def version(self) -> str:
-        """A label for the code: a hash over the source of the registered workflows."""
-        digest = hashlib.sha256()
-        for name in sorted(self._by_name):
-            fn = self._by_name[name].fn
-            try:
-                source = inspect.getsource(inspect.unwrap(fn)) if fn is not None else ""
-            except (OSError, TypeError):
-                source = getattr(getattr(fn, "__code__", None), "co_code", b"").hex()
-            digest.update(f"{name}\n{source}\n".encode())
-        return digest.hexdigest()[:16]

@@ -1,0 +1,51 @@
+"""What users declare: workflows and steps, and the roll of those that a runtime knows.
+
+A declared function is called where the code stands: outside of a run it is just its function; inside, the call goes to
+the `Scope` in `HERE`, which the engine puts there. Nothing here runs, records or waits.
+"""
+
+from turbine.registry.declare import remote, step, workflow
+from turbine.registry.kinds import (
+    HERE,
+    UNSET,
+    BlockingStep,
+    BlockingWorkflow,
+    Scope,
+    StartOptions,
+    Step,
+    StepBase,
+    StepDefinition,
+    Unset,
+    Workflow,
+    WorkflowBase,
+    WorkflowDefinition,
+    check_function,
+    check_tags,
+    fqn_of,
+    name_of,
+)
+from turbine.registry.roll import Registry
+
+__all__ = [
+    "HERE",
+    "UNSET",
+    "BlockingStep",
+    "BlockingWorkflow",
+    "Registry",
+    "Scope",
+    "StartOptions",
+    "Step",
+    "StepBase",
+    "StepDefinition",
+    "Unset",
+    "Workflow",
+    "WorkflowBase",
+    "WorkflowDefinition",
+    "check_function",
+    "check_tags",
+    "fqn_of",
+    "name_of",
+    "remote",
+    "step",
+    "workflow",
+]

@@ -1,0 +1,219 @@
+"""Queues: who starts when, and what the limits promise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import turbine
+from turbine import RateLimit, Runtime
+
+going: list[str] = []
+most: dict[str, int] = {}
+started: list[tuple[str, float]] = []
+
+
+@turbine.workflow
+async def job(queue: str, number: int, seconds: float = 0.0) -> int:
+    started.append((f"{queue}{number}", time.monotonic()))
+    going.append(queue)
+    most[queue] = max(most.get(queue, 0), going.count(queue))
+    await asyncio.sleep(seconds)
+    going.remove(queue)
+    return number
+
+
+@turbine.workflow
+async def wait_for_go(number: int) -> int:
+    await turbine.recv("go")
+    return number
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    going.clear()
+    most.clear()
+    started.clear()
+
+
+def runtime(url: str, **config: Any) -> Runtime:
+    return Runtime(url, workflows=[job, wait_for_go], **config)
+
+
+async def test_no_more_runs_hold_a_slot_than_the_queue_allows(database_url):
+    rt = runtime(database_url)
+    rt.queue("narrow", global_concurrency=2)
+    async with rt:
+        handles = [await rt.run(job.options(queue="narrow"), "narrow", n, 0.01) for n in range(8)]
+
+        assert list(range(8)) == [await handle.result() for handle in handles]
+
+    assert 2 == most["narrow"]
+
+
+async def test_runs_of_a_queue_start_in_the_order_in_which_they_came(database_url):
+    rt = runtime(database_url)
+    rt.queue("line", global_concurrency=1)
+    async with rt:
+        handles = [await rt.run(job.options(queue="line"), "line", n) for n in range(6)]
+        for handle in handles:
+            await handle.result()
+
+    assert [f"line{n}" for n in range(6)] == [name for name, _ in started]
+
+
+async def test_smaller_priority_numbers_come_first(database_url):
+    rt = runtime(database_url)
+    rt.queue("urgent", priority=True, global_concurrency=1)
+    async with rt:
+        await rt.pause_queue("urgent")
+        handles = [await rt.run(job.options(queue="urgent", priority=9 - n), "urgent", n) for n in range(5)]
+        await rt.resume_queue("urgent")
+        for handle in handles:
+            await handle.result()
+
+    assert ["urgent4", "urgent3", "urgent2", "urgent1", "urgent0"] == [name for name, _ in started]
+
+
+async def test_a_paused_queue_starts_nothing_until_it_is_resumed(database_url):
+    rt = runtime(database_url)
+    rt.queue("halted")
+    async with rt:
+        await rt.pause_queue("halted")
+        handle = await rt.run(job.options(queue="halted"), "halted", 1)
+        await rt.wait_idle()
+        assert "ENQUEUED" == (await handle.status()).status
+
+        await rt.resume_queue("halted")
+
+        assert 1 == await handle.result(timeout=10)
+
+
+async def test_a_partitioned_queue_carries_out_one_run_of_each_key_at_a_time(database_url):
+    rt = runtime(database_url)
+    rt.queue("keys", partitioned=True)
+    async with rt:
+        handles = [
+            await rt.run(job.options(queue="keys", partition_key=f"{n % 2}"), f"key{n % 2}", n, 0.01) for n in range(8)
+        ]
+        for handle in handles:
+            await handle.result()
+
+    assert {"key0": 1, "key1": 1} == most
+
+
+async def test_a_run_without_a_key_is_refused_by_a_partitioned_queue(database_url):
+    rt = runtime(database_url)
+    rt.queue("keys", partitioned=True)
+    async with rt:
+        with pytest.raises(ValueError, match="partition_key"):
+            await rt.run(job.options(queue="keys"), "keys", 1)
+        assert [] == (await rt.list()).items
+
+
+async def test_no_window_holds_more_starts_than_the_rate_allows(database_url):
+    rt = runtime(database_url)
+    rt.queue("slow", rate_limit=RateLimit(5, per=timedelta(seconds=0.3)))
+    async with rt:
+        handles = [await rt.run(job.options(queue="slow"), "slow", n) for n in range(12)]
+        for handle in handles:
+            await handle.result(timeout=20)
+
+    times = sorted(moment for _, moment in started)
+    # A start is recorded before its body begins, so bodies may come a little closer than the window.
+    assert all(later - earlier > 0.25 for earlier, later in zip(times, times[5:], strict=False))
+
+
+async def test_a_deduplication_id_belongs_to_one_unfinished_run_of_its_queue(database_url):
+    rt = runtime(database_url)
+    rt.queue("once")
+    async with rt:
+        first = await rt.run(wait_for_go.options(queue="once", deduplication_id="d"), 1)
+        with pytest.raises(turbine.Deduplicated) as refused:
+            await rt.run(wait_for_go.options(queue="once", deduplication_id="d"), 2)
+        assert first.workflow_id == refused.value.workflow_id
+        await rt.send(first.workflow_id, None, "go")
+        await first.result()
+
+        second = await rt.run(wait_for_go.options(queue="once", deduplication_id="d"), 2)
+
+        await rt.send(second.workflow_id, None, "go")
+        assert 2 == await second.result()
+
+
+async def test_an_unknown_queue_is_refused_and_leaves_no_row(database_url):
+    async with runtime(database_url) as rt:
+        with pytest.raises(turbine.QueueNotFound):
+            await rt.run(job.options(queue="nowhere"), "nowhere", 1)
+        with pytest.raises(turbine.QueueNotFound):
+            await rt.pause_queue("nowhere")
+        assert [] == (await rt.list()).items
+
+
+async def test_a_process_that_listens_to_no_queue_leaves_its_runs_to_others(database_url):
+    deaf = runtime(database_url)
+    deaf.queue("shared")
+    deaf.listen()
+    async with deaf:
+        handle = await deaf.run(job.options(queue="shared"), "shared", 1)
+        await deaf.wait_idle()
+        assert "ENQUEUED" == (await handle.status()).status
+        busy = runtime(database_url)
+        busy.queue("shared")
+        async with busy:
+            assert 1 == await handle.result(timeout=10)
+
+
+async def test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise(database_url):
+    rt = runtime(database_url, park_after=timedelta(0))
+    rt.queue("keeps", global_concurrency=1)
+    rt.queue("lends", global_concurrency=1, release_while_waiting=True)
+    async with rt:
+        keeping = await rt.run(wait_for_go.options(queue="keeps"), 1)
+        behind = await rt.run(job.options(queue="keeps"), "keeps", 2)
+        lending = await rt.run(wait_for_go.options(queue="lends"), 3)
+        passing = await rt.run(job.options(queue="lends"), "lends", 4)
+
+        assert 4 == await passing.result(timeout=10)
+        assert "ENQUEUED" == (await behind.status()).status
+
+        for handle in (keeping, lending):
+            await rt.send(handle.workflow_id, None, "go")
+        assert [1, 2, 3] == [await handle.result(timeout=10) for handle in (keeping, behind, lending)]
+
+
+async def test_limits_that_were_changed_at_run_time_hold_at_once_and_last(database_url):
+    rt = runtime(database_url)
+    rt.queue("wide", global_concurrency=5)
+    async with rt:
+        changed = await rt.set_queue_limits("wide", global_concurrency=1)
+        assert 1 == changed.global_concurrency
+    again = runtime(database_url)
+    again.queue("wide", global_concurrency=5)
+    async with again:
+        handles = [await again.run(job.options(queue="wide"), "wide", n, 0.01) for n in range(4)]
+        for handle in handles:
+            await handle.result()
+
+    assert 1 == most["wide"]
+
+
+async def test_limits_that_can_never_be_right_are_refused(database_url):
+    rt = runtime(database_url)
+    for limits in ({"global_concurrency": 0}, {"worker_concurrency": -1}, {"batch_max": 0}):
+        with pytest.raises(ValueError, match="at least 1"):
+            rt.queue("wrong", **limits)
+    with pytest.raises(ValueError, match="at least 1"):
+        RateLimit(0, per=timedelta(seconds=1))
+    rt.queue("right")
+    with pytest.raises(turbine.RegistrationConflict):
+        rt.queue("right")
+    async with rt:
+        with pytest.raises(turbine.AlreadyLaunched):
+            rt.queue("late")
+        with pytest.raises(ValueError, match="at least 1"):
+            await rt.set_queue_limits("right", global_concurrency=0)
