@@ -52,6 +52,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+LOOK_INTERVAL = 0.02
+"""Seconds between looks at everything while other processes commit all the time."""
 UNWIND = 2.0
 """Seconds that interrupted bodies get to end."""
 
@@ -610,6 +612,8 @@ class _Live:
         self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
         self._duties = (self.recovery, self.timers, self.letters, self.watch)
         self._first_look = recovery.tick
+        self._looked_at = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
         declared = runtime._queues  # pyright: ignore[reportPrivateUsage]
         listened = runtime._listened  # pyright: ignore[reportPrivateUsage]
         self._declared = list(declared.values())
@@ -653,13 +657,25 @@ class _Live:
                     if key in self.claimers:
                         self.claimers[key].call()
                 case "everything":
-                    for claimer in self.claimers.values():
-                        claimer.duty.call()
-                    self.letters.call()
-                    self.timers.call()
-                    self.port.wakes.publish_all(("done", "value"))
+                    self._look_everywhere_soon()
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
+
+    def _look_everywhere_soon(self) -> None:
+        """Another process has committed something. Look now, or soon after the last look while it goes on and on."""
+        if self._next_look is None:
+            now = self.port.loop.time()
+            left = self._looked_at + LOOK_INTERVAL - now
+            self._next_look = self.port.loop.call_later(max(0.0, left), self._look_everywhere)
+
+    def _look_everywhere(self) -> None:
+        self._next_look = None
+        self._looked_at = self.port.loop.time()
+        for claimer in self.claimers.values():
+            claimer.duty.call()
+        self.letters.call()
+        self.timers.call()
+        self.port.wakes.publish_all(("done", "value"))
 
     def _tell(self, workflow_id: str, name: str, status: WorkflowStatus) -> None:
         probe = self.port.probe
