@@ -310,9 +310,7 @@ class Runtime:
             known = self._registry.get(definition.name)
             if known is not None and known.fn is definition.fn:
                 definition = known
-        _, row = await self._in_loop(
-            lambda: runs.start(port, definition, workflow.start_options, args, kwargs, self._queues)
-        )
+        _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
         return self.handle(row.id, definition.result)
 
     def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
@@ -433,7 +431,6 @@ class Runtime:
                 new_id=None if new_id is None else check_id(new_id),
                 edits=edits,
                 queue=queue,
-                known_queues=self._queues,
             )
         )
         return self.retrieve(workflow_id)

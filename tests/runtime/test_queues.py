@@ -217,3 +217,38 @@ async def test_limits_that_can_never_be_right_are_refused(database_url):
             rt.queue("late")
         with pytest.raises(ValueError, match="at least 1"):
             await rt.set_queue_limits("right", global_concurrency=0)
+
+
+@turbine.workflow
+async def put_children_into(queue: str, key: str | None) -> str:
+    try:
+        handle = await turbine.run(job.options(queue=queue, partition_key=key), queue, 1)
+    except (turbine.QueueNotFound, ValueError) as error:
+        return type(error).__name__
+    return str(await handle.result())
+
+
+async def test_a_child_is_put_into_a_queue_under_the_same_rules(database_url):
+    rt = Runtime(database_url, workflows=[job, put_children_into])
+    rt.queue("plain")
+    rt.queue("keys", partitioned=True)
+    async with rt:
+        asked = [("plain", None), ("keys", "a"), ("keys", None), ("plain", "a"), ("nowhere", None)]
+        answers = [await (await rt.run(put_children_into, *one)).result(timeout=10) for one in asked]
+
+    assert ["1", "1", "ValueError", "ValueError", "QueueNotFound"] == answers
+
+
+async def test_a_remote_workflow_runs_where_its_code_is(database_url):
+    here = runtime(database_url)
+    here.queue("far")
+    async with here, Runtime(database_url) as there:
+        remote = turbine.remote("job", result_type=int)
+
+        handle = await there.run(remote.options(queue="far"), "far", 7)
+
+        assert 7 == await handle.result(timeout=10)
+        with pytest.raises(ValueError, match="queue"):
+            await there.run(remote, "far", 7)
+        with pytest.raises(turbine.QueueNotFound):
+            await there.run(remote.options(queue="nowhere"), "far", 7)

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from turbine.actions import queues
 from turbine.codec import payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
 from turbine.errors import WorkflowConflict, WorkflowNotFound
 from turbine.model.positions import check_position, is_before
-from turbine.model.queues import Queue
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import statuses, workflows
@@ -29,7 +27,6 @@ async def fork(
     new_id: str | None,
     edits: Mapping[int | str, Any] | None,
     queue: str | None,
-    known_queues: Mapping[str, Queue],
 ) -> str:
     """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
 
@@ -37,8 +34,6 @@ async def fork(
     for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound.
     """
     limit = check_position(from_step)
-    if queue is not None:
-        await queues.require(port, queue, None, known_queues)
     found = await port.store.read(statuses.one, workflow_id=workflow_id)
     if found is None:
         raise WorkflowNotFound(workflow_id)

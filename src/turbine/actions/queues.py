@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,22 +10,6 @@ from turbine.errors import QueueNotFound
 from turbine.model.queues import Queue
 from turbine.store import Tx
 from turbine.tables import queues
-
-
-async def require(port: Port, name: str, partition_key: str | None, declared: Mapping[str, Queue]) -> None:
-    """Check that a run can be put into a queue that is declared here, or known in the database.
-
-    Raises QueueNotFound, and ValueError for a run without a key in a partitioned queue, or one with a key in another.
-    """
-    queue = declared.get(name) or await port.store.read(queues.get, name=name)
-    if queue is None:
-        raise QueueNotFound(name)
-    if queue.partitioned and partition_key is None:
-        raise ValueError(
-            f"queue {name!r} is partitioned: pass options(partition_key=...), or nobody would take the run"
-        )
-    if partition_key is not None and not queue.partitioned:
-        raise ValueError(f"queue {name!r} is not partitioned: leave out partition_key, or declare partitioned=True")
 
 
 async def change(port: Port, name: str, **changes: Any) -> Queue:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from turbine.actions import queues
-from turbine.clock import to_ms
+from turbine.clock import to_datetime, to_ms
 from turbine.codec import plain
 from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
@@ -17,9 +16,8 @@ from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
 from turbine.errors import Deduplicated, ShuttingDown, WorkflowNotFound
 from turbine.ids import check_id, check_name
-from turbine.model.queues import Queue
 from turbine.model.steps import StepInfo
-from turbine.model.workflows import Page, Status, WorkflowStatus
+from turbine.model.workflows import Event, Page, Status, WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import statuses, steps, workflows
@@ -37,7 +35,6 @@ async def start(
     options: StartOptions,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    known_queues: Mapping[str, Queue],
 ) -> tuple[Started, Start]:
     """Start a run, or join the run that has its id. Durable when it returns.
 
@@ -53,13 +50,14 @@ async def start(
     row = prepare(port, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    if row.queue is not None:
-        await queues.require(port, row.queue, row.partition, known_queues)
     if definition.fn is not None and port.registry.get(definition.name) is None:
         raise not_registered(definition)
     started = cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
     if not started.is_new and not started.same_input:
         log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)
+    if started.is_new and port.probe.listeners:
+        status = WorkflowStatus(row.status)
+        port.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
     if started.is_new and row.direct:
         assert row.started_ms is not None
         port.adopt(

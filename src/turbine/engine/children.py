@@ -10,7 +10,7 @@ from turbine.engine.execution import Execution
 from turbine.engine.handles import failure_of
 from turbine.engine.lines import Line, Place
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import ResultTimeout, WorkflowNotFound
+from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
 from turbine.registry import HERE, StartOptions, WorkflowDefinition
 from turbine.tables import steps, waits, workflows
@@ -141,11 +141,7 @@ async def _start(
 async def _write_start(execution: Execution, start: Start, step: Outcome) -> Started | Answer | Exception:
     try:
         return await execution.write(workflows.start_child, (start, step), len(start.inputs))
-    except Exception as error:  # a refusal (WorkflowConflict, Deduplicated): recorded, so that a replay sees it too
-        from turbine.errors import StoreUnavailable, TurbineError
-
-        if not isinstance(error, TurbineError) or isinstance(error, StoreUnavailable):
-            raise
+    except (TurbineError, ValueError) as error:  # a refusal: recorded, so that a replay sees it too
         return error
 
 

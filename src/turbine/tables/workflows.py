@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from turbine.errors import Deduplicated, WorkflowConflict
+from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
 from turbine.tables import steps, waits
@@ -101,19 +101,25 @@ class Ended(NamedTuple):
 
 
 @bulk
-def start(tx: Tx, rows: Sequence[Start]) -> list[Started | WorkflowConflict | Deduplicated]:
+def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     """Make runs, or join the runs that have their ids: a second start with an id makes no second run.
 
-    Refuses another name or queue under the same id with WorkflowConflict, and a deduplication id that an unfinished
-    run holds with Deduplicated. A join writes nothing.
+    Refuses another name or queue under the same id with WorkflowConflict, a deduplication id that an unfinished run
+    holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
+    ValueError. A join writes nothing.
     """
-    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor)}
+    refused = _wrong_queues(tx, rows)
+    fit = [row for row in rows if not _is_refused(row, refused)] if refused else rows
+    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(fit), executor=tx.executor)}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
-    results: list[Started | WorkflowConflict | Deduplicated] = []
+    results: list[Started | Exception] = []
     queues: set[str] = set()
     due: list[int] = []
     for row in rows:
+        if refused and (error := _is_refused(row, refused)) is not None:
+            results.append(error)
+            continue
         run = made.pop(row.id, None)
         if run is not None:
             results.append(Started(run, True, True))
@@ -138,6 +144,31 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | WorkflowConflict | De
     if due:
         tx.wake("due", min(due))
     return results
+
+
+def _wrong_queues(tx: Tx, rows: Sequence[Start]) -> dict[tuple[str, bool], Exception]:
+    """The errors for starts in queues that do not exist or do not fit, by (queue, has a key)."""
+    asked = {(row.queue, row.partition is not None) for row in rows if row.queue is not None}
+    if not asked:
+        return {}
+    known = dict(tx.all(SQL.queues_known, rows=rows_json([[queue] for queue, _ in asked])))
+    errors: dict[tuple[str, bool], Exception] = {}
+    for queue, has_key in asked:
+        if queue not in known:
+            errors[queue, has_key] = QueueNotFound(queue)
+        elif known[queue] and not has_key:
+            errors[queue, has_key] = ValueError(
+                f"queue {queue!r} is partitioned: pass options(partition_key=...), or nobody would take the run"
+            )
+        elif has_key and not known[queue]:
+            errors[queue, has_key] = ValueError(
+                f"queue {queue!r} is not partitioned: leave out partition_key, or declare partitioned=True"
+            )
+    return errors
+
+
+def _is_refused(row: Start, refused: dict[tuple[str, bool], Exception]) -> Exception | None:
+    return None if row.queue is None else refused.get((row.queue, row.partition is not None))
 
 
 def _conflict(row: Start, name: str, queue: str | None) -> WorkflowConflict:

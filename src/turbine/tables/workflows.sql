@@ -22,6 +22,11 @@ select w.id, w.run, w.name, w.queue_name, w.inputs
 from pt_workflow_status as w
 where w.id in (select r.id from @rows(id text) as r)
 
+-- name: queues_known
+select q.name, q.partitioned
+from pt_queues as q
+where q.name in (select r.name from @rows(name text) as r)
+
 -- name: holder
 select id
 from pt_workflow_status
