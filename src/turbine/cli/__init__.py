@@ -8,8 +8,10 @@ import signal
 
 def main() -> None:
     """Carry out the command that the arguments name; ends the process with its exit code."""
-    # SIGTERM ends a command as Ctrl-C does: it cleans up behind itself.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    # Ctrl-C and SIGTERM end a command alike: it cleans up behind itself. Shells start what runs in the background with
+    # SIGINT ignored, and Python leaves that so.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     from turbine.cli.app import app
 
     app(prog_name="turbine")

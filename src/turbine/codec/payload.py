@@ -145,7 +145,10 @@ class PayloadType(Generic[T]):
             settled = pydantic_core.from_json(text)
             if "null" in text or _STARS in text:
                 # A model inside writes its floats by its own configuration; this tells what they were.
-                told = drift(pydantic_core.to_jsonable_python(value, inf_nan_mode="constants"), settled)
+                shown = pydantic_core.to_jsonable_python(
+                    value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False
+                )
+                told = drift(shown, settled)
                 if told is None and _STARS in text:
                     told = secret_in(value)
                 if told is not None:
