@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random as random_
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -131,22 +131,29 @@ def keep(execution: Execution, task: asyncio.Task[Any]) -> None:
     task.add_done_callback(execution.tasks.discard)
 
 
-async def gather(*branches: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
+def gather(*branches: Awaitable[Any], return_exceptions: bool = False) -> Coroutine[Any, Any, list[Any]]:
     """Run branches at once, each with positions of its own, so that each may do any number of durable calls.
 
     Like `asyncio.gather`: results in the order of the branches; the first error is raised and the other branches go on.
     """
     if type(HERE.get()) is not Place:
-        return list(await asyncio.gather(*branches, return_exceptions=return_exceptions))
+        return _gather(branches, return_exceptions)
     line = place("gather").own_line()
-    position = line.take()
-    execution = line.execution
-    execution.check()
-    tasks: list[asyncio.Task[Any]] = []
-    for index, branch in enumerate(branches):
-        task = asyncio.ensure_future(_branch(Line(execution, f"{position}.{index}.", None), branch))
-        keep(execution, task)
-        tasks.append(task)
+    execution, position = line.execution, line.take()
+    return _gather(
+        [_branch(Line(execution, f"{position}.{index}.", None), branch) for index, branch in enumerate(branches)],
+        return_exceptions,
+        execution,
+    )
+
+
+async def _gather(
+    branches: Sequence[Awaitable[Any]], return_exceptions: bool, execution: Execution | None = None
+) -> list[Any]:
+    tasks = [asyncio.ensure_future(branch) for branch in branches]
+    if execution is not None:
+        for task in tasks:
+            keep(execution, task)
     return list(await asyncio.gather(*tasks, return_exceptions=return_exceptions))
 
 
@@ -159,34 +166,43 @@ async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
 # Runs
 
 
-async def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
     """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
 
     Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
     cancels it. Raises what `rt.run` raises; those errors are recorded too.
     """
     line = place("run").own_line()
-    execution = line.execution
+    return _run(line.execution, line.take(), workflow, args, kwargs)
+
+
+async def _run(
+    execution: Execution,
+    position: str,
+    workflow: WorkflowBase[..., R],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Handle[R]:
     definition = workflow.definition
-    child_id = await start_child(execution, line.take(), definition, workflow.start_options, args, kwargs)
+    child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
     return execution.port.runtime.handle(child_id, definition.result)
 
 
 # Talking
 
 
-async def send(workflow_id: str, message: Any, topic: str = "") -> None:
+def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any, None]:
     """Put a message into another run's mailbox: once for this place in the run, also across crashes.
 
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
     line = place("send").own_line()
-    await talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
+    return talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
 
 
-async def recv(
+def recv(
     topic: str = "", *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
-) -> Any:
+) -> Coroutine[Any, Any, Any]:
     """The oldest unread message of a topic, in the order in which they were sent.
 
     Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 looks once) goes on counting
@@ -194,35 +210,33 @@ async def recv(
     """
     line = place("recv").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return await talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
+    return talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
 
 
-async def set_value(key: str, value: Any) -> None:
+def set_value(key: str, value: Any) -> Coroutine[Any, Any, None]:
     """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
     line = place("set_value").own_line()
-    await talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
+    return talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
 
 
-async def get_value(
+def get_value(
     workflow_id: str,
     key: str,
     *,
     type: Any = Any,
     timeout: timedelta | float | None = None,
     default: Any = UNSET,
-) -> Any:
+) -> Coroutine[Any, Any, Any]:
     """The published value of a run; waits until it is set. Recorded, so that every replay sees the same.
 
     Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
     """
     here = HERE.get()
     if isinstance(here, Frame):  # in a step it is part of what the step does
-        return await here.execution.port.runtime.get_value(
-            workflow_id, key, type=type, timeout=timeout, default=default
-        )
+        return here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
     line = place("get_value").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return await talk.get_value(
+    return talk.get_value(
         line.execution,
         line.take(),
         check_id(workflow_id),
@@ -233,19 +247,19 @@ async def get_value(
     )
 
 
-async def sleep(duration: timedelta | float) -> None:
+def sleep(duration: timedelta | float) -> Coroutine[Any, Any, None]:
     """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
     line = place("sleep").own_line()
-    await talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
+    return talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
 
 
 pause = sleep
 
 
-async def sleep_until(moment: datetime) -> None:
+def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
     """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
     line = place("sleep_until").own_line()
-    await talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
+    return talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
 
 
 def check_topic(topic: str) -> str:
@@ -255,23 +269,23 @@ def check_topic(topic: str) -> str:
 # Helpers that are recorded
 
 
-async def now() -> datetime:
+def now() -> Coroutine[Any, Any, datetime]:
     """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
     line = place("now").own_line()
     clock = line.execution.port.clock
-    return await call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
+    return call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
 
 
-async def uuid4() -> uuid.UUID:
+def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """A random UUID (RFC 9562, version 4), the same in every replay."""
     line = place("uuid4").own_line()
-    return await call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
+    return call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
 
 
-async def random() -> float:
+def random() -> Coroutine[Any, Any, float]:
     """A random number in [0, 1), the same in every replay."""
     line = place("random").own_line()
-    return await call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
+    return call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
 
 
 def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
@@ -297,13 +311,13 @@ async def _random() -> float:
     return random_.random()
 
 
-async def patched(name: str) -> bool:
+def patched(name: str) -> Coroutine[Any, Any, bool]:
     """True if this run takes the new branch of a code change, False if it went past this place before the change.
 
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
     line = place("patched").own_line()
-    return await talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
+    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
 
 
 # The store
@@ -333,6 +347,7 @@ class KvWords:
         here = HERE.get()
         if type(here) is Frame:
             return await _kv_act(here.execution, act, args)
+        # Awaited in the body itself, as a method of one object: its position is taken here, at the call.
         line = place("kv").own_line()
         definition = StepDefinition(fn=partial(_kv_act, line.execution, act, args), name=name, is_async=True)
         definition.__dict__["result"] = _ANYTHING

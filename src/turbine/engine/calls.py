@@ -29,7 +29,8 @@ async def call_step(
     execution: Execution, position: str, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """The outcome of a step at a position: replayed if it is recorded, else made and recorded."""
-    execution.check()
+    if execution.signal is not None:
+        await execution.turn_away()
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
         return replayed(execution, record, step.result)

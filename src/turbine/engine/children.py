@@ -37,7 +37,8 @@ async def call_child(
     kwargs: dict[str, Any],
 ) -> Any:
     """Run a workflow as a child and wait for its result; one position for both."""
-    execution.check()
+    if execution.signal is not None:
+        await execution.turn_away()
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, definition.result)
@@ -67,7 +68,8 @@ async def start_child(
     kwargs: dict[str, Any],
 ) -> str:
     """Start a workflow from within a workflow, in one transaction with the parent's record. Returns the child's id."""
-    execution.check()
+    if execution.signal is not None:
+        await execution.turn_away()
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         if record.child is None:
@@ -169,7 +171,8 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
     """The result of any run, asked for in the body of a workflow: a recorded step."""
     execution = line.execution
     position = line.take()
-    execution.check()
+    if execution.signal is not None:
+        await execution.turn_away()
     record = execution.recorded(position, RESULT_STEP)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, result)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from turbine.engine.lines import Line, Place, current_task_or_thread
 from turbine.engine.outcomes import Signal, Unloaded
@@ -25,6 +26,9 @@ from turbine.tables.workflows import Claimed
 
 T = TypeVar("T")
 
+REFUSALS_AT_ONCE = 100
+REFUSAL_PAUSE_MAX = 1.0
+"""Seconds that a durable word takes to refuse, at most."""
 GRACE = 1.0
 """Seconds that a body which was told to end gets to unwind by itself."""
 
@@ -50,6 +54,7 @@ class Execution:
         "paused_since_ms",
         "port",
         "reason",
+        "refusals",
         "run",
         "signal",
         "tasks",
@@ -71,6 +76,7 @@ class Execution:
         self.is_replaying = bool(self.history.recorded)
         self.signal: Signal | None = None
         self.reason: str | None = None
+        self.refusals = 0
         self.mismatch: NonDeterministicWorkflow | None = None
         self.main: asyncio.Task[Any] | None = None
         self.waits: dict[str, OpenWait] = {}
@@ -108,6 +114,20 @@ class Execution:
         """Before a durable word acts: raise what ends this pass, if anything does."""
         if self.signal is not None:
             raise self.ending()
+
+    async def turn_away(self) -> NoReturn:
+        """Raise what ends this pass; ever more slowly for a body that catches it and asks again and again.
+
+        Such a body never ends, but it must not keep the event loop, or a processor, to itself.
+        """
+        self.refusals += 1
+        if self.refusals > REFUSALS_AT_ONCE:
+            pause = min(REFUSAL_PAUSE_MAX, 0.001 * (self.refusals - REFUSALS_AT_ONCE))
+            if self.is_async:
+                await asyncio.sleep(pause)
+            else:
+                time.sleep(pause)  # noqa: ASYNC251 - in a thread: the operations of blocking runs never suspend
+        raise self.ending()
 
     def ending(self) -> BaseException:
         """What is raised in the body to end it."""

@@ -106,6 +106,8 @@ class Operation:
 
 async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, until_ms: int | None = None) -> None:
     """Wait for a time that is written before the waiting begins; after a restart only the rest is waited."""
+    if execution.signal is not None:
+        await execution.turn_away()
     call = Operation(execution, position, SLEEP)
     if call.is_done:
         return
@@ -129,6 +131,8 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
 
 async def send(execution: Execution, position: str, destination: str, message: Any, topic: str) -> None:
     """Put a message into a run's mailbox, once for this position, whatever dies in between."""
+    if execution.signal is not None:
+        await execution.turn_away()
     call = Operation(execution, position, SEND)
     if call.is_done:
         assert call.record is not None
@@ -155,6 +159,8 @@ async def recv(
     execution: Execution, position: str, topic: str, kind: PayloadType[Any], timeout: float | None, default: Any
 ) -> Any:
     """The oldest unread message of a topic; taking it and recording it are one transaction."""
+    if execution.signal is not None:
+        await execution.turn_away()
     call = Operation(execution, position, RECV)
     if call.is_done:
         assert call.record is not None
@@ -192,6 +198,8 @@ async def recv(
 
 async def set_value(execution: Execution, position: str, key: str, value: Any) -> None:
     """Publish a value of this run under a key, for anybody to read."""
+    if execution.signal is not None:
+        await execution.turn_away()
     call = Operation(execution, position, SET_VALUE)
     if call.is_done:
         return
@@ -218,6 +226,8 @@ async def get_value(
     default: Any,
 ) -> Any:
     """The published value of another run (or this one); recorded, so that every replay sees the same."""
+    if execution.signal is not None:
+        await execution.turn_away()
     call = Operation(execution, position, GET_VALUE)
     if call.is_done:
         assert call.record is not None
@@ -258,7 +268,8 @@ async def get_value(
 
 async def patched(execution: Execution, position: str, name: str, is_new: bool) -> bool:
     """Whether this run takes the new branch of a code change: recorded the first time it is asked."""
-    execution.check()
+    if execution.signal is not None:
+        await execution.turn_away()
     if position in execution.history.recorded:
         return True
     if not is_new:

@@ -235,7 +235,7 @@ class Listener:
 
     def _listen(self, connection: psycopg.Connection[Row]) -> None:
         while not self._stopping.is_set():
-            for notice in connection.notifies(timeout=0.5, stop_after=100):
+            for notice in connection.notifies(timeout=0.1, stop_after=100):
                 sender, wakes = _heard_in(notice.payload)
                 if sender != self._executor:
                     self._heard(wakes)
