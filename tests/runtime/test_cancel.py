@@ -196,7 +196,8 @@ async def quick() -> str:
 async def main():
     async with turbine.Runtime(sys.argv[1], workflows=[hold_on_for_ever, quick]) as rt:
         handle = await rt.run(hold_on_for_ever)
-        await rt.wait_idle()
+        while not await handle.steps():
+            await asyncio.sleep(0.01)
         await rt.cancel(handle.workflow_id)
         print(await (await rt.run(quick)).result(timeout=20), (await handle.status()).status, flush=True)
         os._exit(0)  # asyncio.run would wait for a task that never ends
