@@ -1,0 +1,195 @@
+"""A launched runtime: its store, its loops, and what is being carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+from turbine.clock import span_ms, to_datetime
+from turbine.engine.payloads import Payloads
+from turbine.engine.port import Port
+from turbine.engine.threads import Threads
+from turbine.loops.duty import Duty
+from turbine.loops.lease import Lease
+from turbine.loops.letters import Letters
+from turbine.loops.queues import QueueClaimer
+from turbine.loops.recovery import Recovery
+from turbine.loops.runner import Runner
+from turbine.loops.timers import Timers
+from turbine.model.workflows import Event, WorkflowStatus
+from turbine.store import Store
+from turbine.store.tx import Wake
+from turbine.tables import queues as queue_table
+from turbine.tables import workflows as workflow_table
+from turbine.wake import Wakes
+
+if TYPE_CHECKING:
+    from turbine.runtime.runtime import Runtime
+
+log = logging.getLogger("turbine")
+
+LOOK_INTERVAL = 0.02
+"""Seconds between looks at everything while other processes commit all the time."""
+UNWIND = 2.0
+"""Seconds that interrupted bodies get to end."""
+
+
+class Live:
+    """A launched runtime: its store, its loops, and what is being carried out."""
+
+    def __init__(self, runtime: Runtime, store: Store) -> None:
+        config = runtime.config
+        self.store = store
+        self.stopping: asyncio.Future[None] | None = None
+        loop = asyncio.get_running_loop()
+        wakes = Wakes()
+        self.port = Port(
+            runtime=runtime,
+            config=config,
+            registry=runtime._registry,  # pyright: ignore[reportPrivateUsage]
+            store=store,
+            clock=runtime._clock,  # pyright: ignore[reportPrivateUsage]
+            loop=loop,
+            context=copy_context(),
+            threads=Threads(config.max_threads),
+            payloads=Payloads(config.payload_max, config.codec),
+            probe=runtime._probe,  # pyright: ignore[reportPrivateUsage]
+            wakes=wakes,
+            logger=config.logger or logging.getLogger("turbine.run"),
+            executor_id=runtime.executor_id,
+            application_version=runtime.application_version,
+            park_after_ms=span_ms(config.park_after),
+            # The runner is made of this port, so it is looked up when it is called.
+            paused=lambda execution: self.runner.paused(execution),  # noqa: PLW0108
+            adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
+            is_draining=lambda: runtime.is_draining,
+            app=runtime.app,
+        )
+        self.runner = Runner(self.port)
+        self.lease = Lease(
+            store,
+            runtime.executor_id,
+            lease_ms=span_ms(config.lease),
+            application_id=config.application_id,
+            version=runtime.application_version,
+            names=self.port.registry.names(),
+        )
+        clock = self.port.clock
+        recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
+        self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
+        self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
+        self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
+        self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
+        self._duties = (self.recovery, self.timers, self.letters, self.watch)
+        self._first_look = recovery.tick
+        self._looked_at = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
+        declared = runtime._queues  # pyright: ignore[reportPrivateUsage]
+        listened = runtime._listened  # pyright: ignore[reportPrivateUsage]
+        self._declared = list(declared.values())
+        self.claimers = {
+            name: QueueClaimer(self.port, self.runner, name)
+            for name in declared
+            if listened is None or name in listened
+        }
+
+    async def start(self) -> None:
+        self.store.hold(self.port.executor_id)
+        await asyncio.to_thread(self.lease.take)
+        self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
+        await self._first_look()
+        await self.store.write(
+            workflow_table.retry_set_aside, names=self.port.registry.names(), now_ms=self.port.clock.now_ms()
+        )
+        for duty in self._duties:
+            duty.start()
+        for claimer in self.claimers.values():
+            claimer.duty.start()
+
+    def _heard(self, wakes: list[Wake]) -> None:
+        """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
+        for kind, key in wakes:
+            match kind:
+                case "wait":
+                    self.runner.nudge(key[0], key[1])
+                case "cancelled":
+                    if self.runner.cancelled(key[0], key[1]):
+                        self.store.post(workflow_table.take_letters_of, key[0])
+                case "due" | "deadline":
+                    self.timers.call_at(key)
+                case "done":
+                    self.port.wakes.publish("done", key[0])
+                    self._tell(key[0], key[1], WorkflowStatus(key[2]))
+                case "value":
+                    self.port.wakes.publish("value", tuple(key))
+                case "queue":
+                    if key in self.claimers:
+                        self.claimers[key].call()
+                case "everything":
+                    self._look_everywhere_soon()
+                case _:
+                    log.debug("A wake of an unknown kind was heard: %s", kind)
+
+    def _look_everywhere_soon(self) -> None:
+        """Another process has committed something. Look now, or soon after the last look while it goes on and on."""
+        if self._next_look is None:
+            now = self.port.loop.time()
+            left = self._looked_at + LOOK_INTERVAL - now
+            self._next_look = self.port.loop.call_later(max(0.0, left), self._look_everywhere)
+
+    def _look_everywhere(self) -> None:
+        self._next_look = None
+        self._looked_at = self.port.loop.time()
+        for claimer in self.claimers.values():
+            claimer.duty.call()
+        self.letters.call()
+        self.timers.call()
+        self.port.wakes.publish_all(("done", "value"))
+
+    def _tell(self, workflow_id: str, name: str, status: WorkflowStatus) -> None:
+        probe = self.port.probe
+        if probe.listeners:
+            now = to_datetime(self.port.clock.now_ms())
+            probe.tell(Event(f"workflow.{status}", workflow_id, name, status, None, now))
+
+    async def stop(self, seconds: float) -> None:
+        """Drain, then interrupt, then close."""
+        await self.timers.stop()
+        for claimer in self.claimers.values():
+            await claimer.duty.stop()
+        self.runner.park_idle()
+        is_empty = await self.runner.wait_empty(seconds)
+        if not is_empty:
+            self.runner.interrupt()
+            is_empty = await self.runner.wait_empty(UNWIND)
+        for duty in self._duties:
+            await duty.stop()
+        self.port.threads.close()
+        if is_empty:
+            await asyncio.to_thread(self.lease.give_up)
+        else:
+            # A thread still runs a step of ours. The lock file stays held until it or the process ends.
+            log.warning("%s runs did not end in time; they are recovered later", len(self.runner.executions))
+            await asyncio.to_thread(self.lease.stop)
+        await asyncio.to_thread(self.store.close)
+
+    async def wait_idle(self) -> None:
+        calm = 0
+        while calm < 2:
+            await asyncio.sleep(0.002)
+            executions = list(self.runner.executions.values())
+            if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+                calm = 0
+                continue
+            names = self.port.registry.names()
+            due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.port.executor_id)
+            now_ms = self.port.clock.now_ms()
+            if due_ms is not None and due_ms <= now_ms:
+                self.timers.call()
+                calm = 0
+                continue
+            dues = (w.due_ms for e in executions for w in e.waits.values() if w.due_ms is not None)
+            calm = 0 if any(due <= now_ms for due in dues) else calm + 1

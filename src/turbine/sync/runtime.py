@@ -1,0 +1,270 @@
+"""A runtime for blocking code, with an event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from turbine.config import Config
+from turbine.model.queues import Queue
+from turbine.model.steps import StepInfo
+from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
+from turbine.registry import UNSET, WorkflowBase
+from turbine.runtime import Runtime as AsyncRuntime
+from turbine.sync.handles import Handle
+from turbine.sync.nouns import Kv
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Runtime:
+    """Durable workflows in this process, for blocking code: `with Runtime("sqlite:///shop.db", workflows=[…]) as rt`.
+
+    Its event loop runs in a thread of its own, so async workflows and steps work beside blocking ones.
+    """
+
+    def __init__(
+        self,
+        database: str | None = None,
+        *,
+        workflows: Sequence[WorkflowBase[..., Any]] = (),
+        config: Config | None = None,
+        **config_fields: Any,
+    ) -> None:
+        self.inner = AsyncRuntime(database, workflows=workflows, config=config, **config_fields)
+        self.kv = Kv(self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def wait_for(self, act: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the runtime's loop and wait for it."""
+        if self._loop is None:
+            # Not launched: the runtime's own words say so, without a loop.
+            return _refused(act)
+        if self._thread is threading.current_thread():
+            act.close()
+            raise RuntimeError(
+                "a blocking word of the runtime was used in its own event loop; use the async words there"
+            )
+        return asyncio.run_coroutine_threadsafe(act, self._loop).result()
+
+    def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
+        """Make a workflow known to this runtime; before launch. See `turbine.Runtime.register`."""
+        return self.inner.register(workflow, **overrides)
+
+    def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
+        """`turbine.workflow` and `register` in one; before launch. See `turbine.Runtime.workflow`."""
+        return self.inner.workflow(fn, name, **options)
+
+    def registered_workflows(self) -> list[RegisteredWorkflow]:
+        """The workflows that this runtime knows."""
+        return self.inner.registered_workflows()
+
+    def is_triggerable(self, name: str) -> bool:
+        """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
+        return self.inner.is_triggerable(name)
+
+    def queue(self, name: str, **limits: Any) -> Queue:
+        """Declare a queue; before launch. The limits are those of `turbine.Runtime.queue`."""
+        return self.inner.queue(name, **limits)
+
+    def queues(self) -> list[Queue]:
+        """The queues declared here, as declared."""
+        return self.inner.queues()
+
+    def listen(self, *queues: Queue | str) -> None:
+        """Process only these queues here; before launch. See `turbine.Runtime.listen`."""
+        self.inner.listen(*queues)
+
+    def pause_queue(self, name: str) -> None:
+        """Claim nothing from a queue any more. Raises QueueNotFound."""
+        self.wait_for(self.inner.pause_queue(name))
+
+    def resume_queue(self, name: str) -> None:
+        """Claim from a paused queue again. Raises QueueNotFound."""
+        self.wait_for(self.inner.resume_queue(name))
+
+    def set_queue_limits(self, name: str, **limits: Any) -> Queue:
+        """Change limits of a queue for all processes. See `turbine.Runtime.set_queue_limits`."""
+        return self.wait_for(self.inner.set_queue_limits(name, **limits))
+
+    def launch(self) -> None:
+        """Open the database, take up what is due, and start the loops. See `turbine.Runtime.launch`."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="turbine-loop", daemon=True)
+            self._thread.start()
+        try:
+            self.wait_for(self.inner.launch())
+        except BaseException:
+            if not self.inner.is_launched:
+                self._end_loop()
+            raise
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            with contextlib.suppress(RuntimeError):
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def shutdown(self) -> None:
+        """Stop in good order; idempotent. See `turbine.Runtime.shutdown`."""
+        if self._loop is not None:
+            self.wait_for(self.inner.shutdown())
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.launch()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    @property
+    def executor_id(self) -> str:
+        return self.inner.executor_id
+
+    @property
+    def application_id(self) -> str:
+        return self.inner.application_id
+
+    @property
+    def application_version(self) -> str:
+        return self.inner.application_version
+
+    @property
+    def is_launched(self) -> bool:
+        return self.inner.is_launched
+
+    @property
+    def is_draining(self) -> bool:
+        return self.inner.is_draining
+
+    @property
+    def app(self) -> Any:
+        return self.inner.app
+
+    def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Start a workflow; durable when it returns. See `turbine.Runtime.run`."""
+        return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
+
+    def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
+        """A handle of any run; the id is not checked until it is used."""
+        return Handle(self.inner.retrieve(workflow_id, result_type), self)
+
+    def status(self, workflow_id: str) -> Status:
+        """A run as it is now. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.status(workflow_id))
+
+    def steps(self, id: str) -> list[StepInfo]:
+        """The recorded steps of a run. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.steps(id))
+
+    def list(self, **filters: Any) -> Page[Status]:
+        """One page of runs; the filters are those of `turbine.Runtime.list`."""
+        return self.wait_for(self.inner.list(**filters))
+
+    def cancel(self, id: str, reason: str | None = None) -> bool:
+        """Cancel a run and its children; False when it was over already. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.cancel(id, reason))
+
+    def resume(self, id: str) -> Handle[Any]:
+        """Take up a run that ended without success. See `turbine.Runtime.resume`."""
+        return Handle(self.wait_for(self.inner.resume(id)), self)
+
+    def fork(
+        self,
+        id: str,
+        from_step: int | str = 0,
+        *,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        new_id: str | None = None,
+        edits: Mapping[Any, Any] | None = None,
+        queue: str | None = None,
+    ) -> Handle[Any]:
+        """A new run that begins with recorded steps of another. See `turbine.Runtime.fork`."""
+        forked = self.inner.fork(id, from_step, args=args, kwargs=kwargs, new_id=new_id, edits=edits, queue=queue)
+        return Handle(self.wait_for(forked), self)
+
+    def delete(self, *ids: str) -> int:
+        """Remove runs that are over; returns how many. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.delete(*ids))
+
+    def explain(self, id: str) -> Explanation:
+        """Why a run is not moving. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.explain(id))
+
+    def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
+        """Remove runs that ended longer ago than this; returns how many."""
+        return self.wait_for(self.inner.garbage_collect(older_than))
+
+    def send(self, id: str, message: Any, topic: str = "") -> None:
+        """Put a message into a run's mailbox. Raises WorkflowNotFound."""
+        self.wait_for(self.inner.send(id, message, topic))
+
+    def get_value(
+        self,
+        id: str,
+        key: str,
+        *,
+        type: Any = Any,
+        timeout: timedelta | float | None = None,
+        default: Any = UNSET,
+    ) -> Any:
+        """A value that a run has published, or will. Raises ValueTimeout unless there is a default."""
+        return self.wait_for(self.inner.get_value(id, key, type=type, timeout=timeout, default=default))
+
+    def values(self, id: str) -> dict[str, Any]:
+        """All values that a run has published. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.values(id))
+
+    def events(self) -> Iterator[Event]:
+        """What happens in this process from now on, after its commit."""
+        events = self.inner.events()
+        first = self.wait_for(_begin(events))
+        while True:
+            yield self.wait_for(_next_of(first))
+            first = self.wait_for(_begin(events))
+
+    def wait_idle(self) -> None:
+        """Until nothing executes here and nothing is due now."""
+        self.wait_for(self.inner.wait_idle())
+
+
+async def _begin(events: Any) -> asyncio.Task[Event]:
+    task = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    return task
+
+
+async def _next_of(task: asyncio.Task[Event]) -> Event:
+    return await task
+
+
+def _refused(act: Coroutine[Any, Any, T]) -> T:
+    """Drive a coroutine of a runtime that is not launched: it refuses before it would wait for anything."""
+    try:
+        act.send(None)
+    except StopIteration as stop:
+        return stop.value
+    act.close()
+    raise RuntimeError("this runtime is not launched")

@@ -1,0 +1,238 @@
+"""The words of bodies and steps, for blocking code: they drive the same operations in the thread of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from turbine import api
+from turbine.engine.execution import run_inline
+from turbine.engine.lines import Frame, Line, Place, place
+from turbine.registry import HERE, UNSET, StepBase, WorkflowBase
+from turbine.sync.handles import Handle, in_thread
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@overload
+def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+@overload
+def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R: ...
+@overload
+def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run any callable as a step: `turbine.do(fetch, url)`. Coroutine functions run in the runtime's loop."""
+    in_thread("do")
+    here = HERE.get()
+    if here is not None and type(here) is not Place:
+        return here.step(api.step_definition(fn), args, kwargs)
+    return run_inline(api.begin_step("do", fn, args, kwargs))
+
+
+class StepTask(Generic[R]):
+    """A step that runs beside the body, in a thread."""
+
+    def __init__(self, future: Future[R]) -> None:
+        self._future = future
+
+    def done(self) -> bool:
+        return self._future.done()
+
+    def result(self) -> R:
+        """Its value, once it is done; raises its error."""
+        return self._future.result()
+
+    def exception(self) -> BaseException | None:
+        """Its error, once it is done; None when it succeeded."""
+        return self._future.exception()
+
+
+@overload
+def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+@overload
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+@overload
+def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    """Start a step now, in a thread of its own, and go on; it takes its position here."""
+    in_thread("do_async")
+    operation = api.begin_step("do_async", fn, args, kwargs)
+    return StepTask(_beside(lambda: run_inline(operation)))
+
+
+def _beside(call: Callable[[], T]) -> Future[T]:
+    """Make a call in another thread, which sees this context. While no thread is free it is made here."""
+    future: Future[T] = Future()
+    context = copy_context()
+
+    def carry() -> None:
+        try:
+            future.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - the user's function; whoever asks the future gets it
+            future.set_exception(error)
+
+    threads = place("do_async").execution.port.threads
+    if threads.in_use >= threads.maximum:
+        carry()
+    else:
+        threads.submit(carry)
+    return future
+
+
+def gather(*branches: Any, return_exceptions: bool = False) -> list[Any]:
+    """Run branches at once, each in a thread and with positions of its own.
+
+    A branch is a function without arguments (`functools.partial(branch, x)` for others); a `StepTask` is waited for;
+    anything else is a value that is there already. The first error is raised after all have ended.
+    """
+    in_thread("gather")
+    if type(HERE.get()) is not Place:
+        futures = [branch() if callable(branch) else branch for branch in branches]
+        return [one.result() if isinstance(one, StepTask) else one for one in futures]
+    line = place("gather").own_line()
+    position = line.take()
+    line.execution.check()
+    started: list[Any] = []
+    for index, branch in enumerate(branches):
+        if callable(branch):
+            started.append(_beside(_branch(Line(line.execution, f"{position}.{index}.", None), branch)))
+        else:
+            started.append(branch)
+    outcomes: list[Any] = []
+    errors: list[BaseException] = []
+    for one in started:
+        if not isinstance(one, (Future, StepTask)):
+            outcomes.append(one)
+            continue
+        error = one.exception()
+        if error is None:
+            outcomes.append(one.result())
+        else:
+            errors.append(error)
+            outcomes.append(error)
+    line.execution.check()
+    if errors and not (return_exceptions and all(isinstance(error, Exception) for error in errors)):
+        raise errors[0]
+    return outcomes
+
+
+def _branch(line: Line, branch: Callable[[], T]) -> Callable[[], T]:
+    def run_branch() -> T:
+        line.owner = threading.get_ident()
+        HERE.set(Place(line, 0))
+        return branch()
+
+    return run_branch
+
+
+# The other words
+
+
+def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    """Start a workflow from within a workflow and go on; see `turbine.run`."""
+    in_thread("run")
+    handle = run_inline(api.run(workflow, *args, **kwargs))
+    return Handle(handle, None)
+
+
+def send(workflow_id: str, message: Any, topic: str = "") -> None:
+    """Put a message into another run's mailbox; see `turbine.send`."""
+    in_thread("send")
+    run_inline(api.send(workflow_id, message, topic))
+
+
+def recv(topic: str = "", *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET) -> Any:
+    """The oldest unread message of a topic; see `turbine.recv`."""
+    in_thread("recv")
+    return run_inline(api.recv(topic, type=type, timeout=timeout, default=default))
+
+
+def set_value(key: str, value: Any) -> None:
+    """Publish a value of this run; see `turbine.set_value`."""
+    in_thread("set_value")
+    run_inline(api.set_value(key, value))
+
+
+def get_value(
+    workflow_id: str, key: str, *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
+) -> Any:
+    """The published value of a run; see `turbine.get_value`."""
+    in_thread("get_value")
+    act = api.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+    here = HERE.get()
+    if isinstance(here, Frame):  # in a step nothing is recorded: the act itself runs in the loop
+        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+    return run_inline(act)
+
+
+def sleep(duration: timedelta | float) -> None:
+    """Sleep durably; see `turbine.sleep`."""
+    in_thread("sleep")
+    run_inline(api.sleep(duration))
+
+
+pause = sleep
+
+
+def sleep_until(moment: datetime) -> None:
+    """Sleep durably until an aware time; see `turbine.sleep_until`."""
+    in_thread("sleep_until")
+    run_inline(api.sleep_until(moment))
+
+
+def now() -> datetime:
+    """The time at which this place was first reached; see `turbine.now`."""
+    in_thread("now")
+    return run_inline(api.now())
+
+
+def uuid4() -> uuid.UUID:
+    """A random UUID, the same in every replay; see `turbine.uuid4`."""
+    in_thread("uuid4")
+    return run_inline(api.uuid4())
+
+
+def random() -> float:
+    """A random number in [0, 1), the same in every replay; see `turbine.random`."""
+    in_thread("random")
+    return run_inline(api.random())
+
+
+def patched(name: str) -> bool:
+    """Whether this run takes the new branch of a code change; see `turbine.patched`."""
+    in_thread("patched")
+    return run_inline(api.patched(name))
+
+
+class KvWords:
+    """`turbine.kv` for blocking bodies and steps; see `turbine.kv`."""
+
+    def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
+        """The value of a key, decoded as `type`; `default` when there is none."""
+        return self._drive(api.kv.get(key, type, default))
+
+    def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+        """Write a key, with `expect` only if the stored value is the expected one. Raises Conflict."""
+        self._drive(api.kv.set(key, value, expect))
+
+    def delete(self, key: str) -> None:
+        """Remove a key; fine when there is none."""
+        self._drive(api.kv.delete(key))
+
+    def _drive(self, act: Coroutine[Any, Any, T]) -> T:
+        in_thread("kv")
+        here = HERE.get()
+        if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
+            return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        return run_inline(act)
+
+
+kv = KvWords()
