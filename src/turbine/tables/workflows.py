@@ -12,7 +12,8 @@ from typing import NamedTuple
 from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
-from turbine.tables import steps, waits
+from turbine.tables import deliveries, steps, waits
+from turbine.tables.deliveries import Announcement
 from turbine.tables.ownership import Answer, lock, refusals
 from turbine.tables.steps import Outcome
 
@@ -124,7 +125,7 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
         if run is not None:
             results.append(Started(run, True, True))
             if row.completed_ms is not None:
-                tx.wake("done", (row.id, row.name, row.status))
+                _after_the_end(tx, [Ended(run, row.id, row.name, row.status, None, None)], row.completed_ms)
             elif row.queue is not None:
                 queues.add(row.queue)
             elif not row.direct:
@@ -225,19 +226,23 @@ def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
 def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     """End runs with their outcomes, and tell all who wait for them."""
     ended = [Ended(*row) for row in tx.all(SQL.finish, rows=rows_json(rows), executor=tx.executor)]
-    _after_the_end(tx, ended)
+    if ended:
+        _after_the_end(tx, ended, rows[0].now_ms)
     done = {one.run for one in ended}
     missing = [(row.run, row.fence) for row in rows if row.run not in done]
     why = refusals(tx, missing) if missing else {}
     return [Answer.DONE if row.run in done else why[row.run, row.fence] for row in rows]
 
 
-def _after_the_end(tx: Tx, ended: Sequence[Ended]) -> None:
-    """What every end entails: no waits of its own any more, waits for it met, its slot free, its children told."""
+def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
+    """What every end entails: its waits and gates closed, waits for it met, its slot free, its end announced."""
     if not ended:
         return
-    tx.run(SQL.forget_waits, rows=rows_json([[one.run] for one in ended]))
+    runs = rows_json([[one.run] for one in ended])
+    tx.run(SQL.forget_waits, rows=runs)
+    tx.run(SQL.close_gates, rows=runs, now=now_ms)
     waits.meet(tx, kind="result", subjects=[one.id for one in ended])
+    deliveries.announce(tx, [Announcement(one.run, f"workflow.{one.status}", one.status, now_ms) for one in ended])
     for one in ended:
         tx.wake("done", (one.id, one.name, one.status))
     for queue in {one.queue for one in ended if one.queue is not None}:
@@ -290,7 +295,7 @@ def retry_set_aside(tx: Tx, *, names: Sequence[str], now_ms: int) -> int:
 def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of a dead executor free: queued ones back to their queue, others due at once, hopeless ones dead."""
     dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
-    _after_the_end(tx, dead)
+    _after_the_end(tx, dead, now_ms)
     freed = tx.all(SQL.free, executor_id=executor_id, now=now_ms)
     free_slots(tx, executor_id=executor_id)
     for queue in {queue for _, queue in freed if queue is not None}:
@@ -309,7 +314,7 @@ def free_slots(tx: Tx, *, executor_id: str) -> None:
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
     ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
-    _after_the_end(tx, ended)
+    _after_the_end(tx, ended, now_ms)
     for one in ended:
         if one.executor is not None:
             tx.wake("cancelled", (one.run, reason if one.run == run else PARENT_CANCELLED))

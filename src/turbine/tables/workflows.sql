@@ -121,6 +121,13 @@ returning run, id, name, status, queue_name, executor_id
 -- name: forget_waits
 delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
 
+-- name: close_gates
+update pt_approvals
+set status = 'cancelled',
+    decided_ms = :now
+where status = 'open'
+and run in (select r.run from @rows(run bigint) as r)
+
 -- name: park
 -- A wait that was met while the run was being put down makes it due at once.
 update pt_workflow_status

@@ -1,0 +1,47 @@
+-- When runs start by themselves, and which workflows there are.
+
+-- kind is compile, cron or once. next_ms is the next nominal tick that nobody has taken; null when there is none.
+-- A tick starts the run sched-<run_name>-<nominal tick UTC>, in the transaction that moves next_ms on.
+create table pt_schedules (
+    schedule @key,
+    id text not null unique,
+    run_name text not null,
+    workflow text not null,
+    workflow_fqn text not null,
+    kind text not null,
+    input text,
+    cron_expression text,
+    timezone text,
+    jitter_ms bigint not null default 0,
+    catch_up text not null default 'last',
+    scheduled_ms bigint,
+    enabled bigint not null,
+    next_ms bigint,
+    last_ms bigint,
+    last_workflow_id text,
+    last_error text,
+    created_ms bigint not null,
+    updated_ms bigint not null
+);
+
+create unique index pt_schedules_name on pt_schedules (run_name);
+
+create index pt_schedules_due on pt_schedules (next_ms) where enabled = 1 and next_ms is not null;
+
+create index pt_schedules_workflow on pt_schedules (workflow);
+
+-- The registered workflows of the executors that are or were here, for those who look from another process.
+create table pt_workflows (
+    name text primary key,
+    fqn text not null,
+    triggerable bigint not null,
+    cron_schedule text,
+    input_schema text,
+    tags text,
+    docstring text,
+    signature text,
+    executor_id text not null,
+    updated_ms bigint not null
+);
+
+create index pt_workflows_fqn on pt_workflows (fqn);
