@@ -60,6 +60,22 @@ def write_together(place: Place, *, writer: str, processes: int) -> dict[str, fl
     }
 
 
+def hear_from_afar(place: Place, *, listener: str, sender: str) -> dict[str, float]:
+    """Let one process enqueue what another one listens for; answers the listener's figures."""
+    with Child(listener, place) as hearing:
+        hearing.hear(PATIENCE_S)
+        with Child(sender, place) as speaking:
+            speaking.hear(PATIENCE_S)
+            speaking.tell()
+            return hearing.hear(PATIENCE_S)
+
+
+def latencies(late_ms: list[float]) -> dict[str, float]:
+    """The middle one, and one of the worst."""
+    sorted_ms = sorted(late_ms)
+    return {"p50_ms": sorted_ms[len(sorted_ms) // 2], "p99_ms": sorted_ms[int(len(sorted_ms) * 0.99)]}
+
+
 class CountLocked(logging.Handler):
     """Counts the log records that say that a database was locked."""
 

@@ -4,6 +4,8 @@ If the process dies at any line, every run goes on from its last recorded step, 
 step's outcome is ever recorded twice. Blocking code imports the same words from `turbine.sync`.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from turbine.actions.kv import MISSING
 from turbine.api import (
     Context,
@@ -24,11 +26,15 @@ from turbine.api import (
     remote,
     run,
     send,
+    send_notification,
+    send_product,
+    set_app_status,
     set_value,
     sleep,
     sleep_until,
     step,
     uuid4,
+    wait_for_approval,
     workflow,
 )
 from turbine.config import Config
@@ -68,28 +74,56 @@ from turbine.errors import (
     WorkflowNotFound,
     WorkflowTimeout,
 )
+from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
+from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.approvals import ApprovalRecord, ApprovalResult, ApprovalStatus
+from turbine.model.audit import AuditRecord
+from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
+from turbine.model.kv import KVRecord
+from turbine.model.logs import LogRecord, LogSource
+from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
+from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import Step, Workflow
 from turbine.runtime import Runtime
+from turbine.senders.products import ProductSender, WorkflowSender
+
+if TYPE_CHECKING:
+    from turbine.http.mounting import new_app, setup
 
 __all__ = [
     "MISSING",
+    "AccountRecord",
+    "AlertChannelRecord",
     "AlreadyLaunched",
+    "ApprovalRecord",
+    "ApprovalResult",
+    "ApprovalStatus",
     "ApprovalTimeout",
+    "AuditRecord",
     "AwaitedCancelled",
     "Cancelled",
+    "CatchUp",
     "Config",
     "Conflict",
     "Context",
     "DeadLettered",
     "Deduplicated",
+    "DeliveryAttempt",
     "DeliveryFailed",
+    "DeliveryKind",
+    "DeliveryRecord",
+    "DeliveryStatus",
     "ErrorCode",
     "Event",
     "Explanation",
     "Handle",
+    "KVRecord",
+    "LogRecord",
+    "LogSource",
     "MaxStepRetriesExceeded",
     "NonDeterministicWorkflow",
     "NotFound",
@@ -98,6 +132,9 @@ __all__ = [
     "NotRegistered",
     "NotTriggerable",
     "Page",
+    "ProductRecord",
+    "ProductSender",
+    "ProductStatus",
     "Queue",
     "QueueNotFound",
     "RateLimit",
@@ -105,8 +142,13 @@ __all__ = [
     "RegisteredWorkflow",
     "RegistrationConflict",
     "ResultTimeout",
+    "Role",
     "Runtime",
+    "Schedule",
+    "ScheduleRecord",
+    "ScheduleType",
     "SerializationError",
+    "SessionRecord",
     "ShuttingDown",
     "Status",
     "Step",
@@ -117,13 +159,16 @@ __all__ = [
     "StoreInvalid",
     "StoreTooNew",
     "StoreUnavailable",
+    "TokenRecord",
     "TurbineError",
     "ValidationFailed",
     "ValueTimeout",
+    "WebhookRecord",
     "Workflow",
     "WorkflowConflict",
     "WorkflowFailed",
     "WorkflowNotFound",
+    "WorkflowSender",
     "WorkflowStatus",
     "WorkflowTimeout",
     "check_cancelled",
@@ -134,6 +179,7 @@ __all__ = [
     "get_value",
     "kv",
     "logger",
+    "new_app",
     "now",
     "patched",
     "pause",
@@ -142,10 +188,24 @@ __all__ = [
     "remote",
     "run",
     "send",
+    "send_notification",
+    "send_product",
+    "set_app_status",
     "set_value",
+    "setup",
     "sleep",
     "sleep_until",
     "step",
     "uuid4",
+    "wait_for_approval",
     "workflow",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What serves HTTP is loaded when somebody asks for it: most processes never do.
+    if name in ("setup", "new_app"):
+        from turbine.http import mounting
+
+        return getattr(mounting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,22 +10,29 @@ import asyncio
 import logging
 import random as random_
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from turbine.actions import notifications
 from turbine.clock import to_datetime, to_ms
-from turbine.codec import payload_type
-from turbine.engine import talk
+from turbine.codec import PayloadType, payload_type
+from turbine.engine import app_status, gates, talk
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
 from turbine.engine.execution import Execution
 from turbine.engine.handles import Handle
 from turbine.engine.lines import Frame, Line, Place, place
+from turbine.engine.logs import RunLogger
+from turbine.engine.products import frame_of_step, store_product
 from turbine.errors import Cancelled, NotInWorkflow
 from turbine.ids import check_id, check_name
+from turbine.model.approvals import ApprovalResult
+from turbine.model.kv import KVRecord
 from turbine.model.positions import PATCH
+from turbine.model.products import ProductRecord
+from turbine.model.workflows import Page
 from turbine.registry import (
     HERE,
     UNSET,
@@ -266,6 +273,101 @@ def check_topic(topic: str) -> str:
     return check_name(topic, "topic") if topic else ""
 
 
+# People
+
+
+def wait_for_approval(
+    title: str | None = None,
+    *,
+    timeout: timedelta | float | None = None,
+    details: Any = None,
+    form: Any = None,
+) -> Coroutine[Any, Any, ApprovalResult]:
+    """Wait until a person decides: `decision = await turbine.wait_for_approval("Ship it?", timeout=…)`.
+
+    The gate is a row of its own, with `details` (any JSON) and a `form` (a pydantic model, another type, or a JSON
+    Schema) for whoever decides by `rt.approve`, HTTP, command line or dashboard. Meanwhile the run's status is
+    WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout when `timeout` (timedelta
+    or seconds, going on through restarts) is over, ValidationFailed for a form that is no schema.
+    """
+    line = place("wait_for_approval").own_line()
+    return gates.wait_for_approval(
+        line.execution,
+        line.take(),
+        title=None if title is None else check_name(title, "title"),
+        details=details,
+        form=form,
+        schema=gates.schema_of(form),
+        timeout=None if timeout is None else seconds_of(timeout, "timeout"),
+    )
+
+
+APP_STATUS_COLORS = ("green", "red", "yellow", "blue", "gray", "lime", "orange", "purple", "pink", "cyan")
+
+
+def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
+    """Show what this run is doing, in your own words, on its row: `await turbine.set_app_status("packing", "blue")`.
+
+    In workflows and steps. A body's is not written again while it is replayed. Raises ValueError for an empty label or
+    a colour that is none of green, red, yellow, blue, gray, lime, orange, purple, pink, cyan.
+    """
+    check_name(label, "label")
+    if color not in APP_STATUS_COLORS:
+        raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
+    here = HERE.get()
+    if type(here) is Frame:
+        return app_status.set_in_step(here.execution, label, color)
+    line = place("set_app_status").own_line()
+    return app_status.set_in_body(line.execution, line.take_note(), label, color)
+
+
+def send_notification(channel: str, message: str, *, wait: bool = True) -> Coroutine[Any, Any, None]:
+    """Send a text to the people behind an alert channel: `await turbine.send_notification("ops", "Stock is low")`.
+
+    In a body it is recorded like a step and is one delivery, also across crashes; in a step it is part of the step. A
+    disabled channel hears nothing of it. With `wait` it returns when the service has taken the text. Raises NotFound
+    for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+    """
+    here = HERE.get()
+    if type(here) is Frame:
+        return _notify(here.execution, None, channel, message, wait)
+    line = place("send_notification").own_line()
+    position = line.take()
+    act = partial(_notify, line.execution, position, channel, message, wait)
+    definition = StepDefinition(fn=act, name="pt.sendNotification", is_async=True)
+    definition.__dict__["result"] = _ANYTHING
+    return call_step(line.execution, position, definition, (), {})
+
+
+async def _notify(execution: Execution, position: str | None, channel: str, message: str, wait: bool) -> None:
+    await notifications.send(
+        execution.port,
+        channel,
+        message,
+        wait=wait,
+        run=execution.run,
+        workflow_id=execution.id,
+        place=position,
+    )
+
+
+# Files
+
+
+def send_product(
+    file_name: str, data: Any, metadata: Mapping[str, Any] | None = None
+) -> Coroutine[Any, Any, ProductRecord]:
+    """Keep a file that this step made, and have it sent: `await turbine.send_product("report.pdf", data)`.
+
+    `data` is bytes, a `pathlib.Path`, a binary file, or an iterator or async iterator of bytes; it is read in pieces,
+    in a thread where it blocks. Durable when it returns; sent in the background if there is a sender. Kept once for
+    each step and file name: a step that runs again gets the first record, and `data` is not read. `metadata` is a JSON
+    object. Raises NotInStep outside of steps, ValueError for a name that is empty or holds a NUL, SerializationError,
+    TypeError, and what reading `data` raises.
+    """
+    return store_product(frame_of_step(), file_name, data, metadata, in_thread=False)
+
+
 # Helpers that are recorded
 
 
@@ -323,42 +425,55 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
 # The store
 
 
+_ANYTHING = payload_type(Any)
+_KV_PAGE = payload_type(Page[KVRecord])
+
+
 class KvWords:
     """`turbine.kv`: the global key-value store. In the body of a workflow each call is recorded like a step."""
 
-    async def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
+    def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
-        found = await self._call("pt.kv.get", "get_or_missing", key)
-        return default if found is None else payload_type(type).decode(found[0], f"the value of key {key!r}")
+        return _kv_value(self._call("get", "get_or_missing", key), key, type, default)
 
-    async def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+    def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
 
         In a body it may run twice if the process dies before it is recorded. Raises Conflict, ValueError,
-        SerializationError.
+        ValidationFailed for a value against the key's schema, SerializationError.
         """
-        await self._call("pt.kv.set", "set", key, value, expect)
+        return self._call("set", "set", key, value, expect)
 
-    async def delete(self, key: str) -> None:
+    def delete(self, key: str) -> Coroutine[Any, Any, None]:
         """Remove a key; fine when there is none. Raises ValueError for an empty key."""
-        await self._call("pt.kv.delete", "delete", key)
+        return self._call("delete", "delete", key)
 
-    async def _call(self, name: str, act: str, *args: Any) -> Any:
+    def list(
+        self, prefix: str = "", *, limit: int = 100, cursor: str | None = None
+    ) -> Coroutine[Any, Any, Page[KVRecord]]:
+        """One page of the keys that begin with exactly this text, in the order of their characters."""
+        return self._call("list", "list", prefix, result=_KV_PAGE, limit=limit, cursor=cursor)
+
+    def _call(
+        self, word: str, act: str, *args: Any, result: PayloadType[Any] = _ANYTHING, **kwargs: Any
+    ) -> Coroutine[Any, Any, Any]:
         here = HERE.get()
         if type(here) is Frame:
-            return await _kv_act(here.execution, act, args)
-        # Awaited in the body itself, as a method of one object: its position is taken here, at the call.
-        line = place("kv").own_line()
-        definition = StepDefinition(fn=partial(_kv_act, line.execution, act, args), name=name, is_async=True)
-        definition.__dict__["result"] = _ANYTHING
-        return await call_step(line.execution, line.take(), definition, (), {})
+            return _kv_act(here.execution, act, args, kwargs)
+        line = place(f"kv.{word}").own_line()
+        fn = partial(_kv_act, line.execution, act, args, kwargs)
+        definition = StepDefinition(fn=fn, name=f"pt.kv.{word}", is_async=True)
+        definition.__dict__["result"] = result
+        return call_step(line.execution, line.take(), definition, (), {})
 
 
-_ANYTHING = payload_type(Any)
+async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return await getattr(execution.port.runtime.kv, act)(*args, **kwargs)
 
 
-async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...]) -> Any:
-    return await getattr(execution.port.runtime.kv, act)(*args)
+async def _kv_value(look: Coroutine[Any, Any, Any], key: str, type: Any, default: Any) -> Any:
+    found = await look
+    return default if found is None else payload_type(type).decode(found[0], f"the value of key {key!r}")
 
 
 kv = KvWords()
@@ -422,14 +537,19 @@ def current() -> Context:
 
 
 def logger() -> logging.LoggerAdapter[logging.Logger]:
-    """A logger whose records carry `workflow_id` and `step_id`; outside of runs they are None."""
+    """A logger whose records carry `workflow_id` and `step_id`; outside of runs they are None.
+
+    In a run, its records from INFO on are stored (`rt.logs`) for 5 days, and so is what any other logger of the process
+    lets through while a body or a step of the run runs. Storing never slows the run down; a crash loses the last
+    moment. What a replayed body logs again is not stored again.
+    """
     here = HERE.get()
-    if type(here) is Place:
-        return logging.LoggerAdapter(here.execution.port.logger, {"workflow_id": here.execution.id, "step_id": None})
-    if type(here) is Frame:
-        extra = {"workflow_id": here.execution.id, "step_id": here.position}
-        return logging.LoggerAdapter(here.execution.port.logger, extra)
-    return logging.LoggerAdapter(logging.getLogger("turbine.run"), {"workflow_id": None, "step_id": None})
+    if type(here) is Place or type(here) is Frame:
+        port = here.execution.port
+        step_id = here.position if type(here) is Frame else None
+        extra = {"workflow_id": here.execution.id, "step_id": step_id, "executor_id": port.executor_id}
+        return RunLogger(port.logger, port.logbook, extra)
+    return RunLogger(logging.getLogger("turbine.run"), None, {"workflow_id": None, "step_id": None})
 
 
 def check_cancelled() -> None:
@@ -464,10 +584,14 @@ __all__ = [
     "remote",
     "run",
     "send",
+    "send_notification",
+    "send_product",
+    "set_app_status",
     "set_value",
     "sleep",
     "sleep_until",
     "step",
     "uuid4",
+    "wait_for_approval",
     "workflow",
 ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Protocol, Self
 
+from turbine.cron import is_cron, is_zone
+
 DEFAULT_DATABASE = "sqlite:///turbine_data/turbine.db"
 _ISO_DURATION = re.compile(
     r"P(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
@@ -45,7 +47,13 @@ class Config:
     """How long finished runs are kept; None keeps them for ever."""
     gc_schedule: str = "0 0 * * *"
     product_sender: Any = None
+    """What brings products to where they belong: an object with `send(product, data)`, see `ProductSender`."""
     product_storage: str | None = None
+    """Where products are kept: a folder, any URL that fsspec knows, or `database`.
+
+    By default the folder `<file>-products` beside the SQLite file, and the database on Postgres or in memory. Processes
+    on several machines need a place that all of them reach.
+    """
     webhook_attempts: int = 3
     webhook_timeout: timedelta = timedelta(seconds=10)
     allow_private_addresses: bool = False
@@ -102,6 +110,8 @@ class Config:
             ("webhook_attempts", lambda v: v >= 1, "must be at least 1"),
             ("switch_interval", lambda v: v is None or v > 0, "must be positive, or None"),
             ("gc_retention", lambda v: v is None or v >= timedelta(0), "must not be negative; None keeps for ever"),
+            ("gc_schedule", is_cron, "must be a cron text"),
+            ("timezone", is_zone, "must be an IANA name such as Europe/Berlin"),
         ]
         for name, holds, rule in rules:
             value = getattr(self, name)

@@ -45,6 +45,11 @@ class ErrorCode(IntEnum):
     STORE_UNAVAILABLE = 38
     STORE_TOO_NEW = 39
     STORE_INVALID = 40
+    NOT_SIGNED_IN = 41
+    NOT_ALLOWED = 42
+    TOO_MANY_ATTEMPTS = 43
+    BAD_REQUEST = 44
+    TOO_LARGE = 45
 
 
 class TurbineError(Exception):
@@ -466,6 +471,38 @@ class StoreInvalid(TurbineError):
 
     def _wording(self) -> str:
         return "This is no database. Use sqlite:///path/to/file.db or postgresql://user@host/name."
+
+
+class NotSignedIn(TurbineError):
+    """A request that needs a signed-in person or a token came without."""
+
+    code = ErrorCode.NOT_SIGNED_IN
+
+    def _wording(self) -> str:
+        return "Sign in first, or send an API token: Authorization: Bearer turbine_..."
+
+
+class NotAllowed(TurbineError):
+    """Whoever asks is known, and may not do this."""
+
+    code = ErrorCode.NOT_ALLOWED
+
+    def _wording(self) -> str:
+        return "This is not allowed. Ask an administrator for a role that may do it."
+
+
+class TooManyAttempts(TurbineError):
+    """Somebody tried to sign in too often; `.retry_after` is in seconds."""
+
+    code = ErrorCode.TOO_MANY_ATTEMPTS
+    retry_after: int = 0
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 0, **facts: Any) -> None:
+        self._know(retry_after=retry_after or None)
+        super().__init__(message, **facts)
+
+    def _wording(self) -> str:
+        return f"There were too many attempts to sign in. Try again in {self.retry_after} seconds."
 
 
 class Cancelled(BaseException):

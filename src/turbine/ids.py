@@ -12,6 +12,7 @@ import time
 
 _KEY_MAX = 2000
 """Bytes: an entry of a Postgres index takes 2704, together with what stands beside the key."""
+_TEXT_MAX = 1_000_000
 _LENGTHS = {
     "queue name": 1000,
     "deduplication id": 1000,
@@ -78,6 +79,11 @@ def check_id(text: str, what: str = "workflow id") -> str:
 def check_name(text: str, what: str) -> str:
     """The name itself, under the rules of `check_id`; what no index holds may be longer."""
     return _checked(text, what, _LENGTHS.get(what, _KEY_MAX))
+
+
+def check_text(text: str, what: str) -> str:
+    """The text itself, which may be empty; ValueError for what no database stores, or is huge."""
+    return "" if text == "" else _checked(text, what, _TEXT_MAX)
 
 
 def _checked(text: object, what: str, length_max: int) -> str:

@@ -18,9 +18,17 @@ HERE = Path(__file__).parent
 
 
 class Worker:
-    """A process with a runtime; see worker.py for what it does."""
+    """A process with a runtime; see worker.py for what it does, or the program that stands in for it."""
 
-    def __init__(self, url: str, journal: Path, log: Path, workflows: list[str] | None, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        url: str,
+        journal: Path,
+        log: Path,
+        workflows: list[str] | None,
+        config: dict[str, Any],
+        program: str = "worker.py",
+    ) -> None:
         arguments = {"url": url, "journal": str(journal), "workflows": workflows, "config": config}
         self.log = log
         self.killed_ns: int | None = None
@@ -29,7 +37,7 @@ class Worker:
         self._answers: dict[int, dict[str, Any]] = {}
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "worker.py"), json.dumps(arguments)],
+                [sys.executable, str(HERE / program), json.dumps(arguments)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
@@ -115,11 +123,19 @@ class Crew:
         self.journal = folder / "journal"
         self.workers: list[Worker] = []
 
-    def hire(self, url: str, *, workflows: list[str] | None = None, journal: str = "journal", **config: Any) -> Worker:
+    def hire(
+        self,
+        url: str,
+        *,
+        workflows: list[str] | None = None,
+        journal: str = "journal",
+        program: str = "worker.py",
+        **config: Any,
+    ) -> Worker:
         """Start a worker. It is launching when this returns; `wait_ready` waits for that."""
         config.setdefault("park_after", 0.1)
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = Worker(url, self.folder / journal, log, workflows, config)
+        worker = Worker(url, self.folder / journal, log, workflows, config, program)
         self.workers.append(worker)
         return worker
 

@@ -16,6 +16,7 @@ class Rows:
     def __init__(self, url: str) -> None:
         self._url = url
         self._file = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else None
+        self.is_sqlite = self._file is not None
 
     def __call__(self, statement: str) -> list[tuple[Any, ...]]:
         """The answer of a query."""

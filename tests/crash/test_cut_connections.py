@@ -27,6 +27,8 @@ from journal import ACKNOWLEDGED, BEGIN
 pytestmark = [pytest.mark.crash, pytest.mark.postgres]
 
 SOCKET = ".s.PGSQL.5432"
+DECIDING = b"with mark as"
+"""How a statement begins that is a transaction of its own."""
 SECONDS = 3.0
 SHARE_OF_COMMITS = 0.15
 SECONDS_FOR_AN_ANSWER = 2.0
@@ -57,7 +59,7 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         # One of the two may go away at any moment; then the other one is told, and that is all there is to do.
-        commits = [b"commit\0"]
+        commits = [b"commit\0", DECIDING]
         with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
             server.connect(str(self._server / SOCKET))
             while True:
@@ -70,7 +72,8 @@ class Proxy:
 
     def _cut(self, data: bytes, server: socket.socket, commits: list[bytes]) -> bool:
         # Once it is prepared the statement goes by the name that its Parse message gave it.
-        commits.extend(name + b"\0" for name in re.findall(rb"(_pg3_\w+)\0commit\0", data))
+        named = re.findall(rb"(_pg3_\w+)\0(?:commit\0|" + DECIDING + rb")", data)
+        commits.extend(name + b"\0" for name in named)
         is_commit = any(commit in data for commit in commits)
         if not self.is_cutting or not is_commit or self._chance.random() > SHARE_OF_COMMITS:
             return False

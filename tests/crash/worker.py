@@ -25,13 +25,13 @@ from turbine.registry import WorkflowBase
 
 def main() -> None:
     arguments = json.loads(sys.argv[1])
-    _die_with_parent()
+    die_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     samples.open_journal(arguments["journal"])
     asyncio.run(Worker(arguments["url"], arguments["workflows"], arguments["config"]).live())
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """The kernel ends us with our parent, even if we are stopped then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG

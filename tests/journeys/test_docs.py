@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/guide.md")
+PAGES = ("README.md", "docs/guide.md", "docs/from-go.md")
 MORE_PAGES = ("ARCHITECTURE.md", "docs/dev/STATUS.md")
 PATIENCE_SECONDS = 30
 

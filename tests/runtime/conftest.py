@@ -8,11 +8,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from turbine import Handle, Runtime
+
+# What several tests share stands beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from receiver import Receiver
 
 # Loads a test file under the name it has here, so that types recorded there are found here, and calls one of its
 # coroutine functions.
@@ -77,3 +83,12 @@ def in_another_process(database_url: str) -> Callable[..., int]:
         return subprocess.run([*command, database_url, *arguments], check=False, timeout=30).returncode
 
     return call
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """An HTTP server that keeps what it is sent."""
+    receiver = Receiver()
+    await receiver.open()
+    yield receiver
+    await receiver.close()

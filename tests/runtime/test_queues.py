@@ -11,6 +11,8 @@ import pytest
 
 import turbine
 from turbine import RateLimit, Runtime
+from turbine.store import open_store
+from turbine.tables import queues
 
 going: list[str] = []
 most: dict[str, int] = {}
@@ -126,6 +128,31 @@ async def test_no_window_holds_more_starts_than_the_rate_allows(database_url):
     times = sorted(moment for _, moment in started)
     # A start is recorded before its body begins, so bodies may come a little closer than the window.
     assert all(later - earlier > 0.25 for earlier, later in zip(times, times[5:], strict=False))
+
+
+async def test_a_claim_that_comes_late_counts_every_start_of_its_window(database_url):
+    rt = runtime(database_url)
+    rt.queue("slow", rate_limit=RateLimit(2, per=timedelta(seconds=1)))
+    rt.listen()
+    async with rt:
+        for n in range(5):
+            await rt.run(job.options(queue="slow"), "slow", n)
+        store = open_store(database_url)
+        try:
+            soon = time.time_ns() // 1_000_000 + 1000
+
+            async def claim(after_ms: int, *names: str) -> tuple[int, int | None]:
+                taken = await store.write(queues.claim, name="slow", names=names, now_ms=soon + after_ms)
+                return len(taken.runs), taken.again_ms and taken.again_ms - soon
+
+            assert (2, 1000) == await claim(0, "job")
+            assert (0, None) == await claim(1000, "a name that nobody has")
+            assert (0, 1000) == await claim(999, "job")
+            assert (2, 2000) == await claim(1000, "job")
+            assert (0, 2000) == await claim(990, "job")
+            assert (1, None) == await claim(2000, "job")
+        finally:
+            store.close()
 
 
 async def test_a_deduplication_id_belongs_to_one_unfinished_run_of_its_queue(database_url):
@@ -252,3 +279,44 @@ async def test_a_remote_workflow_runs_where_its_code_is(database_url):
             await there.run(remote, "far", 7)
         with pytest.raises(turbine.QueueNotFound):
             await there.run(remote.options(queue="nowhere"), "far", 7)
+
+
+async def test_explain_names_the_limit_and_who_holds_the_slots(database_url: str) -> None:
+    @turbine.workflow
+    async def holds() -> None:
+        await turbine.recv("end")
+
+    rt = Runtime(database_url, workflows=[holds], shutdown_timeout=0)
+    rt.queue("narrow", global_concurrency=1)
+    async with rt:
+        first = await rt.run(holds.options(queue="narrow"))
+        while "PENDING" != (await first.status()).status:  # noqa: ASYNC110 - rows are the only witness
+            await asyncio.sleep(0.002)
+        second = await rt.run(holds.options(queue="narrow"))
+        told = await rt.explain(second.workflow_id)
+        assert ("queue", [first.workflow_id]) == (told.reason, told.held_by)
+        assert "limit of 1" in told.text
+        await rt.pause_queue("narrow")
+        assert "paused" in (await rt.explain(second.workflow_id)).text
+
+
+async def test_explain_names_a_parent_that_waits_for_its_child_in_the_same_full_queue(database_url: str) -> None:
+    @turbine.workflow
+    async def child() -> None: ...
+
+    @turbine.workflow
+    async def parent() -> None:
+        handle = await turbine.run(child.options(queue="narrow", id="the-child"))
+        await handle.result()
+
+    rt = Runtime(database_url, workflows=[parent, child], shutdown_timeout=0)
+    rt.queue("narrow", global_concurrency=1)
+    async with rt:
+        handle = await rt.run(parent.options(queue="narrow"))
+        while "result" != (await rt.explain(handle.workflow_id)).reason:  # noqa: ASYNC110 - rows are the only witness
+            await asyncio.sleep(0.002)
+        told = await rt.explain("the-child")
+        assert [handle.workflow_id] == told.held_by
+        assert "neither can go on" in told.text
+        await rt.set_queue_limits("narrow", global_concurrency=2)
+        await handle.result()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from turbine.store import Statement, Store, Tx
-from turbine.tables import kv, messages, steps, waits, workflows
+from turbine.tables import executors, kv, messages, steps, waits, workflows
 from turbine.tables.ownership import Answer
 
 EXECUTOR = "me"
@@ -103,6 +103,19 @@ def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) ->
 
 def prepare(store: Store) -> list[int]:
     """Ten runs of ours; the keys are the same in each database that is new."""
+    store.write_blocking(
+        executors.enlist,
+        lease_ms=60_000,
+        now_ms=NOW,
+        executor_id=EXECUTOR,
+        application_id="test",
+        application_version="1",
+        machine="test",
+        lock_path=None,
+        hostname="test",
+        process_id=0,
+        names="[]",
+    )
     store.hold(EXECUTOR)
     runs = [store.submit_blocking(workflows.start, start(f"run-{n}")).wait().run for n in range(10)]
     for write in (
@@ -143,9 +156,14 @@ def writes(runs: list[int]) -> list[Write]:
         Write(workflows.finish, workflows.Finish(runs[9], 1, "SUCCESS", '"end"', None, None, NOW)),
         Write(workflows.finish, workflows.Finish(runs[7], 2, "SUCCESS", '"not ours"', None, None, NOW)),
     ]
-    stored = Write(kv.set_, {"key": "k", "value": "1", "now_ms": NOW, "expect": None, "expects_missing": True})
+    entry = {"key": "k", "value": "1", "plain": "1", "now_ms": NOW, "expect": None, "expects_missing": True}
+    stored = Write(kv.set_, {**entry, "open": str, "complain": no_complaint})
     return [*foreign, *recorded[3:], settled, *started, *joined, *twins, *rivals, child, *sent, received, value,
             *finished, stored]  # fmt: skip
+
+
+def no_complaint(schema: Any, text: str) -> list[dict[str, Any]]:
+    return []
 
 
 def rows(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:

@@ -11,6 +11,8 @@ from turbine.store import Statement, migrations, open_store
 from turbine.store.migrations import files, statements
 
 HISTORY = Statement.of("select version, name, applied_ms from pt_migrations order by version")
+OF_FTS5 = [f"pt_search_{part}" for part in ("config", "content", "data", "docsize", "idx")]
+"""Tables that SQLite makes for a virtual one."""
 FROM_THE_FUTURE = Statement.of("insert into pt_migrations (version, name, applied_ms) values (9999, 'future', 0)")
 TABLES = Statement(
     "tables",
@@ -123,12 +125,13 @@ def test_each_database_gets_the_statements_meant_for_it_in_its_own_words() -> No
 def test_both_databases_have_the_same_tables_and_columns(sqlite_url, postgres_url, opened) -> None:
     sqlite, postgres = opened(sqlite_url, enlisted=False), opened(postgres_url, enlisted=False)
     tables = [row[0] for row in sqlite.read_blocking(lambda tx: tx.all(TABLES)) if row[0].startswith("pt_")]
+    tables = [table for table in tables if table not in OF_FTS5]
     assert tables == [row[0] for row in postgres.read_blocking(lambda tx: tx.all(TABLES))]
     in_sqlite = Statement.of("select name from pragma_table_info(:table)")
     in_postgres = Statement.of(
         "select column_name from information_schema.columns where table_name = :table order by ordinal_position"
     )
-    for table in tables:
+    for table in set(tables) - {"pt_search"}:  # the same in two ways: a virtual table, and a table with an index
         assert sqlite.read_blocking(lambda tx, table=table: tx.all(in_sqlite, table=table)) == postgres.read_blocking(
             lambda tx, table=table: tx.all(in_postgres, table=table)
         )

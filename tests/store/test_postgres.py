@@ -18,8 +18,9 @@ import psycopg
 import pytest
 
 from turbine.errors import StoreUnavailable
-from turbine.store import Statement, Store, Tx
+from turbine.store import Statement, Store, Tx, bulk
 from turbine.store.postgres import CHANNEL
+from turbine.store.tx import decisive, rows_json
 
 pytestmark = pytest.mark.postgres
 
@@ -74,11 +75,15 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         split = urlsplit(url)
+        self.far_url = url
+        """Past the man in the middle."""
         self._server = f"{parse_qs(split.query)['host'][0]}/.s.PGSQL.5432"
         self.folder = Path(tempfile.mkdtemp(prefix="turbine-proxy-"))
         self.url = f"postgresql://postgres@{split.path}?host={self.folder}"
         self.cut: str | None = None
         """`before`: the server never sees the next commit; `after`: the client never sees its answer."""
+        self.signs = {"before": b"commit", "after": b"COMMIT\0"}
+        """What gives a commit away on its way there, and its answer on the way back."""
         self.cuts = 0
         self._stopping = threading.Event()
         self._listening = socket.socket(socket.AF_UNIX)
@@ -97,14 +102,15 @@ class Proxy:
                 thread.start()
 
     def _carry(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server:
+        # Either end may be killed; then the other one is closed too, which is all there is to do.
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(ConnectionError):
             server.connect(self._server)
             while not self._stopping.is_set():
                 for end in select.select([client, server], [], [], 0.1)[0]:
                     data = end.recv(65536)
                     if not data:
                         return
-                    sign = {"before": b"commit", "after": b"COMMIT\0", None: None}[self.cut]
+                    sign = None if self.cut is None else self.signs[self.cut]
                     if sign is not None and sign in data:
                         self.cut = None
                         self.cuts += 1
@@ -186,6 +192,116 @@ def test_a_commit_that_lost_its_answer_is_done_exactly_once(far_store, proxy, le
     assert 5 == proxy.cuts
     assert ([f"{n}{id}" for n in range(5) for id in "abc"], 15) == far_store.read_blocking(ledger.audit)
     assert {"before": 2, "after": 1}[cut] == calls.count("0a")
+
+
+class Decider:
+    """A function that writes with one statement, and what it was told each time that it ran."""
+
+    STATEMENT = Statement.of(
+        "insert into ledger_entries (id, text) select r.id, '' from @rows(id text) as r"
+        " cross join pt_executors as e where e.executor_id = :executor returning id"
+    )
+
+    def __init__(self) -> None:
+        self.told: list[list[tuple[str]] | None] = []
+
+    @bulk
+    @decisive
+    def enter(self, tx: Tx, rows: list[str]) -> list[str]:
+        answer = tx.decide(self.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
+        self.told.append(answer)
+        return ["unknown" if answer is None else "entered" if (id,) in answer else "refused" for id in rows]
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_statement_that_decides_and_lost_its_answer_is_carried_out_once(far_store, proxy, ledger, cut) -> None:
+    proxy.signs = {"before": b"with mark as", "after": b"INSERT 0 1\0"}
+    expected = {"before": "entered", "after": "unknown"}[cut]
+    for n in range(3):
+        decider = Decider()
+        proxy.cut = cut
+        assert expected == far_store.submit_blocking(decider.enter, f"{n}").wait()
+        assert [{"before": [(f"{n}",)], "after": None}[cut]] == decider.told
+    assert 3 == proxy.cuts
+    assert ["0", "1", "2"] == far_store.read_blocking(ledger.ids)
+
+
+def test_an_answer_that_is_lost_twice_is_still_known_to_be_lost(far_store, proxy, ledger) -> None:
+    look = Statement.of("select id from ledger_entries")
+
+    @bulk
+    @decisive
+    def enter_and_look(tx: Tx, rows: list[str]) -> list[tuple[bool, int]]:
+        answer = tx.decide(Decider.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
+        if answer is None and not looks:
+            looks.append("cut")
+            kill_connections(proxy.far_url)
+        looks.append("look")
+        return [(answer is None, len(tx.all(look)))] * len(rows)
+
+    looks: list[str] = []
+    proxy.signs = {"before": b"with mark as", "after": b"INSERT 0 1\0"}
+    proxy.cut = "after"
+    assert (True, 1) == far_store.submit_blocking(enter_and_look, "a").wait()
+    assert ["cut", "look", "look"] == looks
+
+
+def test_a_statement_that_decides_waits_for_a_burial_and_then_writes_nothing(
+    postgres_store, postgres_url, ledger
+) -> None:
+    decider = Decider()
+    with psycopg.connect(postgres_url) as undertaker:
+        undertaker.execute("delete from pt_executors")
+        ticket = postgres_store.submit_blocking(decider.enter, "a")
+        with psycopg.connect(postgres_url, autocommit=True) as onlooker:
+            while onlooker.execute("select 1 from pg_locks where not granted").fetchone() is None:
+                time.sleep(0.01)
+        undertaker.commit()
+    assert "refused" == ticket.wait()
+    assert [] == postgres_store.read_blocking(ledger.ids)
+
+
+def test_a_function_that_decides_is_one_of_many_in_a_mixed_batch(postgres_store, ledger, doorstop) -> None:
+    decider = Decider()
+    with doorstop(postgres_store):
+        one = postgres_store.submit_blocking(decider.enter, "a")
+        bad = postgres_store.submit_blocking(ledger.break_after_entering, {"id": "b"})
+        other = postgres_store.submit_blocking(ledger.enter, {"id": "c"})
+    assert ("entered", "entered c") == (one.wait(), other.wait())
+    with pytest.raises(ZeroDivisionError):
+        bad.wait()
+    assert ["a", "c"] == postgres_store.read_blocking(ledger.ids)
+
+
+def test_a_statement_that_was_put_fails_with_its_own_write_alone(postgres_store, ledger, doorstop) -> None:
+    enter = Statement.of("insert into ledger_entries (id, text) values (:id, :text)")
+    with doorstop(postgres_store):
+        twice = postgres_store.submit_blocking(lambda tx: [tx.put(enter, id="a", text=text) for text in "xy"], {})
+        other = postgres_store.submit_blocking(ledger.enter, {"id": "b"})
+    assert "entered b" == other.wait()
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        twice.wait()
+    assert ["b"] == postgres_store.read_blocking(ledger.ids)
+
+
+async def test_who_believes_to_be_alone_tells_nobody_until_somebody_comes(postgres_store, postgres_url, opened) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    postgres_store.listen(loop, "me", lambda wakes: None)
+    postgres_store.believe_alone(True)
+    with psycopg.connect(postgres_url, autocommit=True) as eavesdropper:
+        eavesdropper.execute(f"listen {CHANNEL}")
+        await postgres_store.write(lambda tx: tx.wake("entry", "unheard"))
+        assert [] == list(eavesdropper.notifies(timeout=0.1))
+
+    other = opened(postgres_url)
+    other.listen(loop, "other", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    async with asyncio.timeout(20):
+        assert ("everything", None) == await heard.get()
+        while heard.empty():
+            await postgres_store.write(lambda tx: tx.wake("entry", "heard"))
+            await asyncio.sleep(0)
+        assert ("entry", "heard") == await heard.get()
 
 
 async def test_after_a_lost_commit_everybody_is_told_to_look(far_store, proxy, ledger) -> None:

@@ -17,7 +17,9 @@ STATEMENTS = [
     for statement in Statements(path)
 ]
 GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications",
-           "pt_workflow_events", "pt_workflow_events_history", "pt_logs")  # fmt: skip
+           "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv",
+           "pt_schedules",
+           "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts")  # fmt: skip
 HOT = {
     "workflows.claim": "pt_workflow_due",
     "workflows.next_due": "pt_workflow_due",
@@ -26,6 +28,8 @@ HOT = {
     "workflows.letters": "pt_workflow_letters",
     "workflows.holder": "pt_workflow_deduplication",
     "workflows.finished_before": "pt_workflow_completed",
+    "workflows.delete_approvals": "pt_approvals_once",
+    "logs.forget": "pt_logs_created",
     "workflows.free": "pt_workflow_held",
     "workflows.dead_letter": "pt_workflow_held",
     "workflows.orphan_children": "pt_workflow_children",
@@ -34,8 +38,19 @@ HOT = {
     "waits.waiting_for": "pt_waits_subject",
     "messages.oldest": "pt_notifications_unread",
     "executors.orphans": "pt_workflow_held",
+    "products.find": "pt_products_once",
+    "products.forget": "pt_products_once",
+    "products.leave_bytes": "pt_products_once",
+    "schedules.due": "pt_schedules_due",
+    "schedules.next_due": "pt_schedules_due",
+    "deliveries.next_due": "pt_deliveries_due",
+    "deliveries.claim": "pt_deliveries_due",
+    "deliveries.free": "pt_deliveries_held",
+    "deliveries.holders": "pt_deliveries_held",
+    "deliveries.over_before": "pt_deliveries_over",
 }
 MAY_SCAN = {
+    "deliveries.holders": "a partial index, in which only deliveries are that are under way",
     "executors.orphans": "a partial index, in which only open runs are",
     "waits.met_of": "a partial index, in which only waits are that were met a moment ago",
 }

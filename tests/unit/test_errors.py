@@ -43,6 +43,9 @@ EXAMPLES: list[errors.TurbineError] = [
     errors.StoreUnavailable("The disk is full."),
     errors.StoreTooNew(),
     errors.StoreInvalid(),
+    errors.NotSignedIn(),
+    errors.NotAllowed("This needs the role admin."),
+    errors.TooManyAttempts(retry_after=30),
 ]
 
 

@@ -7,7 +7,8 @@ from turbine.engine.port import Port
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
-from turbine.tables import executors, statuses
+from turbine.tables import executors, queues, statuses
+from turbine.tables.queues import Blockage
 from turbine.tables.statuses import Facts
 
 _WAITS = {
@@ -18,6 +19,11 @@ _WAITS = {
         "It waits for a message on topic {subject!r}.",
         "Send one: await rt.send({id!r}, message, topic={subject!r}).",
     ),
+    "approval": (
+        "approval",
+        "It waits for a person to approve: {subject}.",
+        "Decide it: await rt.approve({id!r}), or in the dashboard's inbox.",
+    ),
     "value": ("value", "It waits for another run to publish a value ({subject}).", "Look at that run."),
     "result": ("result", "It waits for the result of run {subject}.", "Explain that run."),
 }
@@ -27,10 +33,10 @@ Waits = list[tuple[str, str, str, int, int | None]]
 
 async def explain(port: Port, workflow_id: str) -> Explanation:
     """What holds a run. Raises WorkflowNotFound."""
-    found = await port.store.read(_facts, workflow_id=workflow_id)
+    found = await port.store.read(_facts, workflow_id=workflow_id, now_ms=port.clock.now_ms())
     if found is None:
         raise WorkflowNotFound(workflow_id)
-    facts, waits, is_known = found
+    facts, waits, is_known, blockage = found
     updated = to_datetime(facts.updated_ms)
     if facts.status not in ("PENDING", "ENQUEUED", "WAITING_FOR_APPROVAL"):
         return Explanation("finished", f"It is over: {facts.status}.", since=updated)
@@ -50,13 +56,8 @@ async def explain(port: Port, workflow_id: str) -> Explanation:
         )
     if waits:
         return _waiting(workflow_id, waits)
-    if facts.queue_name is not None and facts.status == "ENQUEUED":
-        return Explanation(
-            "queue",
-            f"It waits in queue {facts.queue_name!r} for a free slot.",
-            since=updated,
-            advice="Look at the queue's limits and at who listens to it.",
-        )
+    if blockage is not None and (facts.wake_ms or 0) <= port.clock.now_ms():
+        return _queued(facts, blockage)
     if facts.executor_id is None:
         return _unheld(facts)
     return Explanation(
@@ -98,9 +99,44 @@ def _unheld(facts: Facts) -> Explanation:
     )
 
 
-def _facts(tx: Tx, *, workflow_id: str) -> tuple[Facts, Waits, bool] | None:
+def _queued(facts: Facts, blockage: Blockage) -> Explanation:
+    """Why a run stays in its queue, and who is in its way."""
+    queue = facts.queue_name
+    holders = [one.workflow_id for one in blockage.holders]
+    until = None if blockage.more_ms is None else to_datetime(blockage.more_ms)
+    match blockage.reason:
+        case "paused":
+            text, advice = f"Queue {queue!r} is paused.", f"Go on: await rt.resume_queue({queue!r})."
+        case "limit" if blockage.waiting_for_it:
+            parents = [one.workflow_id for one in blockage.holders if one.run in blockage.waiting_for_it]
+            text = (
+                f"Queue {queue!r} is at its limit of {blockage.limit}, and {', '.join(parents)} holds a slot there while"
+                " it waits for this run: neither can go on."
+            )
+            advice = (
+                "Raise the limit (rt.set_queue_limits), give children a queue of their own, or declare the queue with"
+                " release_while_waiting=True."
+            )
+        case "limit":
+            text = f"Queue {queue!r} is at its limit of {blockage.limit}: held by {', '.join(holders[:5])}."
+            advice = f"Wait for one of them, or raise the limit: await rt.set_queue_limits({queue!r}, ...)."
+        case "rate":
+            text = f"Queue {queue!r} has started {blockage.limit} runs in its period; the next one may start {until}."
+            advice = f"Wait, or change the rate: await rt.set_queue_limits({queue!r}, rate_limit=...)."
+        case _:
+            text = f"It waits in queue {queue!r} for its turn."
+            advice = "Look at who listens to the queue: a live process must declare it and know this workflow."
+    return Explanation("queue", text, since=to_datetime(facts.updated_ms), until=until, held_by=holders, advice=advice)
+
+
+def _facts(tx: Tx, *, workflow_id: str, now_ms: int) -> tuple[Facts, Waits, bool, Blockage | None] | None:
     facts = statuses.facts(tx, workflow_id=workflow_id)
     if facts is None:
         return None
     known = executors.names_known(tx, names=[facts.name])
-    return facts, statuses.open_waits(tx, run=facts.run), facts.name in known
+    blockage = None
+    if facts.queue_name is not None and facts.status == "ENQUEUED":
+        blockage = queues.blockage(
+            tx, name=facts.queue_name, key=facts.partition_key, workflow_id=workflow_id, now_ms=now_ms
+        )
+    return facts, statuses.open_waits(tx, run=facts.run), facts.name in known, blockage

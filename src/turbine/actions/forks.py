@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from turbine.actions import triggers
 from turbine.codec import payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
 from turbine.errors import WorkflowConflict, WorkflowNotFound
-from turbine.model.positions import check_position, is_before
+from turbine.model.positions import NOTE, check_position, is_before
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import statuses, workflows
@@ -31,7 +32,8 @@ async def fork(
     """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
 
     Values are rebuilt, messages and approvals are not copied, timeouts start anew. Raises WorkflowNotFound, ValueError
-    for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound.
+    for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound, and
+    NotRegistered for other input of a workflow that no process has registered.
     """
     limit = check_position(from_step)
     found = await port.store.read(statuses.one, workflow_id=workflow_id)
@@ -39,9 +41,11 @@ async def fork(
         raise WorkflowNotFound(workflow_id)
     assert found.inputs is not None
     recorded = await port.store.read(workflows.positions_of, run=found.run)
-    kept = [position for position, is_done in recorded if is_done and is_before(position, limit)]
+    # An app status is set anew, as everything that is shown: what it said belongs to the other run.
+    steps = [position for position, is_done in recorded if is_done and not position.startswith(NOTE)]
+    kept = [position for position in steps if is_before(position, limit)]
     edited = _edited(port, edits or {}, limit, set(kept))
-    inputs = _inputs(port, found.status.name, found.inputs, args, kwargs)
+    inputs = await _inputs(port, found.status.name, found.inputs, args, kwargs)
     old = found.status
     options = StartOptions(
         id=new_id,
@@ -95,13 +99,13 @@ def _edited(port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[st
     return texts
 
 
-def _inputs(port: Port, name: str, stored: str, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> str:
+async def _inputs(
+    port: Port, name: str, stored: str, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None
+) -> str:
     if args is None and kwargs is None:
         return stored
-    definition = port.registry.get(name)
-    if definition is None:
-        raise ValueError(f"Workflow {name!r} is not registered here, so its new arguments cannot be checked")
-    return encode_input(port, definition, tuple(args or ()), dict(kwargs or {}))
+    known = await triggers.find(port, name)
+    return encode_input(port, known.definition, tuple(args or ()), dict(kwargs or {}))
 
 
 def _fork(tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str]]) -> Any:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from turbine.actions.pages import check_limit
+from turbine.clock import to_datetime
 from turbine.codec import payload_type
+from turbine.codec import plain as plain_value
+from turbine.codec.schemas import check_schema, complaints
+from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.talk import require_json
 from turbine.ids import check_name
+from turbine.model.kv import KVRecord
+from turbine.model.workflows import Page
 from turbine.registry import UNSET
 from turbine.tables import kv
+from turbine.tables.kv import Entry
 
 
 class Missing:
@@ -46,26 +55,72 @@ class Kv:
     async def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
 
-        Raises Conflict on a mismatch, ValueError for an empty key or None, SerializationError.
+        Raises Conflict on a mismatch, ValidationFailed for a value against the key's schema, ValueError for an empty
+        key or None, SerializationError.
         """
         port = self._port()
         what = f"the value of key {key!r}"
-        text = port.payloads.seal(require_json(value, what), what)
-        expected = None
-        if expect is not UNSET and not isinstance(expect, Missing):
-            expected = port.payloads.seal(require_json(expect, "the expected value"), "the expected value")
+        plain = require_json(value, what)
+        expects_missing = isinstance(expect, Missing)
+        has_expectation = expect is not UNSET and not expects_missing
         await port.store.write(
             kv.set_,
             key=_key(key),
-            value=text,
+            value=port.payloads.seal(plain, what),
+            plain=plain,
             now_ms=port.clock.now_ms(),
-            expect=expected,
-            expects_missing=isinstance(expect, Missing),
+            expect=require_json(expect, "the expected value") if has_expectation else None,
+            expects_missing=expects_missing,
+            open=port.payloads.open,
+            complain=_complain,
         )
 
     async def delete(self, key: str) -> None:
-        """Remove a key; fine when there is none. Raises ValueError for an empty key."""
+        """Remove a key and its schema; fine when there is none. Raises ValueError for an empty key."""
         await self._port().store.write(kv.delete, key=_key(key))
+
+    async def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
+        """One page of the keys that begin with exactly this text, in the order of their characters.
+
+        A key that has a schema and no value yet is among them, with None for its value. Raises ValueError for a limit
+        or cursor that can never be right.
+        """
+        port = self._port()
+        check_limit(limit)
+        after = None if cursor is None else check_name(cursor, "cursor")
+        start = check_name(prefix, "prefix") if prefix else ""
+        found = await port.store.read(kv.page, prefix=start, after=after, limit=limit + 1)
+        items = [_record(entry, port.payloads) for entry in found[:limit]]
+        return Page(items, found[limit - 1].key if len(found) > limit else None)
+
+    async def set_schema(self, key: str, schema: Any) -> None:
+        """Let a key hold only values that fit a JSON Schema; None lets it hold anything again.
+
+        A key may have a schema before it has a value; deleting the key removes both. Raises ValidationFailed for what
+        is no JSON Schema, and for a stored value that does not fit; then nothing changes.
+        """
+        port = self._port()
+        text = None if schema is None else json.dumps(check_schema(schema, f"The schema of key {key!r}"))
+        await port.store.write(
+            kv.set_schema,
+            key=_key(key),
+            schema=text,
+            now_ms=port.clock.now_ms(),
+            open=port.payloads.open,
+            complain=_complain,
+        )
+
+
+def _complain(schema: dict[str, Any], text: str) -> list[dict[str, Any]]:
+    return complaints(schema, plain_value(text))
+
+
+def _record(entry: Entry, payloads: Payloads) -> KVRecord:
+    value = None
+    if entry.value is not None:
+        value = payload_type(Any).decode(payloads.open(entry.value), f"the value of key {entry.key!r}")
+    schema = None if entry.schema is None else json.loads(entry.schema)
+    return KVRecord(entry.key, value, schema, to_datetime(entry.updated_ms))
 
 
 def _key(key: str) -> str:

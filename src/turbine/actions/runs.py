@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
+from turbine.actions import products
+from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import plain
 from turbine.engine.children import not_registered
@@ -25,8 +27,6 @@ from turbine.tables.statuses import Filter, Found
 from turbine.tables.workflows import Claimed, Start, Started
 
 log = logging.getLogger("turbine")
-
-LIMIT_MAX = 10_000
 
 
 async def start(
@@ -103,9 +103,48 @@ async def page(
     load_input: bool,
 ) -> Page[Status]:
     """One page of runs. Raises ValueError for a limit, status or cursor that can never be right."""
-    if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
-        raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
-    wanted = Filter(
+    check_limit(limit)
+    wanted = filter_of(
+        status=status,
+        name=name,
+        executor_id=executor_id,
+        version=version,
+        ids=ids,
+        tag=tag,
+        queue=queue,
+        parent_id=parent_id,
+        created_after=created_after,
+        created_before=created_before,
+        search=search,
+    )
+    found = await port.store.read(
+        statuses.page,
+        wanted=wanted,
+        limit=limit + 1,
+        after=after_key(cursor),
+        ascending=ascending,
+        load_input=load_input,
+    )
+    items = [_complete(one, port.payloads) for one in found[:limit]]
+    return Page(items, str(found[limit - 1].run) if len(found) > limit else None)
+
+
+def filter_of(
+    *,
+    status: str | Sequence[str] | None = None,
+    name: str | Sequence[str] | None = None,
+    executor_id: str | Sequence[str] | None = None,
+    version: str | Sequence[str] | None = None,
+    ids: str | Sequence[str] | None = None,
+    tag: str | Sequence[str] | None = None,
+    queue: str | Sequence[str] | None = None,
+    parent_id: str | Sequence[str] | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    search: str | None = None,
+) -> Filter:
+    """What a list asks for, checked. Raises ValueError for what can never be right."""
+    return Filter(
         status=_several(status, "status", lambda value, _: str(WorkflowStatus(value))),
         name=_several(name, "name"),
         executor_id=_several(executor_id, "executor_id"),
@@ -118,16 +157,11 @@ async def page(
         created_before_ms=None if created_before is None else to_ms(created_before),
         search=check_name(search, "search text") if search else None,
     )
-    found = await port.store.read(
-        statuses.page,
-        wanted=wanted,
-        limit=limit + 1,
-        after=_key(cursor),
-        ascending=ascending,
-        load_input=load_input,
-    )
-    items = [_complete(one, port.payloads) for one in found[:limit]]
-    return Page(items, str(found[limit - 1].run) if len(found) > limit else None)
+
+
+async def count(port: Port, wanted: Filter, limit: int) -> int:
+    """How many runs a filter lets through, counted up to a limit."""
+    return await port.store.read(statuses.count, wanted=wanted, limit=limit)
 
 
 def _several(value: Any, what: str, check: Callable[[Any, str], str] = check_name) -> list[str] | None:
@@ -138,14 +172,6 @@ def _several(value: Any, what: str, check: Callable[[Any, str], str] = check_nam
         return [check(one, what) for one in values]
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from error
-
-
-def _key(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
-    return int(cursor)
 
 
 async def steps_of(port: Port, workflow_id: str) -> list[StepInfo]:
@@ -190,20 +216,6 @@ async def resume(port: Port, workflow_id: str) -> bool:
 async def delete(port: Port, workflow_ids: Sequence[str]) -> int:
     """Remove runs that are over, with all that belongs to them; open and unknown ones are left. Returns how many."""
     runs = [await key_of(port, check_id(workflow_id)) for workflow_id in workflow_ids]
-    return await port.store.write(workflows.delete, runs=runs)
-
-
-async def collect_garbage(port: Port, older_than_ms: int, chunk: int = 500) -> int:
-    """Remove runs that ended longer ago than this, in small transactions. Returns how many."""
-    count = 0
-    before_ms = port.clock.now_ms() - older_than_ms
-    while True:
-        deleted = await port.store.write(_collect, before_ms=before_ms, limit=chunk)
-        count += deleted
-        if deleted < chunk:
-            return count
-
-
-def _collect(tx: Tx, *, before_ms: int, limit: int) -> int:
-    runs = workflows.finished_before(tx, before_ms=before_ms, limit=limit)
-    return workflows.delete(tx, runs=runs) if runs else 0
+    count = await port.store.write(workflows.delete, runs=runs)
+    await products.sweep(port)
+    return count

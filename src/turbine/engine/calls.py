@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextvars import copy_context
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from turbine.clock import to_datetime
@@ -34,6 +35,8 @@ async def call_step(
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
         return replayed(execution, record, step.result)
+    if execution.is_rehearsal:
+        await execution.stay()
     execution.busy += 1
     try:
         return await _LiveStep(execution, position, step, record).outcome(args, kwargs)
@@ -127,7 +130,9 @@ class _LiveStep:
         if self.function_id < 0:
             self.function_id = execution.next_function_id()
         port.busy_steps[execution, self.position] = self.started_ms, self._show
-        return Frame(execution, self.position, self.step.name, self.number)
+        if port.begun is not None:
+            port.begun(execution, self.position, self.step, self.number)
+        return Frame(execution, self.position, self.step.name, self.number, self.function_id)
 
     @property
     def _kind(self) -> Kind:
@@ -243,13 +248,14 @@ async def _body(execution: Execution, step: StepDefinition, args: tuple[Any, ...
         if step.is_async:
             if step.timeout is None:
                 return await step.fn(*args, **kwargs)
-            async with asyncio.timeout(step.timeout):
+            async with _Limit(execution, step.timeout):
                 return await step.fn(*args, **kwargs)
         return await _in_thread(execution, step, args, kwargs)
     if step.is_async:
         context = copy_context()
         return asyncio.run_coroutine_threadsafe(
-            _in_loop(partial(context.run, step.fn, *args, **kwargs), context, step.timeout), execution.port.loop
+            _in_loop(execution, partial(context.run, step.fn, *args, **kwargs), context, step.timeout),
+            execution.port.loop,
         ).result()
     if step.timeout is None:
         return step.fn(*args, **kwargs)
@@ -265,17 +271,55 @@ def _in_time(
 
     def call() -> None:
         try:
-            future.set_result(context.run(step.fn, *args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - the user's function; whoever waits for the future gets it
-            future.set_exception(_as_exception(error))
+            result, error = context.run(step.fn, *args, **kwargs), None
+        except BaseException as raised:  # noqa: BLE001 - the user's function; whoever waits for the future gets it
+            result, error = None, _as_exception(raised)
+        settle(result, error)
 
-    execution.port.threads.submit(call)
-    return future.result(timeout)
+    def settle(result: Any, error: BaseException | None) -> None:
+        with contextlib.suppress(InvalidStateError):  # the other one was first: the outcome, or the end of the time
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+    port = execution.port
+    due_ms = port.clock.now_ms() + round(timeout * 1000)
+    port.loop.call_soon_threadsafe(port.clock.call_at, port.loop, due_ms, lambda: settle(None, TimeoutError()))
+    port.threads.submit(call)
+    return future.result()
 
 
-async def _in_loop(call: Any, context: Any, timeout: float | None) -> Any:
+async def _in_loop(execution: Execution, call: Any, context: Any, timeout: float | None) -> Any:
     task = asyncio.get_running_loop().create_task(call(), context=context)
-    return await asyncio.wait_for(task, timeout)
+    if timeout is None:
+        return await task
+    async with _Limit(execution, timeout):
+        return await task
+
+
+class _Limit:
+    """`asyncio.timeout` by the runtime's clock."""
+
+    __slots__ = ("_alarm", "_due_ms", "_port", "_scope")
+
+    def __init__(self, execution: Execution, seconds: float) -> None:
+        self._port = execution.port
+        self._due_ms = self._port.clock.now_ms() + round(seconds * 1000)
+        self._scope = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+        self._alarm = self._port.clock.call_at(self._port.loop, self._due_ms, self._expire)
+
+    def _expire(self) -> None:
+        self._scope.reschedule(self._port.loop.time())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._alarm.cancel()
+        return await self._scope.__aexit__(kind, error, trace)
 
 
 async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -293,7 +337,9 @@ async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any
             loop.call_soon_threadsafe(_resolve, future, result, error)
 
     execution.port.threads.submit(call)
-    async with asyncio.timeout(step.timeout):
+    if step.timeout is None:
+        return await future
+    async with _Limit(execution, step.timeout):
         return await future
 
 

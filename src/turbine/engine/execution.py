@@ -61,6 +61,8 @@ class Execution:
         "turn",
         "waits",
     )
+    is_rehearsal = False
+    """Whether code is only held against a history: then no step runs, and what goes beyond the history stays there."""
 
     def __init__(self, port: Port, claimed: Claimed, definition: WorkflowDefinition, history: History | None) -> None:
         self.port = port
@@ -163,6 +165,14 @@ class Execution:
             self._note(Signal.LOST)
         return self.ending()
 
+    def away(self) -> BaseException:
+        """What to raise while the database refuses.
+
+        No outcome for the body to handle: what it would do next could not be recorded either.
+        """
+        self._note(Signal.AWAY)
+        return self.ending()
+
     def _note(self, signal: Signal) -> None:
         if self.signal is None:
             self.signal = signal
@@ -179,6 +189,10 @@ class Execution:
             self.main.cancel()
 
     # Replay
+
+    async def stay(self) -> NoReturn:
+        """The end of a rehearsal's history is reached here. No real pass comes to this place."""
+        raise self.ending()
 
     def recorded(self, position: str, name: str) -> Recorded | None:
         """What stands at a position. Raises NonDeterministicWorkflow when another call stands there."""
@@ -206,9 +220,7 @@ class Execution:
                 return await self.port.store.submit(function, row, size)
             return self.port.store.submit_blocking(function, row, size).wait()
         except StoreUnavailable as error:
-            # No outcome for the body to handle: what it would do next could not be recorded either.
-            self._note(Signal.AWAY)
-            raise self.ending() from error
+            raise self.away() from error
 
     # Waits
 

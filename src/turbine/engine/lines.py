@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from turbine.errors import NotInWorkflow
+from turbine.model.positions import NOTE
 from turbine.registry import HERE, StartOptions, StepDefinition, WorkflowDefinition
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 class Line:
     """A sequence of positions with one owner: a task, or a thread."""
 
-    __slots__ = ("execution", "next", "owner", "prefix", "tasks")
+    __slots__ = ("execution", "next", "notes", "owner", "prefix", "tasks")
 
     def __init__(self, execution: Execution, prefix: str, owner: Any) -> None:
         self.execution = execution
         self.prefix = prefix
         self.owner = owner
         self.next = 0
+        self.notes = 0
+        """How many notes were taken, which have positions of their own and move no other."""
         self.tasks: dict[int, int] = {}
         """How many tasks were made at which point."""
 
@@ -36,6 +39,11 @@ class Line:
         position = f"{self.prefix}{self.next}"
         self.next += 1
         HERE.set(Place(self, self.next))
+        return position
+
+    def take_note(self) -> str:
+        position = f"{NOTE}{self.prefix}{self.notes}"
+        self.notes += 1
         return position
 
     def has_more(self) -> bool:
@@ -96,13 +104,14 @@ class Place(NamedTuple):
 class Frame:
     """What `HERE` holds while the body of a step runs."""
 
-    __slots__ = ("attempt", "execution", "name", "position")
+    __slots__ = ("attempt", "execution", "function_id", "name", "position")
 
-    def __init__(self, execution: Execution, position: str, name: str, attempt: int) -> None:
+    def __init__(self, execution: Execution, position: str, name: str, attempt: int, function_id: int) -> None:
         self.execution = execution
         self.position = position
         self.name = name
         self.attempt = attempt
+        self.function_id = function_id
 
     def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A step inside a step runs inline: the outer one is recorded as a whole."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from turbine.clock import Clock
 from turbine.config import Config
+from turbine.engine.logs import Logbook
 from turbine.engine.payloads import Payloads
 from turbine.engine.threads import Threads
+from turbine.model.products import ProductStorages
 from turbine.probe import Probe
-from turbine.registry import Registry, WorkflowDefinition
+from turbine.registry import Registry, StepDefinition, WorkflowDefinition
 from turbine.store import Store
 from turbine.tables.workflows import Claimed
 from turbine.wake import Wakes
@@ -48,6 +50,11 @@ class Port:
     adopt: Callable[[Claimed, WorkflowDefinition], Execution]
     """Carries out a run that was just started for this executor."""
     is_draining: Callable[[], bool]
+    logbook: Logbook
+    """Keeps what bodies and steps log."""
+    storages: ProductStorages
+    begun: Callable[[Execution, str, StepDefinition, int], None] | None = None
+    """Hears, with position and attempt, that the body of a step is about to run; the testing kit counts them."""
     app: Any = None
     busy_steps: dict[tuple[Execution, str], tuple[int, Callable[[], None]]] = field(
         default_factory=dict["tuple[Execution, str]", "tuple[int, Callable[[], None]]"]

@@ -52,6 +52,14 @@ class Duty:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    def drop(self) -> None:
+        """End the loop where it stands, in the middle of a tick if need be."""
+        self._stopping = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
     def call(self) -> None:
         """Look as soon as possible."""
         self.is_resting = False

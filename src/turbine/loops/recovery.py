@@ -30,6 +30,7 @@ class Recovery:
             if executor.executor_id != port.executor_id:
                 await self._judge(executor)
         known = {executor.executor_id for executor in roll}
+        port.store.believe_alone(known == {port.executor_id})
         if port.executor_id not in known:
             return None  # we were buried ourselves; the lease thread enlists us again
         # Runs of somebody who is not on the roll: dead, or about to enlist again. Two looks tell the difference.

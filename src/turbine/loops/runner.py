@@ -36,6 +36,8 @@ log = logging.getLogger("turbine")
 
 SHOW_AFTER_MS = 1000
 """A step that runs longer than this is shown as running."""
+DEATH_ROUNDS = 20
+"""Times that a body which catches its cancellation is cancelled again, until it is left to itself."""
 TRY_AGAIN = 0.5
 """Seconds between attempts to write an outcome while the database refuses."""
 
@@ -272,6 +274,17 @@ class Runner:
         """Break off everything that still runs; nothing of it becomes an outcome."""
         for execution in list(self.executions.values()):
             execution.end(Signal.INTERRUPT)
+
+    async def die(self) -> None:
+        """Drop everything that runs, as the death of the process would; the store takes nothing more by now."""
+        self.interrupt()
+        for _ in range(DEATH_ROUNDS):
+            for task in self._tasks:
+                task.cancel()
+            if not self._tasks or not (await asyncio.wait(set(self._tasks), timeout=0.1))[1]:
+                break
+        for execution in list(self.executions.values()):
+            self._drop(execution)
 
     async def wait_empty(self, seconds: float) -> bool:
         """Until no run is left in memory; False after `seconds`."""

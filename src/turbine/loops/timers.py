@@ -24,9 +24,14 @@ class Timers:
     async def tick(self) -> int | None:
         port = self._port
         now_ms = port.clock.now_ms()
-        due_ms, deadline_ms = await port.store.read(_next, names=port.registry.names(), executor=port.executor_id)
+        due_ms, deadline_ms, requeue_ms = await port.store.read(
+            _next, names=port.registry.names(), executor=port.executor_id
+        )
         if deadline_ms is not None and deadline_ms <= now_ms:
             await port.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
+            return now_ms
+        if requeue_ms is not None and requeue_ms <= now_ms:
+            await port.store.write(workflows.requeue, now_ms=now_ms)
             return now_ms
         if due_ms is not None and due_ms <= now_ms and not port.is_draining():
             if len(self._runner.executions) >= HELD_MAX:
@@ -38,8 +43,9 @@ class Timers:
             if claimed:
                 return now_ms
             due_ms = None
-        return min((due for due in (due_ms, deadline_ms) if due is not None), default=None)
+        return min((due for due in (due_ms, deadline_ms, requeue_ms) if due is not None), default=None)
 
 
-def _next(tx: Tx, *, names: list[str], executor: str) -> tuple[int | None, int | None]:
-    return workflows.next_due(tx, names=names, executor=executor), workflows.next_deadline(tx)
+def _next(tx: Tx, *, names: list[str], executor: str) -> tuple[int | None, int | None, int | None]:
+    due_ms = workflows.next_due(tx, names=names, executor=executor)
+    return due_ms, workflows.next_deadline(tx), workflows.next_requeue(tx)

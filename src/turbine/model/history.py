@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from turbine.model.positions import PATCH
+from turbine.model.positions import NOTE, PATCH
 from turbine.model.steps import Kind
 
 
@@ -55,7 +55,7 @@ class History:
         self.recorded[record.position] = record
         if record.function_id >= self.next_function_id:
             self.next_function_id = record.function_id + 1
-        if record.kind == Kind.MARK and record.position.startswith(PATCH):
+        if record.kind in (Kind.MARK, Kind.NOTE) and record.position.startswith((PATCH, NOTE)):
             return
         prefix = ""
         for part in record.position.split("."):

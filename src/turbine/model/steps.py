@@ -17,6 +17,8 @@ class Kind(IntEnum):
     UNCHECKED = 3
     """A step with `checkpoint=False`: listed, never recorded as done."""
     MARK = 4
+    NOTE = 5
+    """An app status set by a body: recorded so that a replay does not set it again, and not listed as a step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,13 @@ class RegisteredWorkflow:
     triggerable: bool = False
     cron_schedule: str | None = None
     input_schema: dict[str, Any] | None = None
+    """As the code gives it, else derived from the annotations."""
     tags: list[str] = field(default_factory=list[str])
+    docstring: str | None = None
+    signature: dict[str, Any] | None = None
+    """The JSON Schema of an object with one property for each parameter."""
+    here: bool = True
+    """Whether the runtime that was asked has its code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
 from turbine.ids import check_name
+from turbine.model.schedules import Schedule
 from turbine.registry.kinds import (
     BlockingStep,
     BlockingWorkflow,
@@ -157,7 +158,7 @@ def workflow(
     name: str | None = None,
     *,
     max_recoveries: int | None = ...,
-    schedule: Any = ...,
+    schedule: str | Schedule | None = ...,
     triggerable: bool = ...,
     input_schema: dict[str, Any] | None = ...,
     tags: Sequence[str] = ...,
@@ -172,7 +173,7 @@ def workflow(
     name: str | None = None,
     *,
     max_recoveries: int | None = ...,
-    schedule: Any = ...,
+    schedule: str | Schedule | None = ...,
     triggerable: bool = ...,
     input_schema: dict[str, Any] | None = ...,
     tags: Sequence[str] = ...,
@@ -187,7 +188,7 @@ def workflow(
     name: str | None = None,
     *,
     max_recoveries: int | None = ...,
-    schedule: Any = ...,
+    schedule: str | Schedule | None = ...,
     triggerable: bool = ...,
     input_schema: dict[str, Any] | None = ...,
     tags: Sequence[str] = ...,
@@ -201,7 +202,7 @@ def workflow(
     name: str | None = None,
     *,
     max_recoveries: int | None = 100,
-    schedule: Any = None,
+    schedule: str | Schedule | None = None,
     triggerable: bool = False,
     input_schema: dict[str, Any] | None = None,
     tags: Sequence[str] = (),
@@ -216,8 +217,11 @@ def workflow(
     after deaths of its process (None: no bound). `summary` gets the arguments and tells people what a run is about.
     `timeout` and `queue` are defaults for `options(...)`.
 
+    With a `schedule` (cron text or `Schedule.cron(...)`) it is started at each tick and takes that tick, a `datetime`.
+    `input_schema` (a JSON Schema, or `{"fields": [...]}`) is what input from outside must fit too.
+
     Used bare, with keywords, or as a function. Raises TypeError for generators, and for lambdas without a name (a
-    recovering process could not find them).
+    recovering process could not find them); ValidationFailed for a schedule or schema that cannot be read.
     """
     if isinstance(fn, str):
         fn, name = None, fn

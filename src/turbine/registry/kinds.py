@@ -11,8 +11,10 @@ from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from turbine.codec import PayloadType, Signature, payload_type
-from turbine.errors import NotInWorkflow
+from turbine.codec.schemas import check_schema
+from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
+from turbine.model.schedules import Schedule, ScheduleType
 from turbine.retry import RetryPolicy, seconds_of
 
 P = ParamSpec("P")
@@ -93,11 +95,35 @@ class WorkflowDefinition:
     timeout: float | None = None
     result_type: Any = UNSET
 
+    def __post_init__(self) -> None:
+        if isinstance(self.schedule, str):
+            object.__setattr__(self, "schedule", Schedule.cron(self.schedule))
+        if self.schedule is not None and (
+            not isinstance(self.schedule, Schedule) or self.schedule.type is ScheduleType.ONCE
+        ):
+            told = f"must be a cron text or Schedule.cron(...), not {self.schedule!r}"
+            raise ValidationFailed(
+                what=f"The schedule of workflow {self.name!r}",
+                errors=[{"path": [], "message": told, "type": "schedule"}],
+            )
+        if self.input_schema is not None:
+            check_schema(self.input_schema, f"The input_schema of workflow {self.name!r}")
+
     @cached_property
     def signature(self) -> Signature:
         if self.fn is None:
             raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
         return Signature(self.fn, f"workflow {self.name!r}")
+
+    @cached_property
+    def takes_tick(self) -> bool:
+        """Whether its one parameter is a point in time, so that a schedule can give it the tick."""
+        try:
+            args, kwargs = self.signature.decode(self.signature.from_json("2000-01-01T00:00:00Z"))
+        except ValidationFailed:
+            return False
+        values = [*args, *kwargs.values()]
+        return len(values) == 1 and isinstance(values[0], datetime)
 
     @cached_property
     def result(self) -> PayloadType[Any]:

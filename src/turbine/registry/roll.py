@@ -18,7 +18,10 @@ class Registry:
         self._by_fqn: dict[str, WorkflowDefinition] = {}
 
     def add(self, definition: WorkflowDefinition) -> None:
-        """Enter a workflow. Raises RegistrationConflict when its name or function is there already."""
+        """Enter a workflow. Raises RegistrationConflict when its name or function is there already.
+
+        Raises TypeError for one with a schedule that does not take one point in time.
+        """
         if definition.fn is None:
             raise TypeError(f"workflow {definition.name!r} is remote and cannot be registered here")
         for known in (self._by_name.get(definition.name), self._by_fqn.get(definition.fqn)):
@@ -27,6 +30,11 @@ class Registry:
                     f"Workflow {definition.name!r} ({definition.fqn}) is already registered as {known.name!r}"
                     f" ({known.fqn}); give one of them another name"
                 )
+        if definition.schedule is not None and not definition.takes_tick:
+            raise TypeError(
+                f"workflow {definition.name!r} has a schedule, so it must take exactly one parameter, the tick,"
+                f" annotated as datetime: def {definition.name}(tick: datetime)"
+            )
         self._by_name[definition.name] = definition
         self._by_fqn[definition.fqn] = definition
 

@@ -10,13 +10,25 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from turbine.actions import backup as backups
 from turbine.actions import explain as explaining
-from turbine.actions import forks, results, runs, talk
+from turbine.actions import exports, forks, garbage, notifications, results, runs, talk, triggers
 from turbine.actions import queues as queueing
+from turbine.actions.accounts import Accounts
+from turbine.actions.alert_channels import AlertChannels
+from turbine.actions.approvals import Approvals
+from turbine.actions.audit import Audit
+from turbine.actions.deliveries import Deliveries
 from turbine.actions.kv import Kv
+from turbine.actions.logs import Logs
+from turbine.actions.products import Products
+from turbine.actions.schedules import Schedules
+from turbine.actions.tokens import Tokens
+from turbine.actions.webhooks import Webhooks
 from turbine.clock import Clock, SystemClock, span_ms
 from turbine.codec import payload_type
 from turbine.config import Config, database_url
@@ -24,6 +36,8 @@ from turbine.engine.handles import Desk, Handle, Stored
 from turbine.engine.port import Port
 from turbine.errors import AlreadyLaunched, QueueNotFound, RegistrationConflict, ShuttingDown, TurbineError
 from turbine.ids import check_id, check_name, new_id
+from turbine.model.approvals import ApprovalRecord
+from turbine.model.exports import History
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
@@ -31,6 +45,7 @@ from turbine.probe import Probe
 from turbine.registry import UNSET, Registry, WorkflowBase
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.live import Live
+from turbine.senders.products import ProductSender
 from turbine.store import open_store
 
 log = logging.getLogger("turbine")
@@ -75,8 +90,32 @@ class Runtime:
         self._draining = False
         self._executor_id = self.config.executor_id or _fresh_executor_id()
         self._was_launched = False
+        self._instrument: Callable[[Live], None] | None = None
+        """Called with the launched half before anything of it moves; the testing kit puts its instruments in there."""
+        self.accounts = Accounts(self._port)
+        """People who sign in to the dashboard."""
+        self.tokens = Tokens(self._port)
+        """Keys with which programs use the HTTP API."""
+        self.audit = Audit(self._port)
+        """Who changed what over HTTP."""
         self.kv = Kv(self._port)
         """The global key-value store."""
+        self.logs = Logs(self._port)
+        """What bodies and steps have logged."""
+        self.schedules = Schedules(self._port)
+        """When runs start by themselves."""
+        self.approvals = Approvals(self._port)
+        """The gates at which runs wait for a person."""
+        self.webhooks = Webhooks(self._port)
+        """Signed URLs that hear of runs."""
+        self.alert_channels = AlertChannels(self._port)
+        """Notification URLs for people."""
+        self.deliveries = Deliveries(self._port)
+        """Everything outgoing, with its attempts."""
+        self.products = Products(self._port)
+        """The files that steps made."""
+        self._product_sender: ProductSender | None = None
+        self.set_product_sender(self.config.product_sender)
         for workflow in workflows:
             self.register(workflow)
 
@@ -114,17 +153,11 @@ class Runtime:
 
     def registered_workflows(self) -> list[RegisteredWorkflow]:
         """The workflows that this runtime knows."""
-        return [
-            RegisteredWorkflow(
-                name=known.name,
-                fqn=known.fqn,
-                triggerable=known.triggerable,
-                cron_schedule=None if known.schedule is None else str(known.schedule),
-                input_schema=known.input_schema or known.signature.json_schema(),
-                tags=list(known.tags),
-            )
-            for known in self._registry
-        ]
+        return [triggers.registered_here(known) for known in self._registry]
+
+    async def workflows_everywhere(self) -> list[RegisteredWorkflow]:
+        """The workflows that any live process knows, by name, as each was when its process was launched."""
+        return await self._in_loop(lambda: triggers.everywhere(self._port()))
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
@@ -201,6 +234,8 @@ class Runtime:
         store = await asyncio.to_thread(open_store, self.database)
         try:
             live = Live(self, store)
+            if self._instrument is not None:
+                self._instrument(live)
             self._draining = False
             self._live = live
             self._was_launched = True
@@ -224,6 +259,12 @@ class Runtime:
             live.stopping = asyncio.ensure_future(live.stop(self.config.shutdown_timeout.total_seconds()))
         await asyncio.shield(live.stopping)
         self._live = None
+
+    async def _die(self) -> None:
+        """Be gone as after kill -9: nothing of this life writes or says anything any more. May be launched again."""
+        live, self._live = self._live, None
+        if live is not None:
+            await live.die()
 
     async def __aenter__(self) -> Self:
         await self.launch()
@@ -294,6 +335,30 @@ class Runtime:
                 definition = known
         _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
         return self.handle(row.id, definition.result)
+
+    async def trigger(
+        self,
+        workflow: str | WorkflowBase[..., Any],
+        input: Any = None,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        delay: timedelta | float | None = None,
+        priority: int = 0,
+        tags: Sequence[str] | None = None,
+    ) -> str:
+        """Start a triggerable workflow by name or fqn, with input from outside; returns the id of its run.
+
+        `input` is an object by parameter name, or with exactly one parameter its bare value; it is checked as JSON in
+        strict mode, and no row is written unless it fits. A workflow that only other processes know is started there.
+        Raises NotRegistered, NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run`
+        raises.
+        """
+        return await self._in_loop(
+            lambda: triggers.trigger(
+                self._port(), workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
+            )
+        )
 
     def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
         """A handle whose result has this payload type."""
@@ -425,19 +490,30 @@ class Runtime:
         """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
         return await self._in_loop(lambda: explaining.explain(self._port(), check_id(id)))
 
+    async def export(self, id: str) -> History:
+        """A run with everything that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
+        return await self._in_loop(lambda: exports.export(self._port(), check_id(id)))
+
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
 
-        Never touches what is open. With a retention of None, and none given, nothing is removed. ValueError for a
-        negative time.
+        Never touches what is open, or what is still to be delivered. With a retention of None, and none given, no run
+        is removed. Log records go after 5 days in any case. ValueError for a negative time.
         """
         age = self.config.gc_retention if older_than is None else older_than
-        if age is None:
-            return 0
-        age_ms = span_ms(age)
-        if age_ms < 0:
+        age_ms = None if age is None else span_ms(age)
+        if age_ms is not None and age_ms < 0:
             raise ValueError(f"older_than must not be negative: {older_than!r}")
-        return await self._in_loop(lambda: runs.collect_garbage(self._port(), age_ms))
+        return await self._in_loop(lambda: garbage.collect(self._port(), age_ms))
+
+    async def backup(self, path: str | os.PathLike[str]) -> Path:
+        """Copy the SQLite database to a new file while everything goes on; returns its path.
+
+        The copy is one moment's state, checked and on the disk when this returns; any runtime can open it. Kept bytes of
+        products lie beside the database and are not in it. Raises FileExistsError rather than overwrite a file,
+        TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
+        """
+        return await self._in_loop(lambda: backups.backup(self._port(), path))
 
     # Queues
 
@@ -507,6 +583,52 @@ class Runtime:
     async def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""
         return await self._in_loop(lambda: talk.values(self._port(), check_id(id)))
+
+    # Products
+
+    def set_product_sender(self, sender: ProductSender | None) -> None:
+        """Bring products that are made from now on to where they belong with this sender; None keeps them here.
+
+        For a sender that needs the runtime (`WorkflowSender(rt, workflow)`), else `Runtime(product_sender=…)` says it.
+        Before or after launch, in each process that makes products. Raises TypeError for what has no `send`.
+        """
+        if sender is not None and not callable(getattr(sender, "send", None)):
+            raise TypeError(f"{sender!r} is no product sender; it needs a method send(product, data)")
+        self._product_sender = sender
+        if self._live is not None:
+            self._live.set_product_sender(sender)
+
+    @property
+    def product_sender(self) -> ProductSender | None:
+        """What brings products to where they belong, if anything does."""
+        return self._product_sender
+
+    # People
+
+    async def approve(
+        self,
+        id: str,
+        approved: bool = True,
+        comment: str = "",
+        by: str | None = None,
+        data: Any = None,
+        approval_id: str | None = None,
+    ) -> ApprovalRecord:
+        """Decide the gate at which a run waits; durable when it returns, and the run goes on.
+
+        Without `approval_id` it is the run's only open gate. `data` is what the form asks for. Raises
+        WorkflowNotFound, NotFound, Conflict when none is open, several are, or this one is decided already, and
+        ValidationFailed for data that does not fit the form; the gate then stays open.
+        """
+        return await self.approvals.decide(id, approved, comment, by=by, data=data, approval_id=approval_id)
+
+    async def send_notification(self, channel: str, message: str, *, wait: bool = True) -> None:
+        """Send a text to the alert channel of this name, as it is; a disabled channel hears nothing of it.
+
+        It is durable before it is sent, and with `wait` this returns when the service has taken it. Raises NotFound for
+        an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+        """
+        await self._in_loop(lambda: notifications.send(self._port(), channel, message, wait=wait))
 
     # Watching
 

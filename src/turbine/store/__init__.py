@@ -6,9 +6,10 @@ gathered while the previous commit was in flight. Transaction functions may run 
 back and split) and touch nothing but their `tx`.
 """
 
+from turbine.store.backup import copy_database
 from turbine.store.sql import Statement, Statements
 from turbine.store.store import Store, open_store
 from turbine.store.tx import Tx, bulk
 from turbine.store.writer import Ticket
 
-__all__ = ["Statement", "Statements", "Store", "Ticket", "Tx", "bulk", "open_store"]
+__all__ = ["Statement", "Statements", "Store", "Ticket", "Tx", "bulk", "copy_database", "open_store"]

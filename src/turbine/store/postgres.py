@@ -5,6 +5,9 @@
 - When a connection is lost during `commit`, that number tells afterwards whether the commit happened: nothing is done
   twice and nothing is believed lost that was written. (A transaction id would not do: a server that crashed may give
   one out again.)
+- A journey to the server costs as much as its work there. So `begin`, the number and every statement without an answer
+  wait for the next statement that has one, or for the commit, and a batch that is a single statement is nothing else:
+  it writes the number itself and is its own transaction.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator
+from functools import cache
 from typing import Any, Literal, LiteralString, cast
 
 import psycopg
@@ -39,16 +43,48 @@ _MARK = "update pt_executors set batch = %(batch)s where executor_id = %(executo
 _MARKED = "select batch from pt_executors where executor_id = %(executor)s for update"
 
 
+_Query = tuple[LiteralString, dict[str, Any] | None]
+
+
 class PostgresTx:
     """A transaction of the writer, or a snapshot of a reader."""
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
-    __slots__ = ("_connection", "executor", "wakes")
+    __slots__ = (
+        "_batch",
+        "_connection",
+        "_is_decisive",
+        "_unsent",
+        "_was_decided",
+        "executor",
+        "is_decided",
+        "is_open",
+        "wakes",
+    )
 
     def __init__(self, connection: psycopg.Connection[Row]) -> None:
         self._connection = connection
+        self._unsent: list[_Query] = []
+        self._batch = 0
+        self._is_decisive = False
+        self._was_decided = False
         self.executor = ""
+        self.is_open = False
+        """Whether the server has heard of this transaction."""
+        self.is_decided = False
+        """Whether it was one statement, which is committed or on its way."""
         self.wakes: list[tuple[str, Any, bool]] = []
+
+    def begin(self, batch: int, *, is_decisive: bool, was_decided: bool) -> None:
+        """A new transaction, of which the server hears with its first statement."""
+        self.wakes = []
+        self.is_open = self.is_decided = False
+        self._batch = batch
+        self._is_decisive = is_decisive and self.executor != ""
+        self._was_decided = was_decided
+        self._unsent = [("begin", None)]
+        if self.executor:
+            self._unsent.append((_MARK, {"executor": self.executor, "batch": batch}))
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self._execute(statement, parameters).fetchall()
@@ -59,11 +95,51 @@ class PostgresTx:
     def run(self, statement: Statement, **parameters: Any) -> int:
         return self._execute(statement, parameters).rowcount
 
+    def put(self, statement: Statement, **parameters: Any) -> None:
+        self._unsent.append((cast(LiteralString, statement.postgres), parameters))
+
+    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+        queries: list[_Query] = [(cast(LiteralString, statement.postgres), given) for statement, given in asked]
+        return [cursor.fetchall() for cursor in self.send(*queries)]
+
+    def decide(self, statement: Statement, **parameters: Any) -> list[Row] | None:
+        if not self._is_decisive:
+            return self.all(statement, **parameters)
+        self._unsent.clear()
+        self.is_decided = True
+        if self._was_decided:
+            return None
+        return self._connection.execute(_deciding(statement), {**parameters, "batch": self._batch}).fetchall()
+
     def _execute(self, statement: Statement, parameters: dict[str, Any]) -> psycopg.Cursor[Row]:
-        return self._connection.execute(cast(LiteralString, statement.postgres), parameters)
+        return self.send((cast(LiteralString, statement.postgres), parameters))[0]
+
+    def send(self, *queries: _Query) -> list[psycopg.Cursor[Row]]:
+        """What waits to be sent, and these, in one journey; the answers to these."""
+        unsent, self._unsent = self._unsent, []
+        self.is_open = True
+        if not unsent and len(queries) == 1:
+            ((text, parameters),) = queries
+            return [self._connection.execute(text, parameters)]
+        with self._connection.pipeline():
+            for text, parameters in unsent:
+                self._connection.execute(text, parameters)
+            return [self._connection.execute(text, parameters) for text, parameters in queries]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits to be sent, beside the beginning."""
+        return len(self._unsent) > (2 if self.executor else 1)
 
     def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
         self.wakes.append((kind, key, far))
+
+
+@cache
+def _deciding(statement: Statement) -> LiteralString:
+    """A statement that writes the batch's number with what it writes, or nothing when its executor was struck off."""
+    text = statement.postgres.replace("%(executor)s", "(select executor_id from mark)")
+    return cast(LiteralString, f"with mark as ({_MARK} returning executor_id)\n{text}")
 
 
 class PostgresBackend:
@@ -71,46 +147,43 @@ class PostgresBackend:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.is_alone = False
         self._connection: psycopg.Connection[Row] | None = connect(url)
         self.tx = PostgresTx(self._connection)
         self._batch = time.time_ns()
         """The number of the batch in flight, written with it; no earlier life of this executor has used it."""
         self._is_committing = False
 
-    def begin(self, jobs: int) -> PostgresTx:
+    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> PostgresTx:
         if self._connection is None:
             self._reopen()
-        connection = self._connection
-        assert connection is not None
         self._batch += 1
         self._is_committing = False
-        with connection.pipeline():
-            connection.execute("begin")
-            if self.tx.executor:
-                connection.execute(_MARK, {"executor": self.tx.executor, "batch": self._batch})
-        self.tx.wakes = []
+        self.tx.begin(self._batch, is_decisive=is_decisive, was_decided=was_decided)
         return self.tx
 
     def commit(self) -> list[Wake]:
-        assert self._connection is not None
-        self._is_committing = True
-        wakes = self.tx.wakes
-        far = [[kind, key] for kind, key, is_far in wakes if is_far]
-        self._is_committing = True
+        tx = self.tx
+        wakes = [(kind, key) for kind, key, _ in tx.wakes]
+        if tx.is_decided:
+            if wakes:
+                raise RuntimeError("A function marked decisive woke somebody after its transaction was committed")
+            return []
+        far = [] if self.is_alone else [[kind, key] for kind, key, is_far in tx.wakes if is_far]
+        queries: list[_Query] = [("commit", None)]
         if far:
-            with self._connection.pipeline():
-                self._connection.execute(
-                    "select pg_notify(%s, %s)", (CHANNEL, _notification(self.tx.executor, far)), prepare=True
-                )
-                done = self._connection.execute("commit")
-        else:
-            done = self._connection.execute("commit")
+            text = _notification(tx.executor, far)
+            queries.insert(0, ("select pg_notify(%(channel)s, %(text)s)", {"channel": CHANNEL, "text": text}))
+        self._is_committing = True
+        if not (tx.is_open or tx.is_waiting or far):
+            return wakes
+        done = tx.send(*queries)[-1]
         if done.statusmessage != "COMMIT":  # Postgres answers the commit of a failed transaction with a quiet rollback
             raise RuntimeError("A statement failed and its function hid that: nothing of its transaction was written")
-        return [(kind, key) for kind, key, _ in wakes]
+        return wakes
 
     def rollback(self) -> None:
-        if self._connection is not None:
+        if self._connection is not None and self.tx.is_open and not self.tx.is_decided:
             self._connection.execute("rollback")
 
     def classify(self, error: BaseException) -> Fault:
@@ -128,13 +201,14 @@ class PostgresBackend:
 
     def recover(self, patience: Callable[[], bool]) -> bool:
         """Reconnect, patiently, and ask what became of the transaction that was in flight."""
+        is_decided = self.tx.is_decided
         self._drop()
         pause = 0.05
         while True:
             try:
                 self._reopen()
                 assert self._connection is not None
-                if not self._is_committing or not self.tx.executor:
+                if not (self._is_committing or is_decided) or not self.tx.executor:
                     return False
                 # The lock waits until the server has noticed that its former client is gone.
                 row = self._connection.execute(_MARKED, {"executor": self.tx.executor}).fetchone()
@@ -223,6 +297,8 @@ class Listener:
             try:
                 with connect(self._url) as connection:
                     connection.execute(f"listen {CHANNEL}")
+                    # Who believed to be alone tells us from now on.
+                    connection.execute("select pg_notify(%s, %s)", (CHANNEL, _notification(self._executor, [])))
                     self._ready.set()
                     self._heard([("everything", None)])  # what was said before we listened
                     pause = 0.05

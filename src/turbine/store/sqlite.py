@@ -64,6 +64,15 @@ class SqliteTx:
     def run(self, statement: Statement, **parameters: Any) -> int:
         return self._execute(statement.sqlite, parameters).rowcount
 
+    def put(self, statement: Statement, **parameters: Any) -> None:
+        self._execute(statement.sqlite, parameters)
+
+    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+        return [self.all(statement, **parameters) for statement, parameters in asked]
+
+    def decide(self, statement: Statement, **parameters: Any) -> list[Row]:
+        return self.all(statement, **parameters)
+
     def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
         self.wakes.append((kind, key))
 
@@ -74,6 +83,7 @@ class SqliteBackend:
     def __init__(self, path: str) -> None:
         self.path = path
         self.is_memory = path == ":memory:"
+        self.is_alone = False
         self._turn: int | None = None
         if not self.is_memory:
             self._turn = _open_turn(path)
@@ -114,7 +124,7 @@ class SqliteBackend:
         self._connection = connection
         return connection
 
-    def begin(self, jobs: int) -> SqliteTx:
+    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> SqliteTx:
         if self._connection is None:  # closed after a failing disk; every batch tries anew
             executor = self.tx.executor
             self.tx = SqliteTx(self._open())

@@ -154,6 +154,7 @@ class Store:
         self._writer.listener = (loop, heard)
 
         def from_afar(wakes: list[Wake]) -> None:
+            self._backend.is_alone = False
             with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to hear it
                 loop.call_soon_threadsafe(heard, wakes)
 
@@ -169,6 +170,10 @@ class Store:
         if isinstance(self._hearing, _SqliteHearing):
             self._hearing.expect()
 
+    def believe_alone(self, is_alone: bool) -> None:
+        """Whether other processes are there to be told of wakes. A belief lasts until one of them is heard."""
+        self._backend.is_alone = is_alone
+
     def stop_listening(self) -> None:
         self._writer.listener = None
         if self._hearing is not None:
@@ -182,6 +187,11 @@ class Store:
         self._is_closed = True
         self._reading.shutdown(wait=True)
         self._readers.close()
+
+    def die(self) -> None:
+        """Let go of the database as a killed process does: nothing that is not committed by now ever is."""
+        self._writer.die()
+        self.close(patient=False)
 
     def locks_folder(self) -> Path:
         """A folder on this machine for the lock files of this database's executors."""

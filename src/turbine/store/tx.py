@@ -35,6 +35,22 @@ class Tx(Protocol):
         """Run a statement and return how many rows it touched."""
         ...
 
+    def put(self, statement: Statement, **parameters: Any) -> None:
+        """Run a statement whose answer nobody needs: it travels with the next one, or with the commit."""
+        ...
+
+    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+        """Run statements, one after the other, in one journey to the database; the rows of each."""
+        ...
+
+    def decide(self, statement: Statement, **parameters: Any) -> list[Row] | None:
+        """Like `all`, for the one statement that writes in a function marked `@decisive`; it compares with `:executor`.
+
+        Where it has a batch to itself it is a transaction of its own, in one journey. None: it was committed, and its
+        answer was lost with the connection.
+        """
+        ...
+
     def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
         """Tell sleepers, after the commit, that something of `kind` happened to `key`; `far`: in other processes too.
 
@@ -49,6 +65,12 @@ def bulk(function: F) -> F:
     Calls of it that meet in one batch become one call, so its statements run once for all of them.
     """
     function.bulk = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
+    return function
+
+
+def decisive(function: F) -> F:
+    """Mark a bulk function that begins with `tx.decide`, and after it only reads, and wakes nobody."""
+    function.decisive = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
 
 

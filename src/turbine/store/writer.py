@@ -18,7 +18,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -50,7 +50,16 @@ class Fault(Enum):
 class Backend(Protocol):
     """A database as the writer sees it: one connection for writing."""
 
-    def begin(self, jobs: int) -> Tx: ...
+    is_alone: bool
+    """Whether no other process is there to be told of wakes; false when in doubt."""
+
+    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> Tx:
+        """Open a transaction; `is_decisive`: for one call of a function that is marked so.
+
+        `was_decided`: an earlier attempt of it was committed, and only its answer is not known.
+        """
+        ...
+
     def commit(self) -> list[Wake]:
         """Commit and return the wakes that the transaction asked for."""
         ...
@@ -120,6 +129,36 @@ Listener = Callable[[list[Wake]], None]
 _STOP = Job(lambda: None, None, None, None)
 
 
+class Died(BaseException):
+    """The process ends here, as far as the database and all others can tell. Raised by a `Fate`."""
+
+
+class Fate(Protocol):
+    """Decides at which commit a process dies. The testing kit has one; a runtime of users has none.
+
+    Both methods are called in the writer's thread, with the jobs of the batch. After `Died` nothing more is written, and
+    nobody who waits is told what became of his write: he sees a store that is closed.
+    """
+
+    def before(self, jobs: Sequence[Job]) -> None:
+        """The batch has run and is not committed yet. A death here loses all of it."""
+        ...
+
+    def after(self, jobs: Sequence[Job]) -> None:
+        """The batch is committed and nobody knows yet. A death here keeps all of it."""
+        ...
+
+
+class _Dead:
+    """The fate of a writer that was told to die: whatever is still in flight is lost."""
+
+    def before(self, jobs: Sequence[Job]) -> None:
+        raise Died
+
+    def after(self, jobs: Sequence[Job]) -> None:
+        raise Died
+
+
 class Writer:
     """The thread, its queue, and the hand-over of outcomes."""
 
@@ -133,6 +172,9 @@ class Writer:
         self.put = self._queue.put
         self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
         """The loop that hears wakes, and what it calls with them."""
+        self.fate: Fate | None = None
+        """Asked before and after each commit whether the process dies there; only tests have one."""
+        self.batch_max = BATCH_MAX
         self.batches = 0
         self.jobs = 0
         self._thread = threading.Thread(target=self._main, name=f"turbine-writer-{name}", daemon=True)
@@ -163,9 +205,19 @@ class Writer:
             self.put(_STOP)
         self._thread.join()
 
+    def die(self) -> None:
+        """End as a killed process does: what is not committed by now never will be. For the testing kit."""
+        self.fate = _Dead()
+        self.close(patient=False)
+
     def _main(self) -> None:
         try:
             self._work()
+        except Died:
+            # The backend is closed below in the middle of its transaction, which rolls it back.
+            died = StoreUnavailable("The process died here, because a test wanted it to; launch the runtime again")
+            self._fail(self._taken, died)
+            self._fail_the_rest(died)
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
             died = StoreUnavailable(f"The writer of the store died: {error!r}; launch the runtime again")
@@ -188,7 +240,7 @@ class Writer:
             if first is _STOP:
                 break
             batch, size = [first], 0
-            while len(batch) < BATCH_MAX:
+            while len(batch) < self.batch_max:
                 try:
                     job = self._queue.get_nowait()
                 except Empty:
@@ -222,23 +274,29 @@ class Writer:
         """See a batch through to an answer for each of its jobs."""
         pause = 0.001
         losses = 0
+        is_decisive, was_decided = self.fate is None and _are_decisive(jobs), False
         while True:
             results: list[Any] = []
             committing = False
             try:
-                tx = self._backend.begin(len(jobs))
+                tx = self._backend.begin(is_decisive=is_decisive, was_decided=was_decided)
                 results = _run(tx, jobs)
                 committing = True
+                if self.fate is not None:
+                    self.fate.before(jobs)
                 wakes = self._backend.commit()
+                if self.fate is not None:
+                    self.fate.after(jobs)
             except Exception as error:  # noqa: BLE001 - one of the writes or the database: `classify` tells
                 fault = self._backend.classify(error)
                 if fault is Fault.LOST:
                     happened = self._backend.recover(self._patience)
-                    if happened and committing:
+                    if happened and committing and not is_decisive:
                         return self._deliver(jobs, results, [("everything", None)])
                     if not self._patience():
                         return self._fail(jobs, _unavailable(error))
-                    losses += 0 if committing else 1
+                    was_decided = was_decided or happened
+                    losses += 0 if committing or was_decided else 1
                     if losses < LOSSES_MAX:
                         continue
                     # The server answers, and dies of this batch each time: one of its writes is to blame.
@@ -313,6 +371,12 @@ class Writer:
                 return
             if job is not _STOP:
                 self._fail([job], error)
+
+
+def _are_decisive(jobs: list[Job]) -> bool:
+    """Whether a batch is one call of one function that writes with a single statement."""
+    function = jobs[0].function
+    return getattr(function, "decisive", False) and all(job.function is function for job in jobs)
 
 
 def _run(tx: Tx, jobs: list[Job]) -> list[Any]:

@@ -9,10 +9,21 @@ from turbine.api import Context, check_cancelled, current, logger, remote, step,
 from turbine.config import Config
 from turbine.errors import *  # noqa: F403 - the same errors under the same names
 from turbine.errors import Cancelled, ErrorCode
+from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
+from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.approvals import ApprovalRecord, ApprovalResult, ApprovalStatus
+from turbine.model.audit import AuditRecord
+from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
+from turbine.model.kv import KVRecord
+from turbine.model.logs import LogRecord, LogSource
+from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
+from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import BlockingStep, BlockingWorkflow, Step, Workflow
+from turbine.senders.products import ProductSender, WorkflowSender
 from turbine.sync.handles import Handle
 from turbine.sync.nouns import Kv
 from turbine.sync.runtime import Runtime
@@ -30,35 +41,64 @@ from turbine.sync.words import (
     recv,
     run,
     send,
+    send_notification,
+    send_product,
+    set_app_status,
     set_value,
     sleep,
     sleep_until,
     uuid4,
+    wait_for_approval,
 )
 
 __all__ = [
     "MISSING",
+    "AccountRecord",
+    "AlertChannelRecord",
+    "ApprovalRecord",
+    "ApprovalResult",
+    "ApprovalStatus",
+    "AuditRecord",
     "BlockingStep",
     "BlockingWorkflow",
     "Cancelled",
+    "CatchUp",
     "Config",
     "Context",
+    "DeliveryAttempt",
+    "DeliveryKind",
+    "DeliveryRecord",
+    "DeliveryStatus",
     "ErrorCode",
     "Event",
     "Explanation",
     "Handle",
+    "KVRecord",
     "Kv",
+    "LogRecord",
+    "LogSource",
     "Page",
+    "ProductRecord",
+    "ProductSender",
+    "ProductStatus",
     "Queue",
     "RateLimit",
     "RegisteredWorkflow",
+    "Role",
     "Runtime",
+    "Schedule",
+    "ScheduleRecord",
+    "ScheduleType",
+    "SessionRecord",
     "Status",
     "Step",
     "StepAttempt",
     "StepInfo",
     "StepTask",
+    "TokenRecord",
+    "WebhookRecord",
     "Workflow",
+    "WorkflowSender",
     "WorkflowStatus",
     "check_cancelled",
     "current",
@@ -76,10 +116,14 @@ __all__ = [
     "remote",
     "run",
     "send",
+    "send_notification",
+    "send_product",
+    "set_app_status",
     "set_value",
     "sleep",
     "sleep_until",
     "step",
     "uuid4",
+    "wait_for_approval",
     "workflow",
 ]

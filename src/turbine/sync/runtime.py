@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from turbine.config import Config
+from turbine.model.approvals import ApprovalRecord
+from turbine.model.exports import History
 from turbine.model.queues import Queue
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.registry import UNSET, WorkflowBase
 from turbine.runtime import Runtime as AsyncRuntime
+from turbine.senders.products import ProductSender
+from turbine.sync.accounts import Accounts, Audit, Tokens
 from turbine.sync.handles import Handle
-from turbine.sync.nouns import Kv
+from turbine.sync.nouns import AlertChannels, Approvals, Deliveries, Kv, Logs, Products, Schedules, Webhooks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +45,17 @@ class Runtime:
         **config_fields: Any,
     ) -> None:
         self.inner = AsyncRuntime(database, workflows=workflows, config=config, **config_fields)
+        self.accounts = Accounts(self)
+        self.tokens = Tokens(self)
+        self.audit = Audit(self)
         self.kv = Kv(self)
+        self.logs = Logs(self)
+        self.schedules = Schedules(self)
+        self.approvals = Approvals(self)
+        self.webhooks = Webhooks(self)
+        self.alert_channels = AlertChannels(self)
+        self.deliveries = Deliveries(self)
+        self.products = Products(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -66,6 +82,10 @@ class Runtime:
     def registered_workflows(self) -> list[RegisteredWorkflow]:
         """The workflows that this runtime knows."""
         return self.inner.registered_workflows()
+
+    def workflows_everywhere(self) -> list[RegisteredWorkflow]:
+        """The workflows that any live process knows. See `turbine.Runtime.workflows_everywhere`."""
+        return self.wait_for(self.inner.workflows_everywhere())
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
@@ -94,6 +114,10 @@ class Runtime:
     def set_queue_limits(self, name: str, **limits: Any) -> Queue:
         """Change limits of a queue for all processes. See `turbine.Runtime.set_queue_limits`."""
         return self.wait_for(self.inner.set_queue_limits(name, **limits))
+
+    def set_product_sender(self, sender: ProductSender | None) -> None:
+        """Bring products that are made from now on to where they belong. See `turbine.Runtime.set_product_sender`."""
+        self.inner.set_product_sender(sender)
 
     def launch(self) -> None:
         """Open the database, take up what is due, and start the loops. See `turbine.Runtime.launch`."""
@@ -166,6 +190,10 @@ class Runtime:
         """Start a workflow; durable when it returns. See `turbine.Runtime.run`."""
         return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
 
+    def trigger(self, workflow: str | WorkflowBase[..., Any], input: Any = None, **options: Any) -> str:
+        """Start a triggerable workflow by name, with input from outside. See `turbine.Runtime.trigger`."""
+        return self.wait_for(self.inner.trigger(workflow, input, **options))
+
     def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
         """A handle of any run; the id is not checked until it is used."""
         return Handle(self.inner.retrieve(workflow_id, result_type), self)
@@ -213,9 +241,21 @@ class Runtime:
         """Why a run is not moving. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.explain(id))
 
+    def export(self, id: str) -> History:
+        """A run with everything that was recorded of it, as plain data. Raises WorkflowNotFound."""
+        return self.wait_for(self.inner.export(id))
+
     def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this; returns how many."""
         return self.wait_for(self.inner.garbage_collect(older_than))
+
+    def backup(self, path: str | os.PathLike[str]) -> Path:
+        """Copy the SQLite database to a new file while everything goes on. See `turbine.Runtime.backup`."""
+        return self.wait_for(self.inner.backup(path))
+
+    def send_notification(self, channel: str, message: str, *, wait: bool = True) -> None:
+        """Send a text to an alert channel. See `turbine.Runtime.send_notification`."""
+        self.wait_for(self.inner.send_notification(channel, message, wait=wait))
 
     def send(self, id: str, message: Any, topic: str = "") -> None:
         """Put a message into a run's mailbox. Raises WorkflowNotFound."""
@@ -236,6 +276,18 @@ class Runtime:
     def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.values(id))
+
+    def approve(
+        self,
+        id: str,
+        approved: bool = True,
+        comment: str = "",
+        by: str | None = None,
+        data: Any = None,
+        approval_id: str | None = None,
+    ) -> ApprovalRecord:
+        """Decide the gate at which a run waits. See `turbine.Runtime.approve`."""
+        return self.wait_for(self.inner.approve(id, approved, comment, by, data, approval_id))
 
     def events(self) -> Iterator[Event]:
         """What happens in this process from now on, after its commit."""

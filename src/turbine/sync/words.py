@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 from datetime import datetime, timedelta
@@ -14,6 +14,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from turbine import api
 from turbine.engine.execution import run_inline
 from turbine.engine.lines import Frame, Line, Place, place
+from turbine.engine.products import frame_of_step, store_product
+from turbine.model.approvals import ApprovalResult
+from turbine.model.kv import KVRecord
+from turbine.model.products import ProductRecord
+from turbine.model.workflows import Page
 from turbine.registry import HERE, UNSET, StepBase, WorkflowBase
 from turbine.sync.handles import Handle, in_thread
 
@@ -64,6 +69,7 @@ def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[
 def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
     """Start a step now, in a thread of its own, and go on; it takes its position here."""
     in_thread("do_async")
+    place("do_async").execution.check()
     operation = api.begin_step("do_async", fn, args, kwargs)
     return StepTask(_beside(lambda: run_inline(operation)))
 
@@ -188,6 +194,50 @@ def sleep_until(moment: datetime) -> None:
     run_inline(api.sleep_until(moment))
 
 
+def wait_for_approval(
+    title: str | None = None,
+    *,
+    timeout: timedelta | float | None = None,
+    details: Any = None,
+    form: Any = None,
+) -> ApprovalResult:
+    """Wait until a person decides; see `turbine.wait_for_approval`."""
+    in_thread("wait_for_approval")
+    return run_inline(api.wait_for_approval(title, timeout=timeout, details=details, form=form))
+
+
+def send_notification(channel: str, message: str, *, wait: bool = True) -> None:
+    """Send a text to the people behind an alert channel; see `turbine.send_notification`."""
+    in_thread("send_notification")
+    act = api.send_notification(channel, message, wait=wait)
+    here = HERE.get()
+    if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
+        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+    else:
+        run_inline(act)
+
+
+def set_app_status(label: str, color: str) -> None:
+    """Show what this run is doing; see `turbine.set_app_status`."""
+    in_thread("set_app_status")
+    act = api.set_app_status(label, color)
+    here = HERE.get()
+    if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
+        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+    else:
+        run_inline(act)
+
+
+def send_product(file_name: str, data: Any, metadata: Mapping[str, Any] | None = None) -> ProductRecord:
+    """Keep a file that this step made; see `turbine.send_product`. What blocks in `data` is read in this thread."""
+    frame = frame_of_step()
+    if asyncio._get_running_loop() is not None:  # pyright: ignore[reportPrivateUsage] - `get_running_loop` raises
+        raise TypeError(
+            "turbine.sync.send_product blocks and was used in an async step; use `await turbine.send_product(...)`"
+        )
+    return run_inline(store_product(frame, file_name, data, metadata, in_thread=True))
+
+
 def now() -> datetime:
     """The time at which this place was first reached; see `turbine.now`."""
     in_thread("now")
@@ -226,6 +276,10 @@ class KvWords:
     def delete(self, key: str) -> None:
         """Remove a key; fine when there is none."""
         self._drive(api.kv.delete(key))
+
+    def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
+        """One page of the keys that begin with exactly this text, in the order of their characters."""
+        return self._drive(api.kv.list(prefix, limit=limit, cursor=cursor))
 
     def _drive(self, act: Coroutine[Any, Any, T]) -> T:
         in_thread("kv")

@@ -40,3 +40,135 @@ insert into pt_deliveries (
 )
 select r.id, r.kind, r.target, r.event, r.run, r.workflow_id, r.name, r.message, 'pending', 0, r.now, r.now
 from @rows(id text, kind text, target text, event text, run bigint, workflow_id text, name text, message text, now bigint) as r
+where true
+on conflict (id) do nothing
+
+-- name: next_due
+select next_ms
+from pt_deliveries
+where kind = :kind
+and status = 'pending'
+and executor_id is null
+order by next_ms
+limit 1
+
+-- name: claim [sqlite]
+update pt_deliveries
+set executor_id = :executor
+where delivery in (
+    select delivery
+    from pt_deliveries
+    where kind = :kind
+    and status = 'pending'
+    and executor_id is null
+    and next_ms <= :now
+    order by next_ms, delivery
+    limit :limit
+)
+returning
+    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
+    attempts_before, created_ms
+
+-- name: claim [postgres]
+update pt_deliveries
+set executor_id = :executor
+where delivery in (
+    select delivery
+    from pt_deliveries
+    where kind = :kind
+    and status = 'pending'
+    and executor_id is null
+    and next_ms <= :now
+    order by next_ms, delivery
+    limit :limit
+    for update skip locked
+)
+returning
+    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
+    attempts_before, created_ms
+
+-- name: settle
+-- The number is a fence: an attempt that was made before this executor lost and found the row again settles nothing.
+update pt_deliveries
+set status = r.state,
+    attempts = r.number,
+    executor_id = null,
+    next_ms = r.next,
+    updated_ms = r.now
+from @rows(key bigint, number bigint, at bigint, duration bigint, code bigint, text text, state text, next bigint, now bigint) as r
+where delivery = r.key
+and status = 'pending'
+and executor_id = :executor
+and attempts = r.number - 1
+returning delivery, id, kind
+
+-- name: note_attempts
+insert into pt_delivery_attempts (delivery, number, at_ms, duration_ms, status_code, error)
+select r.delivery, r.number, r.at, r.duration, r.code, r.error
+from @rows(delivery bigint, number bigint, at bigint, duration bigint, code bigint, error text) as r
+
+-- name: give_back
+update pt_deliveries
+set executor_id = null,
+    next_ms = :next_ms
+where delivery in (select r.delivery from @rows(delivery bigint) as r)
+and status = 'pending'
+and executor_id = :executor
+
+-- name: free
+update pt_deliveries
+set executor_id = null
+where executor_id = :executor_id
+
+-- name: holders
+-- The partial index holds only what is being delivered at this moment.
+select distinct executor_id
+from pt_deliveries
+where executor_id is not null
+and executor_id not in (select executor_id from pt_executors)
+
+-- name: verdict
+select
+    d.status,
+    d.attempts,
+    (select a.error from pt_delivery_attempts as a where a.delivery = d.delivery and a.number = d.attempts)
+from pt_deliveries as d
+where d.id = :id
+
+-- name: resend
+update pt_deliveries
+set status = 'pending',
+    attempts_before = attempts,
+    executor_id = null,
+    next_ms = :now,
+    updated_ms = :now
+where id = :id
+and status <> 'pending'
+returning
+    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
+    attempts_before, created_ms
+
+-- name: get
+select delivery, id, kind, target, event, workflow_id, status, next_ms, created_ms
+from pt_deliveries
+where id = :id
+
+-- name: attempts_of
+select a.delivery, a.number, a.at_ms, a.duration_ms, a.status_code, a.error
+from pt_delivery_attempts as a
+where a.delivery in (select r.delivery from @rows(delivery bigint) as r)
+order by a.delivery, a.number
+
+-- name: over_before
+select delivery
+from pt_deliveries
+where status <> 'pending'
+and updated_ms < :before
+order by updated_ms
+limit :limit
+
+-- name: forget_attempts
+delete from pt_delivery_attempts where delivery in (select r.delivery from @rows(delivery bigint) as r)
+
+-- name: forget
+delete from pt_deliveries where delivery in (select r.delivery from @rows(delivery bigint) as r)

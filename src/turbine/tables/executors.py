@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from turbine.store import Statements, Tx
 from turbine.store.tx import rows_json
-from turbine.tables import workflows
+from turbine.tables import deliveries, workflows
 
 SQL = Statements(Path(__file__))
 
@@ -52,31 +52,37 @@ def bury(tx: Tx, *, executor_id: str, only_expired: bool, now_ms: int) -> int | 
     if row is None or (only_expired and row[0] > 0):
         return None
     tx.run(SQL.strike, executor_id=executor_id)
-    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+    return _free(tx, executor_id, now_ms)
 
 
 def strike(tx: Tx, *, executor_id: str) -> None:
     """Take an executor that ends in good order off the roll."""
     tx.run(SQL.strike, executor_id=executor_id)
     workflows.free_slots(tx, executor_id=executor_id)
+    deliveries.free(tx, executor_id=executor_id)
 
 
 def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of an executor free that is not on the roll; 0 when it is there again."""
     if tx.one(SQL.exhume, executor_id=executor_id) is not None:
         return 0
-    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+    return _free(tx, executor_id, now_ms)
 
 
 def replace_former(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Bury an earlier bearer of an id that is taken again."""
     tx.run(SQL.strike, executor_id=executor_id)
+    return _free(tx, executor_id, now_ms)
+
+
+def _free(tx: Tx, executor_id: str, now_ms: int) -> int:
+    deliveries.free(tx, executor_id=executor_id)
     return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
 
 
 def orphans(tx: Tx) -> list[str]:
-    """Executors that still hold runs and are not on the roll."""
-    return [row[0] for row in tx.all(SQL.orphans)]
+    """Executors that still hold runs or deliveries and are not on the roll."""
+    return sorted({row[0] for row in tx.all(SQL.orphans)}.union(deliveries.holders(tx)))
 
 
 def names_known(tx: Tx, *, names: Sequence[str]) -> set[str]:

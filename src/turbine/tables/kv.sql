@@ -1,24 +1,47 @@
--- name: get
-select value from pt_kv where key = :key
+-- name: lock [sqlite]
+select 1
 
--- name: upsert
+-- name: lock [postgres]
+-- Whoever writes a key takes its turn, also while it has no row that could be locked.
+select pg_advisory_xact_lock(hashtextextended(:key, 7845630222))
+
+-- name: get
+select value from pt_kv where key = :key and value is not null
+
+-- name: record
+select key, value, json_schema, updated_at_epoch_ms from pt_kv where key = :key
+
+-- name: set
 insert into pt_kv (key, value, updated_at_epoch_ms)
 values (:key, :value, :now)
 on conflict (key) do update
 set value = excluded.value,
     updated_at_epoch_ms = excluded.updated_at_epoch_ms
 
--- name: insert
-insert into pt_kv (key, value, updated_at_epoch_ms)
-values (:key, :value, :now)
-on conflict (key) do nothing
+-- name: set_schema
+insert into pt_kv (key, json_schema, updated_at_epoch_ms)
+values (:key, :schema, :now)
+on conflict (key) do update
+set json_schema = excluded.json_schema,
+    updated_at_epoch_ms = excluded.updated_at_epoch_ms
 
--- name: swap
-update pt_kv
-set value = :value,
-    updated_at_epoch_ms = :now
-where key = :key
-and value = :expect
+-- name: forget_empty
+delete from pt_kv where key = :key and value is null and json_schema is null
 
 -- name: delete
 delete from pt_kv where key = :key
+
+-- name: page
+select key, value, json_schema, updated_at_epoch_ms
+from pt_kv
+where key >= :low
+order by key
+limit :limit
+
+-- name: page_below
+select key, value, json_schema, updated_at_epoch_ms
+from pt_kv
+where key >= :low
+and key < :high
+order by key
+limit :limit

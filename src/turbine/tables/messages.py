@@ -10,7 +10,7 @@ from turbine.errors import WorkflowNotFound
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
 from turbine.tables import steps, waits
-from turbine.tables.ownership import Answer, lock, refusals, share
+from turbine.tables.ownership import Answer, lock, refusals_and
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 
@@ -42,9 +42,12 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
 
     A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
     """
-    ids = rows_json([[row.destination] for row in rows])
-    runs: dict[str, int] = {row[0]: row[1] for row in tx.all(SQL.runs_of, rows=ids)}
-    share(tx, list(runs.values()))
+    # Whoever waits is looked up while the mailboxes are held: nobody begins to wait, or is parked, before the commit.
+    found, receivers = tx.together(
+        (SQL.mailboxes, {"rows": rows_json([[row.destination] for row in rows])}),
+        (SQL.receivers, {"rows": rows_json([[row.destination, row.topic] for row in rows])}),
+    )
+    runs: dict[str, int] = dict(found)
     results: list[Answer | WorkflowNotFound] = []
     messages: list[tuple[int, str, str, int]] = []
     sending = [row.step for row in rows if row.step is not None and row.destination in runs]
@@ -58,9 +61,10 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
             messages.append((runs[row.destination], row.topic, row.body, row.now_ms))
         results.append(answer)
     if messages:
-        text = rows_json(messages)
-        tx.run(SQL.add, rows=text)
-        waits.met(tx, [(run, position) for run, position in tx.all(SQL.receivers, rows=text)])
+        tx.put(SQL.add, rows=rows_json(messages))
+        given = {(run, topic) for run, topic, _, _ in messages}
+        waiting = [(run, position) for run, position, topic, _ in receivers if (run, topic) in given]
+        waits.met(tx, waiting, parked={run for run, _, _, executor in receivers if executor is None})
     return results
 
 
@@ -70,8 +74,14 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
 
     Answers the message, Answer.WAIT with a wait written, Answer.DONE for a last look in vain, or a refusal.
     """
-    answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
     lock(tx, [row.wait.run for row in rows])
+    boxes = list(dict.fromkeys((row.wait.run, row.topic) for row in rows))
+    answers, found = refusals_and(
+        tx,
+        ((row.wait.run, row.wait.fence) for row in rows),
+        *((SQL.oldest, {"run": run, "topic": topic}) for run, topic in boxes),
+    )
+    oldest = {box: messages[0] if messages else None for box, messages in zip(boxes, found, strict=True)}
     results: list[Answer | str] = []
     for row in rows:
         wait = row.wait
@@ -79,15 +89,16 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
         if answer is not Answer.DONE:
             results.append(answer)
             continue
-        found = tx.one(SQL.oldest, run=wait.run, topic=row.topic)
-        if found is not None:
-            message, body = found
-            tx.run(SQL.consume, message=message, position=wait.position)
+        box = wait.run, row.topic
+        unread = oldest.pop(box) if box in oldest else tx.one(SQL.oldest, run=wait.run, topic=row.topic)
+        if unread is not None:
+            message, body = unread
+            tx.put(SQL.consume, message=message, position=wait.position)
             results.append(_settle(tx, row, body))
         elif row.is_last:
             results.append(Answer.DONE)
         else:
-            waits.begin(tx, [wait])
+            waits.enter(tx, [wait])
             results.append(Answer.WAIT)
     return results
 
@@ -125,8 +136,8 @@ def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
     answers = steps.record(tx, [step for step, _, _ in rows])
     for (step, key, value), answer in zip(rows, answers, strict=True):
         if answer is Answer.DONE:
-            tx.run(SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
-            tx.run(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
+            tx.put(SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
+            tx.put(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
             waits.meet(tx, kind="value", subjects=[f"{step.run}/{key}"])
             tx.wake("value", (step.run, key))
     return answers

@@ -1,7 +1,15 @@
--- name: runs_of
+-- name: mailboxes [sqlite]
 select w.id, w.run
 from pt_workflow_status as w
 where w.id in (select r.id from @rows(id text) as r)
+
+-- name: mailboxes [postgres]
+-- Held until the commit, in the order of the keys, so that two batches do not wait for each other in a circle.
+select w.id, w.run
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+order by w.run
+for share
 
 -- name: add
 insert into pt_notifications (run, topic, body, created_at_epoch_ms)
@@ -11,9 +19,14 @@ where true
 
 -- name: receivers
 -- Every receive that waits for one of these topics; those who come too late wait on.
-select distinct w.run, w.position
-from @rows(run bigint, topic text, body text, created bigint) as r
-join pt_waits as w on w.run = r.run and w.kind = 'message' and w.subject = r.topic
+select distinct p.run, p.position, p.subject, w.executor_id
+from @rows(id text, topic text) as r
+cross join pt_workflow_status as w
+cross join pt_waits as p
+where w.id = r.id
+and p.run = w.run
+and p.kind = 'message'
+and p.subject = r.topic
 
 -- name: oldest
 select message, body

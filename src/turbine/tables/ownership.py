@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from turbine.store import Statements, Tx
-from turbine.store.tx import rows_json
+from turbine.store import Statement, Statements, Tx
+from turbine.store.tx import Row, rows_json
 
 SQL = Statements(Path(__file__))
 
@@ -24,23 +25,31 @@ class Answer(Enum):
 
 def refusals(tx: Tx, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Answer]:
     """For each (run, fence): DONE when it may write, CANCELLED or LOST otherwise."""
+    return refusals_and(tx, pairs)[0]
+
+
+def refusals_and(
+    tx: Tx, pairs: Iterable[tuple[int, int]], *asked: tuple[Statement, dict[str, Any]]
+) -> tuple[dict[tuple[int, int], Answer], list[list[Row]]]:
+    """`refusals`, and the rows of other statements that travel with it."""
     unique = list(dict.fromkeys(pairs))
     answers = dict.fromkeys(unique, Answer.LOST)
-    for run, fence, status in tx.all(SQL.owned, rows=rows_json(unique), executor=tx.executor):
+    owned, *others = tx.together((SQL.owned, {"rows": rows_json(unique), "executor": tx.executor}), *asked)
+    for run, fence, status in owned:
         if status == "CANCELLED":
             answers[run, fence] = Answer.CANCELLED
         elif status in ("PENDING", "WAITING_FOR_APPROVAL"):
             answers[run, fence] = Answer.DONE
-    return answers
+    return answers, others
 
 
 def lock(tx: Tx, runs: Sequence[int]) -> None:
     """Hold the rows of these runs until the commit. SQLite has one writer and needs no locks."""
     if tx.dialect == "postgres" and runs:
-        tx.all(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.put(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
 def share(tx: Tx, runs: Sequence[int]) -> None:
     """Keep others from changing the rows of these runs until the commit."""
     if tx.dialect == "postgres" and runs:
-        tx.all(SQL.share, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.put(SQL.share, rows=rows_json([[run] for run in sorted(set(runs))]))

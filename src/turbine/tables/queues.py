@@ -108,19 +108,24 @@ def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int) -> Claim:
     if queue.paused:
         return Claim([], set(), None)
     known = rows_json([[one] for one in names])
+    if queue.rate_limit is not None:
+        now_ms = _in_step(tx, queue, now_ms)
     if queue.partitioned:
         chosen, again_ms = _choose_by_key(tx, queue, known, now_ms)
     else:
-        free, again_ms = _free(tx, queue, None, now_ms)
+        free, more_ms = _free(tx, queue, None, now_ms)
         chosen = _oldest(tx, queue, known, now_ms, None, min(free, queue.batch_max))
-    if again_ms is None:
-        later = tx.one(SQL.next_delayed, queue=name, now=now_ms)
-        again_ms = later[0] if later else None
+        again_ms = more_ms if len(chosen) == free else None
     if not chosen:
-        return Claim([], set(), again_ms)
-    claimed = tx.all(SQL.claim, rows=rows_json([[run] for run in chosen]), now=now_ms, executor=tx.executor)
+        (later_ms,) = tx.one(SQL.next_delayed, queue=name, now=now_ms) or (None,)
+        return Claim([], set(), later_ms if again_ms is None else again_ms)
+    claimed, delayed = tx.together(
+        (SQL.claim, {"rows": rows_json([[run] for run in chosen]), "now": now_ms, "executor": tx.executor}),
+        (SQL.next_delayed, {"queue": name, "now": now_ms}),
+    )
     if queue.rate_limit is not None:
-        tx.run(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=now_ms)
+        tx.put(SQL.forget_starts, queue=name, since=now_ms - queue.rate_limit.period_ms)
+        tx.put(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=now_ms)
     runs = [Claimed(*row[:9]) for row in claimed]
     order = {run: place for place, run in enumerate(chosen)}
     runs.sort(key=lambda one: order[one.run])
@@ -129,35 +134,41 @@ def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int) -> Claim:
             tx.wake("deadline", one.deadline_ms, far=False)
     if len(chosen) >= queue.batch_max:
         again_ms = now_ms
+    elif again_ms is None:
+        again_ms = delayed[0][0]
     # The first claim of a run makes its fencing number 2; only a fork begins with a history.
     return Claim(runs, {row[0] for row in claimed if row[4] == 2 and row[9] is None}, again_ms)
 
 
+def _in_step(tx: Tx, queue: Queue, now_ms: int) -> int:
+    """The time of this claim: never before the newest start, whoever's clock that was read from.
+
+    Else a claim that took its time to get here, or whose clock is behind, would look at a window of which another
+    claim has forgotten the beginning. Only a claim that starts something forgets.
+    """
+    (newest_ms,) = tx.one(SQL.newest_start, queue=queue.name) or (None,)
+    return max(now_ms, newest_ms or 0)
+
+
 def _free(tx: Tx, queue: Queue, key: str | None, now_ms: int) -> tuple[int, int | None]:
-    """How many more may start now (of a key), and when that changes by itself."""
+    """How many more may start now (of a key), and when the rate allows more, if it is the rate that limits."""
     free = UNLIMITED
     held = SQL.slots_of_key if queue.partitioned else SQL.slots
     everywhere = queue.all_workers
     if everywhere is not None or queue.worker_concurrency is not None:
         parameters: dict[str, Any] = {"key": key} if queue.partitioned else {}
-        row = tx.one(
-            held, queue=queue.name, executor=tx.executor, parked=int(not queue.release_while_waiting), **parameters
-        )
-        total, mine = row or (0, 0)
+        total, mine = tx.one(held, queue=queue.name, executor=tx.executor, **parameters) or (0, 0)
         if everywhere is not None:
             free = min(free, everywhere - total)
         if queue.worker_concurrency is not None:
             free = min(free, queue.worker_concurrency - mine)
     if queue.rate_limit is None:
         return max(0, free), None
-    since_ms = now_ms - queue.rate_limit.period_ms
-    tx.run(SQL.forget_starts, queue=queue.name, since=since_ms)
-    count, oldest_ms = tx.one(SQL.starts, queue=queue.name, key=key or "", since=since_ms) or (0, None)
+    period_ms = queue.rate_limit.period_ms
+    count, oldest_ms = tx.one(SQL.starts, queue=queue.name, key=key or "", since=now_ms - period_ms) or (0, None)
     left = queue.rate_limit.limit - count
-    again_ms = None
-    if left <= 0 and oldest_ms is not None:
-        again_ms = oldest_ms + queue.rate_limit.period_ms + 1
-    return max(0, min(free, left)), again_ms
+    more_ms = (oldest_ms or now_ms) + period_ms if left <= free else None
+    return max(0, min(free, left)), more_ms
 
 
 def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[int], int | None]:
@@ -166,11 +177,11 @@ def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[
     for (key,) in tx.all(SQL.keys, queue=queue.name, now=now_ms, limit=queue.batch_max * 10):
         if len(chosen) >= queue.batch_max:
             break
-        free, again_ms = _free(tx, queue, key, now_ms)
-        if again_ms is not None:
-            again.append(again_ms)
-        if free > 0:
-            chosen += _oldest(tx, queue, known, now_ms, key, min(free, queue.batch_max - len(chosen)))
+        free, more_ms = _free(tx, queue, key, now_ms)
+        of_key = _oldest(tx, queue, known, now_ms, key, min(free, queue.batch_max - len(chosen)))
+        if more_ms is not None and len(of_key) == free:
+            again.append(more_ms)
+        chosen += of_key
     return chosen, min(again, default=None)
 
 
@@ -197,3 +208,53 @@ def counts(tx: Tx, *, name: str) -> Counts:
     failed = sum(found.get(status, 0) for status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
     running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
     return Counts(found.get("ENQUEUED", 0), running, found.get("SUCCESS", 0), failed)
+
+
+class Holder(NamedTuple):
+    """A run that holds a slot of a queue."""
+
+    run: int
+    workflow_id: str
+    name: str
+    executor_id: str
+    since_ms: int | None
+
+
+def holders(tx: Tx, *, name: str, key: str | None = None, limit: int) -> list[Holder]:
+    """Who holds the slots of a queue (of one key of it), the oldest first."""
+    rows = tx.all(SQL.holders, queue=name, key=key or "", any_key=int(key is None), limit=limit)
+    return [Holder(*row) for row in rows]
+
+
+class Blockage(NamedTuple):
+    """Why nothing more is claimed from a queue for a run now; `more_ms` is when the rate allows the next start."""
+
+    reason: str
+    limit: int | None
+    holders: list[Holder]
+    more_ms: int | None
+    waiting_for_it: list[int]
+    """Holders that wait for the result of the very run: their slots and it wait for each other."""
+
+
+def blockage(tx: Tx, *, name: str, key: str | None, workflow_id: str, now_ms: int) -> Blockage:
+    """What keeps a run in its queue: `paused`, `limit`, `rate`, or `turn` when it only has to wait for its turn."""
+    row = tx.one(SQL.get, name=name)
+    if row is None:
+        return Blockage("unknown", None, [], None, [])
+    queue = _queue(row)
+    if queue.paused:
+        return Blockage("paused", None, [], None, [])
+    held = holders(tx, name=name, key=key if queue.partitioned else None, limit=20)
+    limits = [one for one in (queue.all_workers, queue.worker_concurrency) if one is not None]
+    if limits and len(held) >= min(limits):
+        runs = rows_json([[one.run] for one in held])
+        waiting = [run for (run,) in tx.all(SQL.waits_for, workflow_id=workflow_id, rows=runs)]
+        return Blockage("limit", min(limits), held, None, waiting)
+    if queue.rate_limit is not None:
+        period_ms = queue.rate_limit.period_ms
+        counted = tx.one(SQL.starts, queue=name, key=(key or "") if queue.partitioned else "", since=now_ms - period_ms)
+        count, oldest_ms = counted or (0, None)
+        if count >= queue.rate_limit.limit:
+            return Blockage("rate", queue.rate_limit.limit, held, (oldest_ms or now_ms) + period_ms, [])
+    return Blockage("turn", None, held, None, [])

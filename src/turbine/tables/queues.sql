@@ -66,7 +66,9 @@ where name = :name
 for no key update
 
 -- name: slots
--- All slots, and those of this executor. A parked run keeps its slot unless the queue says otherwise.
+-- All slots, and those of this executor. A parked run keeps its slot, unless the queue says otherwise: then parking has
+-- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside keeps
+-- its slot too, because it goes on without a new claim.
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
@@ -75,7 +77,7 @@ where queue_name = :queue
 and queue_name is not null
 and completed_at_epoch_ms is null
 and status <> 'ENQUEUED'
-and (executor_id is not null or :parked = 1)
+and slot_executor is not null
 
 -- name: slots_of_key
 select
@@ -87,7 +89,7 @@ and queue_name is not null
 and queue_partition_key = :key
 and completed_at_epoch_ms is null
 and status <> 'ENQUEUED'
-and (executor_id is not null or :parked = 1)
+and slot_executor is not null
 
 -- name: keys
 -- Keys that somebody waits for, those who have waited longest first.
@@ -194,6 +196,11 @@ delete from pt_queue_starts
 where queue = :queue
 and started_ms <= :since
 
+-- name: newest_start
+select max(started_ms)
+from pt_queue_starts
+where queue = :queue
+
 -- name: starts
 select count(*), min(started_ms)
 from pt_queue_starts
@@ -207,3 +214,25 @@ from pt_workflow_status
 where queue_name = :queue
 and queue_name is not null
 group by status
+
+-- name: holders
+-- The runs that hold the slots of a queue, the oldest first.
+select run, id, name, slot_executor, started_at_epoch_ms
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and completed_at_epoch_ms is null
+and status <> 'ENQUEUED'
+and slot_executor is not null
+and (:any_key = 1 or queue_partition_key = :key)
+order by run
+limit :limit
+
+-- name: waits_for
+-- Which of these runs waits for the result of a run.
+select w.run
+from pt_waits as w
+where w.kind = 'result'
+and w.kind in ('value', 'result')
+and w.subject = :workflow_id
+and w.run in (select r.run from @rows(run bigint) as r)

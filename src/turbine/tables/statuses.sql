@@ -6,12 +6,30 @@ where id = :id
 -- name: facts
 select
     run, status, name, executor_id, wake_ms, queue_name, attention, reason, updated_at_epoch_ms,
-    workflow_deadline_epoch_ms
+    workflow_deadline_epoch_ms, queue_partition_key
 from pt_workflow_status
 where id = :id
+
+-- name: set_app_status
+update pt_workflow_status
+set app_status = r.label,
+    app_status_color = r.color,
+    updated_at_epoch_ms = r.now
+from @rows(run_key bigint, mark bigint, label text, color text, now bigint) as r
+where run = r.run_key
+and fence = r.mark
+and coalesce(executor_id, '') = :executor
+and completed_at_epoch_ms is null
 
 -- name: open_waits
 select position, kind, subject, since_ms, deadline_ms
 from pt_waits
 where run = :run
 order by since_ms, position
+
+-- name: is_common
+select 1
+from pt_workflow_tags
+where tag = :tag
+limit 1
+offset :count

@@ -11,7 +11,7 @@ from turbine.codec import describe_error, plain
 from turbine.model.history import Failure, History, Recorded, Waiting
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import rows_json
+from turbine.store.tx import decisive, rows_json
 from turbine.tables.ownership import Answer, refusals
 
 SQL = Statements(Path(__file__))
@@ -62,9 +62,14 @@ class Begun(NamedTuple):
 
 
 @bulk
+@decisive
 def record(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     """Write the outcomes of steps, each at most once (rule L1), while their runs are still owned and not over."""
-    written = set(tx.all(SQL.record, rows=rows_json(rows), executor=tx.executor))
+    answered = tx.decide(SQL.record, rows=rows_json(rows), executor=tx.executor)
+    if answered is None:
+        # They were written for whoever still owns his run: nobody else writes at this position with this fence.
+        return _answers(tx, rows, {(row.run, row.position) for row in rows})
+    written = set(answered)
     if len(written) == len(rows):
         return [Answer.DONE] * len(rows)
     return _answers(tx, rows, written)
@@ -76,11 +81,11 @@ def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     answers = record(tx, rows)
     done = [(row.run, row.position) for row, answer in zip(rows, answers, strict=True) if answer is Answer.DONE]
     if done:
-        tx.run(SQL.forget_waits, rows=rows_json(done))
+        tx.put(SQL.forget_waits, rows=rows_json(done))
         written = set(done)
         tried = [row for row in rows if row.attempts > 1 and (row.run, row.position) in written]
         if tried:
-            tx.run(SQL.add_last_attempt, rows=rows_json(tried))
+            tx.put(SQL.add_last_attempt, rows=rows_json(tried))
     return answers
 
 
@@ -101,7 +106,7 @@ def _answers(tx: Tx, rows: Sequence[Outcome], written: set[tuple[int, str]]) -> 
 @bulk
 def begin(tx: Tx, rows: Sequence[Begun]) -> list[None]:
     """Note that steps are on their way, for those who look; what is known already stays as it is."""
-    tx.run(SQL.begin, rows=rows_json(rows), executor=tx.executor)
+    tx.put(SQL.begin, rows=rows_json(rows), executor=tx.executor)
     return [None] * len(rows)
 
 
@@ -112,9 +117,9 @@ def fail_attempt(tx: Tx, rows: Sequence[AttemptFailed]) -> list[Answer]:
     held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
     if held:
         text = rows_json(held)
-        tx.run(SQL.begin_retried, rows=text)
-        tx.run(SQL.add_attempt, rows=text)
-        tx.run(SQL.wait_for_retry, rows=rows_json([row for row in held if row.due_ms is not None]))
+        tx.put(SQL.begin_retried, rows=text)
+        tx.put(SQL.add_attempt, rows=text)
+        tx.put(SQL.wait_for_retry, rows=rows_json([row for row in held if row.due_ms is not None]))
     return [answers[row.run, row.fence] for row in rows]
 
 

@@ -114,6 +114,7 @@ select
     started_at_epoch_ms, ended_at_epoch_ms
 from pt_operation_outputs
 where run = :run
+and kind <> 5
 order by function_id
 
 -- name: attempts_of

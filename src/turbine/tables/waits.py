@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ class Wait(NamedTuple):
 def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
     """Write that runs wait from now on. Repeating it changes nothing: the first deadline stays."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
-    _insert(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
+    enter(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
     return [answers[row.run, row.fence] for row in rows]
 
 
@@ -66,7 +66,7 @@ def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] 
                 results.append(Answer.WAIT)
             else:
                 results.append(tuple(outcome))
-    _insert(tx, waiting)
+    enter(tx, waiting)
     return results
 
 
@@ -87,18 +87,19 @@ def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | 
         share(tx, [target[0]])
         value = tx.one(SQL.value_of, run=target[0], key=key)
         if value is None:
-            _insert(tx, [wait._replace(subject=f"{target[0]}/{key}")])
+            enter(tx, [wait._replace(subject=f"{target[0]}/{key}")])
             results.append(Answer.WAIT)
         else:
             results.append(value[0])
     return results
 
 
-def _insert(tx: Tx, rows: Sequence[Wait]) -> None:
+def enter(tx: Tx, rows: Sequence[Wait]) -> None:
+    """Write waits of runs of which the caller knows that they may write."""
     if rows:
         text = rows_json(rows)
-        tx.run(SQL.begin_steps, rows=text)
-        tx.run(SQL.begin_waits, rows=text)
+        tx.put(SQL.begin_steps, rows=text)
+        tx.put(SQL.begin_waits, rows=text)
 
 
 def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
@@ -107,16 +108,22 @@ def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
     met(tx, [(run, position) for run, position in waiting])
 
 
-def met(tx: Tx, waiting: Sequence[tuple[int, str]]) -> None:
-    """Mark waits as met, and parked runs as due at once."""
+def met(tx: Tx, waiting: Sequence[tuple[int, str]], *, parked: Collection[int] | None = None) -> None:
+    """Mark waits as met, and parked runs as due at once. `parked`: which ones are, if the caller holds their rows."""
     if not waiting:
         return
     runs = sorted({run for run, _ in waiting})
     lock(tx, runs)
-    tx.run(SQL.meet, rows=rows_json(waiting))
-    woken = tx.all(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
+    tx.put(SQL.meet, rows=rows_json(waiting))
     for pair in waiting:
         tx.wake("wait", pair)
+    _wake_parked(tx, runs if parked is None else [run for run in runs if run in parked])
+
+
+def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
+    if not runs:
+        return
+    woken = tx.all(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
     queues = {queue for _, status, queue in woken if status == "ENQUEUED" and queue is not None}
     for queue in queues:
         tx.wake("queue", queue)

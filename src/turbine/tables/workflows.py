@@ -5,6 +5,7 @@ The statements here are the table of transitions in `model/workflows.py`; no oth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
-from turbine.tables import deliveries, steps, waits
+from turbine.tables import deliveries, products, search, steps, waits
 from turbine.tables.deliveries import Announcement
 from turbine.tables.ownership import Answer, lock, refusals
 from turbine.tables.steps import Outcome
@@ -114,6 +115,9 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(fit), executor=tx.executor)}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
+    tags = [[tag, made[row.id]] for row in fit if row.tags and row.id in made for tag in json.loads(row.tags)]
+    if tags:
+        tx.put(SQL.add_tags, rows=rows_json(tags))
     results: list[Started | Exception] = []
     queues: set[str] = set()
     due: list[int] = []
@@ -216,6 +220,20 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     return claimed
 
 
+def requeue(tx: Tx, *, now_ms: int) -> int:
+    """Send runs back to their queues that wait for a person without a slot and have something to do now."""
+    queues = [queue for (queue,) in tx.all(SQL.requeue, now=now_ms)]
+    for queue in set(queues):
+        tx.wake("queue", queue)
+    return len(queues)
+
+
+def next_requeue(tx: Tx) -> int | None:
+    """When the next of those has something to do."""
+    row = tx.one(SQL.next_requeue)
+    return None if row is None else row[0]
+
+
 def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
     """When the next unheld run of these workflows is due that this executor may take."""
     row = tx.one(SQL.next_due, rows=rows_json([[name] for name in names]), executor=executor)
@@ -229,6 +247,9 @@ def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     if ended:
         _after_the_end(tx, ended, rows[0].now_ms)
     done = {one.run for one in ended}
+    failed = [row.run for row in rows if row.error is not None and row.run in done]
+    if failed:
+        search.put_apart(tx, runs=failed)
     missing = [(row.run, row.fence) for row in rows if row.run not in done]
     why = refusals(tx, missing) if missing else {}
     return [Answer.DONE if row.run in done else why[row.run, row.fence] for row in rows]
@@ -239,8 +260,8 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
     if not ended:
         return
     runs = rows_json([[one.run] for one in ended])
-    tx.run(SQL.forget_waits, rows=runs)
-    tx.run(SQL.close_gates, rows=runs, now=now_ms)
+    tx.put(SQL.forget_waits, rows=runs)
+    tx.put(SQL.close_gates, rows=runs, now=now_ms)
     waits.meet(tx, kind="result", subjects=[one.id for one in ended])
     deliveries.announce(tx, [Announcement(one.run, f"workflow.{one.status}", one.status, now_ms) for one in ended])
     for one in ended:
@@ -257,7 +278,8 @@ def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
         tx.wake("due", min(dues), far=False)
-    for queue in {queue for _, _, queue, status in parked if status == "ENQUEUED"}:
+    # Some gave their slot back: one that waits for a time is ENQUEUED by now, one that waits for a person says so.
+    for queue in {queue for _, _, queue, status in parked if queue is not None and status != "PENDING"}:
         tx.wake("queue", queue)
     return _answers(tx, rows, {row[0] for row in parked})
 
@@ -377,10 +399,12 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     lock(tx, [run])
     if tx.one(SQL.resume, run=run, now=now_ms, status=status) is None:
         return False
+    search.put_apart(tx, runs=[run])
     for position in (failed_positions or "").split():
         for (child,) in tx.all(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
         tx.run(SQL.forget_failure, run=run, position=position)
+        tx.run(SQL.forget_expired_gate, run=run, position=position)
         tx.run(SQL.reopen_child, run=run, position=position)
         tx.run(SQL.forget_attempts, run=run, position=position)
     (queue,) = tx.one(SQL.queue_of, run=run) or (None,)
@@ -430,9 +454,13 @@ def delete(tx: Tx, *, runs: Sequence[int]) -> int:
             SQL.delete_messages,
             SQL.delete_values,
             SQL.delete_values_history,
+            SQL.delete_approvals,
+            SQL.delete_tags,
             SQL.orphan_children,
         ):
             tx.run(statement, rows=text)
+        products.forget(tx, runs=over)
+        search.forget(tx, runs=over)
     return len(over)
 
 

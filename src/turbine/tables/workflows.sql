@@ -55,7 +55,7 @@ where run in (
     and wake_ms <= :now
     and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED')
-    and (slot_executor is null or slot_executor = :executor)
+    and (slot_executor = :executor or (slot_executor is null and queue_name is null))
     order by wake_ms
     limit :limit
 )
@@ -82,13 +82,32 @@ where run in (
     and wake_ms <= :now::bigint
     and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED')
-    and (slot_executor is null or slot_executor = :executor)
+    and (slot_executor = :executor or (slot_executor is null and queue_name is null))
     order by wake_ms
     limit :limit
     for update skip locked
 )
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
+
+-- name: requeue
+-- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
+update pt_workflow_status
+set status = 'ENQUEUED'
+where status = 'WAITING_FOR_APPROVAL'
+and queue_name is not null
+and slot_executor is null
+and executor_id is null
+and wake_ms <= :now
+returning queue_name
+
+-- name: next_requeue
+select min(wake_ms)
+from pt_workflow_status
+where status = 'WAITING_FOR_APPROVAL'
+and queue_name is not null
+and slot_executor is null
+and executor_id is null
 
 -- name: next_due
 select min(wake_ms)
@@ -98,7 +117,7 @@ and executor_id is null
 and wake_ms is not null
 and completed_at_epoch_ms is null
 and (queue_name is null or status <> 'ENQUEUED')
-and (slot_executor is null or slot_executor = :executor)
+and (slot_executor = :executor or (slot_executor is null and queue_name is null))
 
 -- name: finish
 -- The rows' columns have names of their own: `returning` takes no qualified names in SQLite.
@@ -134,8 +153,13 @@ update pt_workflow_status
 set executor_id = null,
     wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_workflow_status.run),
     status = case
-        when queue_name in (select q.name from pt_queues as q where q.release_while_waiting = 1) then 'ENQUEUED'
+        when status = 'PENDING'
+            and queue_name in (select q.name from pt_queues as q where q.release_while_waiting = 1) then 'ENQUEUED'
         else status
+    end,
+    slot_executor = case
+        when queue_name in (select q.name from pt_queues as q where q.release_while_waiting = 1) then null
+        else slot_executor
     end
 where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
 and coalesce(executor_id, '') = :executor
@@ -319,6 +343,14 @@ and position = :position
 and error is not null
 and child_workflow_id is null
 
+-- name: forget_expired_gate
+-- A resumed run asks again where it had waited in vain.
+update pt_approvals
+set status = 'cancelled'
+where run = :run
+and position = :position
+and status = 'expired'
+
 -- name: reopen_child
 -- A child that was started stays started; only its outcome is forgotten.
 update pt_operation_outputs
@@ -422,10 +454,25 @@ set parent_run = null
 where parent_run is not null
 and parent_run in (select r.run from @rows(run bigint) as r)
 
+-- name: add_tags
+insert into pt_workflow_tags (tag, run)
+select r.tag, r.run
+from @rows(tag text, run bigint) as r
+where true
+on conflict do nothing
+
+-- name: delete_tags
+delete from pt_workflow_tags where run in (select r.run from @rows(run bigint) as r)
+
+-- name: delete_approvals
+delete from pt_approvals where run in (select r.run from @rows(run bigint) as r)
+
 -- name: finished_before
-select run
-from pt_workflow_status
-where completed_at_epoch_ms is not null
-and completed_at_epoch_ms <= :before
-order by completed_at_epoch_ms
+-- What is still to be announced is left: who hears of it wants to look.
+select w.run
+from pt_workflow_status as w
+where w.completed_at_epoch_ms is not null
+and w.completed_at_epoch_ms <= :before
+and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending')
+order by w.completed_at_epoch_ms
 limit :limit

@@ -69,6 +69,10 @@ create index pt_workflow_deadlines on pt_workflow_status (workflow_deadline_epoc
 create unique index pt_workflow_deduplication on pt_workflow_status (deduplication_scope, deduplication_id)
     where deduplication_id is not null and completed_at_epoch_ms is null;
 
+-- Runs that wait for a person and gave their slot back.
+create index pt_workflow_slotless on pt_workflow_status (wake_ms)
+    where status = 'WAITING_FOR_APPROVAL' and queue_name is not null and slot_executor is null and executor_id is null;
+
 -- Queues: who waits, in order, and who holds a slot.
 create index pt_workflow_queued on pt_workflow_status (queue_name, priority, run)
     where status = 'ENQUEUED' and queue_name is not null;
@@ -188,12 +192,17 @@ create table pt_executors (
     batch bigint not null default 0
 );
 
+-- A key may have a schema before it has a value.
 create table pt_kv (
     key text primary key,
-    value text not null,
+    value text,
     json_schema text,
     updated_at_epoch_ms bigint not null
 );
+
+-- only: postgres
+-- Prefixes are ranges of keys, so keys sort by their bytes here too.
+alter table pt_kv alter column key type text collate "C";
 
 create table pt_queues (
     name text primary key,
@@ -220,17 +229,22 @@ create table pt_queue_starts (
 
 create index pt_queue_starts_window on pt_queue_starts (queue, partition_key, started_ms);
 
+create index pt_queue_starts_age on pt_queue_starts (queue, started_ms);
+
+-- What runs wrote into their logs. source is user, or system for what Turbine says about a run.
 create table pt_logs (
     log @key,
-    run bigint,
     workflow_id text,
     position text,
     level bigint not null,
     logger text not null,
     message text not null,
+    source text not null,
     created_ms bigint not null
 );
 
-create index pt_logs_run on pt_logs (run, log);
+create index pt_logs_workflow on pt_logs (workflow_id, log) where workflow_id is not null;
+
+create index pt_logs_severe on pt_logs (log) where level >= 30;
 
 create index pt_logs_created on pt_logs (created_ms);

@@ -28,7 +28,9 @@ create table pt_alert_channels (
 
 -- The outbox: one row for each target of each announcement, written in the transaction of what it announces.
 -- It carries what it announces, so that it can be delivered after its run is gone. kind is webhook, alert or product;
--- target is the id of the webhook, the channel or the product. A null executor_id means: free for any courier.
+-- target is the id of the webhook, the channel or the product. executor_id is the courier that makes an attempt right
+-- now; only pending ones are held.
+-- attempts_before counts those that were made before it was last sent again; they are kept and count no more.
 create table pt_deliveries (
     delivery @key,
     id text not null unique,
@@ -44,22 +46,24 @@ create table pt_deliveries (
     message text,
     status text not null,
     attempts bigint not null default 0,
-    attempts_granted bigint not null default 0,
+    attempts_before bigint not null default 0,
     executor_id text,
     next_ms bigint,
     created_ms bigint not null,
     updated_ms bigint not null
 );
 
-create index pt_deliveries_due on pt_deliveries (next_ms) where status = 'pending' and executor_id is null;
+create index pt_deliveries_due on pt_deliveries (kind, next_ms, delivery) where status = 'pending' and executor_id is null;
 
-create index pt_deliveries_held on pt_deliveries (executor_id) where status = 'pending' and executor_id is not null;
+create index pt_deliveries_held on pt_deliveries (executor_id) where executor_id is not null;
 
 create index pt_deliveries_by_status on pt_deliveries (status, delivery);
 
 create index pt_deliveries_by_kind on pt_deliveries (kind, delivery);
 
 create index pt_deliveries_target on pt_deliveries (target, delivery);
+
+create index pt_deliveries_event on pt_deliveries (event, delivery) where event is not null;
 
 create index pt_deliveries_run on pt_deliveries (run) where run is not null;
 
@@ -74,11 +78,11 @@ create table pt_delivery_attempts (
     duration_ms bigint not null,
     status_code bigint,
     error text,
-    answer text,
     primary key (delivery, number)
 )@clustered;
 
--- Files that steps made. storage says where the bytes are: 'database', or the URL or path of the file.
+-- Files that steps made. storage says where the bytes are, under the product's id: 'database', 'beside' (the folder
+-- beside the SQLite file, which moves with it), or the URL of a folder or bucket.
 create table pt_products (
     product @key,
     id text not null unique,
@@ -112,7 +116,8 @@ create table pt_product_chunks (
     primary key (upload, number)
 );
 
--- Uploads that have begun and are no product yet; what is left of them after a crash is swept later.
+-- Bytes that belong to no product: uploads that have begun, and what deleted products have left. Swept unless the
+-- executor that uploads is alive.
 create table pt_product_uploads (
     upload text primary key,
     storage text not null,

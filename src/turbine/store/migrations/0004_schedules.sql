@@ -26,22 +26,35 @@ create table pt_schedules (
 
 create unique index pt_schedules_name on pt_schedules (run_name);
 
-create index pt_schedules_due on pt_schedules (next_ms) where enabled = 1 and next_ms is not null;
+create unique index pt_schedules_compiled on pt_schedules (workflow) where kind = 'compile';
+
+create index pt_schedules_due on pt_schedules (workflow, next_ms) where enabled = 1 and next_ms is not null;
 
 create index pt_schedules_workflow on pt_schedules (workflow);
 
 -- The registered workflows of the executors that are or were here, for those who look from another process.
+-- signature is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything.
 create table pt_workflows (
     name text primary key,
     fqn text not null,
     triggerable bigint not null,
+    takes_tick bigint not null,
     cron_schedule text,
     input_schema text,
+    signature text,
     tags text,
     docstring text,
-    signature text,
+    queue_name text,
+    timeout_ms bigint,
+    max_recoveries bigint,
     executor_id text not null,
     updated_ms bigint not null
 );
 
 create index pt_workflows_fqn on pt_workflows (fqn);
+
+-- What the house does for itself by the clock, such as garbage collection: next_ms is the tick that nobody has taken.
+create table pt_chores (
+    name text primary key,
+    next_ms bigint not null
+);

@@ -45,7 +45,7 @@ def migrate(backend: Backend) -> int:
     """
     known = files()
     newest = known[-1][0]
-    tx: Any = backend.begin(1)
+    tx: Any = backend.begin()
     try:
         tx.all(_LOCK)
         tx.run(_TABLE)

@@ -1,0 +1,187 @@
+"""Accounts: who may sign in, with which role, and which browsers are signed in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Any, Protocol, TypeVar
+
+from turbine.actions.pages import after_key, check_limit
+from turbine.clock import Clock
+from turbine.errors import NotFound, ValidationFailed
+from turbine.ids import new_id
+from turbine.model.accounts import AccountRecord, Role, SessionRecord
+from turbine.model.workflows import Page
+from turbine.store import Store
+from turbine.tables import accounts
+
+T = TypeVar("T")
+
+PASSWORD_MIN = 8
+PASSWORD_MAX = 1024
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
+
+
+class Door(Protocol):
+    """What these actions need of a runtime; the command line has it without launching one."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+class Accounts:
+    """People who sign in with e-mail and password: `rt.accounts`."""
+
+    def __init__(self, door: Callable[[], Door]) -> None:
+        self._door = door
+
+    async def create(self, email: str, password: str, role: str = Role.VIEWER) -> AccountRecord:
+        """Make an account. Raises Conflict for an address that is taken, ValidationFailed."""
+        door = self._door()
+        id_, address, kind = new_id(), check_email(email), check_role(role)
+        hashed = await hash_password(check_password(password))
+        now_ms = door.clock.now_ms()
+        await door.store.write(accounts.add, id=id_, email=address, password=hashed, role=kind, now_ms=now_ms)
+        return await self.get(id_)
+
+    async def get(self, id: str) -> AccountRecord:
+        """One account. Raises NotFound."""
+        found = await self._door().store.read(accounts.get, id=id)
+        if found is None:
+            raise NotFound(kind="account", id=id)
+        return found
+
+    async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[AccountRecord]:
+        """One page of accounts, the oldest first."""
+        found = await self._door().store.read(
+            accounts.listing, after=after_key(cursor) or 0, limit=check_limit(limit) + 1
+        )
+        items = [record for _, record in found[:limit]]
+        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+
+    async def update(
+        self,
+        id: str,
+        *,
+        role: str | None = None,
+        enabled: bool | None = None,
+        password: str | None = None,
+        kept_session: str = "",
+    ) -> AccountRecord:
+        """Change an account, at once for all its sessions; a new password ends them, but for `kept_session`.
+
+        Raises NotFound, ValidationFailed, and Conflict for what would leave nobody who may administer.
+        """
+        door = self._door()
+        kind = None if role is None else check_role(role)
+        hashed = None if password is None else await hash_password(check_password(password))
+        await door.store.write(
+            accounts.change,
+            id=id,
+            role=kind,
+            enabled=enabled,
+            password=hashed,
+            kept_session=kept_session,
+            now_ms=door.clock.now_ms(),
+        )
+        return await self.get(id)
+
+    async def delete(self, id: str) -> None:
+        """Remove an account and end its sessions. Raises NotFound, and Conflict for the last admin."""
+        await self._door().store.write(accounts.remove, id=id)
+
+    async def sessions(self) -> Page[SessionRecord]:
+        """The browsers that are signed in, newest first, at most a thousand."""
+        door = self._door()
+        return Page(await door.store.read(accounts.sessions, now_ms=door.clock.now_ms()))
+
+    async def revoke(self, session_id: str) -> None:
+        """End a session. Raises NotFound."""
+        await self._door().store.write(accounts.remove_session, id=session_id)
+
+
+def check_email(email: str) -> str:
+    """The address as it is stored: without spaces around it, in lower case. Raises ValidationFailed."""
+    address = email.strip().lower()
+    if len(address) > 320 or not _EMAIL.fullmatch(address) or not address.isprintable():
+        raise _wrong("email", f"{email[:80]!r} is no e-mail address", "email")
+    return address
+
+
+def check_password(password: str) -> str:
+    """The password, if it is long enough (NIST SP 800-63B: length counts, composition rules do not help)."""
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise _wrong("password", f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters", "length")
+    return password
+
+
+def check_role(role: str) -> Role:
+    """The role of a name. Raises ValidationFailed."""
+    try:
+        return Role(role)
+    except ValueError:
+        raise _wrong("role", f"{role!r} is no role; choose {', '.join(Role)}", "enum") from None
+
+
+def _wrong(field: str, message: str, kind: str) -> ValidationFailed:
+    return ValidationFailed(errors=[{"path": [field], "message": message, "type": kind}])
+
+
+def new_secret() -> str:
+    """256 random bits as text."""
+    return token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """What is stored of a random secret. A slow hash would add nothing to 256 random bits."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def hash_password(password: str) -> str:
+    """What is stored of a password (Argon2id, parameters of RFC 9106's low-memory profile)."""
+    return await _in_a_thread(lambda: _hasher().hash(password.encode("utf-8", "surrogatepass")))
+
+
+async def is_password(password: str, hashed: str | None) -> bool:
+    """Whether a password is the right one; takes as long when there is no account to compare with."""
+    return await _in_a_thread(lambda: _is_password(password, hashed))
+
+
+async def _in_a_thread(act: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_bench(), act)
+
+
+def _is_password(password: str, hashed: str | None) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    try:
+        _hasher().verify(hashed or _nobody(), password.encode("utf-8", "surrogatepass"))
+    except (VerificationError, InvalidHashError):
+        return False
+    return hashed is not None
+
+
+@cache
+def _bench() -> ThreadPoolExecutor:
+    # Argon2 takes 64 MiB and a core for each password that is judged: nobody may ask for a hundred at once.
+    return ThreadPoolExecutor(2, thread_name_prefix="turbine-passwords")
+
+
+@cache
+def _hasher() -> Any:
+    from argon2 import PasswordHasher  # not at the top: `import turbine` shall be quick
+
+    return PasswordHasher()
+
+
+@cache
+def _nobody() -> str:
+    return _hasher().hash(token_urlsafe(32))

@@ -1,0 +1,26 @@
+"""Backups of the database, while everything goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from turbine.engine.port import Port
+from turbine.errors import TurbineError
+from turbine.store import copy_database
+
+
+async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
+    """Copy the database to a new file; see `Runtime.backup`."""
+    store = port.store
+    if store.dialect != "sqlite":
+        raise TurbineError(
+            "Turbine copies SQLite databases only; for Postgres use its own tools, for example:"
+            " pg_dump --format=custom --file=turbine.dump <url>"
+        )
+    if store.is_memory:
+        raise TurbineError("A database in memory cannot be copied; give the runtime a file: sqlite:///shop.db")
+    target = Path(path).absolute()  # noqa: ASYNC240 - asks for the working folder, not the disk
+    await asyncio.to_thread(copy_database, store.path, target)
+    return target

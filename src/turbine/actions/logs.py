@@ -1,0 +1,66 @@
+"""Looking into the logs of runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from turbine.actions.pages import after_key, check_limit
+from turbine.clock import to_ms
+from turbine.engine.port import Port
+from turbine.ids import check_id, check_name
+from turbine.model.logs import LogRecord
+from turbine.model.workflows import Page
+from turbine.tables import logs
+from turbine.tables.logs import Filter
+
+
+class Logs:
+    """What bodies and steps have logged in the last 5 days: `rt.logs`."""
+
+    def __init__(self, port: Callable[[], Port]) -> None:
+        self._port = port
+
+    async def list(
+        self,
+        *,
+        workflow_id: str | None = None,
+        step: str | None = None,
+        level: str | int | None = None,
+        search: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> Page[LogRecord]:
+        """One page of records, newest first; what is given must hold.
+
+        `step` is a position, `level` the lowest one shown (`"WARNING"` or a number), `search` a part of the message or
+        of the logger's name. What this process has logged before the call is found. Raises ValueError for a limit,
+        level or cursor that can never be right.
+        """
+        port = self._port()
+        wanted = Filter(
+            workflow_id=None if workflow_id is None else check_id(workflow_id),
+            position=None if step is None else check_name(step, "step"),
+            level=None if level is None else _number(level),
+            search=check_name(search, "search text") if search else None,
+            after_ms=None if after is None else to_ms(after),
+            before_ms=None if before is None else to_ms(before),
+        )
+        check_limit(limit)
+        key = after_key(cursor)
+        await port.logbook.flush()
+        found = await port.store.read(logs.page, wanted=wanted, limit=limit + 1, after=key, ascending=ascending)
+        items = [record for _, record in found[:limit]]
+        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+
+
+def _number(level: str | int) -> int:
+    known = logging.getLevelNamesMapping()
+    number = known.get(level.upper()) if isinstance(level, str) else level
+    if number is None or isinstance(number, bool) or not 0 <= number < 2**31:
+        raise ValueError(f"{level!r} is no level of a log; use one of {', '.join(known)}, or a number")
+    return number

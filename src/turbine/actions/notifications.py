@@ -1,0 +1,87 @@
+"""Messages for people: left for the courier in one transaction, and followed until it knows how they went."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from turbine.engine.port import Port
+from turbine.errors import DeliveryFailed, NotFound
+from turbine.ids import check_name, check_text, new_id
+from turbine.model.deliveries import DeliveryStatus
+from turbine.tables import alert_channels, deliveries
+from turbine.tables.alert_channels import Message
+
+TEST_TEXT = "[Turbine] This is a test message. The alert channel works."
+POLL = 1.0
+"""Seconds between looks when no wake is heard."""
+
+
+async def send(
+    port: Port,
+    channel: str,
+    message: str,
+    *,
+    wait: bool,
+    run: int | None = None,
+    workflow_id: str | None = None,
+    place: str | None = None,
+) -> None:
+    """Send a text to a channel as it is; a disabled one hears nothing of it. Durable before anything is sent.
+
+    At one `place` of a run it is one delivery, however often a crash has it asked for. Raises NotFound for an unknown
+    name, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+    """
+    text = check_text(message, "message")
+    if not text:
+        raise ValueError("the message is empty; say something")
+    delivery_id = _fresh_id() if place is None else _id_of(f"{workflow_id} {run} {place}")
+    row = Message(delivery_id, run, workflow_id, port.payloads.seal(text, "the message"), port.clock.now_ms())
+    left: Any = await port.store.write(alert_channels.notify, name=check_name(channel, "channel name"), message=row)
+    if wait and left is not None:
+        await _verdict(port, delivery_id, f"The message to {channel!r}")
+
+
+async def test(port: Port, channel_id: str) -> None:
+    """Send a fixed text to a channel and wait for the verdict. Raises NotFound, DeliveryFailed."""
+    text = port.payloads.seal(TEST_TEXT, "the message")
+    row = Message(_fresh_id(), None, None, text, port.clock.now_ms())
+    await port.store.write(alert_channels.test, id=channel_id, message=row)
+    await _verdict(port, row.id, "The test message")
+
+
+def _fresh_id() -> str:
+    return f"msg_{new_id().replace('-', '')}"
+
+
+def _id_of(place: str) -> str:
+    return f"msg_{hashlib.sha256(place.encode()).hexdigest()[:32]}"
+
+
+async def _verdict(port: Port, delivery_id: str, what: str) -> None:
+    """Return when a delivery is delivered, whichever process does it. Raises DeliveryFailed when it is dead."""
+    changed = asyncio.Event()
+    unsubscribe = port.wakes.subscribe("delivered", delivery_id, changed.set)
+    try:
+        while True:
+            changed.clear()
+            known = await port.store.read(deliveries.verdict, delivery_id=delivery_id)
+            if known is None:
+                raise NotFound(kind="delivery", id=delivery_id)
+            status, attempts, error = known
+            if status == DeliveryStatus.DELIVERED:
+                return
+            if status == DeliveryStatus.DEAD:
+                raise DeliveryFailed(
+                    f"{what} was not delivered (delivery {delivery_id}, attempts {attempts}): {error};"
+                    " mend the channel, then send it again"
+                )
+            port.store.expect()
+            try:
+                async with asyncio.timeout(POLL):
+                    await changed.wait()
+            except TimeoutError:
+                continue  # the slow poll: look again
+    finally:
+        unsubscribe()

@@ -1,0 +1,361 @@
+"""Schedules: made, changed, switched on and off, and looked at ahead. The scheduler (`loops/`) fires them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from turbine.actions import triggers
+from turbine.actions.triggers import Known
+from turbine.clock import span_ms, to_datetime, to_ms
+from turbine.codec import payload_type, plain
+from turbine.engine.port import Port
+from turbine.errors import Conflict, NotFound, ValidationFailed
+from turbine.ids import check_id, check_name, new_id
+from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType, run_id, tick_text
+from turbine.model.workflows import Page
+from turbine.registry import UNSET, StartOptions, WorkflowBase
+from turbine.tables import schedules
+from turbine.tables.schedules import Compiled, ScheduleRow
+
+log = logging.getLogger("turbine")
+
+LIMIT_MAX = 1000
+PREVIEW_MAX = 1000
+
+
+class Schedules:
+    """When runs start by themselves. All is durable when a call returns, and counts for all processes at once.
+
+    Kinds are `compile` (declared in code; can be disabled, not deleted), `cron` and `once`. The run of a tick has the
+    id `sched-<name>-<tick in UTC>`, so each tick starts at most one run, however many processes there are.
+    """
+
+    def __init__(self, port: Callable[[], Port]) -> None:
+        self._port = port
+
+    async def create(
+        self,
+        workflow: str | WorkflowBase[..., Any],
+        schedule: Schedule | str,
+        *,
+        input: Any = None,
+        name: str | None = None,
+        enabled: bool = True,
+    ) -> ScheduleRecord:
+        """Start a workflow at these times, with this input: `create(report, Schedule.cron("0 3 * * *"), input=…)`.
+
+        Without input the workflow gets the tick, if it takes one `datetime`, or nothing. `name` (by default the
+        record's id) goes into the ids of the runs. Raises NotRegistered, NotTriggerable, ValidationFailed for input
+        that does not fit, Conflict for a name that is taken; then nothing was written.
+        """
+        port = self._port()
+        known = await triggers.find(port, workflow)
+        id_ = new_id()
+        now_ms = port.clock.now_ms()
+        wanted = Schedule.cron(schedule) if isinstance(schedule, str) else schedule
+        row = ScheduleRow(
+            schedule=0,
+            id=id_,
+            run_name=id_ if name is None else check_name(name, "schedule name"),
+            workflow=known.definition.name,
+            workflow_fqn=known.definition.fqn,
+            kind=wanted.type,
+            input=_checked_input(port, known, input),
+            **_columns(port, wanted),
+            enabled=int(enabled),
+            next_ms=wanted.first_ms(now_ms, port.config.timezone) if enabled else None,
+            last_ms=None,
+            last_workflow_id=None,
+            last_error=None,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+        _check_run_id(row)
+        await port.store.write(schedules.insert, row=row)
+        return _record(port, row)
+
+    async def get(self, id: str) -> ScheduleRecord:
+        """A schedule as it is now. Raises NotFound."""
+        return _record(self._port(), await self._row(id))
+
+    async def list(
+        self,
+        workflow: str | None = None,
+        *,
+        type: str | None = None,
+        enabled: bool | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[ScheduleRecord]:
+        """One page of schedules, newest first. Raises ValueError for a limit, type or cursor that cannot be right."""
+        port = self._port()
+        if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
+            raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
+        rows: list[ScheduleRow] = await port.store.read(
+            schedules.page,
+            workflow=workflow,
+            kind=None if type is None else str(ScheduleType(type)),
+            enabled=None if enabled is None else int(enabled),
+            before=_key(cursor),
+            limit=limit + 1,
+        )
+        shown = [_record(port, row) for row in rows[:limit]]
+        return Page(shown, str(rows[limit - 1].schedule) if len(rows) > limit else None)
+
+    async def update(
+        self,
+        id: str,
+        *,
+        schedule: Schedule | str = UNSET,
+        workflow: str | WorkflowBase[..., Any] = UNSET,
+        workflow_fqn: str = UNSET,
+        input: Any = UNSET,
+        name: str = UNSET,
+        enabled: bool = UNSET,
+        type: str = UNSET,
+        cron_expression: str = UNSET,
+        timezone: str | None = UNSET,
+        jitter: timedelta | float | None = UNSET,
+        catch_up: str = UNSET,
+        scheduled_at: datetime = UNSET,
+    ) -> ScheduleRecord:
+        """Change what is named, the rest stays; other times count from now on.
+
+        The times are changed by another `schedule`, or by single fields of it; `cron_expression` makes it a cron
+        schedule, `scheduled_at` one for a single run. Of a schedule declared in code only `enabled` can be changed,
+        else Conflict. Raises NotFound, Conflict when it was changed meanwhile, and what `create` raises.
+        """
+        port = self._port()
+        row = await self._row(id)
+        fields = {
+            "type": type,
+            "cron_expression": cron_expression,
+            "timezone": timezone,
+            "jitter": jitter,
+            "catch_up": catch_up,
+            "scheduled_at": scheduled_at,
+        }
+        changes = {field: value for field, value in fields.items() if value is not UNSET}
+        target = workflow if workflow is not UNSET else workflow_fqn
+        if row.kind == ScheduleType.COMPILE and (
+            changes or any(one is not UNSET for one in (schedule, target, input, name))
+        ):
+            raise Conflict(
+                f"Schedule {row.run_name!r} is declared in code: change it there; here it can be enabled and disabled"
+            )
+        changed = row._replace(updated_ms=port.clock.now_ms())
+        if target is not UNSET or input is not UNSET:
+            known = await triggers.find(port, row.workflow if target is UNSET else target)
+            given = _opened(port, row.input) if input is UNSET else input
+            changed = changed._replace(
+                workflow=known.definition.name,
+                workflow_fqn=known.definition.fqn,
+                input=_checked_input(port, known, given),
+            )
+        if name is not UNSET:
+            changed = changed._replace(run_name=check_name(name, "schedule name"))
+        if enabled is not UNSET:
+            changed = changed._replace(enabled=int(enabled))
+        if schedule is not UNSET or changes:
+            base = _schedule(row) if schedule is UNSET else schedule
+            wanted = _changed(Schedule.cron(base) if isinstance(base, str) else base, changes)
+            changed = changed._replace(kind=wanted.type, **_columns(port, wanted))
+        _check_run_id(changed)
+        return await self._save(port, row, changed)
+
+    async def _save(self, port: Port, row: ScheduleRow, changed: ScheduleRow) -> ScheduleRecord:
+        """Write a change; from when the schedule counts anew, its next tick is the first one from now on."""
+        times = ("cron_expression", "timezone", "scheduled_ms", "enabled")
+        is_rescheduled = any(getattr(row, field) != getattr(changed, field) for field in times)
+        if is_rescheduled:
+            next_ms = None
+            if changed.enabled:
+                is_done = row.scheduled_ms is not None and row.scheduled_ms == row.last_ms and row.last_error is None
+                if is_done and changed.scheduled_ms == row.scheduled_ms:
+                    raise Conflict(
+                        f"Schedule {row.id!r} has started its one run ({row.last_workflow_id}); give it another time,"
+                        " or run it now"
+                    )
+                next_ms = _schedule(changed).first_ms(port.clock.now_ms(), port.config.timezone)
+            changed = changed._replace(next_ms=next_ms)
+        await port.store.write(schedules.save, row=changed, seen_ms=row.updated_ms, is_rescheduled=is_rescheduled)
+        return await self.get(row.id)
+
+    async def delete(self, id: str) -> None:
+        """Remove a schedule; runs that it has started stay. Raises NotFound, Conflict for one declared in code."""
+        await self._port().store.write(schedules.delete, id=check_id(id, "schedule id"))
+
+    async def enable(self, id: str) -> ScheduleRecord:
+        """Go on with a schedule from now; ticks that came while it was disabled are not made up. Raises NotFound."""
+        return await self.update(id, enabled=True)
+
+    async def disable(self, id: str) -> ScheduleRecord:
+        """Start no run any more, from this commit on and in any process. Raises NotFound."""
+        return await self.update(id, enabled=False)
+
+    async def run_now(self, id: str) -> str:
+        """Start the workflow of a schedule at once, enabled or not, with its input (or this moment as the tick).
+
+        Returns the id of the run, which is a fresh one: the ticks of the schedule stay what they are. Raises NotFound,
+        NotRegistered, ValidationFailed when the stored input does not fit today's code, ShuttingDown.
+        """
+        port = self._port()
+        row = await self._row(id)
+        known = await triggers.find(port, row.workflow)
+        value = _opened(port, row.input)
+        if value is None and known.takes_tick:
+            value = tick_text(port.clock.now_ms())
+        return await triggers.start(port, known, StartOptions(), known.accept(value))
+
+    async def preview(self, schedule: str | Schedule, count: int = 10, after: datetime | None = None) -> list[datetime]:
+        """The next ticks of a schedule, by id or as asked for, in UTC; those after a time, or from now on.
+
+        Of a record that is disabled these are the ticks it would have. Raises NotFound, ValueError.
+        """
+        port = self._port()
+        if isinstance(count, bool) or not 0 <= count <= PREVIEW_MAX:
+            raise ValueError(f"count must be between 0 and {PREVIEW_MAX}, not {count!r}")
+        wanted = schedule if isinstance(schedule, Schedule) else _schedule(await self._row(schedule))
+        after_ms = port.clock.now_ms() if after is None else to_ms(after)
+        return [to_datetime(tick) for tick in islice(wanted.ticks(after_ms, port.config.timezone), count)]
+
+    async def _row(self, id: str) -> ScheduleRow:
+        row = await self._port().store.read(schedules.get, id=check_id(id, "schedule id"))
+        if row is None:
+            raise NotFound(kind="schedule", id=id)
+        return row
+
+
+async def sync_declared(port: Port) -> None:
+    """Bring the schedules that code declares into the database; what people decided about them stays."""
+    now_ms = port.clock.now_ms()
+    compiled = [
+        Compiled(
+            id=new_id(),
+            workflow=definition.name,
+            workflow_fqn=definition.fqn,
+            cron_expression=definition.schedule.cron_expression,
+            timezone=definition.schedule.timezone or port.config.timezone,
+            jitter_ms=span_ms(definition.schedule.jitter or 0),
+            catch_up=definition.schedule.catch_up,
+            next_ms=definition.schedule.first_ms(now_ms, port.config.timezone),
+        )
+        for definition in port.registry
+        if definition.schedule is not None
+    ]
+    taken: list[str] = await port.store.write(
+        schedules.sync, compiled=compiled, registered=port.registry.names(), now_ms=now_ms
+    )
+    for name in taken:
+        log.error(
+            "Workflow %r is not started by its schedule=, because another schedule has that name; rename or delete it",
+            name,
+        )
+
+
+def _checked_input(port: Port, known: Known, value: Any) -> str | None:
+    """The input as it is stored. Raises NotTriggerable, and ValidationFailed if a run could not start with it."""
+    known.require_triggerable()
+    if value is None and known.takes_tick:
+        return None
+    known.accept(value)
+    if value is None:
+        return None
+    import pydantic_core
+
+    plainly = json.loads(pydantic_core.to_json(value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False))
+    what = f"the input of a schedule of {known.definition.name!r}"
+    return port.payloads.seal(payload_type(Any).encode(plainly, what), what)
+
+
+def _opened(port: Port, stored: str | None) -> Any:
+    return None if stored is None else plain(port.payloads.open(stored))
+
+
+def _check_run_id(row: ScheduleRow) -> None:
+    check_id(run_id(row.run_name, row.updated_ms), "id of a run of this schedule")
+
+
+def _columns(port: Port, wanted: Schedule) -> dict[str, Any]:
+    is_cron = wanted.type is not ScheduleType.ONCE
+    return {
+        "cron_expression": wanted.cron_expression,
+        "timezone": (wanted.timezone or port.config.timezone) if is_cron else None,
+        "jitter_ms": span_ms(wanted.jitter or 0),
+        "catch_up": str(wanted.catch_up),
+        "scheduled_ms": None if wanted.scheduled_at is None else to_ms(wanted.scheduled_at),
+    }
+
+
+def _schedule(row: ScheduleRow) -> Schedule:
+    return Schedule(
+        type=ScheduleType(row.kind),
+        cron_expression=row.cron_expression,
+        timezone=row.timezone,
+        jitter=timedelta(milliseconds=row.jitter_ms) if row.jitter_ms else None,
+        catch_up=CatchUp(row.catch_up),
+        scheduled_at=None if row.scheduled_ms is None else to_datetime(row.scheduled_ms),
+    )
+
+
+def _changed(base: Schedule, changes: dict[str, Any]) -> Schedule:
+    """A schedule with some fields changed; which of the two kinds it becomes follows from them, unless it is said."""
+    told = "once" if "scheduled_at" in changes else "cron" if "cron_expression" in changes else str(base.type)
+    if changes.get("type", told) == ScheduleType.ONCE:
+        extra = changes.keys() - {"type", "scheduled_at"}
+        if extra:
+            raise ValidationFailed(
+                what="The schedule",
+                errors=[
+                    {"path": [field], "message": "means nothing for a single run", "type": "schedule"}
+                    for field in sorted(extra)
+                ],
+            )
+        return Schedule.once(changes.get("scheduled_at", base.scheduled_at))
+    if changes.get("type", told) != ScheduleType.CRON or "scheduled_at" in changes:
+        raise ValidationFailed(
+            what="The schedule",
+            errors=[{"path": ["type"], "message": "must be cron or once, and fit the other fields", "type": "enum"}],
+        )
+    return Schedule.cron(
+        changes.get("cron_expression", base.cron_expression),
+        changes.get("timezone", base.timezone),
+        changes.get("jitter", base.jitter),
+        changes.get("catch_up", base.catch_up),
+    )
+
+
+def _record(port: Port, row: ScheduleRow) -> ScheduleRecord:
+    return ScheduleRecord(
+        id=row.id,
+        name=row.run_name,
+        workflow=row.workflow,
+        workflow_fqn=row.workflow_fqn,
+        type=ScheduleType(row.kind),
+        enabled=bool(row.enabled),
+        created=to_datetime(row.created_ms),
+        updated=to_datetime(row.updated_ms),
+        input=_opened(port, row.input),
+        cron_expression=row.cron_expression,
+        timezone=row.timezone,
+        jitter=timedelta(milliseconds=row.jitter_ms) if row.jitter_ms else None,
+        catch_up=CatchUp(row.catch_up),
+        scheduled_at=None if row.scheduled_ms is None else to_datetime(row.scheduled_ms),
+        next_at=None if row.next_ms is None else to_datetime(row.next_ms),
+        last_at=None if row.last_ms is None else to_datetime(row.last_ms),
+        last_workflow_id=row.last_workflow_id,
+        last_error=row.last_error,
+    )
+
+
+def _key(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
+        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
+    return int(cursor)

@@ -1,0 +1,175 @@
+"""Workflows by name, from outside of the code: which there are, and starting one with input that is checked first."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from turbine.actions import runs
+from turbine.clock import span_ms
+from turbine.engine.outside import Arguments, accept, accept_elsewhere, encoded, for_anyone
+from turbine.engine.port import Port
+from turbine.engine.starting import prepare
+from turbine.errors import NotRegistered, NotTriggerable, ShuttingDown
+from turbine.model.workflows import RegisteredWorkflow
+from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
+from turbine.tables import registry, workflows
+from turbine.tables.registry import Mirrored
+from turbine.tables.workflows import Started
+
+log = logging.getLogger("turbine")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A workflow that may be started by name; `signature` is None for one that is registered here."""
+
+    definition: WorkflowDefinition
+    signature: dict[str, Any] | None
+    takes_tick: bool
+
+    def accept(self, value: Any) -> Arguments:
+        """The arguments that input from outside stands for. Raises ValidationFailed."""
+        if self.signature is None:
+            return accept(self.definition, value)
+        return accept_elsewhere(self.definition, self.signature, value)
+
+    def require_triggerable(self) -> None:
+        if not self.definition.triggerable:
+            raise NotTriggerable(
+                f"Workflow {self.definition.name!r} may not be started from outside; declare it with"
+                " @turbine.workflow(triggerable=True)"
+            )
+
+
+async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
+    """A workflow by name or fully qualified name: of this process, else of any other. Raises NotRegistered."""
+    name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
+    here = port.registry.get(name)
+    if here is not None:
+        return Known(here, None, here.takes_tick)
+    elsewhere: Mirrored | None = await port.store.read(registry.find, name_or_fqn=name)
+    if elsewhere is None:
+        raise NotRegistered(
+            f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
+        )
+    definition = WorkflowDefinition(
+        fn=None,
+        name=elsewhere.name,
+        fqn=elsewhere.fqn,
+        max_recoveries=elsewhere.max_recoveries,
+        triggerable=bool(elsewhere.triggerable),
+        input_schema=_parsed(elsewhere.input_schema),
+        tags=tuple(_parsed(elsewhere.tags) or ()),
+        queue=elsewhere.queue,
+        timeout=None if elsewhere.timeout_ms is None else elsewhere.timeout_ms / 1000,
+    )
+    return Known(definition, _parsed(elsewhere.signature) or {}, bool(elsewhere.takes_tick))
+
+
+async def trigger(
+    port: Port,
+    workflow: str | WorkflowBase[..., Any],
+    value: Any,
+    *,
+    id: str | None = None,
+    queue: str | None = None,
+    delay: timedelta | float | None = None,
+    priority: int = 0,
+    tags: Sequence[str] | None = None,
+) -> str:
+    """Start a workflow with input from outside; its run's id. No row is written unless all is right."""
+    known = await find(port, workflow)
+    known.require_triggerable()
+    arguments = known.accept(value)
+    blank = WorkflowBase[..., Any](known.definition)
+    given: dict[str, Any] = {"id": id, "queue": queue, "delay": delay, "tags": tags}
+    options = blank.options(priority=priority, **{name: one for name, one in given.items() if one is not None})
+    return await start(port, known, options.start_options, arguments)
+
+
+async def start(port: Port, known: Known, options: StartOptions, arguments: Arguments) -> str:
+    """Start a workflow here, or leave it to a process that has its code. Returns the run's id."""
+    if known.signature is None:
+        _, row = await runs.start(port, known.definition, options, *arguments)
+        return row.id
+    if port.is_draining():
+        raise ShuttingDown(f"Workflow {known.definition.name!r} was not started: this runtime is shutting down")
+    inputs = encoded(port, known.definition, arguments)
+    row = for_anyone(prepare(port, known.definition, options, inputs, None))
+    cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
+    return row.id
+
+
+async def mirror(port: Port) -> None:
+    """Tell other processes what is registered here."""
+    mirrored = [_mirrored(definition) for definition in port.registry]
+    await port.store.write(registry.mirror, workflows=mirrored, now_ms=port.clock.now_ms())
+
+
+async def everywhere(port: Port) -> list[RegisteredWorkflow]:
+    """The workflows that any process has registered, by name."""
+    mirrored: list[Mirrored] = await port.store.read(registry.listing)
+    return [_registered(one, port) for one in mirrored]
+
+
+def registered_here(definition: WorkflowDefinition) -> RegisteredWorkflow:
+    """What is told of a workflow that is registered here."""
+    signature = definition.signature.json_schema()
+    return RegisteredWorkflow(
+        name=definition.name,
+        fqn=definition.fqn,
+        triggerable=definition.triggerable,
+        cron_schedule=None if definition.schedule is None else str(definition.schedule),
+        input_schema=definition.input_schema or signature,
+        tags=list(definition.tags),
+        docstring=inspect.getdoc(definition.fn),
+        signature=signature,
+    )
+
+
+def _registered(one: Mirrored, port: Port) -> RegisteredWorkflow:
+    signature = _parsed(one.signature)
+    return RegisteredWorkflow(
+        name=one.name,
+        fqn=one.fqn,
+        triggerable=bool(one.triggerable),
+        cron_schedule=one.cron_schedule,
+        input_schema=_parsed(one.input_schema) or signature,
+        tags=_parsed(one.tags) or [],
+        docstring=one.docstring,
+        signature=signature,
+        here=port.registry.get(one.name) is not None,
+    )
+
+
+def _mirrored(definition: WorkflowDefinition) -> Mirrored:
+    try:
+        signature = json.dumps(definition.signature.json_schema())
+        takes_tick = definition.takes_tick
+    except TypeError as error:  # an annotation that cannot be resolved: its runs will tell, a launch need not fail
+        log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
+        signature, takes_tick = None, False
+    return Mirrored(
+        name=definition.name,
+        fqn=definition.fqn,
+        triggerable=int(definition.triggerable),
+        takes_tick=int(takes_tick),
+        cron_schedule=None if definition.schedule is None else str(definition.schedule),
+        input_schema=None if definition.input_schema is None else json.dumps(definition.input_schema),
+        signature=signature,
+        tags=json.dumps(definition.tags, ensure_ascii=False) if definition.tags else None,
+        docstring=(inspect.getdoc(definition.fn) or "").replace("\0", "") or None,
+        queue=definition.queue,
+        timeout_ms=None if definition.timeout is None else span_ms(definition.timeout),
+        max_recoveries=definition.max_recoveries,
+    )
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,133 @@
+"""Webhooks: who hears of runs by a signed POST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from turbine.actions.events import check_enabled, events_json, refused
+from turbine.actions.pages import after_key, check_limit
+from turbine.engine.port import Port
+from turbine.errors import NotFound
+from turbine.ids import check_name, new_id
+from turbine.model.webhooks import WebhookRecord
+from turbine.model.workflows import Page
+from turbine.registry import UNSET
+from turbine.senders.addresses import Refused, check_literal
+from turbine.senders.signatures import key_of
+from turbine.tables import webhooks
+from turbine.tables.webhooks import Changes
+
+ROTATION_MS = 24 * 3600 * 1000
+"""How long a secret that was replaced goes on to sign beside the new one."""
+URL_MAX = 2000
+
+
+class Webhooks:
+    """Signed URLs for machines: `rt.webhooks`."""
+
+    def __init__(self, port: Callable[[], Port]) -> None:
+        self._port = port
+
+    async def create(
+        self, *, url: str, events: Sequence[str], secret: str | None = None, enabled: bool = True
+    ) -> WebhookRecord:
+        """Add a webhook: from now on it hears of these events, `workflow.SUCCESS` … or `workflow.*`.
+
+        Its secret signs every body and is never read out again. Raises ValidationFailed for a URL that is no http URL
+        or names a private address, for no event or an unknown one, and for a secret that is empty or no base64 behind
+        `whsec_`.
+        """
+        port = self._port()
+        return await port.store.write(
+            webhooks.create,
+            id=new_id(),
+            url=_checked_url(url, port),
+            events=events_json(events, "webhook", least=1),
+            enabled=check_enabled(enabled),
+            secret=_sealed(secret, port),
+            now_ms=port.clock.now_ms(),
+        )
+
+    async def get(self, id: str) -> WebhookRecord:
+        """One webhook. Raises NotFound."""
+        found = await self._port().store.read(webhooks.get, id=check_name(id, "webhook id"))
+        if found is None:
+            raise NotFound(kind="webhook", id=id)
+        return found
+
+    async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[WebhookRecord]:
+        """One page of webhooks, newest first. Raises ValueError for a limit or cursor that can never be right."""
+        before = after_key(cursor)
+        found = await self._port().store.read(webhooks.page, limit=check_limit(limit) + 1, before=before)
+        items = [record for _, record in found[:limit]]
+        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+
+    async def update(
+        self,
+        id: str,
+        *,
+        url: str = UNSET,
+        events: Sequence[str] = UNSET,
+        secret: str | None = UNSET,
+        enabled: bool = UNSET,
+    ) -> WebhookRecord:
+        """Change a webhook; what is not named stays. Raises NotFound, and ValidationFailed as `create` does.
+
+        A secret that is replaced signs for 24 hours more, beside the new one, so that receivers can change over;
+        `secret=None` takes it away at once.
+        """
+        port = self._port()
+        now_ms = port.clock.now_ms()
+        record: Any = await port.store.write(
+            webhooks.update,
+            id=check_name(id, "webhook id"),
+            changes=Changes(
+                url=None if url is UNSET else _checked_url(url, port),
+                events=None if events is UNSET else events_json(events, "webhook", least=1),
+                enabled=None if enabled is UNSET else check_enabled(enabled),
+                sets_secret=secret is not UNSET,
+                secret=None if secret is UNSET else _sealed(secret, port),
+                secret_before_until_ms=now_ms + ROTATION_MS,
+            ),
+            now_ms=now_ms,
+        )
+        return record
+
+    async def delete(self, id: str) -> None:
+        """Remove a webhook; what is still to be delivered to it is dead at its next attempt. Raises NotFound."""
+        await self._port().store.write(webhooks.delete, id=check_name(id, "webhook id"))
+
+
+def _checked_url(url: str, port: Port) -> str:
+    is_text = isinstance(url, str) and url.isprintable() and " " not in url  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not is_text or len(url) > URL_MAX:
+        raise refused("url", f"must be a URL of at most {URL_MAX} printable characters without spaces", "url")
+    import httpx
+
+    try:
+        parts = httpx.URL(url)
+        port_is_right = parts.port is None or 1 <= parts.port <= 65535
+    except (httpx.InvalidURL, ValueError) as error:
+        raise refused("url", f"is no URL: {error}", "url") from error
+    if parts.scheme not in ("http", "https") or not parts.host or not port_is_right:
+        raise refused("url", "must begin with http:// or https:// and name a host", "url")
+    if not port.config.allow_private_addresses:
+        try:
+            check_literal(parts.raw_host.decode("ascii"))
+        except Refused as error:
+            raise refused("url", str(error), "private_address") from error
+    return url
+
+
+def _sealed(secret: str | None, port: Port) -> str | None:
+    """The secret as it is stored: under the payload codec, if there is one."""
+    if secret is None:
+        return None
+    if not isinstance(secret, str) or not secret or not secret.isprintable() or len(secret) > 1000:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise refused("secret", "must be 1 to 1000 printable characters, or None", "secret")
+    try:
+        key_of(secret)
+    except ValueError as error:
+        raise refused("secret", str(error), "secret") from error
+    return port.payloads.seal(secret, "the secret")

@@ -1,0 +1,128 @@
+"""Waiting for a person: the word of a body that opens a gate and goes on when somebody has decided."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from turbine.clock import to_datetime
+from turbine.codec import payload_type, plain
+from turbine.codec.schemas import check_schema
+from turbine.engine.calls import replayed
+from turbine.engine.execution import Execution
+from turbine.engine.talk import UNTYPED, Operation
+from turbine.errors import ApprovalTimeout
+from turbine.ids import new_id
+from turbine.model.approvals import ApprovalResult
+from turbine.tables import approvals
+from turbine.tables.approvals import Ask, Decided
+from turbine.tables.ownership import Answer
+
+APPROVAL = "pt.waitForApproval"
+
+
+async def wait_for_approval(
+    execution: Execution,
+    position: str,
+    *,
+    title: str | None,
+    details: Any,
+    form: Any,
+    schema: dict[str, Any] | None,
+    timeout: float | None,
+) -> ApprovalResult:
+    """Open a gate at this position, once, and wait for its decision; what was decided is recorded."""
+    if execution.signal is not None:
+        await execution.turn_away()
+    call = Operation(execution, position, APPROVAL)
+    if call.is_done:
+        assert call.record is not None
+        return _result(replayed(execution, call.record, UNTYPED), form)
+    payloads = execution.port.payloads
+    details_text = None
+    if details is not None:
+        details_text = payloads.seal(UNTYPED.encode(details, "the details of the approval"), "the details")
+    form_text = None if schema is None else json.dumps(schema)
+    execution.busy += 1
+    wait = execution.open_wait(position)
+    try:
+        call.begin(timeout)
+        gate_id = new_id()
+        while True:
+            execution.check()
+            row = Ask(
+                call.wait("approval", title or ""),
+                gate_id,
+                title,
+                details_text,
+                form_text,
+                execution.port.clock.now_ms(),
+                call.is_late,
+            )
+            answer = await execution.write(approvals.ask, row, len(details_text or "") + len(form_text or ""))
+            if isinstance(answer, Decided):
+                text = _written(answer, None if answer.data is None else payloads.open(answer.data))
+                await call.settle(payloads.seal(text, "the decision"))
+                return _result(plain(text), form)
+            if answer is Answer.DONE:
+                error = ApprovalTimeout(
+                    f"Nobody decided {title or 'the approval'!r} in time", workflow_id=execution.id, step_name=APPROVAL
+                )
+                await call.settle(None, error)
+                raise call.fail(error)
+            if answer is not Answer.WAIT:
+                raise execution.refuse(answer)
+            await execution.pause(wait, call.deadline_ms)
+    finally:
+        execution.close_wait(wait)
+        execution.busy -= 1
+
+
+def schema_of(form: Any) -> dict[str, Any] | None:
+    """The JSON Schema of a form given as a type (a pydantic model, a dataclass …) or as a schema; None for none.
+
+    Raises ValidationFailed for a dict that is no JSON Schema.
+    """
+    if form is None:
+        return None
+    if isinstance(form, dict):
+        return check_schema(form, "The form")
+    return _opened(payload_type(form).json_schema())
+
+
+def _opened(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with its own members at the top, where whoever draws a form looks for them."""
+    definitions = schema.get("$defs", {})
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    if set(schema) != {"$ref", "$defs"} or name not in definitions:
+        return schema
+    # One that names itself stays among the definitions, where it is looked up.
+    others = definitions if f'"#/$defs/{name}"' in json.dumps(definitions) else {**definitions}
+    if others is not definitions:
+        del others[name]
+    return {**definitions[name], "$defs": others} if others else dict(definitions[name])
+
+
+def _written(decided: Decided, data: str | None) -> str:
+    facts = {
+        "approved": decided.is_approved,
+        "comment": decided.comment,
+        "by": decided.by,
+        "at": to_datetime(decided.at_ms).isoformat(),
+    }
+    # The data is JSON already and goes in as it is: numbers keep all their digits.
+    return f'{json.dumps(facts)[:-1]}, "data": {data or "null"}}}'
+
+
+def _result(facts: dict[str, Any], form: Any) -> ApprovalResult:
+    data = facts["data"]
+    if data is not None and form is not None and not isinstance(form, dict):
+        data = payload_type(form).decode(json.dumps(data), "the filled-in form")
+    return ApprovalResult(
+        approved=facts["approved"],
+        comment=facts["comment"],
+        by=facts["by"],
+        at=datetime.fromisoformat(facts["at"]),
+        data=data,
+    )

@@ -1,0 +1,219 @@
+"""The courier: everything that leaves the process. It claims what is due, lets each way make an attempt, and notes it.
+
+An attempt that is not noted is made again, under the same id, by this courier or another one. So a receiver may hear of
+something twice, and nothing is listed as delivered that no receiver has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from turbine.engine.port import Port
+from turbine.errors import ShuttingDown, StoreUnavailable
+from turbine.loops.duty import Duty
+from turbine.model.deliveries import DeliveryKind, DeliveryStatus, Verdict, backoff_ms
+from turbine.senders import Way
+from turbine.store import Tx
+from turbine.tables import deliveries, products
+from turbine.tables.deliveries import Held, Settled
+
+log = logging.getLogger("turbine")
+
+AT_ONCE = 32
+"""Deliveries of one kind that are under way at once: a kind whose receivers hang holds up no other kind."""
+LAST_MINUTE = 2.0
+"""Seconds that deliveries under way get at a shutdown; what takes longer is given back and not counted."""
+GIVEN_BACK_MS = 1000
+"""Pause before a delivery is tried again that could not be tried now."""
+ERROR_MAX = 2000
+
+
+class Attempt(NamedTuple):
+    """An attempt that was made and is to be noted."""
+
+    held: Held
+    note: Settled
+
+
+class Courier:
+    """Delivers webhooks, alerts and products."""
+
+    def __init__(self, port: Port, ways: Mapping[str, Way]) -> None:
+        """`ways` may change at any time; what has no way here is left to other processes."""
+        self._port = port
+        self._ways = ways
+        self._under_way: dict[asyncio.Task[None], Held] = {}
+        self._attempts: list[Attempt] = []
+        self._given_back: list[int] = []
+        self.duty = Duty("courier", self.tick, port.clock)
+
+    def heard(self, kind: str, key: int | str | None) -> None:
+        """Something is to be delivered (at a time), or was."""
+        if kind == "delivered":
+            self._port.wakes.publish(kind, key)
+        else:
+            self.duty.call_at(int(key or 0))
+
+    async def tick(self) -> int | None:
+        """Note what was tried, take what is due, and send it off."""
+        port = self._port
+        now_ms = port.clock.now_ms()
+        room = self._room()
+        if not (self._attempts or self._given_back):
+            due_ms = await port.store.read(deliveries.next_due, kinds=list(room))
+            if due_ms is None or due_ms > now_ms:
+                return due_ms
+        claimed, due_ms = await self._turn(room, now_ms)
+        under_way = {held.delivery for held in self._under_way.values()}
+        for held in claimed:
+            if held.delivery in under_way:
+                continue  # others thought us dead and had set it free; the attempt that is under way will do
+            task = asyncio.create_task(self._carry(held), name=f"turbine delivery {held.id}")
+            self._under_way[task] = held
+            task.add_done_callback(self._arrived)
+        return due_ms
+
+    def _room(self) -> dict[str, int]:
+        """How many more of each kind may be under way."""
+        taken = Counter(held.kind for held in self._under_way.values())
+        room = {kind: AT_ONCE - taken[kind] for kind in self._ways}
+        return {kind: count for kind, count in room.items() if count > 0}
+
+    async def _turn(
+        self, room: dict[str, int], now_ms: int, pause_ms: int = GIVEN_BACK_MS
+    ) -> tuple[list[Held], int | None]:
+        attempts, given_back = list(self._attempts), list(self._given_back)
+        answer = await self._port.store.write(
+            _note_and_claim,
+            attempts=attempts,
+            given_back=given_back,
+            again_ms=now_ms + pause_ms,
+            room=room,
+            now_ms=now_ms,
+        )
+        # Only now: had the write failed, the next tick would do it again.
+        del self._attempts[: len(attempts)]
+        del self._given_back[: len(given_back)]
+        return answer
+
+    async def _carry(self, held: Held) -> None:
+        """Make one attempt; how it went is noted by the next tick."""
+        port = self._port
+        at_ms, began = port.clock.now_ms(), port.loop.time()
+        way = self._ways.get(held.kind)
+        if way is None:
+            self._given_back.append(held.delivery)
+            return
+        try:
+            verdict = await way.deliver(held)
+        except (ShuttingDown, StoreUnavailable):
+            self._given_back.append(held.delivery)
+            return
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # by us; else a sender raises it as any other error
+                self._given_back.append(held.delivery)
+                return
+            verdict = Verdict("CancelledError")
+        except Exception as error:  # noqa: BLE001 - the user's sender, and the whole network: its error is the verdict
+            verdict = Verdict(f"{type(error).__name__}: {error}")
+        self._attempts.append(self._noted(held, verdict, at_ms, round((port.loop.time() - began) * 1000)))
+
+    def _noted(self, held: Held, verdict: Verdict, at_ms: int, duration_ms: int) -> Attempt:
+        number = held.attempts + 1
+        made = number - held.attempts_before
+        config, now_ms = self._port.config, self._port.clock.now_ms()
+        granted = config.webhook_attempts if held.kind == DeliveryKind.WEBHOOK else config.delivery_attempts
+        next_ms = None
+        if verdict.error is None:
+            status = DeliveryStatus.DELIVERED
+        elif verdict.final or made >= granted:
+            status = DeliveryStatus.DEAD
+            log.warning(
+                "Delivery %s (%s to %s) has failed %s times and is not tried again: %s",
+                held.id,
+                held.event or held.kind,
+                held.target,
+                made,
+                verdict.error,
+            )
+        else:
+            status = DeliveryStatus.PENDING
+            next_ms = now_ms + backoff_ms(made)
+        error = None if verdict.error is None else _storable(verdict.error)
+        note = Settled(held.delivery, number, at_ms, duration_ms, verdict.status_code, error, status, next_ms, now_ms)
+        return Attempt(held, note)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        self.duty.call()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way, or not noted yet."""
+        return bool(self._under_way or self._attempts or self._given_back)
+
+    async def is_idle(self) -> bool:
+        """Whether nothing is under way here and nothing is due that could be."""
+        if self.is_busy:
+            return False
+        due_ms = await self._port.store.read(deliveries.next_due, kinds=list(self._ways))
+        if due_ms is None or due_ms > self._port.clock.now_ms():
+            return True
+        self.duty.call()
+        return False
+
+    async def stop(self) -> None:
+        """Take nothing more, give what is under way its last minute, and give back what did not arrive in it."""
+        await self.duty.stop()
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=LAST_MINUTE)
+        await self._break_off()
+        if self.is_busy:
+            try:
+                await self._turn({}, self._port.clock.now_ms(), pause_ms=0)
+            except StoreUnavailable as error:
+                log.warning("%s deliveries were not noted and will be made again: %s", len(self._attempts), error)
+
+    async def die(self) -> None:
+        """Drop everything as the death of the process would."""
+        self.duty.drop()
+        await self._break_off()
+
+    async def _break_off(self) -> None:
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _note_and_claim(
+    tx: Tx,
+    *,
+    attempts: Sequence[Attempt],
+    given_back: Sequence[int],
+    again_ms: int,
+    room: Mapping[str, int],
+    now_ms: int,
+) -> tuple[list[Held], int | None]:
+    """Note attempts, and what they make of products; then claim. Also answers when the next delivery is due."""
+    settled = deliveries.settle(tx, [attempt.note for attempt in attempts]) if attempts else set[Settled]()
+    for held, note in attempts:
+        is_over = note in settled and note.status != DeliveryStatus.PENDING
+        if is_over and held.kind == DeliveryKind.PRODUCT:
+            products.delivered(tx, product_id=held.target, error=note.error, now_ms=now_ms)
+    if given_back:
+        deliveries.give_back(tx, deliveries=given_back, next_ms=again_ms)
+    claimed = [
+        held for kind, limit in room.items() for held in deliveries.claim(tx, kind=kind, limit=limit, now_ms=now_ms)
+    ]
+    return claimed, deliveries.next_due(tx, kinds=room)
+
+
+def _storable(text: str) -> str:
+    """The text of an error as any database takes it."""
+    return text[:ERROR_MAX].encode(errors="backslashreplace").decode().replace("\0", "\\x00")

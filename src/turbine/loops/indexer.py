@@ -1,0 +1,38 @@
+"""The indexer: fills the text index of runs behind them, in small writes, when there is little else to write."""
+
+from __future__ import annotations
+
+from turbine.engine.port import Port
+from turbine.tables import search
+
+BATCH_MAX = {"sqlite": 100, "postgres": 50}
+"""Runs in one write: five to ten milliseconds of the writer's time."""
+BUSY_JOBS = 500
+"""Writes since the last look above which the writer is left to the runs."""
+PATIENCE = 30
+"""Looks in a row for which it steps aside, before it does a little anyway."""
+SETTLED_MS = 10_000
+
+
+class Indexer:
+    """What `rt.list(search=…)` finds without reading every run."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._jobs = 0
+        self._stepped_aside = 0
+
+    async def tick(self) -> int | None:
+        port = self._port
+        jobs, self._jobs = self._jobs, port.store.writer.jobs
+        if self._jobs - jobs > BUSY_JOBS and self._stepped_aside < PATIENCE:
+            self._stepped_aside += 1
+            return None
+        self._stepped_aside = 0
+        if port.is_draining() or not await port.store.read(search.is_waiting):
+            return None
+        now_ms = port.clock.now_ms()
+        # SQLite has one writer, so its keys are committed in their order.
+        settled_ms = now_ms - SETTLED_MS if port.store.dialect == "postgres" else 1 << 62
+        is_all = await port.store.write(search.index, settled_ms=settled_ms, limit=BATCH_MAX[port.store.dialect])
+        return None if is_all else now_ms

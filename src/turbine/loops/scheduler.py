@@ -1,0 +1,152 @@
+"""The scheduler: takes the ticks that have come and starts their runs. There is no leader.
+
+Every process does this for the workflows it knows. A tick is taken by moving the row's next tick on, in the transaction
+that starts the run, so each is taken once however many processes look; and the run's id is made of the tick.
+
+A tick is *missed* when it came before this process was there and nobody else has taken it: of these the schedule's
+`catch_up` says which are made up. Ticks that come while a process is there are all taken, however late, for instance
+after the clock jumped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from itertools import islice, takewhile
+
+from turbine.clock import to_datetime
+from turbine.cron import Cron
+from turbine.engine.outside import accept_stored, encoded, for_anyone
+from turbine.engine.port import Port
+from turbine.engine.starting import prepare
+from turbine.errors import ValidationFailed
+from turbine.ids import check_id
+from turbine.model.schedules import CatchUp, run_id
+from turbine.model.workflows import Event, WorkflowStatus
+from turbine.registry import StartOptions
+from turbine.store import Tx
+from turbine.tables import schedules
+from turbine.tables.schedules import Firing, ScheduleRow
+from turbine.tables.workflows import Start, Started
+
+log = logging.getLogger("turbine")
+
+SCHEDULES_MAX = 100
+"""Schedules looked at in one tick."""
+CATCH_UP_MAX = 1000
+"""Missed ticks that are made up, at most."""
+TICKS_MAX = 1000
+"""Ticks of one schedule that are taken in one transaction."""
+COURTESY_MS = 1000
+"""How long after its launch a process leaves ticks alone that it would skip: another one may be about to take them."""
+
+
+class Scheduler:
+    """Starts the runs of schedules whose workflows this process knows."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._here_since_ms = port.clock.now_ms()
+        self._chance = random.Random()
+
+    async def tick(self) -> int | None:
+        port = self._port
+        if port.is_draining():
+            return None
+        now_ms = port.clock.now_ms()
+        # A clock that was set back must not make what comes now look missed.
+        self._here_since_ms = min(self._here_since_ms, now_ms)
+        due, next_ms = await port.store.read(_look, workflows=port.registry.names(), now_ms=now_ms)
+        left = [row for row in due if self._may_be_taken(row, now_ms)]
+        firings = [self._decide(row, now_ms) for row in due if row not in left]
+        if firings:
+            await asyncio.gather(*(self._fire(firing) for firing in firings))
+            return now_ms
+        if left:
+            next_ms = min(self._here_since_ms + COURTESY_MS, next_ms or self._here_since_ms + COURTESY_MS)
+        return next_ms
+
+    async def has_due(self) -> bool:
+        """Whether a tick has come that is to be taken now."""
+        now_ms = self._port.clock.now_ms()
+        due, _ = await self._port.store.read(_look, workflows=self._port.registry.names(), now_ms=now_ms)
+        return any(not self._may_be_taken(row, now_ms) for row in due)
+
+    def _may_be_taken(self, row: ScheduleRow, now_ms: int) -> bool:
+        """Whether a process that was here before us may be about to take what we would skip."""
+        is_missed = row.next_ms is not None and row.next_ms <= self._here_since_ms
+        return is_missed and row.catch_up == CatchUp.NONE and now_ms < self._here_since_ms + COURTESY_MS
+
+    def _decide(self, row: ScheduleRow, now_ms: int) -> Firing:
+        assert row.next_ms is not None
+        error = None
+        starts: list[Start] = []
+        ticks: list[int] = []
+        next_ms = None
+        try:
+            ticks, next_ms = self._ticks(row, row.next_ms, now_ms)
+        except ValidationFailed as failure:  # written by another version, or the zone is not on this machine
+            error = _told(failure)
+        for tick in ticks:
+            try:
+                starts.append(self._start(row, tick))
+                error = None
+            except Exception as failure:  # noqa: BLE001 - users' types and signatures; the schedule goes on
+                error = _told(failure)
+        if error is not None:
+            log.warning("Schedule %s of workflow %s could not start its run: %s", row.run_name, row.workflow, error)
+        return Firing(
+            schedule=row.schedule,
+            expected_ms=row.next_ms,
+            seen_ms=row.updated_ms,
+            next_ms=next_ms,
+            last_ms=ticks[-1] if ticks else None,
+            is_over=row.cron_expression is None,
+            error=error,
+            starts=starts,
+        )
+
+    def _ticks(self, row: ScheduleRow, first_ms: int, now_ms: int) -> tuple[list[int], int | None]:
+        """The ticks to take now, and the one to wait for."""
+        if row.cron_expression is None:
+            return [first_ms], None
+        cron = Cron(row.cron_expression, row.timezone or "UTC")
+        ticks: list[int] = []
+        if first_ms <= self._here_since_ms:
+            count = {CatchUp.LAST: 1, CatchUp.NONE: 0, CatchUp.ALL: CATCH_UP_MAX}[CatchUp(row.catch_up)]
+            ticks = cron.latest(first_ms - 1, self._here_since_ms, count) if count else []
+        begin_ms = max(first_ms - 1, self._here_since_ms)
+        later = list(islice(takewhile(lambda tick: tick <= now_ms, cron.ticks(begin_ms)), TICKS_MAX))
+        return [*ticks, *later], cron.next_ms(later[-1] if len(later) == TICKS_MAX else max(now_ms, begin_ms))
+
+    def _start(self, row: ScheduleRow, tick: int) -> Start:
+        port = self._port
+        definition = port.registry.get(row.workflow)
+        assert definition is not None
+        arguments = accept_stored(definition, port, row.input, tick)
+        options = StartOptions(
+            id=check_id(run_id(row.run_name, tick)), delay=self._chance.random() * row.jitter_ms / 1000
+        )
+        return for_anyone(prepare(port, definition, options, encoded(port, definition, arguments), arguments))
+
+    async def _fire(self, firing: Firing) -> None:
+        port = self._port
+        results: list[Started | Exception] | None = await port.store.write(schedules.fire, firing=firing)
+        for row, result in zip(firing.starts, results or [], strict=False):
+            if isinstance(result, Exception):
+                log.warning("The scheduled run %s was not started: %s", row.id, result)
+            elif result.is_new and port.probe.listeners:
+                status = WorkflowStatus(row.status)
+                port.probe.tell(
+                    Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms))
+                )
+
+
+def _look(tx: Tx, *, workflows: list[str], now_ms: int) -> tuple[list[ScheduleRow], int | None]:
+    due = schedules.due(tx, workflows=workflows, now_ms=now_ms, limit=SCHEDULES_MAX)
+    return due, schedules.next_due(tx, workflows=workflows, after_ms=now_ms)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

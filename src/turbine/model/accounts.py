@@ -1,0 +1,73 @@
+"""Who may come in over HTTP, and with which role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody may do; each role includes the ones before it."""
+
+    VIEWER = "viewer"
+    """Looks at everything but accounts and tokens; never sees a secret."""
+    OPERATOR = "operator"
+    """Acts on runs, approvals, schedules, queues, keys and products."""
+    ADMIN = "admin"
+    """Also on accounts, tokens, webhooks and alert channels."""
+
+    def allows(self, needed: Role) -> bool:
+        """Whether this role includes another one."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """Somebody who signs in with e-mail and password."""
+
+    id: str
+    email: str
+    role: Role
+    enabled: bool
+    created: datetime
+    last_login: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A browser that is signed in, until it is revoked or expires."""
+
+    id: str
+    account_id: str
+    email: str
+    address: str | None
+    agent: str | None
+    created: datetime
+    seen: datetime
+    """When it was last used, within five minutes."""
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A key for programs. `token` is there once, when it is made; only its hash is kept."""
+
+    id: str
+    name: str
+    role: Role
+    expires: datetime | None
+    created: datetime
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: as the audit names it, and with which role."""
+
+    actor: str
+    role: Role
+    email: str | None = None
+    session_id: str | None = None
+    """The session of a browser; None for a token, the host's own sign-in, or no sign-in at all."""

@@ -1,0 +1,59 @@
+"""What is known of a gate at which a run waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+WAITING_LABEL: Final = "waiting for approval"
+WAITING_COLOR: Final = "yellow"
+"""The app status of a run while one of its gates is open."""
+
+
+class ApprovalStatus(StrEnum):
+    """Where a gate stands; it is decided at most once."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    """Its run was cancelled, or ended for another reason, while it was open."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalResult:
+    """What `wait_for_approval` gives the workflow."""
+
+    approved: bool
+    comment: str = ""
+    by: str | None = None
+    at: datetime | None = None
+    """When it was decided, an aware UTC time."""
+    data: Any = None
+    """The form as filled in: an instance when the form is a model, else a dict; None without a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    """A gate as its row tells it. Times are aware UTC datetimes."""
+
+    id: str
+    workflow_id: str
+    name: str
+    """The name of the run's workflow."""
+    function_id: int
+    position: str
+    title: str | None
+    details: Any
+    form: dict[str, Any] | None
+    """The JSON Schema of what the approver fills in."""
+    status: ApprovalStatus
+    due_at: datetime | None
+    created: datetime
+    decided_at: datetime | None
+    by: str | None
+    comment: str
+    data: Any

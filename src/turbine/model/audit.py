@@ -1,0 +1,24 @@
+"""Who changed what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One change, written in its own transaction. Times are aware UTC datetimes."""
+
+    id: str
+    at: datetime
+    actor: str
+    """An e-mail address, `token:<name>`, `host` for the host application's sign-in, or `local`."""
+    role: str
+    action: str
+    """Noun and verb: `workflow.cancel`, `token.create`."""
+    target: str
+    """The id of what was changed, or its name where it has none."""
+    workflow_id: str | None
+    detail: dict[str, Any] | None

@@ -1,0 +1,78 @@
+"""What leaves the process: records of deliveries and attempts, what an attempt came to, and when the next is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+EVENTS = (
+    "workflow.SUCCESS",
+    "workflow.ERROR",
+    "workflow.CANCELLED",
+    "workflow.WAITING_FOR_APPROVAL",
+    "workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED",
+)
+EVERY_EVENT = "workflow.*"
+TEST_EVENT = "test"
+"""The event of a test message; nobody can listen to it."""
+BACKOFF_MS = 1000
+BACKOFF_MAX_MS = 30_000
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands. Dead ones are not tried again unless somebody asks."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class DeliveryKind(StrEnum):
+    """Which way a delivery goes."""
+
+    WEBHOOK = "webhook"
+    ALERT = "alert"
+    PRODUCT = "product"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAttempt:
+    """One try: `error` is None when the receiver took it, `status_code` is that of HTTP where there is one."""
+
+    number: int
+    at: datetime
+    status_code: int | None
+    error: str | None
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """Something outgoing, as its row tells it. Times are aware UTC datetimes."""
+
+    id: str
+    kind: DeliveryKind
+    target: str
+    """The id of the webhook, the alert channel or the product."""
+    event: str | None
+    workflow_id: str | None
+    status: DeliveryStatus
+    attempts: list[DeliveryAttempt]
+    next_at: datetime | None
+    """When the next attempt is due; None when there is none."""
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one attempt came to: delivered without an `error`; with one, tried again unless that is `final`."""
+
+    error: str | None = None
+    status_code: int | None = None
+    final: bool = False
+
+
+def backoff_ms(failed: int) -> int:
+    """The pause after the n-th attempt that failed: one second, then twice as long each time, at most 30 seconds."""
+    return min(BACKOFF_MS << min(failed - 1, 16), BACKOFF_MAX_MS)

@@ -1,0 +1,32 @@
+"""What is kept of a log record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class LogSource(StrEnum):
+    """Who wrote a record."""
+
+    USER = "user"
+    SYSTEM = "system"
+    """Turbine itself, about a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A log record as its row tells it. `at` is an aware UTC time."""
+
+    id: str
+    at: datetime
+    level: str
+    """`INFO`, `WARNING`, …; `Level 25` for a number that has no name here."""
+    logger: str
+    message: str
+    """The text, and under it the traceback of its exception, if it had one."""
+    workflow_id: str | None
+    step: str | None
+    """The position of the step that wrote it; None for the body of the workflow."""
+    source: LogSource

@@ -1,0 +1,150 @@
+"""When runs start by themselves: what is asked for, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from turbine.clock import to_datetime, to_ms
+from turbine.cron import Cron, check_cron, zone_of
+from turbine.errors import ValidationFailed
+
+
+class ScheduleType(StrEnum):
+    """Where a schedule comes from: declared in code, or made by somebody, for many times or for one."""
+
+    COMPILE = "compile"
+    CRON = "cron"
+    ONCE = "once"
+
+
+class CatchUp(StrEnum):
+    """Which of the ticks are made up for that came while no process was there."""
+
+    LAST = "last"
+    NONE = "none"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When to start runs. Made by `Schedule.cron(…)` or `Schedule.once(…)`."""
+
+    type: ScheduleType
+    cron_expression: str | None = None
+    timezone: str | None = None
+    """An IANA name; None is `Config.timezone` of the runtime that takes the schedule."""
+    jitter: timedelta | None = None
+    """Each run starts a random while later, shorter than this; its tick and its id stay."""
+    catch_up: CatchUp = CatchUp.LAST
+    scheduled_at: datetime | None = None
+
+    @classmethod
+    def cron(
+        cls,
+        text: str,
+        timezone: str | None = None,
+        jitter: timedelta | float | None = None,
+        catch_up: str = "last",
+    ) -> Self:
+        """At each tick of a cron text: five fields, six with seconds first, or a macro such as `@hourly`.
+
+        `jitter` is a timedelta or seconds. `catch_up` says which of the ticks that nobody was there for are made up:
+        the `last` one, `none`, or `all` (the newest 1000). Raises ValidationFailed.
+        """
+        return cls(
+            ScheduleType.CRON,
+            cron_expression=text,
+            timezone=None if timezone is None else str(timezone),
+            jitter=jitter if jitter is None or isinstance(jitter, timedelta) else timedelta(seconds=jitter),
+            catch_up=_catch_up(catch_up),
+        )
+
+    @classmethod
+    def once(cls, at: datetime) -> Self:
+        """At one time, at once when it has passed. Raises ValidationFailed for a time without a zone."""
+        return cls(ScheduleType.ONCE, scheduled_at=at)
+
+    def __post_init__(self) -> None:
+        if self.type is ScheduleType.ONCE:
+            if self.scheduled_at is None or self.scheduled_at.tzinfo is None:
+                told = "needs a time with a zone, for example datetime.now(UTC) + timedelta(hours=1)"
+                raise _wrong("scheduled_at", told, "timezone_aware")
+        else:
+            object.__setattr__(self, "cron_expression", check_cron(self.cron_expression or ""))
+            if self.timezone is not None:
+                zone_of(self.timezone)
+        if self.jitter is not None and self.jitter < timedelta(0):
+            raise _wrong("jitter", f"must not be negative: {self.jitter}", "greater_than_equal")
+
+    def ticks(self, after_ms: int, timezone: str) -> Iterator[int]:
+        """The ticks after a time, ascending; `timezone` is for a schedule without one."""
+        if self.scheduled_at is not None:
+            at_ms = to_ms(self.scheduled_at)
+            return iter([at_ms] if at_ms > after_ms else [])
+        return Cron(self.cron_expression or "", self.timezone or timezone).ticks(after_ms)
+
+    def first_ms(self, now_ms: int, timezone: str) -> int | None:
+        """The tick that comes first from now on; the one time of `once` also when it has passed."""
+        if self.scheduled_at is not None:
+            return to_ms(self.scheduled_at)
+        return next(self.ticks(now_ms, timezone), None)
+
+    def __str__(self) -> str:
+        return self.cron_expression or str(self.scheduled_at)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """A schedule as its row tells it. Times are aware UTC datetimes.
+
+    One that starts a single run stays as a record when it has done so, with `enabled` False.
+    """
+
+    id: str
+    name: str
+    """Goes into the ids of its runs: `sched-<name>-2026-03-27T03:00:00Z`."""
+    workflow: str
+    workflow_fqn: str
+    type: ScheduleType
+    enabled: bool
+    created: datetime
+    updated: datetime
+    input: Any = None
+    """What its runs get; None where they get the tick, or nothing."""
+    cron_expression: str | None = None
+    timezone: str | None = None
+    jitter: timedelta | None = None
+    catch_up: CatchUp = CatchUp.LAST
+    scheduled_at: datetime | None = None
+    next_at: datetime | None = None
+    last_at: datetime | None = None
+    """The last tick that was taken."""
+    last_workflow_id: str | None = None
+    last_error: str | None = None
+    """Why the last tick started no run; None when it did."""
+
+
+def tick_text(tick_ms: int) -> str:
+    """A tick as it is written in the ids of runs, and given to workflows: `2026-03-27T03:00:00Z`."""
+    text = to_datetime(tick_ms).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{tick_ms % 1000:03}Z" if tick_ms % 1000 else f"{text}Z"
+
+
+def run_id(name: str, tick_ms: int) -> str:
+    """The id of the run of a tick."""
+    return f"sched-{name}-{tick_text(tick_ms)}"
+
+
+def _catch_up(text: str) -> CatchUp:
+    try:
+        return CatchUp(text)
+    except ValueError:
+        raise _wrong("catch_up", f"must be one of {', '.join(CatchUp)}, not {text!r}", "enum") from None
+
+
+def _wrong(field: str, told: str, kind: str) -> ValidationFailed:
+    return ValidationFailed(what="The schedule", errors=[{"path": [field], "message": told, "type": kind}])

@@ -1,0 +1,19 @@
+"""Webhooks as people see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRecord:
+    """A signed URL for machines. The secret is never read out again. Times are aware UTC datetimes."""
+
+    id: str
+    url: str
+    events: list[str]
+    enabled: bool
+    secret_set: bool
+    created: datetime
+    updated: datetime

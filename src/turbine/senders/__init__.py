@@ -1,0 +1,22 @@
+"""The ways out of the process. The courier decides when and how often; a way makes one attempt and says how it went.
+
+A way must be fit to be told the same delivery twice: a process may die between the receiver's yes and the row.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from turbine.model.deliveries import Verdict
+from turbine.tables.deliveries import Held
+
+
+class Way(Protocol):
+    """How deliveries of one kind leave the process."""
+
+    async def deliver(self, held: Held) -> Verdict:
+        """Make one attempt. What is raised instead of a verdict counts as a failed attempt that may be repeated.
+
+        ShuttingDown is the exception: then the delivery is given back and no attempt is counted.
+        """
+        ...

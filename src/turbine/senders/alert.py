@@ -1,0 +1,128 @@
+"""Alert channels: a text for people, through whatever service an Apprise URL names.
+
+Apprise blocks and says only yes or no, so each message goes in a thread, and what it logs meanwhile is the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from turbine.codec import describe_error
+from turbine.model.deliveries import TEST_EVENT, Verdict
+from turbine.store import Store
+from turbine.tables import alert_channels
+from turbine.tables.deliveries import Held
+
+THREADS = 8
+REASON_MAX = 500
+_SAID = {
+    "workflow.SUCCESS": "completed successfully",
+    "workflow.ERROR": "failed",
+    "workflow.CANCELLED": "was cancelled",
+    "workflow.WAITING_FOR_APPROVAL": "is waiting for approval",
+    "workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED": "exceeded its maximum of recovery attempts",
+}
+
+
+class AlertWay:
+    """Tells people."""
+
+    def __init__(self, store: Store, open: Callable[[str], str]) -> None:
+        self._store = store
+        self._open = open
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="turbine-alert")
+
+    async def deliver(self, held: Held) -> Verdict:
+        address = await self._store.read(alert_channels.address, id=held.target)
+        if address is None:
+            return Verdict("the alert channel was deleted", final=True)
+        url, enabled = address
+        if not enabled and held.event != TEST_EVENT:
+            return Verdict("the alert channel is disabled; enable it and send this again", final=True)
+        text = text_of(held, self._open)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _notify, self._open(url), text)
+
+    async def close(self) -> None:
+        """Take no more messages; one that is under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def text_of(held: Held, open: Callable[[str], str]) -> str:
+    """The message as it was given, or one line about what happened to a run."""
+    if held.message is not None:
+        return open(held.message)
+    said = _SAID.get(held.event or "", f"reached {held.run_status}")
+    error = "" if held.error is None else f": {describe_error(held.error)}"
+    return f"[Turbine] Workflow {held.name} ({held.workflow_id}) {said}{error}"
+
+
+def is_usable(url: str) -> bool:
+    """Whether Apprise knows the service of a URL and finds in it what that service needs."""
+    return _service(url) is not None
+
+
+def _service(url: str) -> Any:
+    with _loading:
+        apprise = _apprise()
+    return apprise.Apprise.instantiate(url)
+
+
+_loading = threading.Lock()
+
+
+@cache
+def _apprise() -> Any:
+    """Apprise with its hundred services, which take most of a second to load."""
+    import apprise
+
+    with warnings.catch_warnings():
+        # One of the services still looks for a module that Python 3.13 has no more, and does without it there.
+        warnings.filterwarnings("ignore", "'imghdr'", DeprecationWarning)
+        apprise.Apprise.instantiate("json://localhost")  # pyright: ignore[reportUnknownMemberType]
+    return apprise
+
+
+def _notify(url: str, text: str) -> Verdict:
+    service = _service(url)
+    if service is None:
+        return Verdict("Apprise does not understand the channel's URL; update it", final=True)
+    complaints = _Complaints()
+    logger = logging.getLogger("apprise")
+    logger.addHandler(complaints)
+    try:
+        taken = bool(service.notify(body=text))
+    finally:
+        logger.removeHandler(complaints)
+    if taken:
+        return Verdict()
+    reason = _without_secrets("; ".join(complaints.said), url) or "it gave no reason"
+    return Verdict(f"the service did not take the message: {reason}"[:REASON_MAX])
+
+
+class _Complaints(logging.Handler):
+    """What is logged as a warning in the thread that made this."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.said.append(record.getMessage())
+
+
+def _without_secrets(text: str, url: str) -> str:
+    """The text without any longer part of the URL, which may be a key or a password."""
+    for part in re.split(r"[^\w.-]+", url.partition("://")[2]):
+        if len(part) >= 6:
+            text = text.replace(part, "***")
+    return text

@@ -1,0 +1,184 @@
+"""Webhooks: one signed POST, to an address that was judged, answered in time.
+
+Nothing is kept between two attempts: a connection that is kept is found again by its address, and two names may share
+one. Proxies of the environment are not used, because nobody would judge the address then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from turbine.clock import Clock, to_datetime
+from turbine.codec import describe_error
+from turbine.config import Config
+from turbine.model.deliveries import Verdict
+from turbine.senders.addresses import Refused, resolve
+from turbine.senders.signatures import body_signature, standard_signature
+from turbine.store import Store
+from turbine.tables import webhooks
+from turbine.tables.deliveries import Held
+from turbine.tables.webhooks import Receiver
+
+if TYPE_CHECKING:
+    import httpx
+
+REDIRECTS_MAX = 3
+ANSWER_MAX = 300
+"""Characters of a refusing answer that are kept with the attempt."""
+
+
+class WebhookWay:
+    """Posts what happened to whoever asked to hear of it."""
+
+    def __init__(self, store: Store, clock: Clock, config: Config, open: Callable[[str], str]) -> None:
+        self._store = store
+        self._clock = clock
+        self._allow_private = config.allow_private_addresses
+        self._timeout = config.webhook_timeout.total_seconds()
+        self._open = open
+        self._client: httpx.AsyncClient | None = None
+
+    async def deliver(self, held: Held) -> Verdict:
+        receiver = await self._store.read(webhooks.receiver, id=held.target)
+        if receiver is None:
+            return Verdict("the webhook was deleted", final=True)
+        if not receiver.enabled:
+            return Verdict("the webhook is disabled; enable it and send this again", final=True)
+        body = body_of(held, self._open)
+        headers = self._headers(held, receiver, body)
+        import httpx
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._post(receiver.url, headers, body)
+        except Refused as error:
+            return Verdict(str(error), final=True)
+        except TimeoutError:
+            return Verdict(f"no answer within {self._timeout:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Verdict(f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        """Let go of the client."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _headers(self, held: Held, receiver: Receiver, body: bytes) -> dict[str, str]:
+        now_ms = self._clock.now_ms()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Turbine",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+            "webhook-id": held.id,
+            "webhook-timestamp": str(now_ms // 1000),
+        }
+        if receiver.secret is not None:
+            secrets = [self._open(receiver.secret)]
+            until_ms = receiver.secret_before_until_ms
+            if receiver.secret_before is not None and until_ms is not None and now_ms < until_ms:
+                secrets.append(self._open(receiver.secret_before))
+            headers["X-Turbine-Signature"] = body_signature(secrets[0], body)
+            headers["webhook-signature"] = standard_signature(secrets, held.id, now_ms // 1000, body)
+        return headers
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Verdict:
+        """Post, and again where a redirect keeps the method (307 and 308) leads; other redirects are refusals."""
+        import httpx
+
+        target, code = httpx.URL(url), 0
+        for _ in range(REDIRECTS_MAX + 1):
+            response = await self._send(target, headers, body)
+            code = response.status_code
+            try:
+                location = response.headers.get("location")
+                if code not in (307, 308) or not location:
+                    return await _judged(response)
+            finally:
+                await response.aclose()
+            before, target = target, target.join(location)
+            if target.scheme not in ("http", "https") or not target.host:
+                return Verdict("it redirects to what is no http URL", code, final=True)
+            if before.scheme == "https" and target.scheme == "http":
+                return Verdict("it redirects from https to http", code, final=True)
+        return Verdict(f"it redirects more than {REDIRECTS_MAX} times", code, final=True)
+
+    async def _send(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> httpx.Response:
+        """Send to the first address of the URL's host that takes a connection: the name is not looked up again."""
+        import httpx
+
+        client = self._opened()
+        host = url.raw_host.decode("ascii")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = await resolve(host, port, allow_private=self._allow_private)
+        for index, address in enumerate(addresses):
+            request = client.build_request(
+                "POST",
+                url.copy_with(host=address),
+                headers={**headers, "Host": url.netloc.decode("ascii")},
+                content=body,
+                # TLS greets, and checks the certificate of, the name.
+                extensions={"sni_hostname": host},
+            )
+            try:
+                return await client.send(request, stream=True, follow_redirects=False)
+            except httpx.ConnectError:
+                if index == len(addresses) - 1:
+                    raise
+        raise OSError(f"{host} has no address")
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx
+
+            # The attempt as a whole is limited in `deliver`. Of the environment only SSL_CERT_FILE and _DIR count.
+            self._client = httpx.AsyncClient(
+                verify=httpx.create_ssl_context(),
+                trust_env=False,
+                timeout=None,  # noqa: S113
+                limits=httpx.Limits(max_keepalive_connections=0),
+            )
+        return self._client
+
+
+async def _judged(response: httpx.Response) -> Verdict:
+    code = response.status_code
+    if 200 <= code < 300:
+        return Verdict(status_code=code)
+    text = f"{code} {response.reason_phrase}".strip()
+    if answer := await _beginning(response):
+        text = f"{text}: {answer}"
+    return Verdict(text, code, final=code < 500 and code != 429)
+
+
+async def _beginning(response: httpx.Response) -> str:
+    """The first characters of an answer, however long it is."""
+    found = b""
+    async for chunk in response.aiter_raw():
+        found += chunk
+        if len(found) >= ANSWER_MAX:
+            break
+    text = found[:ANSWER_MAX].decode(errors="backslashreplace")
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def body_of(held: Held, open: Callable[[str], str]) -> bytes:
+    """What a webhook says: the same bytes at every attempt. An output or error that is not there is left out."""
+    from pydantic_core import from_json, to_json
+
+    document: dict[str, Any] = {
+        "event": held.event,
+        "workflow_id": held.workflow_id,
+        "name": held.name,
+        "status": held.run_status,
+    }
+    output = None if held.output is None else from_json(open(held.output))
+    if output is not None:
+        document["output"] = output
+    if held.error is not None:
+        document["error"] = describe_error(held.error)
+    document["timestamp"] = to_datetime(held.created_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return to_json(document)

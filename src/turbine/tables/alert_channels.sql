@@ -1,0 +1,31 @@
+-- name: create
+insert into pt_alert_channels (id, name, url, events, enabled, created_ms, updated_ms)
+values (:id, :name, :url, :events, :enabled, :now, :now)
+on conflict (name) do nothing
+
+-- name: update
+update pt_alert_channels
+set name = coalesce(:name, name),
+    url = coalesce(:url, url),
+    events = coalesce(:events, events),
+    enabled = coalesce(:enabled, enabled),
+    updated_ms = :now
+where id = :id
+
+-- name: delete
+delete from pt_alert_channels where id = :id
+
+-- name: get
+select channel, id, name, url, events, enabled, created_ms, updated_ms
+from pt_alert_channels
+where id = :id
+
+-- name: by_name
+select id, enabled from pt_alert_channels where name = :name
+
+-- name: page
+select channel, id, name, url, events, enabled, created_ms, updated_ms
+from pt_alert_channels
+where channel < :before
+order by channel desc
+limit :limit

@@ -1,0 +1,145 @@
+-- name: gates
+-- The gates at which runs ask, if they are there already.
+select a.run, a.position, a.approval, a.status, a.decided_by, a.comment, a.data, a.decided_ms
+from pt_approvals as a
+where (a.run, a.position) in (select r.run, r.position from @rows(run bigint, position text) as r)
+
+-- name: before
+-- What the app status was before the first open gate of the run.
+select before_label, before_color
+from pt_approvals
+where run = :run
+and status = 'open'
+order by approval
+limit 1
+
+-- name: own_status
+select app_status, app_status_color, id, name from pt_workflow_status where run = :run
+
+-- name: open
+-- A gate that a cancellation had closed opens again when its run is resumed.
+insert into pt_approvals as a (
+    id, run, workflow_id, name, position, function_id, title, details, form, status, due_ms, created_ms,
+    before_label, before_color
+)
+values (
+    :id, :run, :workflow_id, :name, :position, :function_id, :title, :details, :form, 'open', :due, :now,
+    :before_label, :before_color
+)
+on conflict (run, position) do update
+set status = 'open',
+    title = excluded.title,
+    details = excluded.details,
+    form = excluded.form,
+    due_ms = excluded.due_ms,
+    decided_ms = null,
+    decided_by = null,
+    comment = '',
+    data = null,
+    before_label = excluded.before_label,
+    before_color = excluded.before_color
+where a.status = 'cancelled'
+
+-- name: show_waiting
+update pt_workflow_status
+set status = 'WAITING_FOR_APPROVAL',
+    app_status = :label,
+    app_status_color = :color,
+    updated_at_epoch_ms = :now
+where run = :run
+and completed_at_epoch_ms is null
+
+-- name: still_waits
+-- A run that was recovered stands at its gate again.
+update pt_workflow_status
+set status = 'WAITING_FOR_APPROVAL'
+where run = :run
+and status = 'PENDING'
+
+-- name: close
+update pt_approvals
+set status = :status,
+    decided_ms = :now,
+    decided_by = :decided_by,
+    comment = :comment,
+    data = :data
+where approval = :approval
+and status = 'open'
+returning run, position, before_label, before_color
+
+-- name: put_back
+-- Only after the last open gate. A run whose slot was released while it waited goes back into its queue.
+update pt_workflow_status
+set status = case
+        when status <> 'WAITING_FOR_APPROVAL' then status
+        when queue_name is not null and executor_id is null and slot_executor is null then 'ENQUEUED'
+        else 'PENDING'
+    end,
+    app_status = case
+        when app_status = :label and app_status_color = :color then :before_label
+        else app_status
+    end,
+    app_status_color = case
+        when app_status = :label and app_status_color = :color then :before_color
+        else app_status_color
+    end,
+    updated_at_epoch_ms = :now
+where run = :run
+and completed_at_epoch_ms is null
+and not exists (select 1 from pt_approvals as g where g.run = :run and g.status = 'open')
+
+-- name: run_of
+select run from pt_workflow_status where id = :id
+
+-- name: open_of_run
+select approval, form from pt_approvals where run = :run and status = 'open' order by approval
+
+-- name: one_of_run
+select approval, form, status from pt_approvals where id = :id and run = :run
+
+-- name: get
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data
+from pt_approvals
+where id = :id
+
+-- name: open_gates
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data
+from pt_approvals
+where status = 'open'
+and approval < :after
+order by approval desc
+limit :limit
+
+-- name: decided_gates
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data
+from pt_approvals
+where status <> 'open'
+and approval < :after
+order by approval desc
+limit :limit
+
+-- name: all_gates
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data
+from pt_approvals
+where approval < :after
+order by approval desc
+limit :limit
+
+-- name: gates_of_workflow
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data
+from pt_approvals
+where workflow_id = :workflow_id
+and approval < :after
+and (:is_open = -1 or (:is_open = 1 and status = 'open') or (:is_open = 0 and status <> 'open'))
+order by approval desc
+limit :limit

@@ -1,0 +1,90 @@
+"""The audit: a line for each change that people and programs asked for, written beside the change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from turbine.clock import to_datetime
+from turbine.model.audit import AuditRecord
+from turbine.store import Statement, Statements, Tx
+
+SQL = Statements(Path(__file__))
+
+
+class Line(NamedTuple):
+    """What is written about a change; `detail` is JSON."""
+
+    at_ms: int
+    actor: str
+    role: str
+    action: str
+    target: str
+    workflow_id: str | None
+    detail: str | None
+
+
+class Wanted(NamedTuple):
+    """What a list of lines asks for; every field that is given must hold."""
+
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    workflow_id: str | None = None
+    after_ms: int | None = None
+    before_ms: int | None = None
+
+
+def add(tx: Tx, *, line: Line) -> None:
+    """Write a line; it is there exactly when the rest of the transaction is."""
+    tx.run(
+        SQL.add,
+        at=line.at_ms,
+        actor=line.actor,
+        role=line.role,
+        action=line.action,
+        target=line.target,
+        workflow_id=line.workflow_id,
+        detail=line.detail,
+    )
+
+
+def page(tx: Tx, *, wanted: Wanted, limit: int, after: int | None) -> list[AuditRecord]:
+    """Lines, newest first, starting after a key."""
+    clauses: list[str] = []
+    parameters: dict[str, Any] = {}
+    for column in ("actor", "action", "target", "workflow_id"):
+        value = getattr(wanted, column)
+        if value is not None:
+            clauses.append(f"{column} = :{column}")
+            parameters[column] = value
+    if wanted.after_ms is not None:
+        clauses.append("at_ms >= :after_ms")
+        parameters["after_ms"] = wanted.after_ms
+    if wanted.before_ms is not None:
+        clauses.append("at_ms <= :before_ms")
+        parameters["before_ms"] = wanted.before_ms
+    if after is not None:
+        clauses.append("audit < :after")
+        parameters["after"] = after
+    where = " and ".join(clauses) or "true"
+    text = (
+        "select audit, at_ms, actor, role, action, target, workflow_id, detail"  # noqa: S608 - values are parameters
+        f" from pt_audit where {where} order by audit desc limit :limit"
+    )
+    return [
+        AuditRecord(
+            id=str(key),
+            at=to_datetime(at),
+            actor=actor,
+            role=role,
+            action=action,
+            target=target,
+            workflow_id=workflow_id,
+            detail=None if detail is None else json.loads(detail),
+        )
+        for key, at, actor, role, action, target, workflow_id, detail in tx.all(
+            Statement.of(text), limit=limit, **parameters
+        )
+    ]

@@ -1,0 +1,110 @@
+"""One run in detail, as the page about it shows it: its family, mailbox, values, and what lies behind its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from turbine.codec import error_facts
+from turbine.store import Statements, Tx
+from turbine.store.tx import rows_json
+from turbine.tables import waits
+
+SQL = Statements(Path(__file__))
+
+FAMILY_MAX = 2000
+ANCESTORS_MAX = 100
+
+
+class Member(NamedTuple):
+    """A run among its relatives."""
+
+    run: int
+    id: str
+    name: str
+    status: str
+    parent_id: str | None
+    position: str | None
+    created_ms: int
+    completed_ms: int | None
+    parent_run: int | None
+
+
+class Behind(NamedTuple):
+    """What the steps of a run do not tell themselves."""
+
+    kinds: dict[str, int]
+    child_statuses: dict[str, str]
+    tracebacks: dict[tuple[str, int], str]
+    """By position and number of the attempt."""
+    last_tracebacks: dict[str, str]
+    """By position: of the failure that was recorded."""
+
+
+def family(tx: Tx, *, run: int) -> list[Member]:
+    """The runs that a run belongs with, its oldest ancestor first; at most two thousand."""
+    row = tx.one(SQL.member, run=run)
+    for _ in range(ANCESTORS_MAX):
+        if row is None or row[8] is None:
+            break
+        above = tx.one(SQL.member, run=row[8])
+        if above is None:
+            break
+        row = above
+    if row is None:
+        return []
+    members = [Member(*row)]
+    generation = members
+    while generation and len(members) < FAMILY_MAX:
+        parents = rows_json([[one.run] for one in generation])
+        found = tx.all(SQL.children, rows=parents, limit=FAMILY_MAX - len(members))
+        generation = [Member(*child) for child in found]
+        members += generation
+    return members
+
+
+def messages(tx: Tx, *, run: int, after: int, limit: int) -> list[tuple[int, str, str, int, str | None]]:
+    """The mailbox of a run: (key, topic, body, sent at, position that received it)."""
+    return [
+        (key, topic, body, created, position)
+        for key, topic, body, created, position in tx.all(SQL.messages, run=run, after=after, limit=limit)
+    ]
+
+
+def values(tx: Tx, *, run: int) -> list[tuple[str, str, int]]:
+    """What a run has published: (key, value, when)."""
+    return [(key, value, updated) for key, value, updated in tx.all(SQL.values, run=run)]
+
+
+def behind(tx: Tx, *, run: int, children: Sequence[str]) -> Behind:
+    """What lies behind the steps of a run."""
+    kinds: dict[str, int] = dict(tx.all(SQL.kinds, run=run))
+    statuses: dict[str, str] = {}
+    if children:
+        statuses = dict(tx.all(SQL.statuses_of, rows=rows_json([[child] for child in children])))
+    tried: dict[tuple[str, int], str] = {}
+    for position, number, error in tx.all(SQL.tracebacks, run=run):
+        _keep(tried, (position, number), error)
+    last: dict[str, str] = {}
+    for position, error in tx.all(SQL.errors, run=run):
+        _keep(last, position, error)
+    return Behind(kinds, statuses, tried, last)
+
+
+def _keep(found: dict[Any, str], key: Any, error: str) -> None:
+    text = error_facts(error).traceback
+    if text:
+        found[key] = text
+
+
+def hurry(tx: Tx, *, run: int, now_ms: int) -> bool:
+    """End the sleeps and pauses of a parked run now; False when there are none, or somebody holds the run."""
+    positions = [row[0] for row in tx.all(SQL.hurry, run=run, now=now_ms)]
+    waits.met(tx, [(run, position) for position in positions])
+    return bool(positions)
+
+
+def summaries(tx: Tx, *, ids: Sequence[str]) -> dict[str, str | None]:
+    """The summaries of runs."""
+    return dict(tx.all(SQL.summaries, rows=rows_json([[id_] for id_ in ids]))) if ids else {}

@@ -1,0 +1,67 @@
+-- name: member
+select
+    run, id, name, status, parent_workflow_id, parent_position, created_at_epoch_ms, completed_at_epoch_ms, parent_run
+from pt_workflow_status
+where run = :run
+
+-- name: children
+select
+    w.run, w.id, w.name, w.status, w.parent_workflow_id, w.parent_position, w.created_at_epoch_ms,
+    w.completed_at_epoch_ms, w.parent_run
+from pt_workflow_status as w
+where w.parent_run in (select r.run from @rows(run bigint) as r)
+and w.parent_run is not null
+order by w.run
+limit :limit
+
+-- name: statuses_of
+select w.id, w.status
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+
+-- name: messages
+select message, topic, body, created_at_epoch_ms, consumed_position
+from pt_notifications
+where run = :run
+and message > :after
+order by message
+limit :limit
+
+-- name: values
+select key, value, updated_ms from pt_workflow_events where run = :run order by key
+
+-- name: kinds
+select position, kind from pt_operation_outputs where run = :run
+
+-- name: tracebacks
+select position, number, error
+from pt_step_attempts
+where run = :run
+and error is not null
+
+-- name: errors
+select position, error
+from pt_operation_outputs
+where run = :run
+and error is not null
+
+-- name: hurry
+-- Only of runs that nobody holds: whoever holds one has the old deadline in memory.
+update pt_waits
+set deadline_ms = :now
+where run = :run
+and kind in ('sleep', 'retry')
+and exists (
+    select 1
+    from pt_workflow_status as w
+    where w.run = pt_waits.run
+    and w.executor_id is null
+    and w.completed_at_epoch_ms is null
+    and w.attention is null
+)
+returning position
+
+-- name: summaries
+select w.id, w.summary
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)

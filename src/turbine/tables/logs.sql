@@ -1,0 +1,14 @@
+-- name: keep
+insert into pt_logs (workflow_id, position, level, logger, message, source, created_ms)
+select r.workflow_id, r.position, r.level, r.logger, r.message, r.source, r.created
+from @rows(workflow_id text, position text, level bigint, logger text, message text, source text, created bigint) as r
+
+-- name: forget
+delete from pt_logs
+where log in (
+    select l.log
+    from pt_logs as l
+    where l.created_ms < :before
+    order by l.created_ms
+    limit :limit
+)

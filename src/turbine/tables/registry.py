@@ -1,0 +1,50 @@
+"""The registry's mirror: which workflows there are, for those who look from another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from turbine.store import Statements, Tx
+from turbine.store.tx import rows_json
+from turbine.tables import executors
+
+SQL = Statements(Path(__file__))
+
+
+class Mirrored(NamedTuple):
+    """A registered workflow; `signature` and `input_schema` are JSON Schemas as text, `tags` a JSON list."""
+
+    name: str
+    fqn: str
+    triggerable: int
+    takes_tick: int
+    cron_schedule: str | None
+    input_schema: str | None
+    signature: str | None
+    tags: str | None
+    docstring: str | None
+    queue: str | None
+    timeout_ms: int | None
+    max_recoveries: int | None
+
+
+def mirror(tx: Tx, *, workflows: Sequence[Mirrored], now_ms: int) -> None:
+    """Write what this executor registers, and forget what neither it nor any other live executor does."""
+    tx.run(SQL.upsert, rows=rows_json(workflows), executor=tx.executor, now=now_ms)
+    others = {name for (name,) in tx.all(SQL.names)} - {one.name for one in workflows}
+    gone = others - executors.names_known(tx, names=sorted(others)) if others else others
+    if gone:
+        tx.run(SQL.delete, rows=rows_json([[name] for name in sorted(gone)]))
+
+
+def find(tx: Tx, *, name_or_fqn: str) -> Mirrored | None:
+    """The workflow of a name or, failing that, of a fully qualified name."""
+    row = tx.one(SQL.by_name, name=name_or_fqn) or tx.one(SQL.by_fqn, fqn=name_or_fqn)
+    return None if row is None else Mirrored(*row)
+
+
+def listing(tx: Tx) -> list[Mirrored]:
+    """All of them, by name."""
+    return [Mirrored(*row) for row in tx.all(SQL.listing)]

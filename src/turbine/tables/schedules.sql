@@ -1,0 +1,137 @@
+-- name: take
+-- Whoever moves next_ms on has the tick. A change by somebody else meanwhile, or a disable, keeps it from being taken.
+update pt_schedules
+set next_ms = :next,
+    last_ms = coalesce(:last, last_ms),
+    enabled = case when :over = 1 then 0 else enabled end
+where schedule = :schedule
+and enabled = 1
+and next_ms = :expected
+and updated_ms = :seen
+
+-- name: note
+update pt_schedules
+set last_workflow_id = coalesce(:workflow_id, last_workflow_id),
+    last_error = :error
+where schedule = :schedule
+
+-- name: due
+select
+    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
+    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+from pt_schedules
+where workflow in (select r.name from @rows(name text) as r)
+and enabled = 1
+and next_ms is not null
+and next_ms <= :now
+order by next_ms
+limit :limit
+
+-- name: next_due
+select min(next_ms)
+from pt_schedules
+where workflow in (select r.name from @rows(name text) as r)
+and enabled = 1
+and next_ms is not null
+and next_ms > :after
+
+-- name: get
+select
+    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
+    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+from pt_schedules
+where id = :id
+
+-- name: page
+select
+    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
+    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+from pt_schedules
+where schedule < :before
+and workflow = coalesce(:workflow, workflow)
+and kind = coalesce(:kind, kind)
+and enabled = coalesce(:enabled, enabled)
+order by schedule desc
+limit :limit
+
+-- name: insert
+insert into pt_schedules (
+    id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up, scheduled_ms,
+    enabled, next_ms, created_ms, updated_ms
+)
+values (
+    :id, :run_name, :workflow, :workflow_fqn, :kind, :input, :cron_expression, :timezone, :jitter_ms, :catch_up,
+    :scheduled_ms, :enabled, :next_ms, :created_ms, :updated_ms
+)
+on conflict (run_name) do nothing
+returning id
+
+-- name: named
+select id from pt_schedules where run_name = :run_name
+
+-- name: save
+-- updated_ms grows with each change, also with two in one millisecond: it is what others notice the change by.
+update pt_schedules
+set run_name = :run_name,
+    workflow = :workflow,
+    workflow_fqn = :workflow_fqn,
+    kind = :kind,
+    input = :input,
+    cron_expression = :cron_expression,
+    timezone = :timezone,
+    jitter_ms = :jitter_ms,
+    catch_up = :catch_up,
+    scheduled_ms = :scheduled_ms,
+    enabled = :enabled,
+    next_ms = case when :rescheduled = 1 then :next_ms else next_ms end,
+    updated_ms = case when :updated_ms > updated_ms then :updated_ms else updated_ms + 1 end
+where id = :id
+and updated_ms = :seen
+
+-- name: delete
+-- One that no code declares any more is only a record and may go.
+delete from pt_schedules
+where id = :id
+and (kind <> 'compile' or workflow not in (select w.name from pt_workflows as w where w.cron_schedule is not null))
+
+-- name: taken
+select s.run_name
+from pt_schedules as s
+where s.run_name in (select r.name from @rows(name text) as r)
+and s.kind <> 'compile'
+
+-- name: compile
+-- A new text or zone counts from now on; otherwise the next tick stays, and with it what was missed.
+insert into pt_schedules (
+    id, run_name, workflow, workflow_fqn, kind, cron_expression, timezone, jitter_ms, catch_up, enabled, next_ms,
+    created_ms, updated_ms
+)
+select r.id, r.name, r.name, r.fqn, 'compile', r.cron, r.zone, r.jitter, r.catch_up, 1, r.next, :now, :now
+from @rows(id text, name text, fqn text, cron text, zone text, jitter bigint, catch_up text, next bigint) as r
+where true
+on conflict (workflow) where kind = 'compile' do update
+set workflow_fqn = excluded.workflow_fqn,
+    cron_expression = excluded.cron_expression,
+    timezone = excluded.timezone,
+    jitter_ms = excluded.jitter_ms,
+    catch_up = excluded.catch_up,
+    next_ms = case
+        when pt_schedules.enabled = 0 then null
+        when pt_schedules.cron_expression = excluded.cron_expression and pt_schedules.timezone = excluded.timezone
+        then pt_schedules.next_ms
+        else excluded.next_ms
+    end,
+    updated_ms = case
+        when excluded.updated_ms > pt_schedules.updated_ms then excluded.updated_ms
+        else pt_schedules.updated_ms + 1
+    end
+where pt_schedules.cron_expression <> excluded.cron_expression
+or pt_schedules.timezone <> excluded.timezone
+or pt_schedules.jitter_ms <> excluded.jitter_ms
+or pt_schedules.catch_up <> excluded.catch_up
+or pt_schedules.workflow_fqn <> excluded.workflow_fqn
+
+-- name: forget
+delete from pt_schedules
+where kind = 'compile'
+and workflow in (select r.name from @rows(name text) as r)

@@ -1,0 +1,105 @@
+"""Webhooks: signed URLs for machines, and what they listen to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from turbine.clock import to_datetime
+from turbine.errors import NotFound
+from turbine.model.webhooks import WebhookRecord
+from turbine.store import Statements, Tx
+
+SQL = Statements(Path(__file__))
+NEWEST = (1 << 63) - 1
+"""A key above every key."""
+
+
+class Receiver(NamedTuple):
+    """Where a delivery goes; the secrets as they are stored."""
+
+    url: str
+    enabled: bool
+    secret: str | None
+    secret_before: str | None
+    secret_before_until_ms: int | None
+
+
+class Changes(NamedTuple):
+    """What an update writes; None keeps what is there. `sets_secret` tells a secret that is taken away."""
+
+    url: str | None
+    events: str | None
+    enabled: bool | None
+    sets_secret: bool
+    secret: str | None
+    secret_before_until_ms: int
+
+
+def create(tx: Tx, *, id: str, url: str, events: str, enabled: bool, secret: str | None, now_ms: int) -> WebhookRecord:
+    """Add a webhook; it hears of what happens from this transaction on."""
+    tx.run(SQL.create, id=id, url=url, events=events, enabled=int(enabled), secret=secret, now=now_ms)
+    return _stored(tx, id)
+
+
+def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord | NotFound:
+    """Change a webhook. A secret that is replaced goes on to sign, beside the new one, until its time is over."""
+    changed = tx.run(
+        SQL.update,
+        id=id,
+        url=changes.url,
+        events=changes.events,
+        enabled=None if changes.enabled is None else int(changes.enabled),
+        now=now_ms,
+    )
+    if not changed:
+        return NotFound(kind="webhook", id=id)
+    if changes.sets_secret and changes.secret is None:
+        tx.run(SQL.take_secret, id=id)
+    elif changes.sets_secret:
+        tx.run(SQL.rotate, id=id, secret=changes.secret, until=changes.secret_before_until_ms)
+    return _stored(tx, id)
+
+
+def delete(tx: Tx, *, id: str) -> NotFound | None:
+    """Remove a webhook; what is still to be delivered to it ends as dead."""
+    return None if tx.run(SQL.delete, id=id) else NotFound(kind="webhook", id=id)
+
+
+def get(tx: Tx, *, id: str) -> WebhookRecord | None:
+    """One webhook."""
+    row = tx.one(SQL.get, id=id)
+    return None if row is None else _record(row)
+
+
+def page(tx: Tx, *, limit: int, before: int | None) -> list[tuple[int, WebhookRecord]]:
+    """Webhooks, newest first, from below a key; with their keys."""
+    rows = tx.all(SQL.page, limit=limit, before=NEWEST if before is None else before)
+    return [(row[0], _record(row)) for row in rows]
+
+
+def receiver(tx: Tx, *, id: str) -> Receiver | None:
+    """What a delivery needs of a webhook."""
+    row = tx.one(SQL.receiver, id=id)
+    return None if row is None else Receiver(row[0], bool(row[1]), *row[2:])
+
+
+def _stored(tx: Tx, id: str) -> WebhookRecord:
+    record = get(tx, id=id)
+    assert record is not None
+    return record
+
+
+def _record(row: Sequence[Any]) -> WebhookRecord:
+    _, id_, url, events, enabled, secret_set, created_ms, updated_ms = row
+    return WebhookRecord(
+        id=id_,
+        url=url,
+        events=json.loads(events),
+        enabled=bool(enabled),
+        secret_set=bool(secret_set),
+        created=to_datetime(created_ms),
+        updated=to_datetime(updated_ms),
+    )

@@ -1,0 +1,179 @@
+"""What runs have left in a database, told such that two lives of the same program can be compared.
+
+Left out is what differs between lives that are equally right: times, keys, executors, fences, numbers of attempts.
+Ids that are drawn by lot are replaced by what they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from turbine.codec import describe_error
+from turbine.store import Statement, Tx
+
+HOUSEKEEPING = frozenset(
+    {
+        "pt_migrations",
+        "pt_executors",
+        "pt_queues",
+        "pt_queue_starts",
+        "pt_logs",
+        "pt_schedules",
+        "pt_workflows",
+        "pt_product_uploads",
+        "pt_product_chunks",
+        "pt_delivery_attempts",
+        "pt_chores",
+        "pt_accounts",
+        "pt_sessions",
+        "pt_tokens",
+        "pt_setup_links",
+        "pt_login_attempts",
+        "pt_audit",
+    }
+)
+"""Tables that tell of processes and people, not of runs; and the bytes of products, whose rows have the digests."""
+INDEX = "pt_search"
+"""How the tables begin (SQLite makes some of its own) that only help to find the runs."""
+PASSING = frozenset(
+    {
+        "executor_id",
+        "slot_executor",
+        "fence",
+        "recovery_attempts",
+        "attempt_owed",
+        "attempts_granted",
+        "application_version",
+        "function_id",
+        "storage",
+        "upload",
+    }
+)
+"""Columns that may differ: whose work it was, and in which order steps side by side were recorded."""
+DRAWN = ("pt.uuid4", "pt.random", "pt.now")
+"""Steps whose outcome is another one in each life."""
+
+RUNS = ("run", "parent_run")
+"""Columns that hold the key of a run; its id is told instead."""
+
+Rows = dict[str, list[dict[str, Any]]]
+
+_TABLES = Statement(
+    "tables",
+    sqlite=r"select name from sqlite_master where type = 'table' and name like 'pt\_%' escape '\'",
+    postgres="select tablename from pg_tables where schemaname = current_schema() and starts_with(tablename, 'pt_')",
+)
+_COLUMNS = Statement(
+    "columns",
+    sqlite="select name, pk = 1 and type = 'INTEGER' from pragma_table_info(:relation)",
+    postgres="select column_name, is_identity = 'YES' from information_schema.columns"
+    " where table_schema = current_schema() and table_name = %(relation)s order by ordinal_position",
+)
+
+
+class Prospect(NamedTuple):
+    """What is still to come of the runs of a database."""
+
+    open: list[str]
+    """Runs that are not over."""
+    is_moved_by_time: bool
+    """Whether any of them waits for a time, or for its turn."""
+    has_deliveries: bool
+
+
+_OPEN = Statement.of("select id from pt_workflow_status where completed_at_epoch_ms is null order by run")
+_TIMED = Statement.of(
+    "select 1 from pt_workflow_status where completed_at_epoch_ms is null"
+    " and (wake_ms is not null or workflow_deadline_epoch_ms is not null or status = 'ENQUEUED')"
+    " union all select 1 from pt_waits where due_ms is not null limit 1"
+)
+_PENDING = Statement.of("select 1 from pt_deliveries where status = 'pending' limit 1")
+
+
+def prospect(tx: Tx) -> Prospect:
+    """Look whether anything can still happen."""
+    return Prospect(
+        open=[row[0] for row in tx.all(_OPEN)],
+        is_moved_by_time=tx.one(_TIMED) is not None,
+        has_deliveries=tx.one(_PENDING) is not None,
+    )
+
+
+def snapshot(tx: Tx) -> Rows:
+    """Every row of every run, without what may differ, in an order that does not depend on the life."""
+    tables = sorted(row[0] for row in tx.all(_TABLES))
+    told = [table for table in tables if table not in HOUSEKEEPING and not table.startswith(INDEX)]
+    found = {table: _rows_of(tx, table) for table in told}
+    ids = {row["run"]: row["id"] for row in found["pt_workflow_status"]}
+    drawn = _drawn(found)
+    for rows in found.values():
+        for row in rows:
+            for column, value in row.items():
+                row[column] = ids.get(value, value) if column in RUNS else _settled(column, value, drawn)
+        rows.sort(key=repr)
+    return found
+
+
+def _rows_of(tx: Tx, table: str) -> list[dict[str, Any]]:
+    columns = [
+        name
+        for name, is_key in tx.all(_COLUMNS, relation=table)
+        if not (name in PASSING or name.endswith("_ms") or (is_key and name != "run"))
+        and (table, name) != ("pt_deliveries", "attempts")
+    ]
+    rows = tx.all(Statement.of(f"select {', '.join(columns)} from {table}"))  # noqa: S608 - our own tables
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _drawn(found: Rows) -> dict[str, str]:
+    """What each text that was drawn by lot stands for."""
+    drawn: dict[str, str] = {}
+    for table, rows in found.items():
+        if table != "pt_workflow_status":
+            drawn |= {row["id"]: f"<id of {table}>" for row in rows if isinstance(row.get("id"), str)}
+    for row in found["pt_operation_outputs"]:
+        if row["function_name"] in DRAWN and row["output"] is not None:
+            drawn[row["output"].strip('"')] = f"<{row['function_name']} at {row['position']}>"
+    return drawn
+
+
+def _settled(column: str, value: Any, drawn: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if column == "error":
+        value = _described(value)
+    for lot, meaning in drawn.items():
+        value = value.replace(lot, meaning)
+    return value
+
+
+def _described(error: str) -> str:
+    """An error without its traceback, which differs between the life that raised it and one that read it."""
+    try:
+        return describe_error(error)
+    except (ValueError, KeyError, TypeError):
+        return error
+
+
+def difference(expected: Rows, actual: Rows) -> str | None:
+    """The first thing in which two snapshots differ, in words."""
+    for table in expected:
+        missing = [row for row in expected[table] if row not in actual[table]]
+        surplus = [row for row in actual[table] if row not in expected[table]]
+        if len(missing) == 1 and len(surplus) == 1:
+            (before,), (after,) = missing, surplus
+            columns = [column for column in before if before[column] != after[column]]
+            told = "; ".join(f"{column} is {after[column]!r}, not {before[column]!r}" for column in columns)
+            return f"{table}, {_name(before)}: {told}"
+        if missing:
+            return f"{table}: this row is missing: {missing[0]!r}"
+        if surplus:
+            return f"{table}: this row should not be there: {surplus[0]!r}"
+        if len(expected[table]) != len(actual[table]):
+            return f"{table}: {len(actual[table])} rows instead of {len(expected[table])}, some of them twice"
+    return None
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return " ".join(str(row[column]) for column in ("id", "run", "position", "function_name", "key") if row.get(column))
