@@ -1,8 +1,10 @@
-"""A small shop whose runs the dashboard's tests and pictures show; `python -m` is not needed, it is imported."""
+"""A small shop whose runs the tests and the pictures of the dashboard show."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import os
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +14,14 @@ from pydantic import BaseModel, Field
 
 import turbine
 
-log = logging.getLogger("shop")
+LIMITS = {
+    "type": "object",
+    "properties": {
+        "release_above": {"type": "integer", "title": "Release above", "minimum": 0},
+        "currencies": {"type": "array", "title": "Currencies", "items": {"enum": ["EUR", "USD"]}},
+    },
+    "required": ["release_above"],
+}
 
 
 class Item(BaseModel):
@@ -45,24 +54,37 @@ class PaymentDeclined(Exception):
     """The bank said no."""
 
 
+PACE = float(os.environ.get("SHOP_PACE", "0"))
+"""How slow the steps are: nothing waits in tests, and pictures want bars that one can see."""
+
+
+async def work(seconds: float) -> None:
+    if PACE:
+        await asyncio.sleep(seconds * PACE * random.uniform(0.6, 1.6))
+
+
 @turbine.step
 async def validate_order(order: Order) -> dict[str, Any]:
     turbine.logger().info("order %s has %d items", order.order_id, len(order.items))
+    await work(0.05)
     return {"ok": True, "wei": 123456789012345678901234567890}
 
 
 @turbine.step
 async def reserve_stock(order: Order) -> list[dict[str, str]]:
+    await work(0.2)
     return [{"sku": item.sku, "shelf": "B-14"} for item in order.items]
 
 
 @turbine.step
 async def fetch_rates(carrier: str) -> float:
+    await work(0.3)
     return {"dhl": 6.9, "ups": 8.4}.get(carrier, 5.5)
 
 
 @turbine.step(retries=3, base_interval=0.05, jitter=0)
 async def charge(order: Order) -> str:
+    await work(0.15)
     if order.customer == "Mallory":
         turbine.logger().error("the card of order %s was declined", order.order_id)
         raise PaymentDeclined("card ending in 4242 was declined by the issuer")
@@ -74,6 +96,7 @@ async def charge(order: Order) -> str:
 
 @turbine.step
 async def print_label(order: Order) -> str:
+    await work(0.2)
     text = f"order,customer\n{order.order_id},{order.customer}\n"
     await turbine.send_product(f"label-{order.order_id}.csv", text.encode(), {"carrier": "dhl"})
     return f"parcel-{order.order_id}"
@@ -140,7 +163,7 @@ async def validate_name(name: str) -> str:
     return name.title()
 
 
-@turbine.workflow(triggerable=True, queue="render", summary=lambda title: f"Film {title}")
+@turbine.workflow(triggerable=True, queue="render", summary=lambda title: title)
 async def render_video(title: str) -> str:
     """Render a film in the queue."""
     await turbine.sleep(timedelta(hours=1))

@@ -73,7 +73,9 @@ async def open_site(database_url: str) -> AsyncIterator[Open]:
 
 
 @asynccontextmanager
-async def listening(site: Site, token: str, last_id: str | None = None) -> AsyncIterator[asyncio.Queue[dict[str, str]]]:
+async def _listening(
+    site: Site, token: str, last_id: str | None = None
+) -> AsyncIterator[asyncio.Queue[dict[str, str]]]:
     """The event stream as a queue of events; leaving hangs up."""
     headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode())]
     if last_id is not None:
@@ -133,3 +135,9 @@ def unused_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+@pytest.fixture
+def listening():
+    """Opens the event stream with a token: `async with listening(site, token, last_id) as events`."""
+    return _listening

@@ -193,7 +193,7 @@ async def test_the_host_may_tell_who_is_there(open_site) -> None:
 
 async def test_an_id_with_slashes_and_every_other_sign_is_still_one_id(open_site) -> None:
     operator = await (await open_site()).holder(OPERATOR)
-    for key in ("a/b", "/", "100%/2f", "ü #?&", "a/schema", ".."):
+    for key in ("a/b", "/", "100%/2f", "ü #?&", "a/schema", "..", "a\nb\n"):
         address = f"kv/{quote(key, safe='').replace('.', '%2E')}"
         assert 200 == (await operator.put(address, json={"value": key})).status_code
         assert key == (await operator.get(address)).json()["value"]

@@ -12,8 +12,8 @@ from turbine.testing import crash_everywhere
 QUICK = {
     "sqlite": {
         "approval_by_another_run",
-        "blocking_family",
-        "branches",
+        "blocking_tasks",
+        "a_branch_that_fails",
         "deduplicated_child",
         "hopeless_retries",
         "products",

@@ -120,3 +120,17 @@ async def test_unknown_colours_and_empty_labels_are_refused(launch) -> None:
         assert "builtins.ValueError" == caught.value.type_name
     with pytest.raises(turbine.NotInWorkflow):
         await turbine.set_app_status("outside", "red")
+
+
+async def test_a_body_may_say_again_what_a_step_has_changed(launch) -> None:
+    @turbine.workflow
+    async def alternates() -> None:
+        await turbine.set_app_status("working", "blue")
+        await paint("painted")
+        await turbine.set_app_status("working", "blue")
+
+    rt = await launch(alternates)
+    handle = await rt.run(alternates)
+    await handle.result()
+    status = await handle.status()
+    assert ("working", "blue") == (status.app_status, status.app_status_color)

@@ -338,3 +338,32 @@ async def test_explain_names_the_person_that_is_missing(launch) -> None:
     assert "approval" == told.reason
     assert "Ship it?" in told.text
     assert handle.workflow_id in (told.advice or "")
+
+
+@turbine.workflow
+async def asks_after_a_recovery() -> bool:
+    await turbine.set_app_status("working", "blue")
+    await turbine.recv("again")
+    decision = await turbine.wait_for_approval("Now?")
+    return decision.approved
+
+
+async def test_a_gate_that_is_reached_in_recovery_is_shown_announced_and_decided(launch, replay, receiver) -> None:
+    rt = await launch(asks_after_a_recovery, allow_private_addresses=True)
+    await rt.webhooks.create(url=receiver.url(), events=["workflow.*"])
+    handle = await rt.run(asks_after_a_recovery)
+    await replay(rt, handle)
+    await gate(rt, handle)
+    waiting = await handle.status()
+    assert ("WAITING_FOR_APPROVAL", "waiting for approval", "yellow") == (
+        waiting.status,
+        waiting.app_status,
+        waiting.app_status_color,
+    )
+    (request,) = await receiver.arrived(1)
+    assert ("workflow.WAITING_FOR_APPROVAL", handle.workflow_id) == (
+        request.json["event"],
+        request.json["workflow_id"],
+    )
+    await rt.approve(handle.workflow_id)
+    assert await handle.result()

@@ -386,3 +386,16 @@ async def cancel_itself() -> str:
     await here.runtime.cancel(here.workflow_id)
     await turbine.sleep(0)
     return "still here"
+
+
+async def test_a_body_that_ignores_its_timeout_has_no_result(launch):
+    rt = await launch(hold_on)
+    handle = await rt.run(hold_on.options(timeout=0.05))
+
+    with pytest.raises(WorkflowTimeout):
+        await handle.result(timeout=10)
+
+    await rt.wait_idle()
+    status = await handle.status()
+    assert (WorkflowStatus.CANCELLED, "timeout", None) == (status.status, status.reason, status.output)
+    assert (2, 0) == (calls["swallowed"], calls["note"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 import turbine
-from turbine import ResultTimeout, WorkflowFailed, WorkflowNotFound
+from turbine import ResultTimeout, Runtime, WorkflowFailed, WorkflowNotFound
 
 
 class Receipt(BaseModel):
@@ -128,3 +129,25 @@ async def test_a_waiter_is_told_when_the_runtime_ends_under_it(launch):
 
     with pytest.raises(turbine.TurbineError):
         await asyncio.wait_for(waiter, 10)
+
+
+async def test_who_hears_nothing_looks_as_often_as_was_asked(launch, database_url):
+    here, deaf = await launch(wait_for_go), Runtime(database_url)
+    heard: list[Any] = []
+
+    def deafen(live: Any) -> None:
+        live._heard = heard.extend
+
+    deaf._instrument = deafen
+    async with deaf:
+        handle = await here.run(wait_for_go)
+        far = deaf.retrieve(handle.workflow_id, str)
+        often = asyncio.ensure_future(far.result(poll_interval=0.01))
+        seldom = asyncio.ensure_future(far.result(poll_interval=timedelta(hours=1)))
+        await here.wait_idle()
+        await here.send(handle.workflow_id, "gone", "go")
+
+        assert "gone" == await often
+        await asyncio.sleep(1.2)  # longer than it waits between looks of its own accord
+        assert not seldom.done()
+        seldom.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import turbine
 from turbine import ValidationFailed, ValueTimeout, WorkflowFailed, WorkflowNotFound
+from turbine.testing import World
 
 
 @turbine.workflow
@@ -25,6 +27,16 @@ async def test_messages_are_read_in_the_order_in_which_they_were_sent(launch):
         await rt.send(handle.workflow_id, {"number": number})
 
     assert [{"number": number} for number in range(6)] == await handle.result()
+
+
+async def test_messages_of_one_millisecond_keep_their_order(database_url):
+    async with World(database_url, workflows=[collect]) as world:  # its clock stands still
+        handle = await world.runtime.run(collect.options(delay=60), 50)
+        for number in range(50):
+            await world.runtime.send(handle.workflow_id, number)
+        await world.advance(minutes=1)
+
+        assert list(range(50)) == await handle.result()
 
 
 async def test_messages_sent_while_nobody_reads_wait(launch):
@@ -266,3 +278,31 @@ async def test_a_message_to_a_finished_run_hurts_nobody(launch):
     await rt.send(handle.workflow_id, "too late")
 
     assert "SUCCESS" == (await handle.status()).status
+
+
+@turbine.workflow
+async def publish(count: int) -> None:
+    for number in range(count):
+        await turbine.set_value(f"{number}", number)
+
+
+@turbine.workflow
+async def follow(workflow_id: str, count: int) -> list[int]:
+    return [await turbine.get_value(workflow_id, f"{number}", timeout=300) for number in range(count)]
+
+
+async def test_values_that_are_set_while_somebody_begins_to_wait_are_noticed(launch):
+    """A value set between the first look and the waiting must not be seen at the timeout only."""
+    here, there = await launch(publish, follow), await launch()
+    began = time.monotonic()
+    for _ in range(4):
+        published = await here.run(publish.options(delay=0.005), 25)
+        followers = [await here.run(follow, published.workflow_id, 25) for _ in range(2)]
+        outside = [
+            asyncio.ensure_future(rt.get_value(published.workflow_id, f"{number}", timeout=300))
+            for number in range(25)
+            for rt in (here, there)
+        ]
+        assert [number for number in range(25) for _ in range(2)] == await asyncio.gather(*outside)
+        assert [list(range(25))] * 2 == [await follower.result() for follower in followers]
+    assert time.monotonic() - began < 40

@@ -13,6 +13,7 @@ import turbine
 from turbine import RateLimit, Runtime
 from turbine.store import open_store
 from turbine.tables import queues
+from turbine.testing import World
 
 going: list[str] = []
 most: dict[str, int] = {}
@@ -320,3 +321,64 @@ async def test_explain_names_a_parent_that_waits_for_its_child_in_the_same_full_
         assert "neither can go on" in told.text
         await rt.set_queue_limits("narrow", global_concurrency=2)
         await handle.result()
+
+
+async def test_a_backlog_of_many_batches_starts_without_another_signal(database_url):
+    rt = runtime(database_url)
+    rt.queue("small", batch_max=3)
+    async with rt:
+        await rt.pause_queue("small")
+        for n in range(10):
+            await rt.run(wait_for_go.options(queue="small"), n)  # none of them ends
+        await rt.resume_queue("small")
+
+        while (await rt.list(status="ENQUEUED")).items:  # noqa: ASYNC110 - rows are the only witness
+            await asyncio.sleep(0.005)
+        assert 10 == len((await rt.list(status="PENDING")).items)
+
+
+async def test_the_rate_counts_starts_whatever_becomes_of_the_runs(database_url):
+    world = World(database_url, workflows=[wait_for_go])
+    world.runtime.queue("slow", rate_limit=RateLimit(2, per=timedelta(minutes=10)))
+    async with world:
+        rt = world.runtime
+        handles = [await rt.run(wait_for_go.options(id=f"{n}", queue="slow"), n) for n in range(4)]
+        await world.settle()
+        await rt.cancel("0")
+        await world.advance(minutes=9, seconds=59)
+        await rt.send("1", None, "go")
+        await world.settle()
+        assert ["CANCELLED", "SUCCESS", "ENQUEUED", "ENQUEUED"] == [(await one.status()).status for one in handles]
+
+        await world.advance(seconds=1)
+
+        assert ["PENDING", "PENDING"] == [(await one.status()).status for one in handles[2:]]
+
+
+async def test_a_recovered_run_keeps_its_queue_its_priority_and_its_key(database_url):
+    world = World(database_url, workflows=[wait_for_go])
+    world.runtime.queue("keys", partitioned=True, priority=True)
+    async with world:
+        keyed = wait_for_go.options(queue="keys", partition_key="a")
+        for n in range(3):
+            await world.runtime.run(keyed.options(id=f"{n}", priority=n), n)
+            await world.settle()
+        for _ in range(2):
+            await world.crash()
+            await world.restart()
+            await world.settle()
+
+            found = [await world.runtime.status(f"{n}") for n in range(3)]
+            assert [("keys", "a", n) for n in range(3)] == [
+                (one.queue_name, one.queue_partition_key, one.priority) for one in found
+            ]
+            assert ["PENDING", "ENQUEUED", "ENQUEUED"] == [one.status for one in found]
+
+
+async def test_a_version_given_to_a_queued_run_stays_when_it_is_claimed(database_url):
+    rt = runtime(database_url, application_version="v2")
+    rt.queue("line")
+    async with rt:
+        handle = await rt.run(job.options(queue="line", application_version="v1"), "line", 1)
+        assert 1 == await handle.result()
+        assert "v1" == (await handle.status()).application_version

@@ -13,6 +13,7 @@ import pytest
 
 import turbine
 from turbine import Runtime, WorkflowFailed, WorkflowStatus
+from turbine.testing import World
 
 calls: Counter[str] = Counter()
 
@@ -313,3 +314,31 @@ async def test_a_run_whose_workflow_nobody_knows_is_left_alone_and_explained(lau
     rt = await launch(known_to_nobody_else)
     await rt.send(workflow_id, "hello", "go")
     assert "hello" == await rt.retrieve(workflow_id).result(timeout=20)
+
+
+async def executor() -> str:
+    return turbine.current().runtime.executor_id
+
+
+@turbine.workflow
+async def live_in_two_versions() -> list[str]:
+    return [await turbine.do(executor), await turbine.recv("go"), await turbine.do(executor)]
+
+
+async def test_a_run_goes_on_under_another_version_and_another_executor(database_url):
+    workflows = [live_in_two_versions]
+    async with World(database_url, workflows=workflows, executor_id="first", application_version="v1") as before:
+        await before.runtime.run(live_in_two_versions.options(id="one"))
+        await before.settle()
+        await before.crash()
+
+    async with World(database_url, workflows=workflows, executor_id="second", application_version="v2") as after:
+        await after.runtime.send("one", "later", "go")
+        await after.settle()
+
+        status = await after.runtime.status("one")
+        assert (["first", "later", "second"], "second", "v1") == (
+            status.output,
+            status.executor_id,
+            status.application_version,
+        )

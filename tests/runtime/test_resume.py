@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import turbine
+import turbine.sync
 from turbine import Deduplicated, WorkflowFailed, WorkflowNotFound, WorkflowStatus, WorkflowTimeout
 
 calls: Counter[str] = Counter()
@@ -244,3 +247,37 @@ async def test_a_resumed_run_goes_on_in_any_process(launch):
 
     assert ["A", "OPTIONAL", "B", "C"] == await resumed.result(timeout=10)
     assert here.executor_id == (await resumed.status()).executor_id
+
+
+doors = {1: threading.Event(), 2: threading.Event()}
+
+
+def wait_at_its_door() -> int:
+    calls["thread"] += 1
+    life = calls["thread"]
+    doors[life].wait(20)
+    return life
+
+
+@turbine.sync.workflow
+def work_in_a_thread() -> int:
+    return turbine.sync.do(wait_at_its_door)
+
+
+async def test_a_resumed_run_takes_nothing_from_a_thread_of_its_life_before(launch):
+    for door in doors.values():
+        door.clear()
+    rt = await launch(work_in_a_thread)
+    handle = await rt.run(work_in_a_thread)
+    while calls["thread"] < 1:  # noqa: ASYNC110 - rows and counters are the only witnesses
+        await asyncio.sleep(0.002)
+
+    await rt.cancel(handle.workflow_id)
+    await rt.resume(handle.workflow_id)
+    doors[1].set()
+    while calls["thread"] < 2:  # noqa: ASYNC110 - rows and counters are the only witnesses
+        await asyncio.sleep(0.002)
+    doors[2].set()
+
+    assert 2 == await handle.result()
+    assert [2] == [step.output for step in await handle.steps()]

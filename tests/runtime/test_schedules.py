@@ -351,6 +351,27 @@ async def test_a_start_that_fails_is_shown_and_the_schedule_goes_on(world, datab
     assert (None, "sched-r-2026-03-27T05:00:00Z") == (mended.last_error, mended.last_workflow_id)
 
 
+async def test_a_single_start_that_fails_is_kept_until_it_is_mended(world, database_url):
+    w = await world()
+    at = START + timedelta(minutes=10)
+    record = await w.runtime.schedules.create(report, Schedule.once(at), input={"customer": "Ada"}, name="r")
+    await w.runtime.shutdown()
+
+    async def other(client: str) -> None: ...
+
+    async with World(
+        database_url, workflows=[turbine.workflow(other, name="report", triggerable=True)], start=START
+    ) as w:
+        await w.advance(minutes=20)
+        failed = await w.runtime.schedules.get(record.id)
+        assert ("once", at, None) == (failed.type, failed.scheduled_at, failed.last_workflow_id)
+        assert "ValidationFailed" in (failed.last_error or "")
+        await w.runtime.schedules.update(record.id, input={"client": "Ada"}, enabled=True)
+        await w.advance(minutes=1)
+        mended = await w.runtime.schedules.get(record.id)
+    assert (None, "sched-r-2026-03-27T02:40:00Z") == (mended.last_error, mended.last_workflow_id)
+
+
 async def test_a_run_of_another_workflow_under_the_id_of_a_tick_is_shown_as_the_error(world):
     w = await world()
     await w.runtime.run(ping.options(id="sched-nightly-2026-03-27T03:00:00Z"))

@@ -178,6 +178,20 @@ async def test_a_thread_that_cannot_be_interrupted_does_not_hold_up_a_shutdown_f
     assert WorkflowStatus.SUCCESS == status.status
 
 
+async def test_a_shutdown_has_one_budget_whoever_does_not_let_go(launch):
+    rt = await launch(block, work_twice, shutdown_timeout=3, lease=1)
+    await rt.run(block)
+    await rt.run(work_twice, 60)
+    await _until("at the door")
+    await _until("work began")
+
+    began = time.monotonic()
+    await rt.shutdown()
+
+    # The budget, and the little while in which whoever was interrupted may unwind.
+    assert 3 <= time.monotonic() - began < 3 + 4
+
+
 async def test_runs_may_still_start_children_while_the_runtime_drains(launch):
     rt = await launch(start_others, work_twice, shutdown_timeout=10)
     handle = await rt.run(start_others)

@@ -78,6 +78,19 @@ async def test_a_second_start_with_the_same_id_joins_the_first(launch):
     assert 1 == (await second.status()).attempts
 
 
+async def test_joining_a_run_changes_nothing_of_it(launch):
+    here, there = await launch(wait_for_go), await launch(wait_for_go)
+    handle = await here.run(wait_for_go.options(id="one"))
+    await here.wait_idle()
+    before = await handle.status()
+    await asyncio.sleep(0.005)
+
+    for rt in (there, here):
+        await rt.run(wait_for_go.options(id="one"))
+
+    assert before == await handle.status()
+
+
 async def test_starts_with_one_id_at_the_same_time_make_one_run(launch):
     here, there = await launch(greet), await launch(greet)
 

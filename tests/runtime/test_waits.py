@@ -10,6 +10,7 @@ import pytest
 
 import turbine
 import turbine.sync
+from turbine.testing import World
 
 passes: list[str] = []
 
@@ -105,6 +106,23 @@ async def test_after_a_restart_only_the_rest_of_a_sleep_is_slept(launch):
     assert 1 == status.attempts
 
 
+async def test_crashes_in_the_middle_of_a_sleep_make_it_no_longer(database_url):
+    async with World(database_url, workflows=[nap]) as world:
+        began = world.now
+        await world.runtime.run(nap.options(id="sleeper"), timedelta(hours=10))
+        for _ in range(3):
+            await world.advance(hours=3)
+            await world.crash()
+            await world.restart()
+        await world.advance(minutes=59)
+        assert "PENDING" == (await world.runtime.status("sleeper")).status
+
+        await world.advance(minutes=1)
+
+        status = await world.runtime.status("sleeper")
+        assert ("SUCCESS", began + timedelta(hours=10)) == (status.status, status.completed_at)
+
+
 async def test_a_sleep_that_ended_while_nobody_was_there_is_over_at_launch(launch):
     rt = await launch(nap)
     handle = await rt.run(nap, 0.05)
@@ -179,3 +197,27 @@ async def test_while_a_run_is_being_unloaded_no_durable_word_acts(launch):
     assert ["unloaded", "finally", "finally"] == passes
     assert {} == await rt.values(handle.workflow_id)
     assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+
+
+@turbine.step
+async def short_step() -> str:
+    await asyncio.sleep(0.02)
+    return "step"
+
+
+@turbine.workflow
+async def step_beside_a_wait() -> list[str]:
+    passes.append("beside")
+    return await asyncio.gather(short_step(), turbine.recv("go"))
+
+
+async def test_a_run_leaves_memory_when_a_step_beside_its_wait_has_ended(launch):
+    rt = await launch(step_beside_a_wait, park_after=0.05)
+    handle = await rt.run(step_beside_a_wait)
+
+    while (await handle.status()).executor_id is not None:  # noqa: ASYNC110 - rows are the only witness
+        await asyncio.sleep(0.01)
+    await rt.send(handle.workflow_id, "message", "go")
+
+    assert ["step", "message"] == await handle.result()
+    assert ["beside", "beside"] == passes

@@ -112,6 +112,28 @@ async def test_a_webhook_hears_of_what_it_listens_to_and_of_nothing_else(world: 
     ] == heard
 
 
+@turbine.workflow
+async def fails_when_cancelled() -> None:
+    try:
+        await turbine.recv("go")
+    finally:
+        raise RuntimeError("and cleaning up went wrong")
+
+
+async def test_a_cancelled_run_is_announced_once_and_as_nothing_else(database_url: str, receiver: Receiver) -> None:
+    async with World(database_url, workflows=[fails_when_cancelled], allow_private_addresses=True) as world:
+        await world.runtime.webhooks.create(url=receiver.url(), events=["workflow.*"])
+        handle = await world.runtime.run(fails_when_cancelled)
+        await world.settle()
+        await world.runtime.cancel(handle.workflow_id)
+        await world.settle()
+        await world.advance(minutes=10)
+
+        assert ["workflow.CANCELLED"] == [request.json["event"] for request in receiver.requests]
+        with pytest.raises(turbine.AwaitedCancelled):
+            await handle.result()
+
+
 async def test_the_body_is_signed_in_both_ways(world: World, receiver: Receiver) -> None:
     await world.runtime.webhooks.create(url=receiver.url(), events=["workflow.*"], secret=SECRET)
     await world.runtime.run(greet, "Ada")

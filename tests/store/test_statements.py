@@ -17,10 +17,12 @@ STATEMENTS = [
     for statement in Statements(path)
 ]
 GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications",
-           "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv",
+           "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv", "pt_workflow_tags",
            "pt_schedules",
-           "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts")  # fmt: skip
+           "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts",
+           "pt_approvals", "pt_sessions", "pt_tokens", "pt_login_attempts", "pt_audit")  # fmt: skip
 HOT = {
+    "checkup.longest_due": "pt_workflow_due",
     "workflows.claim": "pt_workflow_due",
     "workflows.next_due": "pt_workflow_due",
     "workflows.overdue": "pt_workflow_deadlines",
@@ -30,6 +32,7 @@ HOT = {
     "workflows.finished_before": "pt_workflow_completed",
     "workflows.delete_approvals": "pt_approvals_once",
     "logs.forget": "pt_logs_created",
+    "search.changed": "pt_search_changed",
     "workflows.free": "pt_workflow_held",
     "workflows.dead_letter": "pt_workflow_held",
     "workflows.orphan_children": "pt_workflow_children",
@@ -50,6 +53,9 @@ HOT = {
     "deliveries.over_before": "pt_deliveries_over",
 }
 MAY_SCAN = {
+    "accounts.sessions": "the newest thousand, by key",
+    "changes.marks": "schedules are few, and counted in an index",
+    "checkup.set_aside": "a partial index, in which only runs are that need a person; and no more than a thousand",
     "deliveries.holders": "a partial index, in which only deliveries are that are under way",
     "executors.orphans": "a partial index, in which only open runs are",
     "waits.met_of": "a partial index, in which only waits are that were met a moment ago",

@@ -10,7 +10,7 @@ import pytest
 CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
 SETTINGS = """
 [pytest]
-addopts = --strict-markers
+addopts = --strict-markers -p no:schemathesis
 anyio_mode = auto
 filterwarnings = error
 markers =

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from turbine.cli import house, kv, outside, queues, runs, schedules, tail
+from turbine.cli.account import account
 from turbine.cli.demo import demo
+from turbine.cli.serve import serve
+from turbine.cli.token import token
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -27,4 +31,26 @@ def turbine(
     """Durable workflows inside your own Python process."""
 
 
+app.command()(serve)
 app.command()(demo)
+app.command("list")(runs.list_runs)
+app.command()(runs.show)
+app.command()(runs.steps)
+app.command()(tail.tail)
+app.command()(tail.logs)
+app.command()(runs.cancel)
+app.command()(runs.resume)
+app.command()(runs.fork)
+app.command()(runs.trigger)
+app.command()(runs.approve)
+app.command()(runs.send)
+app.command()(queues.queues)
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(kv.app, name="kv")
+app.add_typer(outside.products, name="products")
+app.add_typer(outside.deliveries, name="deliveries")
+app.add_typer(account, name="account")
+app.add_typer(token, name="token")
+app.command()(house.backup)
+app.command()(house.doctor)
+app.command()(house.migrate)

@@ -27,7 +27,7 @@ async def set_in_body(execution: Execution, note: str, label: str, color: str) -
         if answer is not Answer.DONE:
             raise execution.refuse(answer)
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def set_in_step(execution: Execution, label: str, color: str) -> None:

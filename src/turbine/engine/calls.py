@@ -41,7 +41,7 @@ async def call_step(
     try:
         return await _LiveStep(execution, position, step, record).outcome(args, kwargs)
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> Any:

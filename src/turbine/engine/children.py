@@ -56,7 +56,7 @@ async def call_child(
             execution, position, definition.name, child_id, definition.result, function_id, since_ms, None
         )
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def start_child(
@@ -82,7 +82,7 @@ async def start_child(
         child_id, _, _ = await _start(execution, position, definition, options, args, kwargs, is_done=True)
         return child_id
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def _start(
@@ -188,7 +188,7 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
             deadline_ms = waiting.deadline_ms
         return await _await(execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms)
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def _await(

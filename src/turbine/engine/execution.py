@@ -250,9 +250,9 @@ class Execution:
             if self.busy == 0 and not wait.met:
                 self.paused_since_ms = port.clock.now_ms()
                 if self.is_async:
-                    port.paused(self)
+                    port.paused(self, True)
                 else:
-                    port.loop.call_soon_threadsafe(port.paused, self)
+                    port.loop.call_soon_threadsafe(port.paused, self, True)
             if self.signal is None:
                 await wait.pause()
         finally:
@@ -263,6 +263,17 @@ class Execution:
             if alarm is not None:
                 alarm.cancel()
         self.check()
+
+    def leave(self) -> None:
+        """A durable call is over. If those that are left only wait, the run may leave memory after a while."""
+        self.busy -= 1
+        if self.waits and self.is_idle and self.signal is None:
+            self.port.loop.call_soon_threadsafe(self._rest)
+
+    def _rest(self) -> None:
+        if self.is_idle and self.paused_since_ms is None:
+            self.paused_since_ms = self.port.clock.now_ms()
+            self.port.paused(self, False)
 
     def _set_alarm(self, wait: OpenWait, due_ms: int) -> None:
         if wait.is_paused:

@@ -76,7 +76,7 @@ async def wait_for_approval(
             await execution.pause(wait, call.deadline_ms)
     finally:
         execution.close_wait(wait)
-        execution.busy -= 1
+        execution.leave()
 
 
 def schema_of(form: Any) -> dict[str, Any] | None:

@@ -45,8 +45,8 @@ class Port:
     executor_id: str
     application_version: str
     park_after_ms: int
-    paused: Callable[[Execution], None]
-    """Hears that an execution has nothing to do but wait."""
+    paused: Callable[[Execution, bool], None]
+    """Hears that an execution has nothing to do but wait, and whether it is the caller who waits."""
     adopt: Callable[[Claimed, WorkflowDefinition], Execution]
     """Carries out a run that was just started for this executor."""
     is_draining: Callable[[], bool]

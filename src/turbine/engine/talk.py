@@ -126,7 +126,7 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
         await call.settle(None)
     finally:
         execution.close_wait(wait)
-        execution.busy -= 1
+        execution.leave()
 
 
 async def send(execution: Execution, position: str, destination: str, message: Any, topic: str) -> None:
@@ -152,7 +152,7 @@ async def send(execution: Execution, position: str, destination: str, message: A
         if answer is not Answer.DONE:
             raise execution.refuse(answer)
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def recv(
@@ -193,7 +193,7 @@ async def recv(
             await execution.pause(wait, call.deadline_ms)
     finally:
         execution.close_wait(wait)
-        execution.busy -= 1
+        execution.leave()
 
 
 async def set_value(execution: Execution, position: str, key: str, value: Any) -> None:
@@ -213,7 +213,7 @@ async def set_value(execution: Execution, position: str, key: str, value: Any) -
         if answer is not Answer.DONE:
             raise execution.refuse(answer)
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 async def get_value(
@@ -263,7 +263,7 @@ async def get_value(
             await execution.pause(wait, call.deadline_ms)
     finally:
         execution.close_wait(wait)
-        execution.busy -= 1
+        execution.leave()
 
 
 async def patched(execution: Execution, position: str, name: str, is_new: bool) -> bool:
@@ -287,7 +287,7 @@ async def patched(execution: Execution, position: str, name: str, is_new: bool) 
         )
         return True
     finally:
-        execution.busy -= 1
+        execution.leave()
 
 
 def require_json(value: Any, what: str) -> str:

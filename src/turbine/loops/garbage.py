@@ -15,7 +15,10 @@ CHORE = "garbage"
 
 
 class Sweeper:
-    """Removes old runs (and, even where runs are kept for ever, old logs) when the hour has come; a tick that nobody was there for is made up."""
+    """Removes what is old when the hour has come; a tick that nobody was there for is made up.
+
+    Also where runs are kept for ever: their logs are not.
+    """
 
     def __init__(self, port: Port, collect: Callable[[], Awaitable[int]]) -> None:
         self._port = port

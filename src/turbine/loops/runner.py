@@ -194,11 +194,15 @@ class Runner:
 
     # Parking
 
-    def paused(self, execution: Execution) -> None:
-        """An execution has nothing to do but wait: let it leave memory now, soon, or not at all."""
+    def paused(self, execution: Execution, by_itself: bool) -> None:
+        """An execution has nothing to do but wait: let it leave memory now, soon, or not at all.
+
+        `by_itself` when it is the caller who waits; else a call has just ended beside waits, and what awaited it may
+        go on with the next one.
+        """
         if execution.signal is not None or not execution.is_idle:
             return
-        if self.port.is_draining():
+        if self.port.is_draining() and by_itself:
             execution.end(Signal.PARK)
             return
         now_ms = self.port.clock.now_ms()
@@ -206,7 +210,7 @@ class Runner:
         is_alone = len(execution.waits) == 1 and (not execution.is_async or self._waits_itself(execution))
         is_far = due_ms is not None and due_ms - now_ms > self.port.park_after_ms
         is_crowded = not execution.is_async and self.port.threads.backlog > 0
-        if (is_alone and is_far) or is_crowded:
+        if by_itself and ((is_alone and is_far) or is_crowded):
             execution.end(Signal.PARK)
             return
         self._paused.append((now_ms, execution))

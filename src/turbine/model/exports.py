@@ -1,4 +1,4 @@
-"""A run as a record that outlives its database: `rt.export` takes it, `turbine.testing.replay` holds code against it."""
+"""A run as a record that outlives its database: `rt.export` takes it, `turbine.testing.replay` holds code to it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Live:
             application_version=runtime.application_version,
             park_after_ms=span_ms(config.park_after),
             # The runner is made of this port, so it is looked up when it is called.
-            paused=lambda execution: self.runner.paused(execution),  # noqa: PLW0108
+            paused=lambda execution, by_itself: self.runner.paused(execution, by_itself),  # noqa: PLW0108
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
             logbook=self.scribe,

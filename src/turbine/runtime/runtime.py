@@ -509,9 +509,9 @@ class Runtime:
     async def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything goes on; returns its path.
 
-        The copy is one moment's state, checked and on the disk when this returns; any runtime can open it. Kept bytes of
-        products lie beside the database and are not in it. Raises FileExistsError rather than overwrite a file,
-        TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
+        The copy is one moment's state, checked and on the disk when this returns; any runtime can open it. The
+        bytes of products lie beside the database and are not in it. Raises FileExistsError rather than overwrite a
+        file, TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
         """
         return await self._in_loop(lambda: backups.backup(self._port(), path))
 

@@ -136,8 +136,8 @@ class Died(BaseException):
 class Fate(Protocol):
     """Decides at which commit a process dies. The testing kit has one; a runtime of users has none.
 
-    Both methods are called in the writer's thread, with the jobs of the batch. After `Died` nothing more is written, and
-    nobody who waits is told what became of his write: he sees a store that is closed.
+    Both methods are called in the writer's thread, with the jobs of the batch. After `Died` nothing more is written,
+    and nobody who waits is told what became of his write: he sees a store that is closed.
     """
 
     def before(self, jobs: Sequence[Job]) -> None:

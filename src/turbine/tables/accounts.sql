@@ -27,9 +27,6 @@ limit :limit
 -- name: password_of
 select account, id, password, role, enabled from pt_accounts where email = :email
 
--- name: password_of_id
-select account, password from pt_accounts where id = :id
-
 -- name: change
 update pt_accounts
 set role = :role,

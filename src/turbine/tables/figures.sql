@@ -2,7 +2,7 @@
 select 1
 
 -- name: last_run
-select min(run), max(run) from pt_workflow_status
+select (select min(run) from pt_workflow_status), (select max(run) from pt_workflow_status)
 
 -- name: made_at
 -- When the run at or after a key was made: keys are given out in the order of time, so this finds a time's key.

@@ -148,7 +148,7 @@ def _adopt_nothing(claimed: Claimed, definition: WorkflowDefinition) -> Executio
     raise AssertionError(f"A rehearsal was about to carry out {claimed.name!r}")
 
 
-def _stay_in_memory(execution: Execution) -> None:
+def _stay_in_memory(execution: Execution, by_itself: bool) -> None:
     """Waits are not parked here."""
 
 

@@ -78,5 +78,7 @@ create index pt_audit_target on pt_audit (target, audit);
 
 create index pt_audit_workflow on pt_audit (workflow_id, audit) where workflow_id is not null;
 
--- For those who watch: which keys changed since they looked.
+-- For those who watch: whether keys and schedules changed since they looked.
 create index pt_kv_updated on pt_kv (updated_at_epoch_ms);
+
+create index pt_schedules_updated on pt_schedules (updated_ms);

@@ -1,0 +1,375 @@
+"""The door to a database: a runtime without workflows, which carries nothing out and leaves everything to others."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote
+
+from turbine.actions import queues as queueing
+from turbine.actions import runs, triggers
+from turbine.actions.kv import MISSING
+from turbine.cli.door import Document, plain
+from turbine.clock import to_datetime
+from turbine.engine.port import Port
+from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
+from turbine.ids import check_id
+from turbine.model.queues import Queue, RateLimit
+from turbine.model.schedules import Schedule, ScheduleType
+from turbine.model.steps import Kind, StepInfo
+from turbine.model.workflows import Status
+from turbine.registry import UNSET
+from turbine.runtime import Runtime
+from turbine.runtime.live import Live
+from turbine.store import Tx
+from turbine.tables import details, figures, queues
+from turbine.tables.details import Behind
+
+T = TypeVar("T")
+
+SEALED = "(sealed by the codec of its application)"
+_KINDS = {Kind.WAIT: "wait", Kind.CHILD: "child", Kind.MARK: "mark"}
+
+
+class Local:
+    """A database, opened when the first command asks for something that needs a runtime."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._codec = Unopened()
+        self._rt: Runtime | None = None
+        self._level = logging.NOTSET
+
+    async def __aenter__(self) -> Self:
+        # What the loops of a runtime say is for whoever keeps one running; what goes wrong here is raised.
+        log = logging.getLogger("turbine")
+        self._level = log.level
+        log.setLevel(logging.CRITICAL)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._rt is not None:
+                await self._rt.shutdown()
+        finally:
+            logging.getLogger("turbine").setLevel(self._level)
+
+    async def _runtime(self) -> Runtime:
+        if self._rt is None:
+            require_database(self.url)
+            # Not the settings that are meant for the program: its executor id is taken, and what it keeps stays kept.
+            rt = Runtime(self.url, executor_id=None, gc_retention=None, shutdown_timeout=0, codec=self._codec)
+            rt._instrument = _leave_deliveries  # pyright: ignore[reportPrivateUsage]
+            await rt.launch()
+            self._rt = rt
+        return self._rt
+
+    async def _port(self) -> Port:
+        return (await self._runtime())._port()  # pyright: ignore[reportPrivateUsage]
+
+    async def _writer(self) -> Runtime:
+        """The runtime, to write a payload. Raises TurbineError where payloads are sealed: only their codec can."""
+        rt = await self._runtime()
+        await rt.list(limit=1, load_input=True)
+        if self._codec.met_sealed:
+            raise TurbineError(
+                "The payloads of this database are sealed by its application's codec, which the command line does not"
+                " have; do this through its server: --server URL --token T"
+            )
+        return rt
+
+    # Runs
+
+    async def runs(self, wanted: Document, limit: int, cursor: str | None) -> Document:
+        page = await (await self._runtime()).list(**wanted, limit=limit, cursor=cursor)
+        return {"items": [_without_payloads(_run(one)) for one in page.items], "next_cursor": page.next_cursor}
+
+    async def run(self, id: str) -> Document:
+        return {**_run(await (await self._runtime()).status(id)), "input_truncated": False, "output_truncated": False}
+
+    async def explain(self, id: str) -> Document:
+        return plain(await (await self._runtime()).explain(id))
+
+    async def steps(self, id: str) -> list[Document]:
+        found = await (await self._runtime()).steps(id)
+        port = await self._port()
+        children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
+        run = await runs.key_of(port, id)
+        behind = await port.store.read(details.behind, run=run, children=children)
+        return [_step(step, behind) for step in found]
+
+    async def logs(self, wanted: Document, limit: int, cursor: str | None, *, ascending: bool) -> Document:
+        rt = await self._runtime()
+        return plain(await rt.logs.list(**wanted, limit=limit, cursor=cursor, ascending=ascending))
+
+    async def cancel(self, id: str, reason: str | None) -> Document:
+        return await self._acted(id, (await self._runtime()).cancel(id, reason))
+
+    async def resume(self, id: str) -> Document:
+        return await self._acted(id, runs.resume(await self._port(), check_id(id)))
+
+    async def fork(self, id: str, asked: Document) -> Document:
+        rt = await self._writer() if "input" in asked or asked.get("edits") else await self._runtime()
+        args, kwargs = await self._arguments(id, asked["input"]) if "input" in asked else (None, None)
+        handle = await rt.fork(
+            id,
+            asked["from_step"],
+            args=args,
+            kwargs=kwargs,
+            new_id=asked.get("new_id"),
+            edits=asked.get("edits"),
+            queue=asked.get("queue"),
+        )
+        return await self._acted(handle.workflow_id)
+
+    async def _arguments(self, id: str, given: Any) -> tuple[list[Any], Document]:
+        """Another input, as it is recorded or by name of parameter. Raises ValidationFailed."""
+        name = (await (await self._runtime()).status(id)).name
+        known = await triggers.find(await self._port(), name)
+        if isinstance(given, dict) and given and set(given) <= {"args", "kwargs"}:  # pyright: ignore[reportUnknownArgumentType]
+            return given.get("args", []), given.get("kwargs", {})  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        args, kwargs = known.accept(given)
+        return list(args), kwargs
+
+    async def trigger(self, asked: Document) -> str:
+        return await (await self._writer()).trigger(asked.pop("name"), asked.pop("input", None), **asked)
+
+    async def approve(self, id: str, asked: Document) -> Document:
+        rt = await self._writer() if asked.get("data") is not None else await self._runtime()
+        await rt.approve(id, **asked, by=_person())
+        return await self._acted(id)
+
+    async def send(self, id: str, message: Any, topic: str) -> Document:
+        await (await self._writer()).send(id, message, topic)
+        return await self._acted(id)
+
+    async def _acted(self, id: str, act: Coroutine[Any, Any, bool] | None = None) -> Document:
+        changed = True if act is None else await act
+        status = (await (await self._runtime()).status(id)).status
+        return {"workflow_id": id, "changed": changed, "status": status.value}
+
+    # Queues
+
+    async def queues(self) -> list[Document]:
+        port = await self._port()
+        found = await port.store.read(_queues, now_ms=port.clock.now_ms())
+        return [{**_queue(queue), **_figures(numbers)} for queue, numbers in found]
+
+    async def queue(self, name: str) -> Document:
+        port = await self._port()
+        queue = await port.store.read(queues.get, name=name)
+        if queue is None:
+            raise QueueNotFound(name)
+        numbers = await port.store.read(figures.queue, name=name, now_ms=port.clock.now_ms())
+        holders = await port.store.read(figures.holders, name=name)
+        partitions = await port.store.read(figures.partitions, name=name)
+        return {
+            **_queue(queue),
+            **_figures(numbers),
+            "holders": [
+                {
+                    "workflow_id": id_,
+                    "name": workflow,
+                    "executor_id": executor,
+                    "since": None if since_ms is None else plain(to_datetime(since_ms)),
+                }
+                for id_, workflow, executor, since_ms in holders
+            ],
+            "partitions": [
+                {"key": key, "enqueued": enqueued, "running": running} for key, enqueued, running in partitions
+            ],
+        }
+
+    async def pause_queue(self, name: str) -> Document:
+        return _queue(await queueing.change(await self._port(), name, paused=True))
+
+    async def resume_queue(self, name: str) -> Document:
+        return _queue(await queueing.change(await self._port(), name, paused=False))
+
+    async def limit_queue(self, name: str, changes: Document) -> Document:
+        rate = changes.get("rate_limit")
+        if rate is not None:
+            changes = {**changes, "rate_limit": RateLimit(rate["limit"], per=timedelta(seconds=rate["per"]))}
+        return _queue(await (await self._runtime()).set_queue_limits(name, **changes))
+
+    # Schedules
+
+    async def schedules(self, workflow: str | None, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).schedules.list(workflow, limit=limit, cursor=cursor))
+
+    async def create_schedule(self, asked: Document) -> Document:
+        rt = await self._writer() if asked.get("input") is not None else await self._runtime()
+        workflow, schedule = asked.pop("workflow"), _schedule(asked.pop("schedule"))
+        return plain(await rt.schedules.create(workflow, schedule, **asked))
+
+    async def switch_schedule(self, id: str, *, enabled: bool) -> Document:
+        schedules = (await self._runtime()).schedules
+        return plain(await (schedules.enable(id) if enabled else schedules.disable(id)))
+
+    async def run_schedule(self, id: str) -> str:
+        return await (await self._writer()).schedules.run_now(id)
+
+    async def preview(self, schedule: str | Document, count: int) -> list[str]:
+        wanted = schedule if isinstance(schedule, str) else _schedule(schedule)
+        return plain(await (await self._runtime()).schedules.preview(wanted, count))
+
+    async def delete_schedule(self, id: str) -> None:
+        await (await self._runtime()).schedules.delete(id)
+
+    # Keys
+
+    async def keys(self, prefix: str, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).kv.list(prefix, limit=limit, cursor=cursor))
+
+    async def key(self, key: str) -> Document:
+        # The first key that begins with it, in order, is the key itself.
+        page = await (await self._runtime()).kv.list(check_id(key, "key"), limit=1)
+        if not page.items or page.items[0].key != key:
+            raise NotFound(kind="key", id=key)
+        return plain(page.items[0])
+
+    async def set_key(self, key: str, asked: Document) -> Document:
+        expect = asked.get("expect", UNSET)
+        await (await self._writer()).kv.set(key, asked["value"], MISSING if expect is None else expect)
+        return await self.key(key)
+
+    async def delete_key(self, key: str) -> None:
+        await self.key(key)
+        await (await self._runtime()).kv.delete(key)
+
+    # What leaves the house
+
+    async def products(self, workflow_id: str | None, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).products.list(workflow_id, limit=limit, cursor=cursor))
+
+    async def download(self, id: str, path: Path) -> None:
+        rt = await self._runtime()
+        async with rt.products.open(id) as product:
+            with path.open("xb") as file:
+                while block := await product.read(1024 * 1024):
+                    await asyncio.to_thread(file.write, block)
+
+    async def deliveries(self, wanted: Document, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).deliveries.list(**wanted, limit=limit, cursor=cursor))
+
+    async def resend(self, id: str) -> Document:
+        return plain(await (await self._runtime()).deliveries.resend(id))
+
+    # The house itself
+
+    async def backup(self, path: Path) -> Path:
+        return await (await self._runtime()).backup(path)
+
+    async def examine(self) -> list[Document]:
+        from turbine.cli.checkup import examine
+
+        return await asyncio.to_thread(examine, self.url)
+
+    async def migrate(self) -> Document:
+        from turbine.cli.checkup import migrate
+
+        return await asyncio.to_thread(migrate, self.url)
+
+
+class Unopened:
+    """The codec of those who do not have the application's: shows what is sealed as such, and notes that it met it."""
+
+    def __init__(self) -> None:
+        self.met_sealed = False
+
+    def encode(self, payload: str) -> str:
+        return payload
+
+    def decode(self, payload: str) -> str:
+        try:
+            json.loads(payload)
+        except ValueError:
+            self.met_sealed = True
+            return json.dumps(SEALED)
+        return payload
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL; None for every other URL."""
+    if not url.startswith("sqlite:///") or url.endswith(":memory:"):
+        return None
+    return Path(unquote(url.removeprefix("sqlite:///").split("?")[0]))
+
+
+def require_database(url: str) -> None:
+    """Look at a database, never make one: a wrong name would seem to be an empty database. Raises StoreInvalid."""
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        raise StoreInvalid(
+            f"there is no database {file}; check --database and TURBINE_DATABASE_URL, or make one: turbine migrate"
+        )
+
+
+def _leave_deliveries(live: Live) -> None:
+    # Whoever only looks in is not the one to send: his network and his settings are not the application's.
+    live.ways.clear()
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return f"uid {os.getuid()}"
+
+
+def _run(status: Status) -> Document:
+    shown = plain(status)
+    shown["duration"] = None
+    if status.started_at is not None and status.completed_at is not None:
+        shown["duration"] = max(0.0, (status.completed_at - status.started_at).total_seconds())
+    return shown
+
+
+def _without_payloads(run: Document) -> Document:
+    return {name: value for name, value in run.items() if name not in ("input", "output")}
+
+
+def _step(step: StepInfo, behind: Behind) -> Document:
+    shown = plain(step)
+    shown["kind"] = _KINDS.get(Kind(behind.kinds.get(step.position, Kind.STEP)), "step")
+    shown["child_status"] = behind.child_statuses.get(step.child_workflow_id or "")
+    shown["output_truncated"] = False
+    for attempt in shown["attempts"]:
+        attempt["traceback"] = behind.tracebacks.get((step.position, attempt["number"]))
+    return shown
+
+
+def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, figures.QueueFigures]]:
+    return [(queue, figures.queue(tx, name=queue.name, now_ms=now_ms)) for queue in queues.listing(tx)]
+
+
+def _queue(queue: Queue) -> Document:
+    return plain(queue)
+
+
+def _figures(numbers: figures.QueueFigures) -> Document:
+    return {
+        "enqueued": numbers.enqueued,
+        "running": numbers.running,
+        "completed": numbers.completed,
+        "failed": numbers.failed,
+        "oldest_age": None if numbers.oldest_age_ms is None else numbers.oldest_age_ms / 1000,
+        "throughput_per_minute": numbers.per_minute,
+    }
+
+
+def _schedule(asked: Document) -> Schedule:
+    if asked["type"] == ScheduleType.ONCE:
+        return Schedule.once(datetime.fromisoformat(asked["at"]))
+    given = {name: asked[name] for name in ("timezone", "jitter", "catch_up") if asked.get(name) is not None}
+    return Schedule.cron(asked["expression"], **given)

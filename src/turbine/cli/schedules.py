@@ -1,0 +1,139 @@
+"""`turbine schedules`: when runs start by themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from turbine.cli.command import at_door, duration_of, parsed
+from turbine.cli.door import Document, Door, Misused, whole
+from turbine.cli.screen import Screen, moment
+
+app = typer.Typer(no_args_is_help=True, help="When runs start by themselves.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id, as listed.")]
+Cron = Annotated[str | None, typer.Option("--cron", help='Five fields, six with seconds first, or "@hourly".')]
+Once = Annotated[str | None, typer.Option("--once", metavar="TIME", help="One run at a time in ISO 8601.")]
+Zone = Annotated[str | None, typer.Option("--timezone", help="For --cron, an IANA name such as Europe/Berlin.")]
+
+
+@app.command("list")
+@at_door
+async def list_schedules(
+    door: Door,
+    screen: Screen,
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Of this workflow.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100,
+) -> None:
+    """List schedules, newest first."""
+    found = await whole(lambda count, cursor: door.schedules(workflow, count, cursor), limit)
+    rows = (
+        (one["id"], one["name"], one["workflow"], _when(one), one["enabled"], moment(one["next_at"]), one["last_error"])
+        for one in found["items"]
+    )
+    columns = ("ID", "NAME", "WORKFLOW", "WHEN", "ENABLED", "NEXT", "LAST ERROR")
+    screen.table(found, columns, rows, "No schedules.")
+
+
+def _when(schedule: Document) -> str:
+    if schedule["cron_expression"] is None:
+        return f"once {moment(schedule['scheduled_at'])}"
+    return f"{schedule['cron_expression']} ({schedule['timezone']})"
+
+
+@app.command()
+@at_door
+async def create(
+    door: Door,
+    screen: Screen,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="A workflow that is declared triggerable.")],
+    cron: Cron = None,
+    once: Once = None,
+    timezone: Zone = None,
+    jitter: Annotated[str | None, typer.Option("--jitter", help="Each run a random while later, at most this.")] = None,
+    catch_up: Annotated[
+        str | None, typer.Option("--catch-up", metavar="last|none|all", help="Which missed ticks are made up for.")
+    ] = None,
+    given: Annotated[str | None, typer.Option("--input", metavar="JSON", help="What its runs get.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Goes into the ids of its runs.")] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Do not start any run yet.")] = False,
+) -> None:
+    """Start a workflow at these times from now on."""
+    asked: Document = {
+        "workflow": workflow,
+        "schedule": _schedule(cron, once, timezone, jitter, catch_up),
+        "input": parsed(given, "--input"),
+        "enabled": not disabled,
+    }
+    if name is not None:
+        asked["name"] = name
+    made = await door.create_schedule(asked)
+    screen.say(made, made["id"])
+
+
+def _schedule(
+    cron: str | None, once: str | None, timezone: str | None, jitter: str | None = None, catch_up: str | None = None
+) -> Document:
+    if (cron is None) == (once is None):
+        raise Misused("say when: either --cron or --once")
+    if once is not None:
+        if timezone or jitter or catch_up:
+            raise Misused("--timezone, --jitter and --catch-up go with --cron")
+        return {"type": "once", "at": once}
+    given = {
+        "timezone": timezone,
+        "jitter": None if jitter is None else duration_of(jitter, "--jitter").total_seconds(),
+        "catch_up": catch_up,
+    }
+    return {"type": "cron", "expression": cron, **{name: one for name, one in given.items() if one is not None}}
+
+
+@app.command()
+@at_door
+async def enable(door: Door, screen: Screen, id: Id) -> None:
+    """Go on with a schedule from now; what it missed meanwhile is not made up."""
+    schedule = await door.switch_schedule(id, enabled=True)
+    screen.say(schedule, f"{schedule['name']} is enabled; next {moment(schedule['next_at'])}")
+
+
+@app.command()
+@at_door
+async def disable(door: Door, screen: Screen, id: Id) -> None:
+    """Start no run of it any more."""
+    schedule = await door.switch_schedule(id, enabled=False)
+    screen.say(schedule, f"{schedule['name']} is disabled")
+
+
+@app.command("run-now")
+@at_door
+async def run_now(door: Door, screen: Screen, id: Id) -> None:
+    """Start its workflow at once, enabled or not."""
+    workflow_id = await door.run_schedule(id)
+    screen.say({"workflow_id": workflow_id}, workflow_id)
+
+
+@app.command()
+@at_door
+async def preview(
+    door: Door,
+    screen: Screen,
+    id: Annotated[str | None, typer.Argument(metavar="ID", help="The schedule's id; or say --cron.")] = None,
+    cron: Cron = None,
+    timezone: Zone = None,
+    count: Annotated[int, typer.Option("--count", help="How many times.")] = 10,
+) -> None:
+    """Show the next times of a schedule, or of a cron text."""
+    if (id is None) == (cron is None):
+        raise Misused("give either the ID of a schedule or --cron")
+    wanted = id if id is not None else _schedule(cron, None, timezone)
+    times = await door.preview(wanted, count)
+    screen.say({"items": times, "next_cursor": None}, *times)
+
+
+@app.command()
+@at_door
+async def delete(door: Door, screen: Screen, id: Id) -> None:
+    """Remove a schedule; runs that it has started stay."""
+    await door.delete_schedule(id)
+    screen.say({"id": id, "deleted": True}, f"{id} is deleted")

@@ -1,0 +1,120 @@
+"""`turbine serve`: an application with Turbine in it, or a runtime, behind uvicorn."""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from turbine.cli.terminal import MISUSED, leave
+
+TARGET = "TURBINE_SERVE_TARGET"
+AUTH = "TURBINE_SERVE_AUTH"
+ADDRESS = "TURBINE_SERVE_ADDRESS"
+"""Tell the processes that uvicorn starts what they serve, and where."""
+PATIENCE = 10
+"""Seconds that open requests have to end; then runs have the runtime's own `shutdown_timeout`."""
+
+
+class TargetUnfit(Exception):
+    """What was named cannot be served; the text says why."""
+
+
+def serve(
+    target: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="An ASGI application, or a runtime.")],
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen at.")] = 8090,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes; each is an executor.")] = 1,
+    auth: Annotated[str, typer.Option(help="For a runtime: accounts, or none (this machine only).")] = "accounts",
+    root_path: Annotated[str, typer.Option(help="The path under which a proxy shows this server.")] = "",
+) -> None:
+    """Serve API and dashboard until SIGTERM or SIGINT: then nothing new starts, and steps that run may finish."""
+    import uvicorn
+
+    if auth not in ("accounts", "none"):
+        leave("serve", f"--auth is accounts or none, not {auth!r}", MISUSED)
+    if auth == "none" and not _is_loopback(host):
+        leave("serve", f"--auth none is for this machine only, and {host} is not; use accounts", MISUSED)
+    os.environ |= {TARGET: target, AUTH: auth, ADDRESS: _address(host, port, root_path)}
+    try:
+        application()
+    except TargetUnfit as error:
+        leave("serve", str(error), MISUSED)
+    # uvicorn sends itself the signal that ended it once more, to whoever listened before.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)
+    uvicorn.run(
+        "turbine.cli.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        root_path=root_path,
+        timeout_graceful_shutdown=PATIENCE,
+        # Set-up links are secrets and stand in URLs.
+        access_log=False,
+        server_header=False,
+        ws="none",
+    )
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """An end that was asked for is no failure."""
+
+
+def application() -> Any:
+    """The application that this process serves. Raises TargetUnfit."""
+    module_name, colon, name = os.environ[TARGET].partition(":")
+    if not colon or not module_name or not name:
+        raise TargetUnfit(f"{os.environ[TARGET]!r} is not like module:name, for example shop:app")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise TargetUnfit(f"there is no module {module_name!r} here or on the path") from None
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise TargetUnfit(f"the module {module_name!r} has no {name!r}")
+        found = getattr(found, part)
+    return _application(found)
+
+
+_made: dict[int, Any] = {}
+"""One application for each runtime, however often it is asked for."""
+
+
+def _application(found: Any) -> Any:
+    from turbine.http.mounting import app_of
+    from turbine.runtime import Runtime
+
+    inner = getattr(found, "inner", None)
+    runtime = inner if isinstance(inner, Runtime) else found  # a runtime of `turbine.sync` has one inside
+    if isinstance(runtime, Runtime):
+        if id(runtime) not in _made:
+            _made[id(runtime)] = app_of(runtime, cast('Literal["accounts", "none"]', os.environ[AUTH]))
+        return _made[id(runtime)]
+    if not callable(found):
+        raise TargetUnfit(f"{os.environ[TARGET]} is neither an ASGI application nor a runtime, but {found!r:.100}")
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(host: str, port: int, root_path: str) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}{root_path}"

@@ -1,0 +1,88 @@
+"""Gates at which runs wait for a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from turbine.actions.approvals import Approvals
+from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, Shape
+from turbine.model.approvals import ApprovalRecord, ApprovalStatus
+from turbine.tables import details
+
+router = APIRouter(tags=["approvals"])
+
+
+class Approval(Shape):
+    """A gate."""
+
+    id: str
+    workflow_id: str
+    name: str
+    function_id: int
+    position: str
+    title: str | None
+    details: Json
+    form: dict[str, Any] | None = Field(description="The JSON Schema of what the approver fills in.")
+    status: ApprovalStatus
+    due_at: Moment | None
+    created: Moment
+    decided_at: Moment | None
+    by: str | None
+    comment: str
+    data: Json
+    summary: str | None = Field(default=None, description="The run's summary.")
+
+
+class Decision(Asked):
+    """Yes or no, why, and the form as filled in."""
+
+    approved: bool
+    comment: str = Field(default="", max_length=10_000)
+    data: Json = None
+
+
+@router.get("/approvals")
+async def listing(
+    desk: Viewing,
+    open: Literal["true", "false", "all"] = "true",
+    workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[Approval]:
+    """A page of gates, newest first: open ones, decided ones, or all."""
+    page = await desk.rt.approvals.list(
+        workflow_id, {"true": True, "false": False, "all": None}[open], limit=limit, cursor=cursor
+    )
+    return Items(items=await _with_summaries(desk, page.items), next_cursor=page.next_cursor)
+
+
+async def _with_summaries(desk: Desk, records: list[ApprovalRecord]) -> list[Approval]:
+    ids = sorted({one.workflow_id for one in records})
+    summaries = await desk.port.store.read(details.summaries, ids=ids)
+    shown = [Approval.model_validate(one) for one in records]
+    for one in shown:
+        one.summary = summaries.get(one.workflow_id)
+    return shown
+
+
+@router.get("/approvals/{id:key}")
+async def one(id: str, desk: Viewing) -> Approval:
+    """A gate."""
+    (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
+    return shown
+
+
+@router.post("/approvals/{id:key}/decide")
+async def decide(id: str, asked: Decision, desk: Operating) -> Approval:
+    """Decide; a gate is decided at most once."""
+    gate = await desk.rt.approvals.get(id)
+    port = desk.change("approval.decide", id, workflow_id=gate.workflow_id, approved=asked.approved)
+    await Approvals(lambda: port).decide(
+        gate.workflow_id, asked.approved, asked.comment, by=desk.caller.actor, data=asked.data, approval_id=id
+    )
+    (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
+    return shown

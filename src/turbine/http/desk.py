@@ -1,0 +1,77 @@
+"""What a route works with: the runtime, who asks, and the one way to make a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from turbine.actions.audit import audited
+from turbine.clock import to_datetime
+from turbine.engine.port import Port
+from turbine.errors import NotAllowed, NotSignedIn
+from turbine.http import ids
+from turbine.model.accounts import Caller, Role
+from turbine.runtime import Runtime
+
+T = TypeVar("T")
+
+ids.register()  # every route stands on this room, and knows `{id:key}` by it
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One request of somebody who may make it."""
+
+    rt: Runtime
+    caller: Caller
+
+    @property
+    def port(self) -> Port:
+        return port_of(self.rt)
+
+    def change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> Port:
+        """The port for one change: `action` is noun and verb. Its transaction also writes the line of the audit."""
+        known = {name: value for name, value in detail.items() if value is not None}
+        return audited(self.port, self.caller, action, target, workflow_id=workflow_id, detail=known)
+
+    def now(self) -> datetime:
+        """The time by the runtime's clock."""
+        return to_datetime(self.port.clock.now_ms())
+
+    async def in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do something in the loop of the runtime: what starts a run here must, whichever loop serves requests."""
+        return await self.rt._in_loop(act)  # pyright: ignore[reportPrivateUsage]
+
+
+def port_of(rt: Runtime) -> Port:
+    """The port of a launched runtime. Raises ShuttingDown after its shutdown, TurbineError before its launch."""
+    return rt._port()  # pyright: ignore[reportPrivateUsage] - this edge stands on the same rooms
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime behind the API."""
+    return request.app.state.turbine
+
+
+def needs(role: Role) -> Callable[[Request], Coroutine[Any, Any, Desk]]:
+    """What a route depends on that needs a role."""
+
+    async def desk(request: Request) -> Desk:
+        caller: Caller | None = request.scope["turbine.caller"]
+        if caller is None:
+            raise NotSignedIn
+        if not caller.role.allows(role):
+            raise NotAllowed(f"This needs the role {role}, and {caller.actor} is {caller.role}")
+        return Desk(runtime_of(request), caller)
+
+    desk.role = role  # pyright: ignore[reportFunctionMemberAccess] - the documentation shows it
+    return desk
+
+
+Viewing = Annotated[Desk, Depends(needs(Role.VIEWER))]
+Operating = Annotated[Desk, Depends(needs(Role.OPERATOR))]
+Administering = Annotated[Desk, Depends(needs(Role.ADMIN))]

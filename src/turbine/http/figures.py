@@ -1,0 +1,279 @@
+"""Overviews over many runs: counts, errors by kind, times, and the calendar."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from turbine.clock import to_datetime
+from turbine.codec import error_facts
+from turbine.http import schedules
+from turbine.http.desk import Viewing
+from turbine.http.registered import quantile
+from turbine.http.runs import Filtered
+from turbine.http.shapes import Items, Moment, Shape, When
+from turbine.model.workflows import WorkflowStatus
+from turbine.tables import figures
+from turbine.tables.figures import Failure
+
+router = APIRouter(tags=["figures"])
+
+SCATTER_MAX = 1000
+BUCKETS_MAX = 1000
+PLANNED_MAX = 5000
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+_MS = Annotated[int, Query(ge=0, le=10**14)]
+_MISSES = frozenset({WorkflowStatus.ERROR, WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED})
+
+
+class Stats(Shape):
+    """How many runs there are of each status."""
+
+    by_status: dict[WorkflowStatus, int]
+
+
+class Group(Shape):
+    """Runs that failed in the same way."""
+
+    fingerprint: str
+    workflow: str
+    step: str | None
+    type: str
+    message: str
+    place: str | None
+    count: int
+    first_at: Moment
+    last_at: Moment
+    workflow_ids: list[str]
+
+
+class Tag(Shape):
+    """A tag and how many of the newest runs have it."""
+
+    tag: str
+    count: int
+
+
+class Day(Shape):
+    """What began in a span of time, and what will."""
+
+    time: Moment
+    success: int = 0
+    error: int = 0
+    cancelled: int = 0
+    open: int = 0
+    planned: int = 0
+
+
+class Calendar(Shape):
+    """Spans of time, the earliest first."""
+
+    days: list[Day]
+
+
+class Throughput(Shape):
+    """What ended in a span of time; p50 and p95 in seconds."""
+
+    time: Moment
+    finished: int = 0
+    failed: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+
+class QueueAge(Shape):
+    """How long the first in a queue has waited."""
+
+    queue: str
+    enqueued: int
+    running: int
+    oldest_age: float | None
+
+
+class Summary(Shape):
+    """The last hours in figures."""
+
+    throughput: list[Throughput]
+    queue_age: list[QueueAge]
+    by_status: dict[WorkflowStatus, int]
+    sampled: bool = False
+
+
+@router.get("/workflows/stats")
+async def stats(
+    desk: Viewing, from_: Annotated[When | None, Query(alias="from")] = None, to: When | None = None
+) -> Stats:
+    """How many runs there are of each status, of those made in a span of time."""
+    found = await desk.port.store.read(
+        figures.by_status,
+        from_ms=None if from_ is None else round(from_.timestamp() * 1000),
+        to_ms=None if to is None else round(to.timestamp() * 1000),
+    )
+    return Stats(by_status={WorkflowStatus(status): count for status, count in found.items()})
+
+
+@router.get("/errors")
+async def errors(
+    desk: Viewing, from_: Annotated[When | None, Query(alias="from")] = None, to: When | None = None
+) -> Items[Group]:
+    """The newest two thousand runs of each kind of failure, grouped by where and how they failed."""
+    found = await desk.port.store.read(
+        figures.failures,
+        from_ms=None if from_ is None else round(from_.timestamp() * 1000),
+        to_ms=None if to is None else round(to.timestamp() * 1000),
+    )
+    groups: dict[str, Group] = {}
+    for failure in found:
+        _group(groups, failure)
+    return Items(items=sorted(groups.values(), key=lambda one: one.last_at, reverse=True))
+
+
+def _group(groups: dict[str, Group], failure: Failure) -> None:
+    """Put a failure where it belongs; they come newest first."""
+    kind, message, place = "recovered too often", "", None
+    if failure.error is not None:
+        facts = error_facts(failure.error)
+        kind, message, place = facts.type_name, facts.message, _place(facts.traceback)
+    same = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|0x[0-9a-f]+|\d+", "#", message.splitlines()[0] if message else "")
+    told = "\n".join((failure.name, failure.step or "", kind, same, place or ""))
+    fingerprint = sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
+    at = to_datetime(failure.at_ms)
+    group = groups.get(fingerprint)
+    if group is None:
+        groups[fingerprint] = Group(
+            fingerprint=fingerprint,
+            workflow=failure.name,
+            step=failure.step,
+            type=kind,
+            message=message[:1000],
+            place=place,
+            count=1,
+            first_at=at,
+            last_at=at,
+            workflow_ids=[failure.id],
+        )
+        return
+    group.count += 1
+    group.first_at = min(group.first_at, at)
+    if len(group.workflow_ids) < 5:
+        group.workflow_ids.append(failure.id)
+
+
+def _place(traceback: str | None) -> str | None:
+    """File and function of the innermost line."""
+    lines = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', traceback or "")
+    if not lines:
+        return None
+    path, line, function = lines[-1]
+    return f"{path.rsplit('/', 1)[-1]}:{line} in {function}"
+
+
+@router.get("/tags")
+async def tags(desk: Viewing) -> Items[Tag]:
+    """The tags of the newest twenty thousand runs, the most frequent first."""
+    found = await desk.port.store.read(figures.tags)
+    return Items(items=[Tag(tag=tag, count=count) for tag, count in found])
+
+
+@router.get("/scatter")
+async def scatter(desk: Viewing, wanted: Filtered) -> Items[tuple[int, int | None, WorkflowStatus, str]]:
+    """The newest thousand runs of a filter, each as start, duration (both in milliseconds), status and id."""
+    page = await desk.rt.list(**wanted.model_dump(), limit=SCATTER_MAX)
+    points: list[tuple[int, int | None, WorkflowStatus, str]] = []
+    for run in page.items:
+        span = None
+        if run.completed_at is not None and run.started_at is not None:
+            span = round((run.completed_at - run.started_at).total_seconds() * 1000)
+        points.append((round(run.created_at.timestamp() * 1000), span, run.status, run.workflow_id))
+    return Items(items=points)
+
+
+@router.get("/calendar")
+async def calendar(
+    desk: Viewing,
+    from_ms: _MS,
+    to_ms: _MS,
+    bucket_mins: Annotated[int, Query(ge=1, le=10**6)],
+    name: Annotated[str | None, Query(max_length=2000)] = None,
+    status: WorkflowStatus | None = None,
+    tag: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Calendar:
+    """How many runs began in each span of time, by how they ended, and how many are planned."""
+    size = bucket_mins * MINUTE_MS
+    count = -(-(to_ms - from_ms) // size)
+    if not 1 <= count <= BUCKETS_MAX:
+        raise ValueError(f"from_ms, to_ms and bucket_mins must make 1 to {BUCKETS_MAX} spans, not {count}")
+    edges = [from_ms + place * size for place in range(count + 1)]
+    found = await desk.port.store.read(figures.calendar, edges=edges, name=name or None, status=status, tag=tag or None)
+    days = [_day(start, counts) for start, counts in zip(edges, found, strict=False)]
+    now_ms = desk.port.clock.now_ms()
+    if edges[-1] > now_ms and status is None and tag is None:
+        records = (await desk.rt.schedules.list(name or None, enabled=True, limit=500)).items
+        start_ms = max(now_ms, edges[0] - 1)
+        for tick in schedules.planned(records, desk.rt.config.timezone, start_ms, edges[-1], PLANNED_MAX):
+            days[(tick - from_ms) // size].planned += 1
+    return Calendar(days=days)
+
+
+def _day(start_ms: int, counts: dict[str, int]) -> Day:
+    day = Day(time=to_datetime(start_ms))
+    for name, count in counts.items():
+        status = WorkflowStatus(name)
+        if status is WorkflowStatus.SUCCESS:
+            day.success += count
+        elif status in _MISSES:
+            day.error += count
+        elif status is WorkflowStatus.CANCELLED:
+            day.cancelled += count
+        else:
+            day.open += count
+    return day
+
+
+@router.get("/metrics/summary")
+async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Summary:
+    """What ended in the last hours, of the newest twenty thousand runs, and how queues stand now."""
+    port = desk.port
+    now_ms = port.clock.now_ms()
+    size = max(5 * MINUTE_MS, hours * HOUR_MS // 96 // MINUTE_MS * MINUTE_MS)
+    since_ms = (now_ms - hours * HOUR_MS) // size * size
+    ended = await port.store.read(figures.ended_since, since_ms=since_ms)
+    found = await port.store.read(figures.gauges, now_ms=now_ms)
+    finished: Counter[int] = Counter()
+    failed: Counter[int] = Counter()
+    spans: defaultdict[int, list[int]] = defaultdict(list)
+    for ended_ms, started_ms, status in ended:
+        place = (ended_ms - since_ms) // size
+        finished[place] += 1
+        failed[place] += status in _MISSES
+        if started_ms is not None:
+            spans[place].append(ended_ms - started_ms)
+    throughput = [
+        Throughput(
+            time=to_datetime(since_ms + place * size),
+            finished=finished[place],
+            failed=failed[place],
+            p50=quantile(sorted(spans[place]), 0.5),
+            p95=quantile(sorted(spans[place]), 0.95),
+        )
+        for place in range((now_ms - since_ms) // size + 1)
+    ]
+    return Summary(
+        throughput=throughput,
+        queue_age=[
+            QueueAge(
+                queue=one.name,
+                enqueued=one.enqueued,
+                running=one.running,
+                oldest_age=None if one.oldest_age_ms is None else one.oldest_age_ms / 1000,
+            )
+            for one in found.queues
+        ],
+        by_status={WorkflowStatus(status): count for status, count in found.by_status.items()},
+        sampled=len(ended) >= figures.SAMPLE_MAX,
+    )

@@ -1,0 +1,99 @@
+"""The global key-value store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from turbine.actions.kv import MISSING, Kv
+from turbine.errors import NotFound, ValidationFailed
+from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.shapes import Asked, Items, Json, Limit, Moment, Shape
+from turbine.model.kv import KVRecord
+from turbine.registry import UNSET
+
+router = APIRouter(tags=["kv"])
+
+
+class Entry(Shape):
+    """A key and its value."""
+
+    key: str
+    value: Json
+    schema_: Json = Field(alias="schema", description="The JSON Schema that its values must fit, or null.")
+    updated: Moment
+
+
+class NewValue(Asked):
+    """A value; with `expect` it is written only if the stored value is that one (null: only if there is none)."""
+
+    value: Json
+    expect: Json = None
+
+
+class NewSchema(Asked):
+    """A JSON Schema, or null to allow any value."""
+
+    schema_: dict[str, Any] | bool | None = Field(alias="schema")
+
+
+@router.get("/kv")
+async def listing(
+    desk: Viewing,
+    prefix: Annotated[str, Query(max_length=2000)] = "",
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")] = None,
+) -> Items[Entry]:
+    """A page of keys, in the order of their characters."""
+    return Items[Entry].model_validate(await desk.rt.kv.list(prefix, limit=limit, cursor=cursor))
+
+
+@router.get("/kv/{key:key}")
+async def one(key: str, desk: Viewing) -> Entry:
+    """A key."""
+    return Entry.model_validate(await _record(desk, key))
+
+
+async def _record(desk: Desk, key: str) -> KVRecord:
+    # The first key that begins with it, in order, is the key itself.
+    page = await desk.rt.kv.list(key, limit=1)
+    if not page.items or page.items[0].key != key:
+        raise NotFound(kind="key", id=key)
+    return page.items[0]
+
+
+@router.put("/kv/{key:key}")
+async def put(key: str, asked: NewValue, desk: Operating) -> Entry:
+    """Write a key; 409 when the stored value is not the expected one, 422 when the value does not fit the schema."""
+    if asked.value is None:
+        raise ValidationFailed(
+            errors=[{"path": ["value"], "message": "null is no value; DELETE the key instead", "type": "value_error"}]
+        )
+    expect = UNSET
+    if "expect" in asked.model_fields_set:
+        expect = MISSING if asked.expect is None else asked.expect
+    port = desk.change("kv.set", key)
+    await Kv(lambda: port).set(key, asked.value, expect)
+    return Entry.model_validate(await _record(desk, key))
+
+
+@router.delete("/kv/{key:key}", status_code=204)
+async def delete(key: str, desk: Operating) -> Response:
+    """Remove a key and its schema."""
+    await _record(desk, key)
+    port = desk.change("kv.delete", key)
+    await Kv(lambda: port).delete(key)
+    return Response(status_code=204)
+
+
+@router.put("/kv/{key:key}/schema")
+async def put_schema(key: str, asked: NewSchema, desk: Operating) -> Entry:
+    """Let a key hold only what fits a JSON Schema, also before it has a value."""
+    port = desk.change("kv.schema", key)
+    await Kv(lambda: port).set_schema(key, asked.schema_)
+    try:
+        return Entry.model_validate(await _record(desk, key))
+    except NotFound:  # without a value and without a schema there is no key
+        return Entry(key=key, value=None, schema=None, updated=desk.now())

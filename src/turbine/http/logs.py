@@ -1,0 +1,69 @@
+"""What bodies and steps have logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from turbine.http.desk import Desk, Viewing
+from turbine.http.shapes import Cursor, Items, Limit, Moment, Shape, When
+
+router = APIRouter(tags=["logs"])
+
+
+class Log(Shape):
+    """A log record."""
+
+    id: str
+    at: Moment
+    level: str
+    logger: str
+    message: str
+    workflow_id: str | None
+    step: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which records."""
+
+    step: Annotated[str | None, Query(max_length=2000, description="Position of a step.")] = None
+    level: Annotated[str | None, Query(max_length=20, description="The lowest level shown.")] = None
+    search: Annotated[str | None, Query(max_length=1000)] = None
+    after: When | None = None
+    before: When | None = None
+    ascending: bool = False
+
+
+Asked = Annotated[Filters, Depends()]
+
+
+@router.get("/logs")
+async def listing(
+    desk: Viewing,
+    asked: Asked,
+    workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[Log]:
+    """A page of records, newest first."""
+    return await page(desk, asked, workflow_id, limit, cursor)
+
+
+async def page(desk: Desk, asked: Filters, workflow_id: str | None, limit: int, cursor: str | None) -> Items[Log]:
+    """The same for one run, or all."""
+    found = await desk.rt.logs.list(
+        workflow_id=workflow_id,
+        step=asked.step,
+        level=asked.level,
+        search=asked.search,
+        after=asked.after,
+        before=asked.before,
+        ascending=asked.ascending,
+        limit=limit,
+        cursor=cursor,
+    )
+    return Items[Log].model_validate(found)

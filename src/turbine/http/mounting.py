@@ -1,0 +1,178 @@
+"""Turbine inside an ASGI application: the API at `/api/pt`, the dashboard at `/_/turbine/`, and the runtime's life."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from turbine.http.app import build
+from turbine.http.dashboard import Dashboard
+from turbine.http.doors import Auth
+from turbine.http.first_start import offer_setup
+from turbine.http.stream import Stream
+from turbine.registry import WorkflowBase
+from turbine.runtime import Runtime
+
+log = logging.getLogger("turbine.http")
+
+API = "/api/pt"
+DASHBOARD = "/_/turbine"
+_OPEN = "Sign-in is off (auth='none'): whoever can reach this machine's own address administers Turbine"
+
+
+def setup(
+    app: Starlette,
+    database: str | None = None,
+    *,
+    workflows: Iterable[WorkflowBase[..., Any]] = (),
+    prefix: str = "",
+    dashboard: bool = True,
+    lifespan: bool = True,
+    auth: Auth = "accounts",
+    **config: Any,
+) -> Runtime:
+    """Put Turbine into an existing FastAPI or Starlette application; returns its runtime.
+
+    The API comes to `<prefix>/api/pt`, the dashboard to `<prefix>/_/turbine/`. With `lifespan` the runtime is launched
+    after the application's own start, and shut down before its own end, so that workflows can use what the application
+    has opened; without, the caller launches it. `auth` is `"accounts"`, `"none"` (this machine only), or a function
+    of the request that tells the role of whoever asks (viewer, operator, admin), or None. Other keywords are those of
+    `Runtime`. Behind a proxy, tell the server its root path. Raises ValueError for a prefix that is none.
+    """
+    rt = Runtime(database, workflows=workflows, **config)
+    mount(app, rt, prefix=prefix, dashboard=dashboard, lifespan=lifespan, auth=auth)
+    return rt
+
+
+def new_app(
+    database: str | None = None,
+    *,
+    workflows: Iterable[WorkflowBase[..., Any]] = (),
+    prefix: str = "",
+    dashboard: bool = True,
+    lifespan: bool = True,
+    auth: Auth = "accounts",
+    **config: Any,
+) -> tuple[FastAPI, Runtime]:
+    """An ASGI application with API and dashboard, and its runtime: `app, rt = turbine.new_app(workflows=[...])`.
+
+    Serve it with `uvicorn module:app` or `turbine serve module:app`. The keywords are those of `setup`.
+    """
+    app = FastAPI(title="Turbine", openapi_url=None)
+    rt = setup(
+        app,
+        database,
+        workflows=workflows,
+        prefix=prefix,
+        dashboard=dashboard,
+        lifespan=lifespan,
+        auth=auth,
+        **config,
+    )
+    if dashboard:
+        _lead_home(app, prefix)
+    return app, rt
+
+
+def app_of(rt: Runtime, auth: Auth = "accounts") -> FastAPI:
+    """An ASGI application around a runtime that is there already."""
+    app = FastAPI(title="Turbine", openapi_url=None)
+    mount(app, rt, prefix="", dashboard=True, lifespan=True, auth=auth)
+    _lead_home(app, "")
+    return app
+
+
+def mount(app: Starlette, rt: Runtime, *, prefix: str, dashboard: bool, lifespan: bool, auth: Auth) -> None:
+    """Enter API and dashboard before the application's own routes, so that no catch-all of it takes their place."""
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        raise ValueError(f"prefix begins with a slash and does not end with one, as in '/flows'; not {prefix!r}")
+    rt.app = app
+    gate, api = build(rt, auth)
+    own = [_Mount(prefix + API, app=gate)]
+    if dashboard:
+        own.append(_Mount(prefix + DASHBOARD, app=Dashboard()))
+    app.router.routes[:0] = own
+    if dashboard:
+        app.router.routes.insert(0, Route(prefix + DASHBOARD, _with_a_slash))
+    if lifespan:
+        _live_with(app, rt, api.state.stream, auth, f"{prefix}{DASHBOARD}/setup")
+    elif auth == "none":
+        log.warning(_OPEN)
+
+
+class _Mount(Mount):
+    """A mount that any path below it belongs to: ids of runs may have line breaks."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+
+def _live_with(app: Starlette, rt: Runtime, stream: Stream, auth: Auth, setup_path: str) -> None:
+    theirs = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(host: Any) -> AsyncGenerator[Any]:
+        stream.open()
+        async with theirs(host) as state, rt:
+            if auth == "accounts":
+                await offer_setup(rt, setup_path)
+            elif auth == "none":
+                log.warning(_OPEN)
+            with _when_told_to_end(stream.close):
+                yield state
+            stream.close()
+
+    app.router.lifespan_context = lifespan
+
+
+@contextmanager
+def _when_told_to_end(act: Callable[[], None]) -> Any:
+    """Call `act` when the server is told to end: it waits for open answers, and event streams never end by themselves.
+
+    Servers listen to signals with handlers of Python; ours stands before theirs and calls it.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            theirs = signal.getsignal(number)
+            if callable(theirs) and theirs is not signal.default_int_handler:
+                before[number] = theirs
+                signal.signal(number, _and_then(act, theirs))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _and_then(act: Callable[[], None], theirs: Any) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        act()
+        theirs(number, frame)
+
+    return handle
+
+
+def _with_a_slash(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"{request.scope['path']}/")
+
+
+def _lead_home(app: FastAPI, prefix: str) -> None:
+    def home(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}{prefix}{DASHBOARD}/")
+
+    app.router.routes.append(Route("/", home))

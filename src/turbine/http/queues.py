@@ -1,0 +1,169 @@
+"""Queues: their limits, and who waits and who runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from turbine.actions import queues as queueing
+from turbine.clock import to_datetime
+from turbine.errors import QueueNotFound
+from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.shapes import Asked, Items, Moment, Seconds, Shape, given
+from turbine.model import queues as model
+from turbine.model.queues import RateLimit
+from turbine.store import Tx
+from turbine.tables import figures, queues
+
+router = APIRouter(tags=["queues"])
+
+
+class Rate(Shape):
+    """At most `limit` starts in any window of `per` seconds."""
+
+    limit: int
+    per: Seconds
+
+
+class Queue(Shape):
+    """A queue as it is now; null means no limit."""
+
+    name: str
+    worker_concurrency: int | None
+    global_concurrency: int | None
+    rate_limit: Rate | None
+    priority: bool
+    partitioned: bool
+    batch_max: int
+    release_while_waiting: bool
+    paused: bool
+
+
+class NewRate(Asked):
+    """At most `limit` starts in any window of `per` seconds."""
+
+    limit: int = Field(ge=1, le=10**9)
+    per: float = Field(gt=0, le=10**8, allow_inf_nan=False)
+
+
+class Limits(Asked):
+    """What is to be changed; what is left out stays, null takes a limit away."""
+
+    worker_concurrency: int | None = Field(default=None, ge=1, le=10**9)
+    global_concurrency: int | None = Field(default=None, ge=1, le=10**9)
+    rate_limit: NewRate | None = None
+    batch_max: int = Field(default=100, ge=1, le=10**6)
+    priority: bool = False
+    release_while_waiting: bool = False
+
+
+class Holder(Shape):
+    """A run that holds a slot."""
+
+    workflow_id: str
+    name: str
+    executor_id: str | None
+    since: Moment | None
+
+
+class Partition(Shape):
+    """Runs of one key."""
+
+    key: str
+    enqueued: int
+    running: int
+
+
+class Stats(Shape):
+    """A queue in numbers."""
+
+    enqueued: int
+    running: int
+    completed: int
+    failed: int
+    oldest_age: float | None = Field(description="Seconds that the run waits which waits longest.")
+    throughput_per_minute: float = Field(description="Runs that ended, over the last five minutes.")
+    holders: list[Holder]
+    partitions: list[Partition]
+
+
+@router.get("/queues")
+async def listing(desk: Viewing) -> Items[Queue]:
+    """All queues, by name."""
+    found = await desk.port.store.read(queues.listing)
+    return Items(items=[Queue.model_validate(one) for one in found])
+
+
+@router.get("/queues/{name:key}")
+async def one(name: str, desk: Viewing) -> Queue:
+    """A queue."""
+    return Queue.model_validate(await _known(desk, name))
+
+
+async def _known(desk: Desk, name: str) -> model.Queue:
+    found = await desk.port.store.read(queues.get, name=name)
+    if found is None:
+        raise QueueNotFound(name)
+    return found
+
+
+@router.get("/queues/{name:key}/stats")
+async def stats(name: str, desk: Viewing) -> Stats:
+    """Who waits and who runs."""
+    await _known(desk, name)
+    numbers, holders, partitions = await desk.port.store.read(_stats, name=name, now_ms=desk.port.clock.now_ms())
+    return Stats(
+        enqueued=numbers.enqueued,
+        running=numbers.running,
+        completed=numbers.completed,
+        failed=numbers.failed,
+        oldest_age=None if numbers.oldest_age_ms is None else numbers.oldest_age_ms / 1000,
+        throughput_per_minute=numbers.per_minute,
+        holders=[
+            Holder(
+                workflow_id=workflow_id,
+                name=workflow,
+                executor_id=executor,
+                since=None if since_ms is None else to_datetime(since_ms),
+            )
+            for workflow_id, workflow, executor, since_ms in holders
+        ],
+        partitions=[Partition(key=key, enqueued=waiting, running=running) for key, waiting, running in partitions],
+    )
+
+
+def _stats(tx: Tx, *, name: str, now_ms: int) -> tuple[figures.QueueFigures, list[Any], list[Any]]:
+    return (
+        figures.queue(tx, name=name, now_ms=now_ms),
+        figures.holders(tx, name=name),
+        figures.partitions(tx, name=name),
+    )
+
+
+@router.patch("/queues/{name:key}")
+async def limits(name: str, asked: Limits, desk: Operating) -> Queue:
+    """Change limits for all processes, from their next claim on."""
+    changes = given(asked)
+    if asked.rate_limit is not None:
+        changes["rate_limit"] = RateLimit(asked.rate_limit.limit, per=timedelta(seconds=asked.rate_limit.per))
+    return await _change(desk, "queue.limits", name, changes)
+
+
+@router.post("/queues/{name:key}/pause")
+async def pause(name: str, desk: Operating) -> Queue:
+    """Claim nothing from a queue any more; what runs goes on."""
+    return await _change(desk, "queue.pause", name, {"paused": True})
+
+
+@router.post("/queues/{name:key}/resume")
+async def resume(name: str, desk: Operating) -> Queue:
+    """Claim from a queue again."""
+    return await _change(desk, "queue.resume", name, {"paused": False})
+
+
+async def _change(desk: Desk, action: str, name: str, changes: dict[str, Any]) -> Queue:
+    port = desk.change(action, name, **{field: str(value) for field, value in changes.items()})
+    return Queue.model_validate(await queueing.change(port, name, **changes))

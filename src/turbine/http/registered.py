@@ -1,0 +1,91 @@
+"""Workflows that live processes know: what they take, and how their runs fare."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from turbine.errors import NotFound
+from turbine.http import shapes
+from turbine.http.desk import Viewing
+from turbine.http.schedules import Schedule
+from turbine.http.shapes import Items, Json, RunRow, Shape
+from turbine.model.workflows import WorkflowStatus
+from turbine.tables import figures
+
+router = APIRouter(tags=["workflows"])
+
+
+class Registered(Shape):
+    """A workflow that a live process knows."""
+
+    name: str
+    fqn: str
+    triggerable: bool
+    cron_schedule: str | None
+    input_schema: dict[str, Any] | None
+    tags: list[str]
+    docstring: str | None
+    signature: dict[str, Any] | None = Field(description="The JSON Schema of its parameters.")
+    here: bool = Field(description="Whether the process that answers has its code.")
+
+
+class Version(Shape):
+    """Open runs that began under one version of the code."""
+
+    version: str
+    open: int
+
+
+class RegisteredDetail(Registered):
+    """A workflow with the figures of its newest thousand runs."""
+
+    success_rate: float | None = None
+    p50: float | None = Field(default=None, description="Seconds.")
+    p95: float | None = Field(default=None, description="Seconds.")
+    counts: dict[WorkflowStatus, int] = Field(default_factory=dict[WorkflowStatus, int])
+    last_errors: list[RunRow] = Field(default_factory=list[RunRow])
+    versions: list[Version] = Field(default_factory=list[Version])
+    schedules: list[Schedule] = Field(default_factory=list[Schedule])
+    last_input: Json = None
+
+
+@router.get("/registered")
+async def listing(desk: Viewing) -> Items[Registered]:
+    """All workflows that live processes know, by name."""
+    return Items(items=[Registered.model_validate(one) for one in await desk.rt.workflows_everywhere()])
+
+
+@router.get("/registered/{name:key}")
+async def one(name: str, desk: Viewing) -> RegisteredDetail:
+    """A workflow with its figures."""
+    known = {found.name: found for found in await desk.rt.workflows_everywhere()}
+    if name not in known:
+        raise NotFound(kind="registered workflow", id=name)
+    shown = RegisteredDetail.model_validate(known[name])
+    newest, versions = await desk.port.store.read(figures.of_name, name=name)
+    counts = Counter(status for status, _, _ in newest)
+    shown.counts = {WorkflowStatus(status): count for status, count in counts.items()}
+    ended = sum(counts[status] for status in WorkflowStatus if status.is_terminal)
+    shown.success_rate = counts[WorkflowStatus.SUCCESS] / ended if ended else None
+    spans = sorted(
+        ended_ms - started_ms for _, started_ms, ended_ms in newest if started_ms is not None and ended_ms is not None
+    )
+    shown.p50, shown.p95 = quantile(spans, 0.5), quantile(spans, 0.95)
+    errors = await desk.rt.list(name=name, status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], limit=5)
+    shown.last_errors = [shapes.run_row(found) for found in errors.items]
+    shown.versions = [Version(version=version, open=count) for version, count in versions]
+    shown.schedules = [Schedule.model_validate(found) for found in (await desk.rt.schedules.list(name)).items]
+    last = await desk.rt.list(name=name, limit=1, load_input=True)
+    shown.last_input = last.items[0].input if last.items else None
+    return shown
+
+
+def quantile(spans_ms: list[int], part: float) -> float | None:
+    """A quantile of sorted milliseconds, in seconds; None of nothing."""
+    if not spans_ms:
+        return None
+    return spans_ms[min(len(spans_ms) - 1, int(len(spans_ms) * part))] / 1000

@@ -1,0 +1,423 @@
+"""Runs: lists, one run, and what people do to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+from pydantic_core import to_json
+
+from turbine.actions import forks, runs, talk, triggers
+from turbine.actions.approvals import Approvals
+from turbine.engine.port import Port
+from turbine.errors import Conflict, NotFound, TurbineError, ValidationFailed
+from turbine.http import shapes
+from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.shapes import Acted, Asked, Count, Cursor, Items, Json, Limit, Moment, Run, RunRow, Shape, When
+from turbine.ids import check_id, check_name, check_text, new_id
+from turbine.model.workflows import WorkflowStatus
+from turbine.tables import details
+from turbine.tables.statuses import Filter
+
+router = APIRouter(tags=["runs"])
+
+COUNT_MAX = 10_000
+BULK_AT_ONCE = 100
+Texts = list[Annotated[str, Field(max_length=2000)]]
+
+
+class Wanted(Asked):
+    """Which runs; everything that is given must hold, and of several values of one field any."""
+
+    status: list[WorkflowStatus] | None = Field(default=None, strict=False)
+    name: Texts | None = None
+    executor_id: Texts | None = None
+    version: Texts | None = None
+    tag: Texts | None = None
+    queue: Texts | None = None
+    parent_id: Texts | None = None
+    ids: Texts | None = None
+    created_after: When | None = Field(default=None, strict=False)
+    created_before: When | None = Field(default=None, strict=False)
+    search: str | None = Field(
+        default=None, max_length=1000, description="Part of id, name, summary, tags, input or error."
+    )
+
+    def filter(self) -> Filter:
+        """The same for the database. Raises ValueError."""
+        return runs.filter_of(**self.model_dump())
+
+
+def asked_for(
+    status: Annotated[list[WorkflowStatus] | None, Query()] = None,
+    name: Annotated[Texts | None, Query()] = None,
+    executor_id: Annotated[Texts | None, Query()] = None,
+    version: Annotated[Texts | None, Query()] = None,
+    tag: Annotated[Texts | None, Query()] = None,
+    queue: Annotated[Texts | None, Query()] = None,
+    parent_id: Annotated[Texts | None, Query()] = None,
+    ids: Annotated[Texts | None, Query()] = None,
+    created_after: When | None = None,
+    created_before: When | None = None,
+    search: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Wanted:
+    """The filters in a query; each may be given several times."""
+    return Wanted(
+        status=status,
+        name=name,
+        executor_id=executor_id,
+        version=version,
+        tag=tag,
+        queue=queue,
+        parent_id=parent_id,
+        ids=ids,
+        created_after=created_after,
+        created_before=created_before,
+        search=search,
+    )
+
+
+Filtered = Annotated[Wanted, Depends(asked_for)]
+
+
+class Cancel(Asked):
+    """Why; shown with the run."""
+
+    reason: str | None = Field(default=None, max_length=2000)
+
+
+class Approve(Asked):
+    """A decision about a gate; without `approval_id` about the run's only open one."""
+
+    approved: bool
+    comment: str = Field(default="", max_length=10_000)
+    data: Json = None
+    approval_id: str | None = None
+
+
+class Fork(Asked):
+    """A new run that begins with the recorded steps before a position."""
+
+    from_step: int | str = Field(default=0, examples=[3])
+    input: dict[str, Any] | None = Field(
+        default=None,
+        description='Another input: `{"args": [...], "kwargs": {...}}`, or an object by parameter name.',
+    )
+    edits: dict[str, Any] | None = Field(default=None, description="Other outputs of recorded steps, by position.")
+    new_id: str | None = None
+    queue: str | None = None
+
+
+class Send(Asked):
+    """A message for the run's mailbox."""
+
+    topic: str = ""
+    message: Json = None
+
+
+class Bulk(Asked):
+    """One act on many runs; `ids` or `filter` says which."""
+
+    action: Literal["cancel", "resume", "delete"]
+    filter: Wanted | None = None
+    ids: list[str] | None = Field(default=None, max_length=COUNT_MAX)
+    dry_run: bool = Field(default=False, description="Count only; nothing changes.")
+    reason: str | None = Field(default=None, max_length=2000)
+    limit: int = Field(default=COUNT_MAX, ge=1, le=COUNT_MAX)
+
+
+class Failed(Shape):
+    """A run that could not be acted on."""
+
+    workflow_id: str
+    detail: str
+
+
+class BulkDone(Shape):
+    """What became of a bulk act."""
+
+    matched: int
+    capped: bool = Field(description="Whether there are more than were acted on; ask again.")
+    done: int
+    failed: list[Failed]
+
+
+class Trigger(Asked):
+    """Which workflow, and its input: an object by parameter name, or the bare value of the only parameter."""
+
+    name: str | None = None
+    workflow_fqn: str | None = None
+    input: Json = None
+    id: str | None = None
+    queue: str | None = None
+    delay: float | None = Field(default=None, ge=0, le=10**9, allow_inf_nan=False, description="Seconds.")
+    tags: list[str] | None = None
+    priority: int = Field(default=0, ge=0, le=2**31)
+
+
+class Triggered(Shape):
+    """The run that was started."""
+
+    workflow_id: str
+
+
+class Explained(Shape):
+    """Why a run is not moving, and what would release it."""
+
+    reason: str
+    text: str
+    since: Moment | None
+    until: Moment | None
+    held_by: list[str]
+    advice: str | None
+
+
+@router.get("/workflows")
+async def listing(
+    desk: Viewing, wanted: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
+) -> Items[RunRow]:
+    """A page of runs, newest first."""
+    page = await desk.rt.list(**wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending)
+    return shapes.rows_of(page)
+
+
+@router.get("/workflows/count")
+async def count(desk: Viewing, wanted: Filtered) -> Count:
+    """How many runs a filter lets through, up to ten thousand."""
+    return _count(await runs.count(desk.port, wanted.filter(), COUNT_MAX + 1))
+
+
+def _count(found: int) -> Count:
+    return Count(count=min(found, COUNT_MAX), capped=found > COUNT_MAX)
+
+
+@router.post("/workflows/bulk")
+async def bulk(asked: Bulk, desk: Operating) -> BulkDone:
+    """Cancel, resume or delete many runs; with `dry_run` only count them."""
+    if (asked.filter is None) == (asked.ids is None):
+        raise ValidationFailed("Say which runs: either `ids` or `filter`")
+    wanted = asked.filter or Wanted(ids=asked.ids)
+    if asked.dry_run:
+        found = _count(await runs.count(desk.port, wanted.filter(), COUNT_MAX + 1))
+        return BulkDone(matched=found.count, capped=found.capped, done=0, failed=[])
+    reason = _reason(asked.reason)
+    matched, done, failed = 0, 0, list[Failed]()
+    cursor = None
+    while True:
+        size = min(BULK_AT_ONCE, asked.limit - matched)
+        page = await desk.rt.list(**wanted.model_dump(), limit=size, cursor=cursor)
+        answers = await asyncio.gather(*(_act(desk, asked.action, one.workflow_id, reason) for one in page.items))
+        matched += len(page.items)
+        for one, answer in zip(page.items, answers, strict=True):
+            if isinstance(answer, TurbineError):
+                failed.append(Failed(workflow_id=one.workflow_id, detail=str(answer)))
+            else:
+                done += answer
+        cursor = page.next_cursor
+        if cursor is None or matched >= asked.limit:
+            return BulkDone(matched=matched, capped=cursor is not None, done=done, failed=failed)
+
+
+async def _act(desk: Desk, action: str, workflow_id: str, reason: str | None) -> bool | TurbineError:
+    port = desk.change(f"workflow.{action}", workflow_id, workflow_id=workflow_id, reason=reason, bulk=True)
+    try:
+        match action:
+            case "cancel":
+                return await runs.cancel(port, workflow_id, reason)
+            case "resume":
+                return await runs.resume(port, workflow_id)
+            case _:
+                return await _delete(port, workflow_id)
+    except TurbineError as error:
+        return error
+
+
+@router.post("/trigger", status_code=201)
+async def trigger(asked: Trigger, desk: Operating) -> Triggered:
+    """Start a workflow that is declared triggerable. The input is checked first; no row is written if it is wrong."""
+    name = asked.name or asked.workflow_fqn
+    if not name:
+        raise ValidationFailed(
+            errors=[{"path": ["name"], "message": "Say which workflow, by name or workflow_fqn", "type": "missing"}]
+        )
+    new = new_id() if asked.id is None else check_id(asked.id)
+    port = desk.change("workflow.trigger", check_name(name, "workflow name"), workflow_id=new)
+    workflow_id = await desk.in_loop(
+        lambda: triggers.trigger(
+            port,
+            name,
+            asked.input,
+            id=new,
+            queue=asked.queue,
+            delay=asked.delay,
+            priority=asked.priority,
+            tags=asked.tags,
+        )
+    )
+    return Triggered(workflow_id=workflow_id)
+
+
+@router.get("/workflows/{id:key}")
+async def one(
+    id: str,
+    desk: Viewing,
+    payload_limit: Annotated[
+        int | None, Query(ge=0, description="Bytes of JSON that input and output may have.")
+    ] = None,
+) -> Run:
+    """A run with its input and output."""
+    shown = shapes.run(await desk.rt.status(id))
+    if payload_limit is not None:
+        if len(to_json(shown.input, inf_nan_mode="constants")) > payload_limit:
+            shown.input, shown.input_truncated = None, True
+        if len(to_json(shown.output, inf_nan_mode="constants")) > payload_limit:
+            shown.output, shown.output_truncated = None, True
+    return shown
+
+
+@router.get("/workflows/{id:key}/input")
+async def whole_input(id: str, desk: Viewing) -> Json:
+    """The whole input of a run."""
+    return Response(_json((await desk.rt.status(id)).input), media_type="application/json")
+
+
+@router.get("/workflows/{id:key}/output")
+async def whole_output(id: str, desk: Viewing) -> Json:
+    """The whole output of a run."""
+    return Response(_json((await desk.rt.status(id)).output), media_type="application/json")
+
+
+def _json(value: Any) -> bytes:
+    return to_json(value, inf_nan_mode="null")
+
+
+@router.get("/workflows/{id:key}/explain")
+async def explain(id: str, desk: Viewing) -> Explained:
+    """Why a run is not moving, and what would release it."""
+    return Explained.model_validate(await desk.rt.explain(id))
+
+
+@router.get("/workflows/{id:key}/export")
+async def export(id: str, desk: Viewing) -> Json:
+    """The run with everything that was recorded of it, as a file."""
+    history = await desk.rt.export(id)
+    name = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in id)[:100]
+    return Response(
+        json.dumps(json.loads(history.to_json()), indent=1),
+        media_type="application/json",
+        headers={"content-disposition": f'attachment; filename="run-{name}.json"'},
+    )
+
+
+@router.post("/workflows/{id:key}/cancel")
+async def cancel(id: str, desk: Operating, asked: Cancel | None = None) -> Acted:
+    """Cancel a run and its children; nothing changes when it is over."""
+    reason = _reason(asked.reason if asked else None)
+    port = desk.change("workflow.cancel", check_id(id), workflow_id=id, reason=reason)
+    return await _acted(desk, id, await runs.cancel(port, id, reason))
+
+
+def _reason(reason: str | None) -> str | None:
+    return check_text(reason, "reason") if reason else None
+
+
+@router.post("/workflows/{id:key}/resume")
+async def resume(id: str, desk: Operating) -> Acted:
+    """Take up a run that was cancelled, failed, dead-lettered or set aside."""
+    port = desk.change("workflow.resume", check_id(id), workflow_id=id)
+    return await _acted(desk, id, await runs.resume(port, id))
+
+
+@router.post("/workflows/{id:key}/approve")
+async def approve(id: str, asked: Approve, desk: Operating) -> Acted:
+    """Decide about a gate of a run."""
+    port = desk.change("approval.decide", asked.approval_id or check_id(id), workflow_id=id, approved=asked.approved)
+    await Approvals(lambda: port).decide(
+        id,
+        asked.approved,
+        asked.comment,
+        by=desk.caller.actor,
+        data=asked.data,
+        approval_id=asked.approval_id,
+    )
+    return await _acted(desk, id, True)
+
+
+@router.post("/workflows/{id:key}/fork")
+async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
+    """Start a new run with recorded steps of this one, some of them edited, and the input changed if so wished."""
+    args, kwargs = await _arguments(desk, id, asked.input)
+    port = desk.change("workflow.fork", check_id(id), workflow_id=id, from_step=asked.from_step, new_id=asked.new_id)
+    try:
+        new_id = await forks.fork(
+            port,
+            id,
+            asked.from_step,
+            args=args,
+            kwargs=kwargs,
+            new_id=None if asked.new_id is None else check_id(asked.new_id),
+            edits={**asked.edits} if asked.edits else None,
+            queue=asked.queue,
+        )
+    except TypeError as error:  # arguments that the workflow does not take
+        raise ValidationFailed(
+            str(error), errors=[{"path": ["input"], "message": str(error), "type": "type"}]
+        ) from None
+    return await _acted(desk, new_id, True)
+
+
+async def _arguments(
+    desk: Desk, workflow_id: str, given: dict[str, Any] | None
+) -> tuple[tuple[Any, ...] | None, dict[str, Any] | None]:
+    """The typed arguments of another input; None and None where the old one stays."""
+    if given is None:
+        return None, None
+    known = await triggers.find(desk.port, (await desk.rt.status(workflow_id)).name)
+    if set(given) <= {"args", "kwargs"} and known.signature is None:
+        stored = {"args": given.get("args", []), "kwargs": given.get("kwargs", {})}
+        if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
+            return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
+    args, kwargs = known.accept(given)
+    return tuple(args), dict(kwargs)
+
+
+@router.post("/workflows/{id:key}/send")
+async def send(id: str, asked: Send, desk: Operating) -> Acted:
+    """Put a message into a run's mailbox."""
+    topic = check_name(asked.topic, "topic") if asked.topic else ""
+    port = desk.change("workflow.send", check_id(id), workflow_id=id, topic=topic)
+    await talk.send(port, id, asked.message, topic)
+    return await _acted(desk, id, True)
+
+
+@router.post("/workflows/{id:key}/release")
+async def release(id: str, desk: Operating) -> Acted:
+    """End the sleep of a run, or the pause before a retry, now. A run in memory, about to wake, does not change."""
+    run = await runs.key_of(desk.port, check_id(id))
+    port = desk.change("workflow.release", id, workflow_id=id)
+    changed = await port.store.write(details.hurry, run=run, now_ms=port.clock.now_ms())
+    return await _acted(desk, id, changed)
+
+
+@router.delete("/workflows/{id:key}")
+async def delete(id: str, desk: Operating) -> Acted:
+    """Remove a run that is over, with everything that belongs to it."""
+    port = desk.change("workflow.delete", check_id(id), workflow_id=id)
+    return await _acted(desk, id, await _delete(port, id))
+
+
+async def _delete(port: Port, workflow_id: str) -> bool:
+    if not await runs.delete(port, [workflow_id]):
+        raise Conflict(f"Run {workflow_id!r} is still open; cancel it first", workflow_id=workflow_id)
+    return True
+
+
+async def _acted(desk: Desk, workflow_id: str, changed: bool) -> Acted:
+    try:
+        status = (await desk.rt.status(workflow_id)).status
+    except NotFound:
+        status = None  # it was deleted, now or meanwhile
+    return Acted(workflow_id=workflow_id, changed=changed, status=status)

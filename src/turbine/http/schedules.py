@@ -1,0 +1,246 @@
+"""When runs start by themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from turbine.actions.schedules import Schedules
+from turbine.errors import ValidationFailed
+from turbine.http import shapes
+from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, RunRow, Seconds, Shape, When, given
+from turbine.model import schedules as model
+from turbine.model.schedules import CatchUp, ScheduleRecord, ScheduleType
+
+router = APIRouter(tags=["schedules"])
+COUNT_MAX = 100
+Span = Annotated[float, Field(ge=0, le=10**7, allow_inf_nan=False, description="Seconds.")]
+
+
+class Schedule(Shape):
+    """A schedule."""
+
+    id: str
+    name: str
+    workflow: str
+    workflow_fqn: str
+    type: ScheduleType
+    enabled: bool
+    created: Moment
+    updated: Moment
+    input: Json
+    cron_expression: str | None
+    timezone: str | None
+    jitter: Seconds | None
+    catch_up: CatchUp
+    scheduled_at: Moment | None
+    next_at: Moment | None
+    last_at: Moment | None
+    last_workflow_id: str | None
+    last_error: str | None
+
+
+class ScheduleDetail(Schedule):
+    """A schedule with its future and its past."""
+
+    next: list[Moment] = Field(default_factory=list[Moment])
+    last_runs: list[RunRow] = Field(default_factory=list[RunRow])
+    description: str = ""
+
+
+class Times(Asked):
+    """When: `{"type": "cron", "expression": "0 3 * * *"}`, or `{"type": "once", "at": …}`."""
+
+    type: Literal["cron", "once"]
+    expression: str | None = Field(default=None, max_length=500, examples=["0 3 * * *"])
+    timezone: str | None = Field(default=None, max_length=100, examples=["Europe/Berlin"])
+    jitter: Span | None = None
+    catch_up: CatchUp = Field(default=CatchUp.LAST, strict=False)
+    at: When | None = Field(default=None, strict=False)
+
+    def schedule(self) -> model.Schedule:
+        """The same as a value. Raises ValidationFailed."""
+        if self.type == "once":
+            if self.at is None:
+                raise ValidationFailed(errors=[{"path": ["at"], "message": "Say when", "type": "missing"}])
+            return model.Schedule.once(self.at)
+        if not self.expression:
+            raise ValidationFailed(
+                errors=[{"path": ["expression"], "message": "Write a cron expression", "type": "missing"}]
+            )
+        return model.Schedule.cron(self.expression, self.timezone, self.jitter, self.catch_up)
+
+
+class NewSchedule(Asked):
+    """A schedule to be made."""
+
+    workflow: str
+    schedule: Times
+    input: Json = None
+    name: str | None = Field(default=None, max_length=1000)
+    enabled: bool = True
+
+
+class ScheduleChange(Asked):
+    """What is to be changed; what is left out stays."""
+
+    workflow: str = ""
+    schedule: Times | None = None
+    input: Json = None
+    name: str = Field(default="", max_length=1000)
+    enabled: bool = True
+
+
+class Preview(Asked):
+    """Times to be looked at before they are saved."""
+
+    schedule: Times
+    count: int = Field(default=10, ge=1, le=COUNT_MAX)
+
+
+class Previewed(Shape):
+    """The next times, and the same in words."""
+
+    items: list[Moment]
+    description: str
+
+
+class Started(Shape):
+    """The run that was started."""
+
+    workflow_id: str
+
+
+@router.get("/schedules")
+async def listing(
+    desk: Viewing,
+    workflow: Annotated[str | None, Query(max_length=2000)] = None,
+    type: ScheduleType | None = None,
+    enabled: bool | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Items[Schedule]:
+    """A page of schedules, newest first."""
+    page = await desk.rt.schedules.list(workflow or None, type=type, enabled=enabled, limit=limit, cursor=cursor)
+    return Items[Schedule].model_validate(page)
+
+
+@router.post("/schedules", status_code=201)
+async def create(asked: NewSchedule, desk: Operating) -> Schedule:
+    """Make a schedule of a workflow that may be started from outside."""
+    port = desk.change("schedule.create", asked.name or asked.workflow[:1000], workflow=asked.workflow)
+    made = await Schedules(lambda: port).create(
+        asked.workflow, asked.schedule.schedule(), input=asked.input, name=asked.name, enabled=asked.enabled
+    )
+    return Schedule.model_validate(made)
+
+
+@router.post("/schedules/preview")
+async def preview_times(asked: Preview, desk: Viewing) -> Previewed:
+    """The next times of a schedule that is not saved yet."""
+    wanted = asked.schedule.schedule()
+    return Previewed(items=await desk.rt.schedules.preview(wanted, asked.count), description=_words(wanted))
+
+
+def _words(wanted: model.Schedule) -> str:
+    if wanted.scheduled_at is not None:
+        return f"once, at {shapes.moment_text(wanted.scheduled_at)}"
+    zone = f" in {wanted.timezone}" if wanted.timezone else ""
+    return f"{wanted.cron_expression}{zone}"
+
+
+@router.get("/schedules/{id:key}")
+async def one(id: str, desk: Viewing) -> ScheduleDetail:
+    """A schedule with its next ten times and its last ten runs."""
+    record = await desk.rt.schedules.get(id)
+    shown = ScheduleDetail.model_validate(record)
+    shown.next = await desk.rt.schedules.preview(id, 10) if record.enabled else []
+    shown.last_runs = await _last_runs(desk, record)
+    shown.description = record.cron_expression or (
+        "" if record.scheduled_at is None else f"once, at {shapes.moment_text(record.scheduled_at)}"
+    )
+    return shown
+
+
+async def _last_runs(desk: Desk, record: ScheduleRecord) -> list[RunRow]:
+    prefix = f"sched-{record.name}-"
+    page = await desk.rt.list(name=record.workflow, limit=200)
+    return [shapes.run_row(run) for run in page.items if run.workflow_id.startswith(prefix)][:10]
+
+
+@router.get("/schedules/{id:key}/preview")
+async def preview(id: str, desk: Viewing, count: Annotated[int, Query(ge=1, le=COUNT_MAX)] = 10) -> Previewed:
+    """The next times of a schedule."""
+    record = await desk.rt.schedules.get(id)
+    return Previewed(items=await desk.rt.schedules.preview(id, count), description=record.cron_expression or "once")
+
+
+@router.patch("/schedules/{id:key}")
+async def change(id: str, asked: ScheduleChange, desk: Operating) -> Schedule:
+    """Change a schedule; of one declared in code only `enabled`."""
+    changes = given(asked)
+    if "schedule" in changes:
+        if asked.schedule is None:
+            raise ValidationFailed(
+                errors=[{"path": ["schedule"], "message": "A schedule has times", "type": "missing"}]
+            )
+        changes["schedule"] = asked.schedule.schedule()
+    return await _change(desk, "schedule.update", id, changes)
+
+
+async def _change(desk: Desk, action: str, id: str, changes: dict[str, Any]) -> Schedule:
+    told = {name: str(value) for name, value in changes.items() if name != "input"}
+    known = await desk.rt.schedules.get(id)
+    port = desk.change(action, id, schedule_name=known.name, **told)
+    return Schedule.model_validate(await Schedules(lambda: port).update(id, **changes))
+
+
+@router.delete("/schedules/{id:key}", status_code=204)
+async def delete(id: str, desk: Operating) -> Response:
+    """Remove a schedule; its runs stay. 409 for one declared in code."""
+    port = desk.change("schedule.delete", id)
+    await Schedules(lambda: port).delete(id)
+    return Response(status_code=204)
+
+
+@router.post("/schedules/{id:key}/enable")
+async def enable(id: str, desk: Operating) -> Schedule:
+    """Go on with a schedule from now."""
+    return await _change(desk, "schedule.enable", id, {"enabled": True})
+
+
+@router.post("/schedules/{id:key}/disable")
+async def disable(id: str, desk: Operating) -> Schedule:
+    """Start no run of it any more."""
+    return await _change(desk, "schedule.disable", id, {"enabled": False})
+
+
+@router.post("/schedules/{id:key}/run-now", status_code=201)
+async def run_now(id: str, desk: Operating) -> Started:
+    """Start its workflow at once, with its input; its times stay what they are."""
+    known = await desk.rt.schedules.get(id)
+    port = desk.change("schedule.run_now", id, schedule_name=known.name)
+    return Started(workflow_id=await desk.in_loop(lambda: Schedules(lambda: port).run_now(id)))
+
+
+def planned(records: list[ScheduleRecord], timezone: str, from_ms: int, to_ms: int, limit: int) -> list[int]:
+    """The ticks of these schedules in a span of time, at most so many, in epoch milliseconds."""
+    ticks: list[int] = []
+    for record in records:
+        wanted = _times(record)
+        if not record.enabled or wanted is None:
+            continue
+        for tick in wanted.ticks(from_ms, record.timezone or timezone):
+            if tick >= to_ms or len(ticks) >= limit:
+                break
+            ticks.append(tick)
+    return ticks
+
+
+def _times(record: ScheduleRecord) -> model.Schedule | None:
+    if record.type is ScheduleType.ONCE:
+        return None if record.scheduled_at is None else model.Schedule.once(record.scheduled_at)
+    return model.Schedule.cron(record.cron_expression or "", record.timezone, record.jitter, record.catch_up)

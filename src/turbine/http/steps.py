@@ -1,0 +1,258 @@
+"""One run from the inside: its steps, their graph, its relatives, waits, messages, values, logs and audit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+from pydantic_core import to_json
+
+from turbine.actions import runs
+from turbine.clock import to_datetime
+from turbine.codec import plain
+from turbine.errors import NotFound
+from turbine.http import audit, logs
+from turbine.http.desk import Viewing
+from turbine.http.shapes import Cursor, Items, Json, Limit, Moment, Shape
+from turbine.http.tree import Tree, tree
+from turbine.ids import check_id
+from turbine.model.steps import Kind, StepInfo
+from turbine.model.workflows import WorkflowStatus
+from turbine.tables import details, statuses
+from turbine.tables.details import Behind
+
+router = APIRouter(tags=["runs"])
+
+OUTPUT_MAX = 64 * 1024
+KindName = Literal["step", "wait", "child", "mark"]
+_KINDS: dict[int, KindName] = {
+    Kind.STEP: "step",
+    Kind.WAIT: "wait",
+    Kind.CHILD: "child",
+    Kind.UNCHECKED: "step",
+    Kind.MARK: "mark",
+}
+
+
+class Attempt(Shape):
+    """One execution of a step's body."""
+
+    number: int
+    started_at: Moment
+    ended_at: Moment | None
+    error: str | None
+    traceback: str | None = None
+
+
+class Step(Shape):
+    """What is recorded at a position of a run."""
+
+    workflow_id: str
+    function_id: int
+    function_name: str
+    position: str
+    kind: KindName = "step"
+    output: Json
+    output_truncated: bool = Field(
+        default=False, description="Too long for this list; `…/steps/{position}/output` has it."
+    )
+    error: str | None
+    started_at: Moment
+    ended_at: Moment | None
+    attempts: list[Attempt]
+    child_workflow_id: str | None
+    child_status: WorkflowStatus | None = None
+
+
+class Member(Shape):
+    """A run among its relatives."""
+
+    workflow_id: str
+    name: str
+    status: WorkflowStatus
+    parent_workflow_id: str | None
+    position: str | None = Field(description="The position of the parent's step that started it.")
+    created_at: Moment
+    completed_at: Moment | None
+
+
+class Family(Shape):
+    """The runs that a run belongs with."""
+
+    root: str
+    nodes: list[Member]
+
+
+class Wait(Shape):
+    """Something that a run waits for."""
+
+    position: str
+    kind: str = Field(examples=["sleep", "message", "approval", "result"])
+    subject: str
+    since: Moment
+    deadline: Moment | None
+
+
+class Message(Shape):
+    """A message in a run's mailbox."""
+
+    topic: str
+    body: Json
+    created_at: Moment
+    consumed_position: str | None = Field(description="The position of the receive that took it.")
+
+
+class Value(Shape):
+    """A value that a run has published."""
+
+    key: str
+    value: Json
+    updated_at: Moment
+
+
+@router.get("/workflows/{id:key}/steps")
+async def steps(
+    id: str,
+    desk: Viewing,
+    payload_limit: Annotated[int, Query(ge=0, description="Bytes of JSON that an output may have.")] = OUTPUT_MAX,
+) -> Items[Step]:
+    """The recorded steps of a run with all their attempts, in the order of their first recording."""
+    found = await desk.rt.steps(id)
+    run = await runs.key_of(desk.port, id)
+    children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
+    behind = await desk.port.store.read(details.behind, run=run, children=children)
+    return Items(items=[_step(one, behind, payload_limit) for one in found])
+
+
+def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
+    shown = Step.model_validate(step)
+    shown.kind = _KINDS.get(behind.kinds.get(step.position, Kind.STEP), "step")
+    if step.output is not None and len(to_json(step.output, inf_nan_mode="constants")) > limit:
+        shown.output, shown.output_truncated = None, True
+    if step.child_workflow_id in behind.child_statuses:
+        shown.child_status = WorkflowStatus(behind.child_statuses[step.child_workflow_id])
+    for attempt in shown.attempts:
+        attempt.traceback = behind.tracebacks.get((step.position, attempt.number))
+    if shown.attempts and shown.attempts[-1].error is not None and shown.attempts[-1].traceback is None:
+        shown.attempts[-1].traceback = behind.last_tracebacks.get(step.position)
+    return shown
+
+
+@router.get("/workflows/{id:key}/steps/{position}/output")
+async def output(id: str, position: str, desk: Viewing) -> Json:
+    """The whole output of a step."""
+    for step in await desk.rt.steps(id):
+        if step.position == position:
+            return Response(to_json(step.output, inf_nan_mode="null"), media_type="application/json")
+    raise NotFound(kind="step", id=position)
+
+
+@router.get("/workflows/{id:key}/steps-tree")
+async def steps_tree(id: str, desk: Viewing) -> Tree:
+    """The steps of a run as a graph; the last node is its result."""
+    status = await desk.rt.status(id)
+    found = await desk.rt.steps(id)
+    run = await runs.key_of(desk.port, id)
+    behind = await desk.port.store.read(details.behind, run=run, children=[])
+    shown = tree(status.status, status.error, found, behind.kinds)
+    for node in shown.nodes:
+        if node.output is not None and len(to_json(node.output, inf_nan_mode="constants")) > OUTPUT_MAX:
+            node.output = None
+    return shown
+
+
+@router.get("/workflows/{id:key}/family")
+async def family(id: str, desk: Viewing) -> Family:
+    """The ancestors, brothers, sisters and descendants of a run."""
+    run = await runs.key_of(desk.port, check_id(id))
+    members = await desk.port.store.read(details.family, run=run)
+    if not members:
+        raise NotFound(kind="workflow", id=id)  # deleted between two looks
+    return Family(
+        root=members[0].id,
+        nodes=[
+            Member(
+                workflow_id=one.id,
+                name=one.name,
+                status=WorkflowStatus(one.status),
+                parent_workflow_id=one.parent_id,
+                position=one.position,
+                created_at=to_datetime(one.created_ms),
+                completed_at=None if one.completed_ms is None else to_datetime(one.completed_ms),
+            )
+            for one in members
+        ],
+    )
+
+
+@router.get("/workflows/{id:key}/waits")
+async def waits(id: str, desk: Viewing) -> Items[Wait]:
+    """What a run waits for now."""
+    run = await runs.key_of(desk.port, check_id(id))
+    found = await desk.port.store.read(statuses.open_waits, run=run)
+    return Items(
+        items=[
+            Wait(
+                position=position,
+                kind=kind,
+                subject=subject,
+                since=to_datetime(since_ms),
+                deadline=None if deadline_ms is None else to_datetime(deadline_ms),
+            )
+            for position, kind, subject, since_ms, deadline_ms in found
+        ]
+    )
+
+
+@router.get("/workflows/{id:key}/messages")
+async def messages(
+    id: str,
+    desk: Viewing,
+    limit: Limit = 50,
+    cursor: Annotated[int | None, Query(ge=0, le=10**18, description="`next_cursor` of the page before.")] = None,
+) -> Items[Message]:
+    """The mailbox of a run, in the order in which messages were sent."""
+    run = await runs.key_of(desk.port, check_id(id))
+    found = await desk.port.store.read(details.messages, run=run, after=cursor or 0, limit=limit + 1)
+    return Items(
+        items=[
+            Message(
+                topic=topic,
+                body=plain(desk.port.payloads.open(body)),
+                created_at=to_datetime(created_ms),
+                consumed_position=position,
+            )
+            for _, topic, body, created_ms, position in found[:limit]
+        ],
+        next_cursor=str(found[limit - 1][0]) if len(found) > limit else None,
+    )
+
+
+@router.get("/workflows/{id:key}/values")
+async def values(id: str, desk: Viewing) -> Items[Value]:
+    """What a run has published."""
+    run = await runs.key_of(desk.port, check_id(id))
+    found = await desk.port.store.read(details.values, run=run)
+    return Items(
+        items=[
+            Value(key=key, value=plain(desk.port.payloads.open(value)), updated_at=to_datetime(updated_ms))
+            for key, value, updated_ms in found
+        ]
+    )
+
+
+@router.get("/workflows/{id:key}/logs")
+async def logs_of(
+    id: str, desk: Viewing, asked: logs.Asked, limit: Limit = 50, cursor: Cursor = None
+) -> Items[logs.Log]:
+    """What a run has logged."""
+    await runs.key_of(desk.port, check_id(id))
+    return await logs.page(desk, asked, id, limit, cursor)
+
+
+@router.get("/workflows/{id:key}/audit")
+async def audit_of(id: str, desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[audit.Line]:
+    """Who did what to a run."""
+    page = await desk.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)
+    return Items[audit.Line].model_validate(page)

@@ -1,0 +1,258 @@
+"""Backup, doctor, migrate, and that looking in changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from shop_service import Cli, Service, invoke, order
+
+import turbine
+import turbine.sync
+from turbine import Runtime
+from turbine.cli.local import Local
+from turbine.store.migrations import files
+
+NEWEST = files()[-1][0]
+
+
+def checks(answer: Any) -> dict[str, Any]:
+    return {one["name"]: one for one in answer.json["checks"]}
+
+
+def wrong(answer: Any) -> list[str]:
+    return [one["name"] for one in answer.json["checks"] if one["status"] != "ok"]
+
+
+def test_a_backup_holds_the_runs_and_is_readable_by_its_owner_only(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    service = Service(request.getfixturevalue("sqlite_url"))
+    try:
+        service.start()
+        service.finish(order.options(id="done"), 1)
+        ways = {
+            "here": ["--database", service.database_url],
+            "there": ["--server", service.url, "--token", service.token],
+        }
+        for name, where in ways.items():
+            target = tmp_path / f"{name}.db"
+            made = invoke("backup", str(target), "--json", *where)
+            assert {"path": str(target), "bytes": target.stat().st_size} == made.json
+            assert 0o600 == stat.S_IMODE(target.stat().st_mode)
+            (run,) = invoke("list", "--json", "--database", f"sqlite:///{target}").json["items"]
+            assert "done" == run["workflow_id"]
+
+            again = invoke("backup", str(target), *where)
+            assert 1 == again.code
+            assert str(target) in again.err
+    finally:
+        service.stop()
+
+
+def test_a_refused_backup_leaves_no_file(service: Service, tmp_path: Path) -> None:
+    target = tmp_path / "backup.db"
+    answer = invoke("backup", str(target), "--server", service.url, "--token", "turbine_wrong")
+    assert 1 == answer.code
+    assert "--token" in answer.err
+    assert not target.exists()
+
+
+def test_a_healthy_service_is_found_healthy(cli: Cli, service: Service) -> None:
+    service.finish(order, 1)
+    answer = cli("doctor", "--json")
+    assert [] == wrong(answer)
+    assert 0 == answer.code
+    assert answer.json["ok"]
+    assert 1 == checks(answer)["executors"]["count"]
+    assert abs(checks(answer)["clock"]["seconds"]) < 2
+
+
+def test_runs_that_nobody_takes_up_are_found(database_url: str) -> None:
+    with turbine.sync.Runtime(database_url, workflows=[blocked], shutdown_timeout=0) as rt:
+        rt.run(blocked.options(id="open"))
+        rt.run(blocked.options(id="later", delay=3600))
+    answer = invoke("doctor", "--json", "--database", database_url)
+    assert 1 == answer.code
+    assert ["executors"] == wrong(answer)
+    assert 2 == checks(answer)["executors"]["open_runs"]
+    assert checks(answer)["due"]["since"] is None
+
+    make_older(database_url, seconds=3600 + 120)
+    answer = invoke("doctor", "--json", "--database", database_url)
+    assert ["executors", "due"] == wrong(answer)
+    assert "no live process registers it" in checks(answer)["due"]["text"]
+
+
+@turbine.sync.workflow
+def blocked() -> Any:
+    return turbine.sync.recv("never")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Look again and again: rows are the only witnesses."""
+    while not holds():
+        time.sleep(0.005)
+
+
+def make_older(database_url: str, seconds: int) -> None:
+    """As if what is due now had been due for longer."""
+    apply(
+        database_url,
+        f"update pt_workflow_status set wake_ms = wake_ms - {seconds * 1000} where wake_ms is not null",
+    )
+
+
+@turbine.sync.step
+def first() -> None: ...
+
+
+@turbine.sync.step
+def other() -> None: ...
+
+
+@turbine.sync.workflow(name="changing")
+def yesterday() -> Any:
+    first()
+    return turbine.sync.recv("never")
+
+
+@turbine.sync.workflow(name="changing")
+def today() -> Any:
+    other()
+    return turbine.sync.recv("never")
+
+
+def test_runs_that_are_set_aside_are_found(database_url: str) -> None:
+    with turbine.sync.Runtime(database_url, workflows=[yesterday], shutdown_timeout=0) as rt:
+        handle = rt.run(yesterday)
+        until(lambda: len(handle.steps()) == 2)
+    with turbine.sync.Runtime(database_url, workflows=[today], shutdown_timeout=0) as rt:
+        rt.send(handle.workflow_id, "go on", "never")
+        until(lambda: invoke("doctor", "--database", database_url).code == 1)
+        answer = invoke("doctor", "--json", "--database", database_url)
+    assert ["set aside"] == wrong(answer)
+    assert 1 == checks(answer)["set aside"]["count"]
+
+
+def test_a_schema_that_is_not_ours_is_found_and_left_alone(database_url: str) -> None:
+    assert {"before": 0, "schema": NEWEST, "changed": True} == invoke(
+        "migrate", "--json", "--database", database_url
+    ).json
+    assert not invoke("migrate", "--json", "--database", database_url).json["changed"]
+    assert 0 == invoke("doctor", "--database", database_url).code
+
+    apply(database_url, f"update pt_migrations set version = {NEWEST + 1} where version = {NEWEST}")
+    answer = invoke("doctor", "--json", "--database", database_url)
+    assert ["schema"] == wrong(answer)
+    assert NEWEST + 1 == checks(answer)["schema"]["applied"]
+    assert "executors" not in checks(answer)
+    newer = invoke("list", "--database", database_url)
+    assert 1 == newer.code
+    assert "newer Turbine" in newer.err
+
+    apply(database_url, f"delete from pt_migrations where version > {NEWEST - 1}")
+    answer = invoke("doctor", "--json", "--database", database_url)
+    assert "turbine migrate" in checks(answer)["schema"]["text"]
+
+
+def apply(database_url: str, statement: str) -> None:
+    if database_url.startswith("sqlite"):
+        with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+            connection.execute(statement)
+    else:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "typo.db"
+    for command in (["list"], ["show", "x"], ["kv", "list"], ["doctor"], ["backup", str(tmp_path / "copy.db")]):
+        answer = invoke(*command, "--database", f"sqlite:///{file}")
+        assert 1 == answer.code, command
+        assert "there is no database" in answer.err + answer.out
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_database_is_told_from_one(tmp_path: Path) -> None:
+    file = tmp_path / "letter.db"
+    file.write_text("Dear Ada, this is no database at all, but it is long enough to be looked at as one.")
+    for command in ("list", "doctor", "migrate"):
+        answer = invoke(command, "--database", f"sqlite:///{file}")
+        assert 1 == answer.code
+        assert "SQLite database" in answer.err + answer.out
+
+
+def test_a_server_that_is_away_is_one_line(tmp_path: Path) -> None:
+    for command in (["list"], ["doctor"], ["backup", str(tmp_path / "x.db")]):
+        answer = invoke(*command, "--server", "http://127.0.0.1:1")
+        assert (1, "") == (answer.code, answer.out)
+        assert "cannot be reached" in answer.err
+        assert 1 == answer.err.count("\n")
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    for command in ("doctor", "list"):
+        answer = invoke(command, "--database", "postgresql://ada:secret@127.0.0.1:1/shop")
+        assert 1 == answer.code
+        assert "secret" not in answer.out + answer.err
+
+
+def test_a_server_is_asked_with_a_token(service: Service) -> None:
+    answer = invoke("list", "--server", service.url)
+    assert (1, "") == (answer.code, answer.out)
+    assert "--token" in answer.err
+    assert 0 == invoke("list", "--server", service.url + "/", "--token", service.token).code
+
+
+def test_the_environment_names_the_door_and_options_win(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.finish(order.options(id="done"), 1)
+    monkeypatch.setenv("TURBINE_DATABASE_URL", service.database_url)
+    assert "done" in invoke("list").out
+    monkeypatch.setenv("TURBINE_SERVER", service.url)
+    assert 1 == invoke("list").code
+    monkeypatch.setenv("TURBINE_TOKEN", service.token)
+    assert "done" in invoke("list").out
+    monkeypatch.setenv("TURBINE_SERVER", "http://127.0.0.1:1")
+    assert "done" in invoke("list", "--database", service.database_url).out
+    assert "done" in invoke("list", "--server", service.url).out
+
+
+def test_two_doors_at_once_are_the_callers_mistake() -> None:
+    assert 2 == invoke("list", "--database", "sqlite:///x.db", "--server", "http://127.0.0.1:1").code
+    assert 2 == invoke("list", "--server", "127.0.0.1").code
+    assert 2 == invoke("list", "--database", "sqlite:///x.db", "--token", "t").code
+    assert 2 == invoke("migrate", "--server", "http://127.0.0.1:1").code
+
+
+async def test_the_visitor_is_not_the_executor_that_the_environment_names(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURBINE_EXECUTOR_ID", "the-service")
+    monkeypatch.setenv("TURBINE_GC_RETENTION", "1")
+    async with Runtime(database_url) as service, Local(database_url) as door:
+        visitor = await door._runtime()
+        assert "the-service" == service.executor_id
+        assert "the-service" != visitor.executor_id
+        assert visitor.config.gc_retention is None
+
+
+async def test_the_visitor_sends_nothing(database_url: str) -> None:
+    service = Runtime(database_url, workflows=[order], shutdown_timeout=0)
+    service._instrument = lambda live: live.ways.clear()  # a service that has no way out either
+    async with service:
+        await service.webhooks.create(url="https://hooks.example.invalid/x", events=["workflow.SUCCESS"])
+        await (await service.run(order.options(id="done"), 1)).result()
+        answer = await asyncio.to_thread(invoke, "tail", "done", "--follow", "--database", database_url)
+        assert 0 == answer.code
+        (delivery,) = (await service.deliveries.list()).items
+        assert ("pending", []) == (delivery.status, delivery.attempts)

@@ -1,0 +1,113 @@
+"""Queues, schedules, keys, deliveries: the same at a database and at a server."""
+
+from __future__ import annotations
+
+from shop_service import Cli, Service, mailbox, order
+
+
+def test_queues_are_listed_with_who_waits_and_who_runs(cli: Cli, service: Service) -> None:
+    service.run(mailbox.options(id="holder", queue="narrow"))
+    service.wait_for("holder", "PENDING")
+    service.run(mailbox.options(id="waiter", queue="narrow"))
+    (queue,) = cli("queues", "--json").json["items"]
+    assert ("narrow", 1, 1, 1) == tuple(queue[name] for name in ("name", "global_concurrency", "enqueued", "running"))
+    one = cli("queues", "narrow", "--json").json
+    assert ["holder"] == [holder["workflow_id"] for holder in one["holders"]]
+    assert "1 everywhere" in cli("queues").out
+    assert "holder" in cli("queues", "narrow").out
+
+
+def test_a_paused_queue_starts_nothing_until_it_is_resumed(cli: Cli, service: Service) -> None:
+    assert cli("queues", "narrow", "pause", "--json").json["paused"]
+    service.run(order.options(id="waiter", queue="narrow"), 1)
+    assert "paused" in cli("show", "waiter", "--json").json["explanation"]["text"]
+    assert not cli("queues", "narrow", "resume", "--json").json["paused"]
+    assert "shipped: charged 1" == service.result("waiter")
+
+
+def test_limits_of_a_queue_are_set_and_lifted(cli: Cli) -> None:
+    queue = cli("queues", "narrow", "set", "--global", "5", "--worker", "2", "--rate", "100/60", "--json").json
+    assert (5, 2, {"limit": 100, "per": 60.0}) == (
+        queue["global_concurrency"],
+        queue["worker_concurrency"],
+        queue["rate_limit"],
+    )
+    queue = cli("queues", "narrow", "set", "--rate", "none", "--json").json
+    assert (5, 2, None) == (queue["global_concurrency"], queue["worker_concurrency"], queue["rate_limit"])
+
+
+def test_a_queue_command_that_makes_no_sense_changes_nothing(cli: Cli) -> None:
+    assert 2 == cli("queues", "--global", "3").code
+    assert 2 == cli("queues", "narrow", "set").code
+    assert 2 == cli("queues", "narrow", "set", "--rate", "fast").code
+    assert 2 == cli("queues", "narrow", "destroy").code
+    assert 1 == cli("queues", "unheard-of").code
+    assert 1 == cli("queues", "unheard-of", "pause").code
+    assert 0 != cli("queues", "narrow", "set", "--global", "0").code
+    assert 1 == cli("queues", "narrow", "--json").json["global_concurrency"]
+
+
+def test_a_schedule_is_made_previewed_switched_run_and_deleted(cli: Cli, service: Service) -> None:
+    create = ("schedules", "create", "report", "--cron", "0 3 * * *", "--timezone", "Europe/Berlin")
+    schedule = cli(*create, "--input", '{"on": "monday"}', "--name", "nightly", "--json").json
+    assert ("nightly", "report", True) == (schedule["name"], schedule["workflow"], schedule["enabled"])
+
+    assert "0 3 * * * (Europe/Berlin)" in cli("schedules", "list").out
+    times = cli("schedules", "preview", schedule["id"], "--count", "2", "--json").json["items"]
+    assert 2 == len(times)
+    assert schedule["next_at"] == times[0]
+
+    assert not cli("schedules", "disable", schedule["id"], "--json").json["enabled"]
+    assert cli("schedules", "enable", schedule["id"], "--json").json["enabled"]
+
+    workflow_id = cli("schedules", "run-now", schedule["id"]).out.strip()
+    assert "monday" == service.result(workflow_id)
+
+    assert 0 == cli("schedules", "delete", schedule["id"]).code
+    assert [] == cli("schedules", "list", "--json").json["items"]
+    assert 1 == cli("schedules", "delete", schedule["id"]).code
+
+
+def test_a_schedule_for_one_time_starts_its_run(cli: Cli, service: Service) -> None:
+    made = cli("schedules", "create", "report", "--once", "2026-01-01T00:00:00Z", "--name", "once", "--json").json
+    assert "once" == made["type"]
+    service.appears("sched-once-2026-01-01T00:00:00Z")
+    assert "today" == service.result("sched-once-2026-01-01T00:00:00Z")
+
+
+def test_a_cron_text_is_previewed_without_a_schedule(cli: Cli) -> None:
+    assert 3 == len(cli("schedules", "preview", "--cron", "@hourly", "--count", "3").out.splitlines())
+    assert 1 == cli("schedules", "preview", "--cron", "no cron").code
+    assert 2 == cli("schedules", "preview").code
+    assert 2 == cli("schedules", "create", "report").code
+    assert 2 == cli("schedules", "create", "report", "--once", "2030-01-01T00:00:00Z", "--timezone", "UTC").code
+
+
+def test_keys_are_set_compared_listed_and_deleted(cli: Cli) -> None:
+    assert 0 == cli("kv", "set", "a/b c?", '{"x": [1, "ü"]}').code
+    assert '{\n  "x": [\n    1,\n    "ü"\n  ]\n}\n' == cli("kv", "get", "a/b c?").out
+    assert {"x": [1, "ü"]} == cli("kv", "get", "a/b c?", "--json").json["value"]
+
+    assert 1 == cli("kv", "set", "a/b c?", "2", "--expect", "1").code
+    assert 1 == cli("kv", "set", "a/b c?", "2", "--expect-missing").code
+    assert 0 == cli("kv", "set", "a/b c?", "2", "--expect", '{"x": [1, "ü"]}').code
+    assert 0 == cli("kv", "set", "z", "3", "--expect-missing").code
+
+    assert [("a/b c?", 2)] == [(one["key"], one["value"]) for one in cli("kv", "list", "a/", "--json").json["items"]]
+    assert ["a/b c?", "z"] == [one["key"] for one in cli("kv", "list", "--json").json["items"]]
+
+    assert 0 == cli("kv", "delete", "z").code
+    assert 1 == cli("kv", "get", "z").code
+    assert 1 == cli("kv", "delete", "z").code
+    assert 2 == cli("kv", "set", "z", "text").code
+
+
+def test_deliveries_are_listed_and_sent_again(cli: Cli, service: Service) -> None:
+    hook = service.do(service.rt.webhooks.create(url="https://hooks.example.invalid/x", events=["workflow.SUCCESS"]))
+    service.finish(order.options(id="done"), 1)
+    (delivery,) = cli("deliveries", "list", "--run", "done", "--json").json["items"]
+    assert ("webhook", hook.id, "workflow.SUCCESS") == (delivery["kind"], delivery["target"], delivery["event"])
+    assert delivery["id"] in cli("deliveries", "list").out
+    assert [] == cli("deliveries", "list", "--status", "delivered", "--json").json["items"]
+    pending = cli("deliveries", "resend", delivery["id"])
+    assert 1 == pending.code, "what is on its way is not sent twice"

@@ -1,0 +1,66 @@
+"""Overviews over many runs, over HTTP: what they count, and what they leave out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import turbine
+
+HOUR_MS = 3_600_000
+
+
+@turbine.workflow
+async def place(order: int) -> int:
+    if order < 0:
+        raise ValueError("no such order")
+    return order
+
+
+@turbine.workflow
+async def listen() -> str:
+    return await turbine.recv("news", type=str)
+
+
+async def test_the_calendar_counts_open_runs_too_and_takes_a_tag_as_it_is(open_site) -> None:
+    site = await open_site(place, listen)
+    viewer = await site.holder("viewer")
+    for tag in ("orders", "orders-of-old", "Orders"):
+        await (await site.rt.run(place.options(tags=[tag]), 1)).result()
+    failed = await site.rt.run(place.options(tags=["orders"]), -1)
+    await site.rt.run(listen.options(id="open", tags=["orders"]))
+    await site.rt.run(listen.options(id="stopped", tags=["orders"]))
+    await site.rt.cancel("stopped")
+    await site.rt.wait_idle()
+    assert (await failed.status()).status == "ERROR"
+
+    async def counts(**more: Any) -> tuple[int, ...]:
+        created_ms = round((await failed.status()).created_at.timestamp() * 1000)
+        asked = {"from_ms": created_ms - HOUR_MS, "to_ms": created_ms + HOUR_MS, "bucket_mins": 60}
+        answer = await viewer.get("calendar", params=asked | more)
+        assert 200 == answer.status_code, answer.text
+        days = answer.json()["days"]
+        return tuple(sum(day[name] for day in days) for name in ("success", "error", "cancelled", "open"))
+
+    assert (3, 1, 1, 1) == await counts()
+    assert (1, 1, 1, 1) == await counts(tag="orders")
+    assert (1, 0, 0, 0) == await counts(tag="orders-of-old")
+    assert (0, 0, 0, 0) == await counts(tag="order")
+    assert (0, 0, 0, 1) == await counts(tag="orders", status="PENDING")
+
+
+async def test_a_queue_counts_who_waits_and_who_runs_apart(open_site) -> None:
+    site = await open_site(listen, place, queues=("mail",))  # two at once
+    viewer = await site.holder("viewer")
+    for number in range(5):
+        await site.rt.run(listen.options(id=f"{number}", queue="mail"))
+    await site.rt.wait_idle()
+
+    async def counts() -> tuple[int, ...]:
+        stats = (await viewer.get("queues/mail/stats")).json()
+        return tuple(stats[name] for name in ("enqueued", "running", "completed", "failed"))
+
+    assert (3, 2, 0, 0) == await counts()
+    await site.rt.send("0", "hello", "news")
+    await site.rt.retrieve("0").result()
+    await site.rt.wait_idle()
+    assert (2, 2, 1, 0) == await counts()

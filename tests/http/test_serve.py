@@ -1,0 +1,166 @@
+"""`turbine serve`, `account` and `token`, as their users start them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+TURBINE = str(Path(sys.executable).with_name("turbine"))
+PROGRAM = """
+import turbine
+
+@turbine.step
+async def note(path: str) -> None:
+    open(path, "a").write("x")
+
+@turbine.workflow(triggerable=True)
+async def nap(path: str) -> str:
+    await note(path)
+    await turbine.sleep(0.2)
+    await turbine.recv("go", timeout=30, default=None)
+    return "done"
+
+rt = turbine.Runtime("sqlite:///shop.db", workflows=[nap], lease=2)
+app, _ = turbine.new_app("sqlite:///shop.db", workflows=[nap], auth="none")
+nothing = 3
+"""
+
+
+def turbine_command(*arguments: str, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [TURBINE, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False, **options)
+
+
+@contextmanager
+def serving(folder: Path, port: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    (folder / "shop.py").write_text(PROGRAM)
+    with (folder / "out.txt").open("w") as out:
+        server = subprocess.Popen(
+            [TURBINE, "serve", *arguments, "--port", str(port)],
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until = time.monotonic() + 40
+        while True:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/api/pt/health").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert server.poll() is None, (folder / "out.txt").read_text()
+                assert time.monotonic() < until, (folder / "out.txt").read_text()
+            time.sleep(0.05)
+        yield server
+    finally:
+        if server.poll() is None:
+            server.kill()
+        server.wait()
+
+
+def test_a_runtime_is_served_until_it_is_told_to_end_and_goes_on_at_the_next_start(tmp_path, unused_port) -> None:
+    base = f"http://127.0.0.1:{unused_port}"
+    with serving(tmp_path, unused_port, "shop:rt") as server:
+        printed = (tmp_path / "out.txt").read_text()
+        link = re.search(rf"{base}(/_/turbine/setup)\?token=(\S+)", printed)
+        assert link is not None, printed
+        with httpx.Client(base_url=f"{base}/api/pt/") as client:
+            asked = {"token": link[2], "email": "ada@example.com", "password": "correct horse"}
+            csrf = client.post("setup", json=asked).json()["csrf"]
+            client.headers["x-csrf-token"] = csrf
+            body = {"name": "nap", "input": str(tmp_path / "notes"), "id": "n1"}
+            assert 201 == client.post("trigger", json=body).status_code
+            while not (tmp_path / "notes").exists():
+                time.sleep(0.01)
+            with client.stream("GET", "stream") as stream:
+                lines = stream.iter_lines()
+                next(lines)
+                server.send_signal(signal.SIGTERM)
+                assert any("run" in line or line == "" for line in lines)  # and then it ends, by itself
+        assert 0 == server.wait(timeout=30)
+    with serving(tmp_path, unused_port, "shop:rt") as server:
+        assert "setup?token" not in (tmp_path / "out.txt").read_text()
+        made = turbine_command(
+            "token", "create", "ci", "--role", "operator", "--expires", "30d", "--json",
+            "--database", "sqlite:///shop.db", folder=tmp_path,
+        )  # fmt: skip
+        token = json.loads(made.stdout)
+        assert {"id", "token"} <= token.keys()
+        with httpx.Client(base_url=f"{base}/api/pt/", headers={"authorization": f"Bearer {token['token']}"}) as client:
+            assert 200 == client.post("workflows/n1/send", json={"topic": "go", "message": 1}).status_code
+            while client.get("workflows/n1").json()["status"] != "SUCCESS":
+                time.sleep(0.01)
+        assert "x" == (tmp_path / "notes").read_text()
+        server.send_signal(signal.SIGINT)
+        assert 0 == server.wait(timeout=30)
+
+
+def test_several_workers_serve_one_application(tmp_path, unused_port) -> None:
+    with serving(tmp_path, unused_port, "shop:app", "--workers", "2") as server:
+        until = time.monotonic() + 30
+        while True:
+            executors = httpx.get(f"http://127.0.0.1:{unused_port}/api/pt/executors").json()["items"]
+            if len({one["process_id"] for one in executors}) == 2:
+                break
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        server.send_signal(signal.SIGTERM)
+        assert 0 == server.wait(timeout=40)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["shop"], "module:name"),
+        (["nowhere:app"], "no module 'nowhere'"),
+        (["shop:other"], "no 'other'"),
+        (["shop:nothing"], "neither an ASGI application nor a runtime"),
+        (["shop:rt", "--auth", "none", "--host", "0.0.0.0"], "this machine only"),
+        (["shop:rt", "--auth", "open"], "accounts or none"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_line(tmp_path, arguments, told) -> None:
+    (tmp_path / "shop.py").write_text(PROGRAM)
+    ended = turbine_command("serve", *arguments, folder=tmp_path)
+    assert 2 == ended.returncode
+    assert told in ended.stderr
+    assert 1 == len(ended.stderr.strip().splitlines())
+
+
+def test_accounts_are_kept_from_the_command_line(tmp_path, database_url) -> None:
+    where = ("--database", database_url)
+
+    def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return turbine_command(*arguments, *where, folder=tmp_path, input=typed)
+
+    made = run("account", "create", "Ada@example.com", "--role", "admin", "--password-stdin", "--json",
+               typed="correct horse\n")  # fmt: skip
+    assert ("ada@example.com", "admin") == tuple(json.loads(made.stdout)[name] for name in ("email", "role"))
+    again = run("account", "create", "ada@example.com", "--password-stdin", typed="correct horse")
+    assert (1, True) == (again.returncode, "already" in again.stderr)
+    assert 1 == run("account", "create", "bob@example.com", "--password-stdin", typed="short").returncode
+    assert 2 == run("account", "create", "bob@example.com").returncode
+    assert 1 == run("account", "change", "ada@example.com", "--disable").returncode
+    assert 0 == run("account", "create", "bob@example.com", "--password-stdin", typed="correct horse").returncode
+    assert 0 == run("account", "change", "bob@example.com", "--role", "operator").returncode
+    assert "operator" in run("account", "list").stdout
+    assert 0 == run("account", "delete", "bob@example.com").returncode
+    assert 1 == run("account", "delete", "bob@example.com").returncode
+    token = json.loads(run("token", "create", "ci", "--role", "viewer", "--json").stdout)
+    listed = json.loads(run("token", "list", "--json").stdout)["items"]
+    assert [token["id"]] == [one["id"] for one in listed]
+    assert "token" not in listed[0]
+    assert token["id"] in run("token", "list").stdout
+    assert 0 == run("token", "delete", token["id"]).returncode
+    assert 1 == run("token", "delete", token["id"]).returncode
+    assert 2 == run("token", "create", "ci", "--expires", "soon").returncode
