@@ -73,6 +73,16 @@ async def test_a_set_up_link_is_good_for_its_own_start_and_a_quarter_of_an_hour(
             assert 200 == (await client.post("setup", json=asked | {"token": new})).status_code
 
 
+async def test_who_launches_the_runtime_himself_gets_the_link_with_the_first_visit(open_site, capsys) -> None:
+    visitor = await (await open_site()).client()
+    assert (await visitor.get("session")).json()["needs_setup"] is True
+    token = token_in(capsys.readouterr().out)
+    assert (await visitor.get("session")).json()["needs_setup"] is True
+    assert token_in(capsys.readouterr().out) is None
+    made = await visitor.post("setup", json={"token": token, "email": "a@example.com", "password": PASSWORD})
+    assert 200 == made.status_code
+
+
 async def test_signing_in_and_out(open_site) -> None:
     site = await open_site()
     person = await site.person("operator")

@@ -346,7 +346,9 @@ async def test_what_can_be_no_name_is_refused(launch, name: str) -> None:
     assert "builtins.ValueError" == failed.value.type_name
 
 
-@pytest.mark.parametrize("metadata", [[1], "text", 3, {"x": object()}, {1: 2}], ids=["list", "text", "number", "an object", "a number as key"])
+@pytest.mark.parametrize(
+    "metadata", [[1], "text", 3, {"x": object()}, {1: 2}], ids=["list", "text", "number", "object", "number as key"]
+)
 async def test_metadata_is_a_json_object(launch, metadata: Any) -> None:
     @turbine.step
     async def send() -> None:

@@ -12,6 +12,7 @@ import pytest
 PROGRAM = Path(__file__).with_name("sleepers.py")
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(150)
 def test_twenty_thousand_sleeping_runs_cost_less_than_sixty_megabytes_and_wake(database_url):
     output = subprocess.run(

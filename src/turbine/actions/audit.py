@@ -123,5 +123,7 @@ class Audit:
             after_ms=None if after is None else to_ms(after),
             before_ms=None if before is None else to_ms(before),
         )
-        found = await self._port().store.read(audit.page, wanted=wanted, limit=check_limit(limit) + 1, after=after_key(cursor))
+        found = await self._port().store.read(
+            audit.page, wanted=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)
+        )
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)

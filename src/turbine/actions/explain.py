@@ -110,8 +110,8 @@ def _queued(facts: Facts, blockage: Blockage) -> Explanation:
         case "limit" if blockage.waiting_for_it:
             parents = [one.workflow_id for one in blockage.holders if one.run in blockage.waiting_for_it]
             text = (
-                f"Queue {queue!r} is at its limit of {blockage.limit}, and {', '.join(parents)} holds a slot there while"
-                " it waits for this run: neither can go on."
+                f"Queue {queue!r} is at its limit of {blockage.limit}, and {', '.join(parents)} holds a slot there"
+                " while it waits for this run: neither can go on."
             )
             advice = (
                 "Raise the limit (rt.set_queue_limits), give children a queue of their own, or declare the queue with"

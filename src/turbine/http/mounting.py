@@ -111,6 +111,9 @@ def mount(app: Starlette, rt: Runtime, *, prefix: str, dashboard: bool, lifespan
         _live_with(app, rt, api.state.stream, auth, f"{prefix}{DASHBOARD}/setup")
     elif auth == "none":
         log.warning(_OPEN)
+    else:
+        # Whoever launches the runtime himself has no moment of ours: the first visitor without an account is one.
+        api.state.setup_path = f"{prefix}{DASHBOARD}/setup"
 
 
 class _Mount(Mount):

@@ -24,6 +24,7 @@ from turbine.errors import NotAllowed, NotSignedIn, TooManyAttempts
 from turbine.http import doors
 from turbine.http.desk import Viewing, port_of, runtime_of
 from turbine.http.doors import SESSION_MS, Doors
+from turbine.http.first_start import offer_setup
 from turbine.http.shapes import Asked, Shape
 from turbine.ids import new_id
 from turbine.model.accounts import Caller, Role
@@ -94,6 +95,9 @@ async def session(request: Request) -> Session:
     caller: Caller | None = request.scope["turbine.caller"]
     port = port_of(rt)
     needs_setup = caller is None and kind == "accounts" and await port.store.read(accounts.is_empty)
+    if needs_setup and request.app.state.setup_path is not None:
+        path, request.app.state.setup_path = request.app.state.setup_path, None
+        await offer_setup(rt, path)
     return Session(
         authenticated=caller is not None,
         needs_setup=needs_setup,

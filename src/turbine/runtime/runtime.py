@@ -491,7 +491,7 @@ class Runtime:
         return await self._in_loop(lambda: explaining.explain(self._port(), check_id(id)))
 
     async def export(self, id: str) -> History:
-        """A run with everything that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
+        """A run with all that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
         return await self._in_loop(lambda: exports.export(self._port(), check_id(id)))
 
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
