@@ -7,6 +7,7 @@ left of it, and looks at it with a Chromium. Needs a built dashboard and `pip in
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import random
 import shutil
@@ -17,18 +18,15 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
-os.environ.setdefault("SHOP_PACE", "1")
-
-import shop
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
 import turbine
 from turbine.testing.clock import VirtualClock
 
+ROOT = Path(__file__).parents[1]
 HISTORY = timedelta(hours=36)
 ROUNDS = 30
 SECONDS_PER_ROUND = 2.0
@@ -74,8 +72,22 @@ PICTURES = [
 ]
 
 
+def load_shop() -> ModuleType:
+    """The shop of the browser tests, at a pace at which its steps can be seen."""
+    os.environ.setdefault("SHOP_PACE", "1")
+    spec = importlib.util.spec_from_file_location("shop", ROOT / "tests" / "browser" / "shop.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["shop"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+shop = load_shop()
+
+
 async def main(out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite:///{folder}/shop.db"
         await live_through(database)
@@ -162,4 +174,6 @@ async def open_page(browser: Browser, base: str, picture: Picture) -> Page:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots"))
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(folder))

@@ -14,8 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need `pip install playwright`")
-
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "src" / "turbine" / "http" / "static"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -70,7 +68,10 @@ def chromium() -> Iterator[Any]:
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         pytest.skip(f"NO BROWSER ON THIS MACHINE: looked for {', '.join(CHROMIUMS)}; the dashboard is not tested")
-    with sync_api.sync_playwright() as playwright:
+    # Only here: this file is read wherever tests are collected, and the test files skip themselves without playwright.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
         yield browser
         browser.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: pip install playwright")
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = [
@@ -43,10 +44,16 @@ SERIOUS = """async (rules) => (await axe.run(rules ? {runOnly: rules} : {})).vio
     .map(one => `${one.id}: ${one.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(" | ")}`)"""
 
 
+TOO_WIDE = """[...document.querySelectorAll('main *')].filter(one => one.getBoundingClientRect().right > 391)
+    .map(one => one.outerHTML.slice(0, 120)).slice(0, 5)"""
+
+
 def settle(page: Any) -> None:
     page.locator("main h1, main [role=tablist], main form").first.wait_for()
     page.locator("main [aria-label=Loading]").first.wait_for(state="detached")
     page.evaluate("document.fonts.ready.then(() => true)")
+    # Two frames later everything stands where it belongs, also after a change of the window.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -64,7 +71,7 @@ def test_every_page_is_for_everybody(open_page: Callable[..., Any], path: str) -
     page.set_viewport_size({"width": 390, "height": 844})
     settle(page)
     widths = page.evaluate("[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]")
-    assert [390, 390] == widths
+    assert [390, 390] == widths, page.evaluate(TOO_WIDE)
 
 
 def test_an_address_without_a_page_says_so(open_page: Callable[..., Any]) -> None:

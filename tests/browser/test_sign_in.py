@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: pip install playwright")
 pytestmark = pytest.mark.browser
 
 EMAIL = "ada@example.com"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
+expect = pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: pip install playwright").expect
 pytestmark = pytest.mark.browser
 Open = Callable[..., Any]
 
@@ -129,6 +129,15 @@ def test_a_value_is_saved_only_if_nobody_changed_it_meanwhile(open_page: Open, s
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("status").get_by_text("Saved").wait_for()
     assert 2000 == site.ask("GET", "kv/config%2Flimits")["value"]["release_above"]
+
+
+def test_a_new_key_does_not_take_the_place_of_one_that_is_there(open_page: Open, site: Any) -> None:
+    page = open_page("kv")
+    page.get_by_role("button", name="Add key").click()
+    page.get_by_role("dialog").get_by_role("textbox", name="Key").fill("greeting")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Somebody changed this value meanwhile")).to_be_visible()
+    assert "hello" == site.ask("GET", "kv/greeting")["value"]
 
 
 def test_errors_are_grouped_and_retried_together(open_page: Open) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 import turbine
+import turbine.sync
 
 MOMENT = 0.01
 
@@ -28,10 +31,35 @@ async def one_after_another() -> None:
 
 
 @turbine.workflow
-async def groups() -> None:
-    await asyncio.gather(slow("a"), slow("b"))
-    await asyncio.gather(slow("c"), slow("d"))
-    await slow("e")
+async def groups(is_quick: bool) -> None:
+    step = quick if is_quick else slow
+    await asyncio.gather(step("a"), step("b"))
+    await asyncio.gather(step("c"), step("d"))
+    await step("e")
+
+
+@turbine.sync.workflow
+def groups_of_tasks(is_quick: bool) -> None:
+    step = quick if is_quick else slow
+    for names in ("ab", "cd", "e"):
+        for task in [turbine.sync.do_async(step, name) for name in names]:
+            task.result()
+
+
+@turbine.workflow
+async def one_beside_a_line() -> None:
+    may_end = asyncio.Event()
+
+    async def wait() -> str:
+        await may_end.wait()
+        return "long"
+
+    long = turbine.do_async(wait)
+    for name in "abc":
+        await quick(name)
+    may_end.set()
+    await long
+    await quick("last")
 
 
 @turbine.workflow
@@ -61,14 +89,36 @@ async def test_quick_steps_one_after_another_are_a_chain(open_site) -> None:
     assert ("workflow-result", "success") == nodes["result"]
 
 
-async def test_groups_side_by_side_follow_each_other_as_groups(open_site) -> None:
-    site = await open_site(groups)
-    await (await site.rt.run(groups.options(id="r"))).result()
+@pytest.mark.parametrize("workflow", [groups, groups_of_tasks], ids=lambda one: one.name)
+@pytest.mark.parametrize("is_quick", [True, False])
+async def test_groups_side_by_side_follow_each_other_as_groups(open_site, workflow: Any, is_quick: bool) -> None:
+    """Also when all of it happens within a millisecond."""
+    site = await open_site(workflow)
+    await (await site.rt.run(workflow.options(id="r"), is_quick)).result()
 
     edges, _ = await graph(site, "r")
 
     first = {("0", "2"), ("0", "3"), ("1", "2"), ("1", "3")}
     assert first | {("2", "4"), ("3", "4"), ("4", "result")} == edges
+
+
+async def test_a_long_step_stands_beside_the_line_that_goes_on_meanwhile(open_site) -> None:
+    site = await open_site(one_beside_a_line)
+    await (await site.rt.run(one_beside_a_line.options(id="r"))).result()
+    names = {str(step.function_id): step.output for step in await site.rt.steps("r")}
+
+    edges, _ = await graph(site, "r")
+
+    line = {("a", "b"), ("b", "c"), ("c", "last"), ("long", "last"), ("last", "result")}
+    assert line == {(names[source], names.get(target, target)) for source, target in edges}
+
+
+async def test_a_fork_shows_what_it_has_copied_as_it_was(open_site) -> None:
+    site = await open_site(groups)
+    await (await site.rt.run(groups.options(id="r"), True)).result()
+    await (await site.rt.fork("r", 4, new_id="f")).result()
+
+    assert await graph(site, "r") == await graph(site, "f")
 
 
 async def test_a_run_that_was_cancelled_is_shown_as_cancelled(open_site) -> None:

@@ -225,7 +225,7 @@ RULES = {
         ("http/test_figures::test_the_calendar_counts_open_runs_too_and_takes_a_tag_as_it_is",),
     ),
     "D-32": Rule(
-        "the graph shows what followed what; nothing is guessed from how close two times are",
+        "the graph shows what followed what: it is recorded, not guessed from how close two times are",
         (
             "http/test_graph::test_quick_steps_one_after_another_are_a_chain",
             "http/test_graph::test_groups_side_by_side_follow_each_other_as_groups",

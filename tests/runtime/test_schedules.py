@@ -327,6 +327,18 @@ async def test_jitter_delays_the_run_and_keeps_the_tick(world):
     assert all(run.started_at - run.created_at < timedelta(minutes=50) for run in started)
 
 
+async def test_disabling_a_schedule_recalls_the_run_that_waits_out_its_jitter(world, monkeypatch):
+    monkeypatch.setattr("random.Random.random", lambda _: 0.5)
+    w = await world()
+    record = await w.runtime.schedules.create(ping, Schedule.cron("@hourly", jitter=timedelta(minutes=50)), name="p")
+    await w.advance(minutes=31)
+    await w.runtime.schedules.disable(record.id)
+    await w.advance(hours=2)
+    status = await w.runtime.status("sched-p-2026-03-27T03:00:00Z")
+    assert ("CANCELLED", "its schedule was disabled", None) == (status.status, status.reason, status.started_at)
+    assert ["sched-p-2026-03-27T03:00:00Z"] == await runs(w.runtime, "sched-p-")
+
+
 async def test_a_start_that_fails_is_shown_and_the_schedule_goes_on(world, database_url):
     w = await world()
     record = await w.runtime.schedules.create(report, "@hourly", input={"customer": "Ada"}, name="r")

@@ -195,7 +195,10 @@ class Schedules:
         return await self.update(id, enabled=True)
 
     async def disable(self, id: str) -> ScheduleRecord:
-        """Start no run any more, from this commit on and in any process. Raises NotFound."""
+        """Start no run any more, from this commit on and in any process. Raises NotFound.
+
+        A run that still waits out its jitter is cancelled.
+        """
         return await self.update(id, enabled=False)
 
     async def run_now(self, id: str) -> str:

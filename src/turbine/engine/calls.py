@@ -34,13 +34,16 @@ async def call_step(
         await execution.turn_away()
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
+        execution.last_step = max(execution.last_step, record.function_id)
         return replayed(execution, record, step.result)
     if execution.is_rehearsal:
         await execution.stay()
     execution.busy += 1
+    live = _LiveStep(execution, position, step, record)
     try:
-        return await _LiveStep(execution, position, step, record).outcome(args, kwargs)
+        return await live.outcome(args, kwargs)
     finally:
+        execution.last_step = max(execution.last_step, live.function_id)
         execution.leave()
 
 
@@ -59,7 +62,7 @@ def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> 
 class _LiveStep:
     """A step that has no outcome yet: its attempts, until one is recorded."""
 
-    __slots__ = ("causes", "execution", "function_id", "number", "position", "record", "started_ms", "step")
+    __slots__ = ("causes", "execution", "follows", "function_id", "number", "position", "record", "started_ms", "step")
 
     def __init__(self, execution: Execution, position: str, step: StepDefinition, record: Recorded | None) -> None:
         failed = execution.history.failures.get(position)
@@ -72,6 +75,7 @@ class _LiveStep:
         self.number = failed[-1].number + 1 if failed else 1
         """Which attempt this is, from 1."""
         self.function_id = -1 if record is None else record.function_id
+        self.follows = execution.last_step
         self.started_ms = 0 if record is None else record.started_ms
         if failed or record is None or record.kind != Kind.UNCHECKED:
             execution.is_replaying = False
@@ -180,6 +184,7 @@ class _LiveStep:
             self.number,
             self.started_ms,
             now_ms,
+            self.follows,
         )
         size = len(output) if output is not None else 0
         answer = await execution.write(steps.settle if self.number > 1 else steps.record, row, size)

@@ -48,6 +48,7 @@ class Execution:
         "id",
         "is_async",
         "is_replaying",
+        "last_step",
         "listeners",
         "main",
         "mismatch",
@@ -76,6 +77,8 @@ class Execution:
         self.history = history or History()
         self._next_function_id = self.history.next_function_id
         self.is_replaying = bool(self.history.recorded)
+        self.last_step = -1
+        """The highest function id of the steps whose outcomes the body has."""
         self.signal: Signal | None = None
         self.reason: str | None = None
         self.refusals = 0

@@ -32,7 +32,7 @@ Texts = list[Annotated[str, Field(max_length=2000)]]
 class Wanted(Asked):
     """Which runs; everything that is given must hold, and of several values of one field any."""
 
-    status: list[WorkflowStatus] | None = Field(default=None, strict=False)
+    status: list[Annotated[WorkflowStatus, Field(strict=False)]] | None = None
     name: Texts | None = None
     executor_id: Texts | None = None
     version: Texts | None = None

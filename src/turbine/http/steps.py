@@ -155,7 +155,7 @@ async def steps_tree(id: str, desk: Viewing) -> Tree:
     found = await desk.rt.steps(id)
     run = await runs.key_of(desk.port, id)
     behind = await desk.port.store.read(details.behind, run=run, children=[])
-    shown = tree(status.status, status.error, found, behind.kinds)
+    shown = tree(status.status, status.error, found, behind.kinds, behind.follows)
     for node in shown.nodes:
         if node.output is not None and len(to_json(node.output, inf_nan_mode="constants")) > OUTPUT_MAX:
             node.output = None

@@ -1,15 +1,15 @@
 """The graph of a run: its steps as nodes, and edges for what came after what.
 
 Positions say which steps belong to branches of one `turbine.gather`: those run side by side, whatever the clock says.
-Within a line a step follows another one when that one was over before it began; nothing is guessed from how close two
-times are.
+Otherwise a step follows another one when that one was over before it began. The engine has recorded whose outcomes the
+body had when a step began, so nothing is guessed from how close two times are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from turbine.engine.gates import APPROVAL
 from turbine.http.shapes import Json, Shape
@@ -56,17 +56,27 @@ class Tree(Shape):
     truncated: bool = False
 
 
-def tree(status: WorkflowStatus, error: str | None, steps: Sequence[StepInfo], kinds: Mapping[str, int]) -> Tree:
-    """The graph of a run with these steps; the last node is its result."""
+def tree(
+    status: WorkflowStatus,
+    error: str | None,
+    steps: Sequence[StepInfo],
+    kinds: Mapping[str, int],
+    follows: Mapping[str, int] | None = None,
+) -> Tree:
+    """The graph of a run with these steps; the last node is its result.
+
+    `kinds` and `follows` are by position; `follows` is the last step whose outcome the body had, where that is known.
+    """
     shown = sorted(
         (step for step in steps if not step.position.startswith(PATCH)), key=lambda step: order(step.position)
     )[:NODES_MAX]
     nodes = [_node(status, step, kinds.get(step.position, Kind.STEP)) for step in shown]
     edges: list[Edge] = []
     before: list[set[int]] = []
+    had = _Had(kinds, follows or {})
     has_next: set[int] = set()
     for place in range(len(shown)):
-        direct, all_before = _before(shown, before, place)
+        direct, all_before = _before(shown, had, before, place)
         before.append(all_before)
         has_next.update(direct)
         edges += [Edge(source=nodes[one].id, target=nodes[place].id) for one in sorted(direct)]
@@ -75,20 +85,33 @@ def tree(status: WorkflowStatus, error: str | None, steps: Sequence[StepInfo], k
     return Tree(nodes=[*nodes, result], edges=edges, workflow_status=status, truncated=len(steps) > NODES_MAX)
 
 
-def _before(steps: Sequence[StepInfo], before: Sequence[set[int]], place: int) -> tuple[set[int], set[int]]:
+class _Had(NamedTuple):
+    """What is known of whom a step may follow, by position."""
+
+    kinds: Mapping[str, int]
+    follows: Mapping[str, int]
+
+    def allows(self, earlier: StepInfo, later: StepInfo) -> bool:
+        """Whether the body had the outcome of a step when another one began, or nobody knows."""
+        last_step = self.follows.get(later.position)
+        is_step = self.kinds.get(earlier.position, Kind.STEP) in (Kind.STEP, Kind.UNCHECKED)
+        return last_step is None or not is_step or earlier.function_id <= last_step
+
+
+def _before(steps: Sequence[StepInfo], had: _Had, before: Sequence[set[int]], place: int) -> tuple[set[int], set[int]]:
     """Whom a step follows directly, and everybody within sight whom it follows."""
     direct: set[int] = set()
     known: set[int] = set()
     for earlier in range(place - 1, max(-1, place - 1 - WINDOW), -1):
-        if earlier not in known and _follows(steps[earlier], steps[place]):
+        if earlier not in known and _follows(steps[earlier], steps[place], had):
             direct.add(earlier)
             known.add(earlier)
             known |= before[earlier]
     return direct, {one for one in known if one >= place - WINDOW}
 
 
-def _follows(earlier: StepInfo, later: StepInfo) -> bool:
-    if _are_branches(earlier.position, later.position):
+def _follows(earlier: StepInfo, later: StepInfo, had: _Had) -> bool:
+    if _are_branches(earlier.position, later.position) or not had.allows(earlier, later):
         return False
     return earlier.ended_at is not None and earlier.ended_at <= later.started_at
 

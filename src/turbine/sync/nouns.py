@@ -240,9 +240,7 @@ class AlertChannels:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def create(
-        self, *, name: str, url: str, events: Sequence[str] = (), enabled: bool = True
-    ) -> AlertChannelRecord:
+    def create(self, *, name: str, url: str, events: Sequence[str] = (), enabled: bool = True) -> AlertChannelRecord:
         """Add a channel. Raises ValidationFailed, Conflict."""
         inner = self._runtime.inner.alert_channels
         return self._runtime.wait_for(inner.create(name=name, url=url, events=events, enabled=enabled))

@@ -35,6 +35,8 @@ class Behind(NamedTuple):
     """What the steps of a run do not tell themselves."""
 
     kinds: dict[str, int]
+    follows: dict[str, int]
+    """By position, where it is known: the last step whose outcome the body had when this step began."""
     child_statuses: dict[str, str]
     tracebacks: dict[tuple[str, int], str]
     """By position and number of the attempt."""
@@ -79,7 +81,12 @@ def values(tx: Tx, *, run: int) -> list[tuple[str, str, int]]:
 
 def behind(tx: Tx, *, run: int, children: Sequence[str]) -> Behind:
     """What lies behind the steps of a run."""
-    kinds: dict[str, int] = dict(tx.all(SQL.kinds, run=run))
+    kinds: dict[str, int] = {}
+    follows: dict[str, int] = {}
+    for position, kind, last_step in tx.all(SQL.kinds, run=run):
+        kinds[position] = kind
+        if last_step is not None:
+            follows[position] = last_step
     statuses: dict[str, str] = {}
     if children:
         statuses = dict(tx.all(SQL.statuses_of, rows=rows_json([[child] for child in children])))
@@ -89,7 +96,7 @@ def behind(tx: Tx, *, run: int, children: Sequence[str]) -> Behind:
     last: dict[str, str] = {}
     for position, error in tx.all(SQL.errors, run=run):
         _keep(last, position, error)
-    return Behind(kinds, statuses, tried, last)
+    return Behind(kinds, follows, statuses, tried, last)
 
 
 def _keep(found: dict[Any, str], key: Any, error: str) -> None:

@@ -31,7 +31,7 @@ limit :limit
 select key, value, updated_ms from pt_workflow_events where run = :run order by key
 
 -- name: kinds
-select position, kind from pt_operation_outputs where run = :run
+select position, kind, follows from pt_operation_outputs where run = :run
 
 -- name: tracebacks
 select position, number, error

@@ -133,11 +133,19 @@ def save(tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool) -> Not
     if holder is not None and holder[0] != row.id:
         return _name_taken(row.run_name)
     if tx.run(SQL.save, **_columns(row), seen=seen_ms, rescheduled=int(is_rescheduled)):
+        if not row.enabled:
+            _recall(tx, row)
         tx.wake("schedule", row.next_ms)
         return None
     if tx.one(SQL.get, id=row.id) is None:
         return NotFound(kind="schedule", id=row.id)
     return Conflict(f"Schedule {row.id!r} was changed by somebody else meanwhile; read it again and decide anew")
+
+
+def _recall(tx: Tx, row: ScheduleRow) -> None:
+    """Cancel the run of the last tick if it still waits out its jitter: a disabled schedule starts nothing."""
+    for (run,) in tx.all(SQL.jittering, id=row.id, now=row.updated_ms):
+        workflows.cancel(tx, run=run, reason="its schedule was disabled", now_ms=row.updated_ms)
 
 
 def delete(tx: Tx, *, id: str) -> NotFound | Conflict | None:

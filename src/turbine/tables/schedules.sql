@@ -135,3 +135,13 @@ or pt_schedules.workflow_fqn <> excluded.workflow_fqn
 delete from pt_schedules
 where kind = 'compile'
 and workflow in (select r.name from @rows(name text) as r)
+
+-- name: jittering
+select w.run
+from pt_schedules as s
+cross join pt_workflow_status as w
+where s.id = :id
+and w.id = s.last_workflow_id
+and w.status = 'ENQUEUED'
+and w.started_at_epoch_ms is null
+and w.wake_ms > :now

@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
     attempts: int
     started_ms: int
     ended_ms: int | None
+    follows: int | None = None
+    """The highest `function_id` of the steps whose outcomes the body had when this one began; -1: of none."""
 
 
 class AttemptFailed(NamedTuple):

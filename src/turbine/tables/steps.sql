@@ -3,11 +3,12 @@
 -- `cross join` keeps SQLite from going through all runs of the executor for each row.
 insert into pt_operation_outputs as o (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms
+    started_at_epoch_ms, ended_at_epoch_ms, follows
 )
 select
-    r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended
-from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint) as r
+    r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended,
+    r.follows
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
 cross join pt_workflow_status as w
 where w.run = r.run
 and w.fence = r.fence
@@ -62,7 +63,7 @@ insert into pt_step_attempts (
     run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error
 )
 select r.run, r.position, r.attempts, r.started, r.ended, r.error
-from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint) as r
+from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
 where true
 on conflict (run, position, number) do nothing
 

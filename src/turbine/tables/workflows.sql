@@ -378,11 +378,11 @@ select position, ended_at_epoch_ms from pt_operation_outputs where run = :run
 -- name: copy_steps
 insert into pt_operation_outputs (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms
+    started_at_epoch_ms, ended_at_epoch_ms, follows
 )
 select
     :target, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id, o.attempts,
-    o.started_at_epoch_ms, o.ended_at_epoch_ms
+    o.started_at_epoch_ms, o.ended_at_epoch_ms, o.follows
 from pt_operation_outputs as o
 where o.run = :source
 and o.ended_at_epoch_ms is not null

@@ -46,6 +46,7 @@ PASSING = frozenset(
         "attempts_granted",
         "application_version",
         "function_id",
+        "follows",
         "storage",
         "upload",
     }

@@ -101,6 +101,8 @@ create index pt_workflow_attention on pt_workflow_status (name) where attention 
 
 -- One row for each position that was reached; ended_at is null while the step runs. The outcome is written once.
 -- kind: 0 a step, 1 a wait, 2 a child, 3 a step without checkpoint, 4 a mark (patched).
+-- follows: the highest function_id of the steps whose outcomes the body had when this step began, -1 for none of them;
+-- null where nobody looked. Steps that began beside each other are told apart by it, which times cannot do.
 create table pt_operation_outputs (
     run bigint not null,
     position text not null,
@@ -113,6 +115,7 @@ create table pt_operation_outputs (
     attempts bigint not null default 1,
     started_at_epoch_ms bigint not null,
     ended_at_epoch_ms bigint,
+    follows bigint,
     primary key (run, position)
 )@clustered;
 

@@ -1,0 +1,98 @@
+/** The one way to the server: JSON in, JSON out, problems as `Problem`. */
+
+import { parse, stringify } from "./lossless";
+import { apiPath } from "./place";
+
+export interface FieldError {
+  path: (string | number)[];
+  message: string;
+  type: string;
+}
+
+/** What the server said when it refused; `status` 0 when it could not be reached at all. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly code?: string | number,
+    readonly errors: FieldError[] = [],
+    readonly retryAfter?: number,
+  ) {
+    super(detail || title);
+  }
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined | readonly (string | number)[]>;
+
+let csrf: string | undefined;
+let signedOut: (() => void) | undefined;
+
+export function keepCsrf(token: string | undefined): void {
+  csrf = token;
+}
+
+export function onSignedOut(listener: () => void): void {
+  signedOut = listener;
+}
+
+export function address(path: string, query: Query = {}): string {
+  const found = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    for (const one of Array.isArray(value) ? value : [value]) found.append(key, String(one));
+  }
+  const text = found.toString();
+  return apiPath + path + (text ? `?${text}` : "");
+}
+
+export function part(id: string | number): string {
+  return encodeURIComponent(String(id));
+}
+
+export async function ask<T>(method: string, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
+  let response: Response;
+  try {
+    response = await fetch(address(path, options.query), {
+      method,
+      headers,
+      credentials: "same-origin",
+      body: options.body === undefined ? undefined : stringify(options.body),
+      signal: options.signal,
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "");
+  }
+  const text = await response.text();
+  if (response.ok) return (text ? parse(text) : undefined) as T;
+  if (response.status === 401 && !path.startsWith("login") && !path.startsWith("password")) signedOut?.();
+  throw problemOf(response, text);
+}
+
+function problemOf(response: Response, text: string): Problem {
+  let body: Record<string, unknown> = {};
+  try {
+    body = parse(text) as Record<string, unknown>;
+  } catch {
+    // A proxy answered with a page of its own; its status still tells.
+  }
+  const retry = Number(response.headers.get("Retry-After"));
+  return new Problem(
+    response.status,
+    typeof body.title === "string" ? body.title : response.statusText,
+    typeof body.detail === "string" ? body.detail : "",
+    body.code as string | number | undefined,
+    Array.isArray(body.errors) ? (body.errors as FieldError[]) : [],
+    Number.isFinite(retry) && retry > 0 ? retry : undefined,
+  );
+}
+
+export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => ask<T>("GET", path, { query, signal });
+export const post = <T>(path: string, body: unknown = {}) => ask<T>("POST", path, { body });
+export const patch = <T>(path: string, body: unknown) => ask<T>("PATCH", path, { body });
+export const put = <T>(path: string, body: unknown) => ask<T>("PUT", path, { body });
+export const remove = <T = void>(path: string) => ask<T>("DELETE", path);

@@ -1,0 +1,37 @@
+import { Link } from "@tanstack/react-router";
+import { stringify } from "@/api/lossless";
+import type { AuditLine } from "@/api/types";
+import { auditText } from "@/text";
+import { Table } from "./table";
+import { Ago } from "./ui";
+
+export function AuditTable({ lines, inline }: { lines: AuditLine[]; inline?: boolean }) {
+  return (
+    <Table
+      label={auditText.title}
+      rows={lines}
+      inline={inline}
+      id={(line) => String(line.id)}
+      columns={[
+        { key: "at", head: auditText.at, cell: (line) => <Ago at={line.at} className="text-muted" />, width: "80px" },
+        { key: "actor", head: auditText.actor, cell: (line) => <span title={line.role ?? undefined}>{line.actor}</span>, width: "minmax(120px, 1fr)" },
+        { key: "action", head: auditText.action, cell: (line) => <span className="font-medium">{line.action}</span>, width: "minmax(120px, 180px)" },
+        {
+          key: "target",
+          head: auditText.target,
+          wide: true,
+          cell: (line) =>
+            line.target && /^(workflow|run)\./.test(line.action) ? (
+              <Link to="/runs/$id" params={{ id: line.target }} className="font-mono text-xs text-accent hover:underline">
+                {line.target}
+              </Link>
+            ) : (
+              <span className="font-mono text-xs text-muted">{line.target}</span>
+            ),
+          width: "minmax(120px, 1.4fr)",
+        },
+        { key: "detail", head: auditText.detail, wide: true, cell: (line) => <span className="font-mono text-xs text-faint" title={stringify(line.detail)}>{line.detail === null || line.detail === undefined || stringify(line.detail) === "{}" ? "" : typeof line.detail === "string" ? line.detail : stringify(line.detail)}</span>, width: "minmax(120px, 2fr)" },
+      ]}
+    />
+  );
+}

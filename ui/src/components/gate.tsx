@@ -1,0 +1,98 @@
+/** An approval to decide: what it is about, the form, a comment, yes or no. */
+
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Check, X } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import { part, post, Problem } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { Approval } from "@/api/types";
+import { ms, relative, useNow, absolute } from "@/lib/time";
+import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
+import { classes } from "@/lib/words";
+import { gateText } from "@/text";
+import { JsonView } from "./json";
+import { complain, problemText, say } from "./toast";
+import { Button, Notice, Skeleton, Textarea } from "./ui";
+
+const SchemaForm = lazy(() => import("./schema-form").then((found) => ({ default: found.SchemaForm })));
+
+export function Due({ at }: { at: string | null }) {
+  const now = useNow();
+  const due = ms(at);
+  if (due === null) return null;
+  const soon = due - now < 3_600_000;
+  return (
+    <time dateTime={at!} title={absolute(due)} className={classes("whitespace-nowrap", due < now ? "font-medium text-bad" : soon ? "font-medium text-warn" : "text-muted")}>
+      {due < now ? gateText.overdue(relative(due, now)) : gateText.due(relative(due, now))}
+    </time>
+  );
+}
+
+export function Decide({ gate, onDecided }: { gate: Approval; onDecided?: () => void }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const [comment, setComment] = useState("");
+  const [data, setData] = useState<unknown>(() => (gate.form ? initial(asJsonSchema(gate.form), asJsonSchema(gate.form)) : null));
+  const [found, setFound] = useState<Fault[]>([]);
+  const act = useMutation({
+    mutationFn: (approved: boolean) => post<Approval>(`approvals/${part(gate.id)}/decide`, { approved, comment, data: gate.form ? data : null }),
+    onSuccess: (_, approved) => {
+      say(approved ? gateText.approved : gateText.rejected, gate.title ?? gate.name);
+      void client.invalidateQueries({ queryKey: ["approvals"] });
+      void client.invalidateQueries({ queryKey: ["run", gate.workflow_id] });
+      onDecided?.();
+    },
+    onError: (error) => {
+      if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((one) => ({ path: one.path.filter((key) => key !== "data"), message: one.message })));
+      else complain(error);
+    },
+  });
+  const decide = (approved: boolean) => {
+    const wrong = gate.form && approved ? faults(gate.form, data) : [];
+    setFound(wrong);
+    if (wrong.length === 0) act.mutate(approved);
+  };
+  const hasDetails = gate.details !== null && gate.details !== undefined;
+  return (
+    <div className="flex flex-col gap-3">
+      {hasDetails && (typeof gate.details === "string" ? <div className="whitespace-pre-wrap">{gate.details}</div> : <Facts value={gate.details} />)}
+      {gate.form && (
+        <Suspense fallback={<Skeleton className="h-16 w-full" />}>
+          <SchemaForm schema={gate.form} value={data} onChange={setData} faults={found} />
+        </Suspense>
+      )}
+      {may ? (
+        <>
+          <Textarea aria-label={gateText.comment} placeholder={gateText.comment} rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />
+          {act.error && !(act.error instanceof Problem && act.error.errors.length > 0) && <Notice tone="bad">{problemText(act.error)}</Notice>}
+          <div className="flex gap-2">
+            <Button tone="primary" icon={<Check />} busy={act.isPending} onClick={() => decide(true)} className="max-md:h-10 max-md:flex-1">
+              {gateText.approve}
+            </Button>
+            <Button tone="danger" icon={<X />} busy={act.isPending} onClick={() => decide(false)} className="max-md:h-10 max-md:flex-1">
+              {gateText.reject}
+            </Button>
+          </div>
+        </>
+      ) : (
+        <Notice>{gateText.viewer}</Notice>
+      )}
+    </div>
+  );
+}
+
+/** A flat object reads best as a list of facts; anything deeper is JSON. */
+function Facts({ value }: { value: unknown }) {
+  const entries = value !== null && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
+  if (!entries || entries.length > 12 || entries.some(([, item]) => item !== null && typeof item === "object")) return <JsonView label={gateText.details} value={value} />;
+  return (
+    <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
+      {entries.map(([key, item]) => (
+        <div key={key} className="contents">
+          <dt className="text-muted">{key.replaceAll("_", " ")}</dt>
+          <dd className="min-w-0 break-words">{String(item)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,33 @@
+/** A JSON value as text, with what is wrong with it below. */
+
+import { lazy, Suspense } from "react";
+import { parseTyped, stringify } from "@/api/lossless";
+import { Skeleton } from "./ui";
+import { jsonText } from "@/text";
+
+const CodeEditor = lazy(() => import("./code-editor"));
+
+export function asText(value: unknown): string {
+  return value === undefined ? "" : stringify(value, 2);
+}
+
+/** The value, or a sentence that says where the text stops being JSON. */
+export function readJson(text: string): { value: unknown; error?: undefined } | { value?: undefined; error: string } {
+  if (text.trim() === "") return { error: jsonText.empty };
+  try {
+    return { value: parseTyped(text) };
+  } catch (error) {
+    return { error: jsonText.invalid(error instanceof Error ? error.message : String(error)) };
+  }
+}
+
+export function JsonField({ text, onChange, label, hint, error }: { text: string; onChange: (text: string) => void; label: string; hint?: string; error?: string | null }) {
+  return (
+    <div className="flex flex-col gap-1">
+      <Suspense fallback={<Skeleton className="h-34 w-full rounded-md" />}>
+        <CodeEditor value={text} onChange={onChange} label={label} hint={hint} />
+      </Suspense>
+      {error && <div className="text-xs text-bad" role="alert">{error}</div>}
+    </div>
+  );
+}

@@ -1,0 +1,213 @@
+/** A JSON value to look into: fold, search, copy a value or its path; long lists open piece by piece. */
+
+import { ChevronRight, Search, WrapText } from "lucide-react";
+import { type ReactNode, useMemo, useState } from "react";
+import { ExactNumber, stringify } from "@/api/lossless";
+import { classes, count } from "@/lib/words";
+import { copy, Copyable, IconButton } from "./ui";
+import { say } from "./toast";
+import { jsonText } from "@/text";
+
+const pieces = 100;
+const longText = 400;
+
+export function JsonView({ value, label, openTo = 2, tools = true, className, end }: { value: unknown; label: string; openTo?: number; tools?: boolean; className?: string; end?: ReactNode }) {
+  const [search, setSearch] = useState("");
+  const [searching, setSearching] = useState(false);
+  const [raw, setRaw] = useState(false);
+  const whole = useMemo(() => stringify(value, 2), [value]);
+  const hits = useMemo(() => (search ? new Set(hitsOf(value, search.toLowerCase())) : null), [value, search]);
+  const isSmall = !isTree(value);
+  return (
+    <div className={classes("group/json relative overflow-hidden rounded-md bg-sunken hairline", className)}>
+      <div className="flex h-8 items-center gap-0.5 border-b py-0 pr-1 pl-2.5">
+        <span className="flex-1 truncate text-xs font-medium text-muted">{label}</span>
+        {end}
+        {tools && !isSmall && searching && (
+          <input
+            autoFocus
+            aria-label={jsonText.search}
+            placeholder={jsonText.search}
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Escape") {
+                setSearch("");
+                setSearching(false);
+              }
+            }}
+            className="h-6 w-32 rounded-sm bg-bg px-1.5 text-xs hairline outline-none"
+          />
+        )}
+        {hits && <span className="px-1 text-xs text-faint">{count([...hits].filter((path) => path.startsWith("=")).length)}</span>}
+        {tools && !isSmall && (
+          <>
+            <IconButton label={jsonText.search} size="sm" className="!h-6 !w-6" onClick={() => setSearching(!searching)}>
+              <Search className="!size-3.5" />
+            </IconButton>
+            <IconButton label={raw ? jsonText.tree : jsonText.raw} size="sm" className="!h-6 !w-6" onClick={() => setRaw(!raw)}>
+              <WrapText className="!size-3.5" />
+            </IconButton>
+          </>
+        )}
+        <Copyable text={whole} label={jsonText.copy} className="p-1" />
+      </div>
+      <div className="max-h-[420px] overflow-auto px-2.5 py-2 font-mono text-xs leading-5" tabIndex={0} role="group" aria-label={label}>
+        {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits} last />}
+      </div>
+    </div>
+  );
+}
+
+function isTree(value: unknown): value is object {
+  return value !== null && typeof value === "object" && !(value instanceof ExactNumber);
+}
+
+function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
+  if (!isTree(value)) {
+    if (String(value).toLowerCase().includes(search)) yield `=${path}`;
+    return;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    const inner = join(path, key, Array.isArray(value));
+    let found = false;
+    if (!Array.isArray(value) && key.toLowerCase().includes(search)) {
+      found = true;
+      yield `=${inner}`;
+    }
+    for (const hit of hitsOf(item, search, inner)) {
+      found = true;
+      yield hit;
+    }
+    if (found) yield path;
+  }
+}
+
+function join(path: string, key: string, isIndex: boolean): string {
+  if (isIndex) return `${path}[${key}]`;
+  return /^[A-Za-z_]\w*$/.test(key) ? (path ? `${path}.${key}` : key) : `${path}[${JSON.stringify(key)}]`;
+}
+
+interface NodeProps {
+  value: unknown;
+  path: string;
+  name?: string;
+  depth: number;
+  openTo: number;
+  hits: Set<string> | null;
+  last?: boolean;
+}
+
+function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
+  const size = isTree(value) ? Object.keys(value).length : 0;
+  const [chosen, setChosen] = useState<boolean | null>(null);
+  const [limit, setLimit] = useState(pieces);
+  const isHit = hits?.has(`=${path}`) ?? false;
+  const open = chosen ?? (hits ? hits.has(path) || depth === 0 : depth < openTo && (size <= 40 || depth === 0));
+  const head = (
+    <>
+      {name !== undefined && (
+        <>
+          <button
+            type="button"
+            title={jsonText.copyPath(path)}
+            onClick={() => void copy(path).then(() => say(jsonText.pathCopied, path))}
+            className={classes("rounded-sm text-muted hover:text-text hover:underline", isHit && "bg-warn-soft text-warn")}
+          >
+            {name}
+          </button>
+          <span className="text-faint">: </span>
+        </>
+      )}
+    </>
+  );
+  if (!isTree(value)) {
+    return (
+      <div className="pl-4">
+        {head}
+        <Leaf value={value} isHit={isHit} />
+        {!last && <span className="text-faint">,</span>}
+      </div>
+    );
+  }
+  const isList = Array.isArray(value);
+  const [left, right] = isList ? ["[", "]"] : ["{", "}"];
+  if (size === 0) {
+    return (
+      <div className="pl-4">
+        {head}
+        <span className="text-faint">
+          {left}
+          {right}
+          {!last && ","}
+        </span>
+      </div>
+    );
+  }
+  const entries = open ? Object.entries(value).slice(0, limit) : [];
+  return (
+    <div>
+      <div className="flex items-start">
+        <button type="button" aria-expanded={open} aria-label={open ? jsonText.fold : jsonText.unfold} onClick={() => setChosen(!open)} className="flex h-5 w-4 shrink-0 items-center text-faint hover:text-text">
+          <ChevronRight className={classes("size-3 transition-transform", open && "rotate-90")} />
+        </button>
+        <div className="min-w-0">
+          {head}
+          <span className="text-faint">{left}</span>
+          {!open && (
+            <button type="button" onClick={() => setChosen(true)} className="px-1 text-faint hover:text-text">
+              {isList ? jsonText.items(size) : jsonText.keys(size)} <span>{right}</span>
+              {!last && ","}
+            </button>
+          )}
+        </div>
+      </div>
+      {open && (
+        <>
+          <div className="ml-[5px] border-l pl-[7px]">
+            {entries.map(([key, item], index) => (
+              <Node key={key} value={item} name={isList ? key : key} path={join(path, key, isList)} depth={depth + 1} openTo={openTo} hits={hits} last={index === size - 1} />
+            ))}
+            {size > limit && (
+              <button type="button" onClick={() => setLimit(limit + pieces * 5)} className="pl-4 text-accent hover:underline">
+                {jsonText.more(size - limit)}
+              </button>
+            )}
+          </div>
+          <div className="pl-4 text-faint">
+            {right}
+            {!last && ","}
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
+  const [whole, setWhole] = useState(false);
+  const mark = isHit ? "bg-warn-soft" : "";
+  if (typeof value === "string") {
+    const shown = whole || value.length <= longText ? value : value.slice(0, longText);
+    return (
+      <span className={classes("break-all whitespace-pre-wrap text-ok", mark)}>
+        {JSON.stringify(shown)}
+        {shown.length < value.length && (
+          <button type="button" onClick={() => setWhole(true)} className="text-accent hover:underline">
+            {" "}
+            {jsonText.moreText(value.length - shown.length)}
+          </button>
+        )}
+      </span>
+    );
+  }
+  if (value instanceof ExactNumber) {
+    return (
+      <span title={jsonText.exact} className={classes("text-info", mark)}>
+        {value.text}
+      </span>
+    );
+  }
+  if (typeof value === "number") return <span className={classes("text-info", mark)}>{String(value)}</span>;
+  return <span className={classes("text-warn", mark)}>{String(value)}</span>;
+}

@@ -1,0 +1,176 @@
+/** Log lines: narrowed by level and text, followed at the end, older ones on demand. */
+
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ArrowDown, Download, Logs } from "lucide-react";
+import { Fragment, useEffect, useMemo, useRef, useState } from "react";
+import { get, part } from "@/api/client";
+import { streamState } from "@/api/stream";
+import type { LogLine, Page } from "@/api/types";
+import { clockMs, absolute, dayOf } from "@/lib/time";
+import { classes, count, download } from "@/lib/words";
+import { logText } from "@/text";
+import { Marked, SearchField } from "./search-field";
+import { Empty, Failed, SkeletonRows } from "./states";
+import { Button, IconButton, Segments } from "./ui";
+
+const levels = ["DEBUG", "INFO", "WARNING", "ERROR"] as const;
+type Level = (typeof levels)[number];
+const levelLook: Record<string, string> = { DEBUG: "text-faint", INFO: "text-muted", WARNING: "text-warn", ERROR: "text-bad", CRITICAL: "text-bad font-semibold" };
+
+export function LogView({ workflowId, step, onStep, compact, live }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean }) {
+  const [level, setLevel] = useState<Level>("DEBUG");
+  const [search, setSearch] = useState("");
+  const [follow, setFollow] = useState(true);
+  const [behind, setBehind] = useState(0);
+  const frame = useRef<HTMLDivElement>(null);
+  const query = useInfiniteQuery({
+    queryKey: [workflowId ? "run" : "logs", workflowId ?? "all", "logs", step ?? null, level, search],
+    queryFn: ({ pageParam, signal }) =>
+      get<Page<LogLine>>(workflowId ? `workflows/${part(workflowId)}/logs` : "logs", { step, level: level === "DEBUG" ? undefined : level, search, limit: 200, cursor: pageParam }, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
+    refetchInterval: live ? (streamState() === "live" ? 2500 : 5000) : false,
+  });
+  const lines = useMemo(() => {
+    const byId = new Map((query.data?.pages ?? []).flatMap((page) => page.items).map((line) => [String(line.id), line]));
+    return [...byId.values()].sort((a, b) => a.at.localeCompare(b.at) || String(a.id).localeCompare(String(b.id), undefined, { numeric: true }));
+  }, [query.data]);
+  const newest = lines.at(-1)?.id;
+  const seen = useRef<LogLine["id"] | undefined>(undefined);
+  useEffect(() => {
+    const box = frame.current;
+    if (follow && box) {
+      box.scrollTop = box.scrollHeight;
+      // Lines that were not drawn yet may be taller than was guessed.
+      requestAnimationFrame(() => {
+        box.scrollTop = box.scrollHeight;
+      });
+      seen.current = newest;
+      setBehind(0);
+    } else if (newest !== seen.current) {
+      const at = lines.findIndex((line) => line.id === seen.current);
+      setBehind(at < 0 ? 0 : lines.length - 1 - at);
+    }
+  }, [newest, follow, lines]);
+
+  return (
+    <div className={classes("flex min-h-0 flex-col", compact ? "max-h-96" : "flex-1")}>
+      <div className={classes("flex shrink-0 flex-wrap items-center gap-2 border-b py-2", compact ? "px-0" : "px-4")}>
+        <SearchField value={search} onChange={setSearch} placeholder={logText.search} className={compact ? "w-40" : "w-60 max-md:w-full"} />
+        <Segments label={logText.level} value={level} onChange={setLevel} options={levels.map((one) => ({ key: one, label: logText.levels[one] }))} />
+        <span className="flex-1" />
+        {!compact && lines.length > 0 && (
+          <>
+            <span className="text-xs text-faint">{logText.lines(count(lines.length))}</span>
+            <IconButton
+              label={logText.download}
+              size="sm"
+              onClick={() => download(`${workflowId ?? "turbine"}.log`, lines.map((line) => `${line.at} ${line.level} ${line.step ?? "-"} ${line.message}`).join("\n"), "text/plain")}
+            >
+              <Download />
+            </IconButton>
+          </>
+        )}
+      </div>
+      {query.isPending ? (
+        <SkeletonRows rows={6} height={24} />
+      ) : query.error && lines.length === 0 ? (
+        <Failed error={query.error} onRetry={() => void query.refetch()} />
+      ) : lines.length === 0 ? (
+        search || level !== "DEBUG" ? (
+          <Empty
+            title={logText.noneMatch}
+            action={
+              <Button
+                onClick={() => {
+                  setSearch("");
+                  setLevel("DEBUG");
+                }}
+              >
+                {logText.clear}
+              </Button>
+            }
+          />
+        ) : (
+          <Empty icon={<Logs />} title={step ? logText.noneStep : logText.none}>
+            {logText.noneNote}
+          </Empty>
+        )
+      ) : (
+        <div className="relative min-h-0 flex-1">
+          <div
+            ref={frame}
+            tabIndex={0}
+            role="log"
+            aria-label={logText.title}
+            className={classes("h-full overflow-auto font-mono text-xs", compact ? "max-h-80" : "")}
+            onScroll={(event) => {
+              const box = event.currentTarget;
+              setFollow(box.scrollHeight - box.scrollTop - box.clientHeight < 24);
+            }}
+          >
+            {query.hasNextPage && (
+              <div className="px-4 py-1.5">
+                <Button
+                  size="sm"
+                  busy={query.isFetchingNextPage}
+                  onClick={() => {
+                    setFollow(false);
+                    void query.fetchNextPage();
+                  }}
+                >
+                  {logText.older}
+                </Button>
+              </div>
+            )}
+            {lines.map((line, index) => {
+              const day = dayOf(Date.parse(line.at));
+              const before = lines[index - 1];
+              return (
+                <Fragment key={line.id}>
+                  {(!before || dayOf(Date.parse(before.at)) !== day) && !compact && <div className="sticky top-0 z-10 bg-bg px-4 py-1 font-sans text-2xs font-medium text-faint">{day}</div>}
+                  <div className={classes("group flex gap-3 py-px [content-visibility:auto] [contain-intrinsic-size:auto_20px] hover:bg-hover max-md:flex-wrap max-md:gap-x-2", compact ? "px-0" : "px-4", (line.level === "ERROR" || line.level === "CRITICAL") && "bg-bad-soft/60")}>
+                    <time dateTime={line.at} title={absolute(Date.parse(line.at))} className="shrink-0 leading-5 text-faint">
+                      {clockMs(Date.parse(line.at))}
+                    </time>
+                    <span className={classes("w-12 shrink-0 leading-5", levelLook[line.level] ?? "text-muted")}>{line.level === "WARNING" ? "WARN" : line.level.slice(0, 5)}</span>
+                    {!step && !compact && (
+                      <span className="w-14 shrink-0 truncate leading-5">
+                        {line.step ? (
+                          <button type="button" title={logText.stepOf(line.step)} className="text-faint hover:text-accent" onClick={() => onStep?.(line.step!)}>
+                            {line.step}
+                          </button>
+                        ) : (
+                          <span className="text-faint">–</span>
+                        )}
+                      </span>
+                    )}
+                    <span className="min-w-0 flex-1 leading-5 break-words whitespace-pre-wrap max-md:basis-full">
+                      <Marked text={line.message} search={search} />
+                    </span>
+                    {!workflowId && line.workflow_id && (
+                      <Link to="/runs/$id" params={{ id: line.workflow_id }} className="max-w-44 shrink-0 truncate leading-5 text-faint hover:text-accent">
+                        {line.workflow_id}
+                      </Link>
+                    )}
+                  </div>
+                </Fragment>
+              );
+            })}
+          </div>
+          {!follow && behind > 0 && (
+            <button
+              type="button"
+              className="absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1 rounded-full bg-accent px-3 text-xs font-medium text-on-accent shadow-pop"
+              onClick={() => setFollow(true)}
+            >
+              <ArrowDown className="size-3.5" /> {logText.fresh(behind)}
+            </button>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}

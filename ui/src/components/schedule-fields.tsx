@@ -1,0 +1,158 @@
+/** When something is to happen: once at a time, or again and again by a cron text. */
+
+import { useQuery } from "@tanstack/react-query";
+import cronstrue from "cronstrue";
+import { post, Problem } from "@/api/client";
+import type { Schedule, ScheduleSpec } from "@/api/types";
+import { dayOf, clock, relative, toLocalField, useNow } from "@/lib/time";
+import { scheduleText } from "@/text";
+import { problemText } from "./toast";
+import { Field, Input, Segments, Select } from "./ui";
+
+export interface When {
+  type: "cron" | "once";
+  expression: string;
+  timezone: string;
+  jitter: string;
+  catchUp: "last" | "none" | "all";
+  at: string;
+}
+
+export function freshWhen(type: "cron" | "once" = "cron"): When {
+  return { type, expression: "0 9 * * 1-5", timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC", jitter: "", catchUp: "last", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
+}
+
+export function whenOf(schedule: Schedule): When {
+  return {
+    type: schedule.type === "once" ? "once" : "cron",
+    expression: schedule.cron_expression ?? "",
+    timezone: schedule.timezone ?? "UTC",
+    jitter: schedule.jitter ? String(schedule.jitter) : "",
+    catchUp: schedule.catch_up,
+    at: schedule.scheduled_at ? toLocalField(Date.parse(schedule.scheduled_at)) : "",
+  };
+}
+
+export function specOf(when: When): ScheduleSpec {
+  if (when.type === "once") return { type: "once", at: new Date(when.at).toISOString() };
+  return { type: "cron", expression: when.expression.trim(), timezone: when.timezone, jitter: when.jitter ? Number(when.jitter) : null, catch_up: when.catchUp };
+}
+
+/** The cron text as a sentence; null while it is none. */
+export function sentence(expression: string): string | null {
+  const macros = scheduleText.macros[expression.trim().toLowerCase()];
+  if (macros) return macros;
+  try {
+    const words = cronstrue.toString(expression.trim(), { use24HourTimeFormat: true, verbose: false });
+    // "At 03:00" leaves open on which days.
+    return /^At [\d:]+$/.test(words) ? scheduleText.daily(words.slice(3)) : words;
+  } catch {
+    return null;
+  }
+}
+
+export function describe(schedule: Schedule): string {
+  if (schedule.type === "once") return scheduleText.once;
+  return (schedule.cron_expression && sentence(schedule.cron_expression)) || schedule.cron_expression || "";
+}
+
+const zones: string[] = typeof Intl.supportedValuesOf === "function" ? ["UTC", ...Intl.supportedValuesOf("timeZone")] : ["UTC"];
+const jitters = ["", "10", "30", "60", "300", "900", "3600"];
+
+export function ScheduleFields({ when, onChange, only }: { when: When; onChange: (when: When) => void; only?: "cron" | "once" }) {
+  const set = (change: Partial<When>) => onChange({ ...when, ...change });
+  return (
+    <div className="flex flex-col gap-3">
+      {!only && <Segments label={scheduleText.kind} value={when.type} onChange={(type) => set({ type })} options={[{ key: "cron", label: scheduleText.repeatedly }, { key: "once", label: scheduleText.once }]} />}
+      {when.type === "once" ? (
+        <Field label={scheduleText.at} hint={scheduleText.localTime} required>
+          {(wires) => <Input {...wires} type="datetime-local" value={when.at} onChange={(event) => set({ at: event.target.value })} />}
+        </Field>
+      ) : (
+        <>
+          <Field label={scheduleText.cron} hint={sentence(when.expression) ?? scheduleText.cronHint} required>
+            {(wires) => <Input {...wires} value={when.expression} spellCheck={false} className="font-mono" onChange={(event) => set({ expression: event.target.value })} />}
+          </Field>
+          <div className="flex flex-wrap gap-1.5">
+            {scheduleText.examples.map(([expression, label]) => (
+              <button key={expression} type="button" onClick={() => set({ expression })} className="h-6 rounded-sm bg-sunken px-2 text-xs text-muted hairline hover:text-text">
+                {label}
+              </button>
+            ))}
+          </div>
+          <div className="grid grid-cols-3 gap-3 max-md:grid-cols-1">
+            <Field label={scheduleText.zone}>
+              {(wires) => (
+                <>
+                  <Input {...wires} list="zones" value={when.timezone} onChange={(event) => set({ timezone: event.target.value })} />
+                  <datalist id="zones">
+                    {zones.map((zone) => (
+                      <option key={zone} value={zone} />
+                    ))}
+                  </datalist>
+                </>
+              )}
+            </Field>
+            <Field label={scheduleText.jitter}>
+              {(wires) => (
+                <Select {...wires} value={when.jitter} onChange={(event) => set({ jitter: event.target.value })}>
+                  {[...new Set([...jitters, when.jitter])].map((one) => (
+                    <option key={one} value={one}>
+                      {one === "" ? scheduleText.noJitter : scheduleText.upTo(Number(one))}
+                    </option>
+                  ))}
+                </Select>
+              )}
+            </Field>
+            <Field label={scheduleText.catchUp}>
+              {(wires) => (
+                <Select {...wires} value={when.catchUp} onChange={(event) => set({ catchUp: event.target.value as When["catchUp"] })}>
+                  {(["last", "none", "all"] as const).map((one) => (
+                    <option key={one} value={one}>
+                      {scheduleText.catchUps[one]}
+                    </option>
+                  ))}
+                </Select>
+              )}
+            </Field>
+          </div>
+        </>
+      )}
+      <Preview when={when} />
+    </div>
+  );
+}
+
+function Preview({ when }: { when: When }) {
+  const ready = when.type === "once" ? when.at !== "" : sentence(when.expression) !== null;
+  const query = useQuery({
+    queryKey: ["preview", when],
+    queryFn: () => post<{ items: string[] }>("schedules/preview", { schedule: specOf(when), count: 10 }),
+    enabled: ready && when.type === "cron",
+    refetchInterval: false,
+    retry: false,
+  });
+  if (when.type === "once") return null;
+  if (query.error) return <div className="text-xs text-bad">{query.error instanceof Problem && query.error.errors[0] ? query.error.errors[0].message : problemText(query.error)}</div>;
+  return <Ticks times={query.data?.items ?? []} />;
+}
+
+export function Ticks({ times }: { times: string[] }) {
+  const now = useNow();
+  if (times.length === 0) return null;
+  return (
+    <div>
+      <div className="mb-1 text-xs font-medium text-muted">{scheduleText.next(times.length)}</div>
+      <ol className="grid grid-cols-2 gap-x-6 max-md:grid-cols-1">
+        {times.map((time) => (
+          <li key={time} className="flex justify-between border-b py-1 text-xs">
+            <span>
+              {dayOf(Date.parse(time))}, {clock(Date.parse(time))}
+            </span>
+            <span className="text-faint">{relative(Date.parse(time), now)}</span>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}

@@ -1,0 +1,36 @@
+/** What the browser remembers. A closed storage (private window) means: for this page only. */
+
+import { useCallback, useState } from "react";
+
+const memory = new Map<string, string>();
+
+export function recall<T>(name: string, fallback: T): T {
+  try {
+    const text = localStorage.getItem(`turbine.${name}`) ?? memory.get(name);
+    return text === undefined || text === null ? fallback : (JSON.parse(text) as T);
+  } catch {
+    return fallback;
+  }
+}
+
+export function keep(name: string, value: unknown): void {
+  const text = JSON.stringify(value);
+  memory.set(name, text);
+  try {
+    localStorage.setItem(`turbine.${name}`, text);
+  } catch {
+    // Kept in memory above.
+  }
+}
+
+export function useKept<T>(name: string, fallback: T): [T, (value: T) => void] {
+  const [value, setValue] = useState<T>(() => recall(name, fallback));
+  const set = useCallback(
+    (next: T) => {
+      keep(name, next);
+      setValue(next);
+    },
+    [name],
+  );
+  return [value, set];
+}

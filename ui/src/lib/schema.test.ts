@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { Schema } from "@/api/types";
+import { asJsonSchema, faults, initial, variants } from "./schema";
+
+const order = {
+  type: "object",
+  properties: {
+    order: { $ref: "#/$defs/Order" },
+    note: { anyOf: [{ type: "string" }, { type: "null" }], default: null },
+  },
+  required: ["order"],
+  additionalProperties: false,
+  $defs: { Order: { type: "object", properties: { id: { type: "string", minLength: 1 }, quantity: { type: "integer", minimum: 1, default: 1 }, items: { type: "array", items: { type: "string" } } }, required: ["id", "items"] } },
+} as unknown as Schema;
+
+describe("schemas", () => {
+  it("begin with their defaults and with what is needed", () => {
+    expect(initial(order, order)).toEqual({ order: { quantity: 1, items: [] }, note: null });
+  });
+
+  it("tell each fault at its field", () => {
+    expect(faults(order, { order: { quantity: 0, items: ["a"] } })).toEqual([
+      { path: ["order", "id"], message: "This is needed." },
+      { path: ["order", "quantity"], message: "Must be at least 1." },
+    ]);
+    expect(faults(order, { order: { id: "1", items: [] } })).toEqual([]);
+  });
+
+  it("refuse fields that nobody knows", () => {
+    expect(faults(order, { order: { id: "1", items: [] }, extra: 1 }).map((fault) => fault.path)).toEqual([["extra"]]);
+  });
+
+  it("know what may be null", () => {
+    expect(variants({ anyOf: [{ type: "integer" }, { type: "null" }] } as unknown as Schema, {})).toEqual({ choices: [{ type: "integer" }], nullable: true });
+  });
+
+  it("understand the list of fields of the original", () => {
+    const schema = asJsonSchema({ fields: [{ name: "size", type: "select", options: ["s", "m"], required: true }, { name: "tags", type: "multiselect", options: [{ value: "a", label: "A" }] }] } as unknown as Schema);
+    expect(faults(schema, { size: "xl" }).map((fault) => fault.path)).toEqual([["size"]]);
+    expect(faults(schema, { size: "s", tags: ["a"] })).toEqual([]);
+  });
+});

@@ -1,0 +1,178 @@
+/** Reading JSON Schemas: what a part means, what it starts with, and whether a value fits. Nothing here uses eval. */
+
+import { Validator } from "@cfworker/json-schema";
+import { ExactNumber } from "@/api/lossless";
+import type { Schema } from "@/api/types";
+import { schemaText } from "@/text";
+
+export type Path = (string | number)[];
+export interface Fault {
+  path: Path;
+  message: string;
+}
+
+export const pathKey = (path: Path) => path.join("\u0000");
+
+type Loose = Record<string, unknown>;
+
+/** The original's `{"fields": [...]}` form as a JSON Schema; anything else as it is. */
+export function asJsonSchema(schema: Schema): Schema {
+  if (!Array.isArray(schema.fields)) return schema;
+  const properties: Loose = {};
+  const required: string[] = [];
+  for (const field of schema.fields as Loose[]) {
+    const name = String(field.name);
+    const options = (field.options as unknown[] | undefined)?.map((option) => (option && typeof option === "object" ? (option as Loose).value : option));
+    const one: Loose = { title: field.label ?? field.title, description: field.description, default: field.default, examples: field.placeholder ? [field.placeholder] : undefined };
+    switch (field.type) {
+      case "number":
+        one.type = "number";
+        break;
+      case "boolean":
+        one.type = "boolean";
+        break;
+      case "select":
+        one.enum = options;
+        break;
+      case "multiselect":
+        Object.assign(one, { type: "array", uniqueItems: true, items: { enum: options } });
+        break;
+      case "textarea":
+        Object.assign(one, { type: "string", format: "textarea" });
+        break;
+      case "json":
+        break;
+      default:
+        one.type = "string";
+    }
+    properties[name] = Object.fromEntries(Object.entries(one).filter(([, value]) => value !== undefined));
+    if (field.required) required.push(name);
+  }
+  return { type: "object", properties, required } as unknown as Schema;
+}
+
+/** The schema with its reference followed and its `allOf` joined. */
+export function resolve(schema: Schema, root: Schema, depth = 0): Schema {
+  if (depth > 16) return {};
+  if (typeof schema.$ref === "string" && schema.$ref.startsWith("#")) {
+    let found: unknown = root;
+    for (const key of schema.$ref.slice(2).split("/").filter(Boolean)) found = (found as Loose | undefined)?.[key.replace(/~1/g, "/").replace(/~0/g, "~")];
+    const { $ref: _, ...rest } = schema;
+    return resolve({ ...(found as Schema | undefined), ...rest }, root, depth + 1);
+  }
+  if (Array.isArray(schema.allOf)) {
+    const { allOf, ...rest } = schema;
+    const parts = (allOf as Schema[]).map((one) => resolve(one, root, depth + 1));
+    const joined: Loose = Object.assign({}, ...parts, rest);
+    joined.properties = Object.assign({}, ...parts.map((one) => one.properties ?? {}), rest.properties ?? {});
+    joined.required = [...parts, rest].flatMap((one) => (one.required as string[] | undefined) ?? []);
+    if (Object.keys(joined.properties as Loose).length === 0) delete joined.properties;
+    return joined as Schema;
+  }
+  return schema;
+}
+
+export const isNull = (schema: Schema) => schema.type === "null" || schema.const === null;
+
+/** The choices of a union, without `null`; and whether `null` is one of them. */
+export function variants(schema: Schema, root: Schema): { choices: Schema[]; nullable: boolean } | null {
+  const raw = (schema.anyOf ?? schema.oneOf) as Schema[] | undefined;
+  if (raw) {
+    const all = raw.map((one) => resolve(one, root));
+    return { choices: all.filter((one) => !isNull(one)), nullable: all.some(isNull) };
+  }
+  if (Array.isArray(schema.type)) {
+    const types = schema.type as string[];
+    return { choices: types.filter((type) => type !== "null").map((type) => ({ ...schema, type })), nullable: types.includes("null") };
+  }
+  return null;
+}
+
+/** What a form begins with. */
+export function initial(given: Schema, root: Schema, depth = 0): unknown {
+  const schema = resolve(given, root);
+  if ("default" in schema) return schema.default;
+  if ("const" in schema) return schema.const;
+  if (depth > 6) return undefined;
+  const union = variants(schema, root);
+  if (union) {
+    if (union.nullable) return null;
+    return union.choices[0] ? initial(union.choices[0], root, depth + 1) : undefined;
+  }
+  if (schema.type === "object" || schema.properties) {
+    const found: Loose = {};
+    const required = (schema.required as string[] | undefined) ?? [];
+    for (const [key, part] of Object.entries((schema.properties as Record<string, Schema> | undefined) ?? {})) {
+      const value = initial(part, root, depth + 1);
+      const resolved = resolve(part, root);
+      if (value !== undefined && (required.includes(key) || "default" in resolved)) found[key] = value;
+    }
+    return found;
+  }
+  if (schema.type === "array") return [];
+  if (schema.type === "boolean") return false;
+  return undefined;
+}
+
+export function titleOf(schema: Schema, name?: string): string {
+  if (typeof schema.title === "string" && schema.title) return schema.title;
+  if (name !== undefined) return name;
+  if ("const" in schema) return String(schema.const);
+  return typeof schema.type === "string" ? schemaText.types[schema.type] ?? schema.type : schemaText.value;
+}
+
+/** Which choice of a union a value belongs to. */
+export function chosen(choices: Schema[], value: unknown, root: Schema): number {
+  const fitting = choices.findIndex((choice) => faults({ ...choice, $defs: root.$defs ?? {}, definitions: root.definitions ?? {} } as Schema, value).length === 0);
+  if (fitting >= 0) return fitting;
+  // No choice fits yet (a field is still empty): the discriminator, else the kind of value tells.
+  const byMark = choices.findIndex((choice) => {
+    const properties = (choice.properties as Record<string, Schema> | undefined) ?? {};
+    return value !== null && typeof value === "object" && Object.entries(properties).some(([key, part]) => "const" in part && (value as Loose)[key] === part.const);
+  });
+  if (byMark >= 0) return byMark;
+  const kind = Array.isArray(value) ? "array" : typeof value;
+  const byKind = choices.findIndex((choice) => choice.type === kind || (kind === "number" && choice.type === "integer"));
+  return Math.max(0, byKind);
+}
+
+/** What is wrong with a value, each fault at its field. */
+export function faults(schema: Schema, value: unknown): Fault[] {
+  let errors: { instanceLocation: string; keyword: string; error: string }[];
+  try {
+    errors = new Validator(asJsonSchema(schema) as never, "2020-12", false).validate(plain(value)).errors;
+  } catch {
+    // A schema this validator cannot read: the server, who knows it, decides.
+    return [];
+  }
+  const found: Fault[] = [];
+  for (const error of errors) {
+    if (["properties", "items", "prefixItems", "$ref", "allOf", "additionalProperties", "if", "then", "else", "$dynamicRef"].includes(error.keyword) && error.keyword !== "additionalProperties") continue;
+    const path = error.instanceLocation
+      .replace(/^#\/?/, "")
+      .split("/")
+      .filter(Boolean)
+      .map((key) => decodeURIComponent(key).replace(/~1/g, "/").replace(/~0/g, "~"));
+    if (error.keyword === "required") {
+      const missing = /"([^"]+)"/.exec(error.error)?.[1];
+      found.push({ path: missing ? [...path, missing] : path, message: schemaText.needed });
+    } else if (error.keyword === "false") found.push({ path, message: schemaText.unknown });
+    else if (error.keyword !== "additionalProperties") found.push({ path, message: schemaText.faults[error.keyword]?.(limitOf(error.error)) ?? error.error });
+  }
+  // The deepest fault of a branch says it best; "does not fit any" above it adds nothing.
+  const keys = found.map((fault) => pathKey(fault.path));
+  return found.filter((_, index) => keys.indexOf(keys[index]!) === index && !keys.some((key) => key !== keys[index] && key.startsWith(`${keys[index]}\u0000`)) );
+}
+
+/** The number at the end of what the validator says. */
+function limitOf(told: string): string {
+  return /(-?\d+(?:\.\d+)?)\D*$/.exec(told)?.[1] ?? "";
+}
+
+/** For the validator an exact number is the number nearest to it. */
+function plain(value: unknown): unknown {
+  if (value instanceof ExactNumber) return Number(value.text);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, plain(item)]));
+  return value;
+}

@@ -1,0 +1,159 @@
+/** Everything that leaves the process: each attempt, and sending it again. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { RotateCcw, Send } from "lucide-react";
+import { get, part, post } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { AlertChannel, Delivery, Page, Webhook } from "@/api/types";
+import { JsonView } from "@/components/json";
+import { usePages } from "@/components/pages";
+import { Pick } from "@/components/pick";
+import { Answer, Empty } from "@/components/states";
+import { Pill } from "@/components/status";
+import { Table } from "@/components/table";
+import { complain, say } from "@/components/toast";
+import { Ago, Button, Notice, Segments, Sentinel, Sheet } from "@/components/ui";
+import { seconds } from "@/lib/time";
+import { PageHead } from "@/shell/frame";
+import { useTitle } from "@/shell/title";
+import { deliveryText, eventText } from "@/text";
+
+const tones = { pending: "info", delivered: "ok", dead: "bad" } as const;
+
+function useTargets(): Map<string, string> {
+  const hooks = useQuery({ queryKey: ["webhooks"], queryFn: ({ signal }) => get<Page<Webhook>>("webhooks", { limit: 500 }, signal) }).data?.items ?? [];
+  const channels = useQuery({ queryKey: ["alert-channels"], queryFn: ({ signal }) => get<Page<AlertChannel>>("alert-channels", { limit: 500 }, signal) }).data?.items ?? [];
+  return new Map([...hooks.map((hook) => [hook.id, hook.url] as const), ...channels.map((channel) => [channel.id, channel.name] as const)]);
+}
+
+export function DeliveriesPage() {
+  useTitle(deliveryText.title);
+  const search = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const targets = useTargets();
+  const status = typeof search.status === "string" ? search.status : "";
+  const kind = typeof search.kind === "string" ? search.kind : "";
+  const open = typeof search.open === "string" ? search.open : null;
+  const { answer, rows, more } = usePages<Delivery>(["deliveries"], "deliveries", { status, kind });
+  const go = (change: Record<string, string | undefined>) => void navigate({ to: "/deliveries", search: { ...search, ...change }, replace: true });
+  return (
+    <>
+      <PageHead title={deliveryText.title}>
+        <Pick single label={deliveryText.kind} value={kind ? [kind] : []} onChange={([next]) => go({ kind: next })} choices={(["webhook", "alert", "product"] as const).map((value) => ({ value, label: deliveryText.kinds[value] }))} />
+        <Segments label={deliveryText.status} value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: deliveryText.all }, ...(["pending", "delivered", "dead"] as const).map((key) => ({ key: key as string, label: deliveryText.statuses[key] }))]} />
+      </PageHead>
+      <Answer query={answer}>
+        {() =>
+          rows.length === 0 ? (
+            <Empty icon={<Send />} title={status || kind ? deliveryText.noneMatch : deliveryText.none}>
+              {!status && !kind && deliveryText.noneNote}
+            </Empty>
+          ) : (
+            <Table
+              label={deliveryText.title}
+              rows={rows}
+              id={(one) => one.id}
+              onOpen={(one) => go({ open: one.id })}
+              columns={[
+                { key: "status", head: deliveryText.status, cell: (one) => <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>, width: "84px" },
+                { key: "event", head: deliveryText.event, cell: (one) => <button type="button" className="font-medium hover:underline" onClick={() => go({ open: one.id })}>{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</button>, width: "minmax(90px, 1fr)" },
+                { key: "target", head: deliveryText.target, cell: (one) => <span className="text-muted">{targets.get(one.target) ?? one.target}</span>, width: "minmax(120px, 1.6fr)" },
+                { key: "run", head: deliveryText.run, wide: true, cell: (one) => one.workflow_id && <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">{one.workflow_id}</Link>, width: "minmax(120px, 1.2fr)" },
+                { key: "attempts", head: deliveryText.attempts, wide: true, cell: (one) => (Array.isArray(one.attempts) ? one.attempts.length : one.attempts), width: "72px", end: true },
+                { key: "created", head: deliveryText.created, cell: (one) => <Ago at={one.created} className="text-muted" />, width: "76px", end: true },
+              ]}
+              foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />}
+            />
+          )
+        }
+      </Answer>
+      <Sheet open={open !== null} onClose={() => go({ open: undefined })} title={deliveryText.one}>
+        {open && <Detail id={open} targets={targets} />}
+      </Sheet>
+    </>
+  );
+}
+
+function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal) });
+  const act = useMutation({
+    mutationFn: () => post(`deliveries/${part(id)}/resend`),
+    onSuccess: () => {
+      say(deliveryText.resent);
+      void client.invalidateQueries({ queryKey: ["deliveries"] });
+    },
+    onError: (error) => complain(error),
+  });
+  return (
+    <Answer query={query}>
+      {(one) => (
+        <div className="flex min-h-0 flex-1 flex-col">
+          <div className="flex h-12 shrink-0 items-center gap-2 border-b pr-12 pl-4">
+            <h2 className="truncate font-semibold">{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</h2>
+            <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>
+          </div>
+          <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4">
+            <dl className="grid grid-cols-[88px_minmax(0,1fr)] gap-y-1.5">
+              <dt className="text-faint">{deliveryText.target}</dt>
+              <dd className="break-words">{targets.get(one.target) ?? one.target}</dd>
+              {one.workflow_id && (
+                <>
+                  <dt className="text-faint">{deliveryText.run}</dt>
+                  <dd className="truncate">
+                    <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-accent hover:underline">
+                      {one.workflow_id}
+                    </Link>
+                  </dd>
+                </>
+              )}
+              <dt className="text-faint">{deliveryText.created}</dt>
+              <dd>
+                <Ago at={one.created} />
+              </dd>
+              {one.next_at && (
+                <>
+                  <dt className="text-faint">{deliveryText.next}</dt>
+                  <dd>
+                    <Ago at={one.next_at} />
+                  </dd>
+                </>
+              )}
+            </dl>
+            <section>
+              <h3 className="mb-1.5 text-xs font-medium text-muted">{deliveryText.attempts}</h3>
+              {Array.isArray(one.attempts) && one.attempts.length > 0 ? (
+                <ol className="divide-y rounded-md hairline">
+                  {one.attempts.map((attempt) => (
+                    <li key={attempt.number} className="px-3 py-1.5">
+                      <div className="flex gap-3">
+                        <span className="w-4 text-muted">{attempt.number}</span>
+                        <Ago at={attempt.at} className="text-muted" />
+                        <span className="flex-1" />
+                        {attempt.status_code !== null && <span className={attempt.status_code < 300 ? "text-ok" : "text-bad"}>{attempt.status_code}</span>}
+                        <span className="text-muted">{seconds(attempt.duration)}</span>
+                      </div>
+                      {attempt.error && <div className="pl-7 text-xs break-words text-bad">{attempt.error}</div>}
+                    </li>
+                  ))}
+                </ol>
+              ) : (
+                <Notice>{deliveryText.noAttempts}</Notice>
+              )}
+            </section>
+            {one.payload !== undefined && one.payload !== null && <JsonView label={deliveryText.payload} value={one.payload} />}
+          </div>
+          {may && one.status !== "pending" && (
+            <div className="shrink-0 border-t px-4 py-3">
+              <Button icon={<RotateCcw />} busy={act.isPending} onClick={() => act.mutate()}>
+                {deliveryText.resend}
+              </Button>
+            </div>
+          )}
+        </div>
+      )}
+    </Answer>
+  );
+}

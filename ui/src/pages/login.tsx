@@ -1,0 +1,73 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { keepCsrf, post, Problem } from "@/api/client";
+import { queryClient } from "@/api/session";
+import type { Role } from "@/api/types";
+import { Logo } from "@/components/logo";
+import { problemText } from "@/components/toast";
+import { Button, Field, Input } from "@/components/ui";
+import { useTitle } from "@/shell/title";
+import { frameText, loginText } from "@/text";
+
+/** The quiet page around sign-in and set-up. */
+export function Door({ title, note, children }: { title: string; note?: ReactNode; children: ReactNode }) {
+  return (
+    <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
+      <div className="w-full max-w-[340px]">
+        <div className="mb-6 flex items-center gap-2 text-lg font-semibold">
+          <Logo className="size-6 text-accent" /> {frameText.name}
+        </div>
+        <div className="rounded-lg bg-bg p-5 hairline">
+          <h1 className="text-base font-semibold">{title}</h1>
+          {note && <p className="mt-0.5 text-muted">{note}</p>}
+          <div className="mt-4">{children}</div>
+        </div>
+      </div>
+    </main>
+  );
+}
+
+export function LoginPage() {
+  useTitle(loginText.title);
+  const navigate = useNavigate();
+  const { next } = useSearch({ strict: false });
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState<string | null>(null);
+  const signIn = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setWrong(null);
+    try {
+      const answer = await post<{ role: Role; csrf: string }>("login", { email, password });
+      keepCsrf(answer.csrf);
+      await queryClient.invalidateQueries({ queryKey: ["session"], refetchType: "all" });
+      queryClient.removeQueries({ queryKey: ["session"] });
+      // Only addresses of the dashboard itself: a link must not lead elsewhere after sign-in.
+      const to = typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/runs";
+      await navigate({ to } as never);
+    } catch (error) {
+      setWrong(error instanceof Problem && error.status === 401 ? loginText.wrong : problemText(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Door title={loginText.title}>
+      <form className="flex flex-col gap-3" onSubmit={(event) => void signIn(event)}>
+        <Field label={loginText.email}>{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
+        <Field label={loginText.password}>
+          {(wires) => <Input {...wires} type="password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />}
+        </Field>
+        {wrong && (
+          <div role="alert" className="text-bad">
+            {wrong}
+          </div>
+        )}
+        <Button type="submit" tone="primary" busy={busy} className="mt-1 w-full">
+          {busy ? loginText.busy : loginText.button}
+        </Button>
+      </form>
+    </Door>
+  );
+}

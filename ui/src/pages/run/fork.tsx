@@ -1,0 +1,170 @@
+/** A new run from a point of an old one: with the same past, or with another one. */
+
+import { useMutation } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Plus, X } from "lucide-react";
+import { useState } from "react";
+import { get, part, post } from "@/api/client";
+import type { ActionAnswer, Run, Step } from "@/api/types";
+import { asText, JsonField, readJson } from "@/components/json-field";
+import { problemText, say } from "@/components/toast";
+import { Button, Dialog, Field, IconButton, Input, Notice, Select, Switch } from "@/components/ui";
+import { forkText } from "@/text";
+import { stepName } from "./layout";
+
+export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Step[]; from: string | null; onClose: () => void }) {
+  return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;
+}
+
+/** Positions of the main line: only from these a fork can go on. */
+const isMain = (step: Step) => /^\d+$/.test(step.position);
+
+function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[]; from: string; onClose: () => void }) {
+  const navigate = useNavigate();
+  const choices = steps.filter((step) => isMain(step) || step.position === given);
+  const [from, setFrom] = useState(given);
+  const [editsInput, setEditsInput] = useState(false);
+  const [input, setInput] = useState<string | null>(null);
+  const [edits, setEdits] = useState<Record<string, string>>({});
+  const [wrong, setWrong] = useState<Record<string, string>>({});
+  const [newId, setNewId] = useState("");
+  const before = steps.filter((step) => step.ended_at !== null && !step.error && comesBefore(step.position, from));
+  const kept = steps.filter((step) => comesBefore(step.position, from)).length;
+
+  const load = async () => {
+    setEditsInput(true);
+    if (input !== null) return;
+    const value = run.input_truncated || !run.input ? await get<unknown>(`workflows/${part(run.workflow_id)}/input`) : run.input;
+    setInput(asText(value));
+  };
+  const act = useMutation({
+    mutationFn: (body: Record<string, unknown>) => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/fork`, body),
+    onSuccess: (answer) => {
+      say(forkText.done, answer.workflow_id);
+      onClose();
+      void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
+    },
+  });
+  const go = () => {
+    const faults: Record<string, string> = {};
+    const body: Record<string, unknown> = { from_step: /^\d+$/.test(from) ? Number(from) : from };
+    if (editsInput && input !== null) {
+      const found = readJson(input);
+      if (found.error) faults.input = found.error;
+      else body.input = found.value;
+    }
+    const outputs: Record<string, unknown> = {};
+    for (const [position, text] of Object.entries(edits)) {
+      const found = readJson(text);
+      if (found.error) faults[position] = found.error;
+      else outputs[position] = found.value;
+    }
+    if (Object.keys(outputs).length > 0) body.edits = outputs;
+    if (newId) body.new_id = newId;
+    setWrong(faults);
+    if (Object.keys(faults).length === 0) act.mutate(body);
+  };
+  return (
+    <Dialog
+      open
+      wide
+      onClose={onClose}
+      title={forkText.title}
+      note={forkText.note}
+      foot={
+        <>
+          <Button onClick={onClose}>{forkText.cancel}</Button>
+          <Button tone="primary" busy={act.isPending} onClick={go}>
+            {forkText.go}
+          </Button>
+        </>
+      }
+    >
+      <Field label={forkText.from} hint={forkText.fromHint(kept)}>
+        {(wires) => (
+          <Select {...wires} value={from} onChange={(event) => { setFrom(event.target.value); setEdits({}); }}>
+            <option value="0">{forkText.start}</option>
+            {choices
+              .filter((step) => step.position !== "0")
+              .map((step) => (
+                <option key={step.position} value={step.position}>
+                  {step.position} · {stepName(step.function_name)}
+                  {step.error ? ` · ${step.error.split(":")[0]}` : ""}
+                </option>
+              ))}
+          </Select>
+        )}
+      </Field>
+      <div className="flex items-center justify-between gap-3">
+        <div>
+          <div className="text-sm">{forkText.editInput}</div>
+          <div className="text-xs text-faint">{forkText.editInputHint}</div>
+        </div>
+        <Switch label={forkText.editInput} checked={editsInput} onCheckedChange={(on) => (on ? void load() : setEditsInput(false))} />
+      </div>
+      {editsInput && input !== null && <JsonField label={forkText.editInput} text={input} onChange={setInput} error={wrong.input} />}
+      <div className="flex flex-col gap-2">
+        <div className="flex items-center justify-between gap-3">
+          <div>
+            <div className="text-sm">{forkText.editOutputs}</div>
+            <div className="text-xs text-faint">{forkText.editOutputsHint}</div>
+          </div>
+          {before.some((step) => !(step.position in edits)) && (
+            <span className="relative inline-flex">
+              <Button size="sm" icon={<Plus />}>
+                {forkText.addEdit}
+              </Button>
+              <select
+                aria-label={forkText.addEdit}
+                className="absolute inset-0 cursor-default opacity-0"
+                value=""
+                onChange={(event) => {
+                  const step = before.find((one) => one.position === event.target.value);
+                  if (step) setEdits({ ...edits, [step.position]: asText(step.output) });
+                }}
+              >
+                <option value="">{forkText.addEdit}</option>
+                {before
+                  .filter((step) => !(step.position in edits))
+                  .map((step) => (
+                    <option key={step.position} value={step.position}>
+                      {step.position} · {stepName(step.function_name)}
+                    </option>
+                  ))}
+              </select>
+            </span>
+          )}
+        </div>
+        {Object.entries(edits).map(([position, text]) => (
+          <div key={position} className="flex flex-col gap-1">
+            <div className="flex items-center justify-between text-xs font-medium text-muted">
+              {position} · {stepName(steps.find((step) => step.position === position)?.function_name ?? "")}
+              <IconButton
+                size="sm"
+                label={forkText.dropEdit}
+                onClick={() => {
+                  const { [position]: _, ...rest } = edits;
+                  setEdits(rest);
+                }}
+              >
+                <X />
+              </IconButton>
+            </div>
+            <JsonField label={`${forkText.editOutputs} ${position}`} text={text} onChange={(next) => setEdits({ ...edits, [position]: next })} error={wrong[position]} />
+          </div>
+        ))}
+      </div>
+      <Field label={forkText.newId} hint={forkText.newIdHint}>
+        {(wires) => <Input {...wires} value={newId} onChange={(event) => setNewId(event.target.value)} className="font-mono !text-xs" />}
+      </Field>
+      {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
+    </Dialog>
+  );
+}
+
+function comesBefore(position: string, from: string): boolean {
+  const a = position.split(".").map((part) => Number.parseInt(part, 10));
+  const b = from.split(".").map((part) => Number.parseInt(part, 10));
+  for (let at = 0; at < Math.min(a.length, b.length); at++) if (a[at] !== b[at]) return a[at]! < b[at]!;
+  return false;
+}

@@ -1,0 +1,147 @@
+/** All about one step. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ChevronRight, GitFork, X } from "lucide-react";
+import { useState } from "react";
+import { get, part } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { Attempt, Run, Step } from "@/api/types";
+import { JsonView } from "@/components/json";
+import { LogView } from "@/components/log-view";
+import { isOpen } from "@/components/status";
+import { Button, Copyable, IconButton, Skeleton } from "@/components/ui";
+import { absolute, clockMs, duration } from "@/lib/time";
+import { classes, shortName } from "@/lib/words";
+import { inspectorText } from "@/text";
+import { stepName } from "./layout";
+import { StepIcon } from "./timeline";
+
+export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step; onClose: () => void; onFork: (position: string) => void }) {
+  const may = useCan("operator");
+  const state = step.error ? inspectorText.failed : step.ended_at ? inspectorText.done : isOpen(run.status) ? (step.kind === "wait" ? inspectorText.waiting : inspectorText.running) : inspectorText.left;
+  const took = step.ended_at ? Date.parse(step.ended_at) - Date.parse(step.started_at) : null;
+  return (
+    <div className="flex min-h-0 flex-1 flex-col" data-testid="inspector">
+      <div className="flex h-11 shrink-0 items-center gap-2 border-b pr-2 pl-4 max-xl:pr-12">
+        <StepIcon step={step} />
+        <h2 className="min-w-0 flex-1 truncate font-semibold">{stepName(step.function_name)}</h2>
+        {may && /^\d+$/.test(step.position) && (
+          <Button size="sm" icon={<GitFork />} onClick={() => onFork(step.position)}>
+            {inspectorText.fork}
+          </Button>
+        )}
+        <IconButton label={inspectorText.close} size="sm" onClick={onClose} className="max-xl:hidden">
+          <X />
+        </IconButton>
+      </div>
+      <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4" tabIndex={0} role="region" aria-label={stepName(step.function_name)}>
+        <dl className="grid grid-cols-[88px_1fr] gap-y-1.5">
+          <dt className="text-faint">{inspectorText.state}</dt>
+          <dd className={step.error ? "text-bad" : ""}>{state}{took !== null && ` · ${duration(took)}`}</dd>
+          <dt className="text-faint">{inspectorText.position}</dt>
+          <dd className="font-mono text-xs leading-5">{step.position}</dd>
+          <dt className="text-faint">{inspectorText.started}</dt>
+          <dd title={absolute(Date.parse(step.started_at))}>{clockMs(Date.parse(step.started_at))}</dd>
+          {step.ended_at && (
+            <>
+              <dt className="text-faint">{inspectorText.ended}</dt>
+              <dd title={absolute(Date.parse(step.ended_at))}>{clockMs(Date.parse(step.ended_at))}</dd>
+            </>
+          )}
+          {step.child_workflow_id && (
+            <>
+              <dt className="text-faint">{inspectorText.child}</dt>
+              <dd className="min-w-0">
+                <Link to="/runs/$id" params={{ id: step.child_workflow_id }} className="block truncate text-accent hover:underline">
+                  {step.child_workflow_id}
+                </Link>
+              </dd>
+            </>
+          )}
+        </dl>
+        {step.error && <Failure error={step.error} traceback={step.traceback ?? step.attempts.at(-1)?.traceback ?? null} />}
+        {step.ended_at && !step.error && (step.output_truncated ? <LazyOutput run={run} step={step} /> : <JsonView label={inspectorText.output} value={step.output ?? null} />)}
+        {step.attempts.length > 0 && (step.attempts.length > 1 || step.attempts[0]!.error) && (
+          <section>
+            <h3 className="mb-1.5 text-xs font-medium text-muted">{inspectorText.attempts(step.attempts.length)}</h3>
+            <ol className="divide-y rounded-md hairline">
+              {step.attempts.map((attempt) => (
+                <AttemptRow key={attempt.number} attempt={attempt} />
+              ))}
+            </ol>
+          </section>
+        )}
+        <section>
+          <h3 className="mb-0.5 text-xs font-medium text-muted">{inspectorText.logs}</h3>
+          <LogView workflowId={run.workflow_id} step={step.position} compact live={isOpen(run.status)} />
+        </section>
+      </div>
+    </div>
+  );
+}
+
+function LazyOutput({ run, step }: { run: Run; step: Step }) {
+  const [asked, setAsked] = useState(false);
+  const query = useQuery({
+    queryKey: ["run", run.workflow_id, "step-output", step.position],
+    queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/steps/${part(step.position)}/output`, undefined, signal),
+    enabled: asked,
+    refetchInterval: false,
+  });
+  if (query.data !== undefined) return <JsonView label={inspectorText.output} value={query.data} openTo={1} />;
+  if (query.isFetching) return <Skeleton className="h-16" />;
+  return (
+    <Button onClick={() => setAsked(true)}>{inspectorText.loadOutput}</Button>
+  );
+}
+
+export function Failure({ error, traceback }: { error: string; traceback?: string | null }) {
+  const [open, setOpen] = useState(false);
+  const at = error.indexOf(":");
+  const type = at > 0 ? error.slice(0, at) : error;
+  const message = at > 0 ? error.slice(at + 1).trim() : "";
+  return (
+    <div className="rounded-md bg-bad-soft" role="group" aria-label={inspectorText.error}>
+      <div className="flex items-start gap-2 px-3 py-2">
+        <div className="min-w-0 flex-1">
+          <div title={type} className="font-mono text-xs leading-5 font-semibold text-bad">{shortName(type)}</div>
+          {message && <div className="break-words whitespace-pre-wrap">{message}</div>}
+        </div>
+        <Copyable text={traceback ?? error} label={inspectorText.copyError} className="mt-0.5" />
+      </div>
+      {traceback && (
+        <>
+          <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="flex items-center gap-1 px-3 pb-2 text-xs text-muted hover:text-text">
+            <ChevronRight className={classes("size-3.5 transition-transform", open && "rotate-90")} /> {inspectorText.traceback}
+          </button>
+          {open && <pre tabIndex={0} className="max-h-80 overflow-auto border-t border-bad-fill/20 px-3 py-2 font-mono text-2xs leading-4">{traceback}</pre>}
+        </>
+      )}
+    </div>
+  );
+}
+
+function AttemptRow({ attempt }: { attempt: Attempt }) {
+  const [open, setOpen] = useState(false);
+  const began = Date.parse(attempt.started_at);
+  return (
+    <li className="px-3 py-1.5">
+      <div className="flex items-center gap-2">
+        <span className={classes("size-2 shrink-0 rounded-xs", attempt.error ? "bg-bad-fill" : attempt.ended_at ? "bg-ok-fill" : "bg-info-fill")} />
+        <span className="w-5 text-muted">{attempt.number}</span>
+        <span className="text-muted" title={absolute(began)}>
+          {clockMs(began)}
+        </span>
+        <span className="flex-1" />
+        <span className="text-muted">{attempt.ended_at ? duration(Date.parse(attempt.ended_at) - began) : inspectorText.running}</span>
+      </div>
+      {attempt.error && (
+        <button type="button" disabled={!attempt.traceback} onClick={() => setOpen(!open)} className="mt-0.5 w-full pl-4 text-left text-xs break-words text-bad">
+          {attempt.error}
+        </button>
+      )}
+      {open && attempt.traceback && <pre tabIndex={0} className="mt-1 max-h-60 overflow-auto rounded-sm bg-sunken p-2 font-mono text-2xs leading-4">{attempt.traceback}</pre>}
+    </li>
+  );
+}

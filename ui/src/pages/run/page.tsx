@@ -1,0 +1,380 @@
+/** A run: what it is, what it waits for, what it did. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Ban, ChevronLeft, Download, Ellipsis, GitFork, RotateCcw, Send, Trash2, Workflow } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
+import { address, get, part, post, remove } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { ActionAnswer, Run } from "@/api/types";
+import { JsonView } from "@/components/json";
+import { LogView } from "@/components/log-view";
+import { Answer, Empty, Failed } from "@/components/states";
+import { AppStatus, canResume, isOpen, StatusBadge } from "@/components/status";
+import { complain, say } from "@/components/toast";
+import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag } from "@/components/ui";
+import { useKept } from "@/lib/keep";
+import { usePhone, useWide } from "@/lib/media";
+import { absolute, duration, ms, seconds, useFastNow } from "@/lib/time";
+import { classes } from "@/lib/words";
+import { useTitle } from "@/shell/title";
+import { runText } from "@/text";
+import { ForkDialog } from "./fork";
+import { Failure, Inspector } from "./inspector";
+import { Compare, Family, RunAudit, RunProducts, Talk } from "./parts";
+import { productsQuery, runQuery, stepsQuery } from "./queries";
+import { Waterfall } from "./timeline";
+import { SendDialog, WaitingCard } from "./waiting";
+
+const Graph = lazy(() => import("./graph"));
+
+export function RunPage() {
+  const { id } = useParams({ strict: false }) as { id: string };
+  const query = useQuery(runQuery(id));
+  useTitle(query.data ? `${query.data.name} ${query.data.workflow_id}` : id);
+  return (
+    <Answer query={query} skeleton={<RunSkeleton />}>
+      {(run) => (query.error && !query.data ? <Failed error={query.error} /> : <Inside key={id} run={run} />)}
+    </Answer>
+  );
+}
+
+function Inside({ run }: { run: Run }) {
+  const search = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const isWide = useWide();
+  const isPhone = usePhone();
+  const [view, setView] = useKept<"timeline" | "graph">("run.view", "timeline");
+  const [forkFrom, setForkFrom] = useState<string | null>(null);
+  const stepsAnswer = useQuery(stepsQuery(run.workflow_id, run.status));
+  const products = useQuery(productsQuery(run.workflow_id)).data?.items.length;
+  const steps = stepsAnswer.data ?? [];
+  const tab = typeof search.tab === "string" ? search.tab : "steps";
+  const selected = typeof search.step === "string" ? search.step : null;
+  const other = typeof search.compare === "string" ? search.compare : (run.forked_from ?? "");
+  const go = (change: Record<string, string | undefined>) => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { ...search, ...change }, replace: true });
+  const select = (position: string | null) => go({ step: position ?? undefined });
+  const step = steps.find((one) => one.position === selected) ?? null;
+  const failing = run.error ? [...steps].reverse().find((one) => one.error && run.error?.includes(one.error.slice(0, 40))) : undefined;
+  const inspector = step && <Inspector key={step.position} run={run} step={step} onClose={() => select(null)} onFork={setForkFrom} />;
+  return (
+    <div className="flex min-h-0 flex-1">
+      <div className="flex min-h-0 min-w-0 flex-1 flex-col overflow-y-auto" tabIndex={-1}>
+        <Head run={run} onFork={() => setForkFrom(failing && /^\d+$/.test(failing.position) ? failing.position : "0")} />
+        <WaitingCard run={run} onFork={() => setForkFrom("0")} />
+        {run.error && (
+          <div className="mx-4 mt-3">
+            <Failure error={run.error} traceback={failing?.traceback ?? failing?.attempts.at(-1)?.traceback} />
+            {failing && (
+              <button type="button" className="mt-1 text-xs text-accent hover:underline" onClick={() => go({ tab: undefined, step: failing.position })}>
+                {runText.failedAt(failing.position, failing.function_name)}
+              </button>
+            )}
+          </div>
+        )}
+        <div className="mt-2">
+          <Tabs
+            label={runText.tabs}
+            value={tab}
+            onChange={(key) => go({ tab: key === "steps" ? undefined : key })}
+            tabs={[
+              { key: "steps", label: runText.steps, count: stepsAnswer.data?.length },
+              ...(isWide ? [] : [{ key: "details", label: runText.details }]),
+              { key: "logs", label: runText.logs },
+              { key: "products", label: runText.products, count: products || null },
+              { key: "family", label: runText.family },
+              { key: "talk", label: runText.talk },
+              { key: "audit", label: runText.audit },
+              ...(run.forked_from || tab === "compare" ? [{ key: "compare", label: runText.compare }] : []),
+            ]}
+            end={
+              tab === "steps" && !isPhone ? (
+                <Segments label={runText.view} value={view} onChange={setView} options={[{ key: "timeline", label: runText.timeline }, { key: "graph", label: runText.graph }]} />
+              ) : undefined
+            }
+          />
+        </div>
+        <div className="flex min-h-64 flex-1 flex-col" role="tabpanel" aria-label={runText.tabs}>
+          {tab === "steps" &&
+            (view === "graph" && !isPhone ? (
+              <Suspense fallback={<Skeleton className="m-4 h-80" />}>
+                <Graph run={run} selected={selected} onSelect={select} />
+              </Suspense>
+            ) : (
+              <Answer query={stepsAnswer}>
+                {(all) => (all.length === 0 ? <Empty title={runText.noSteps}>{isOpen(run.status) ? runText.noStepsYet : runText.noStepsEver}</Empty> : <Waterfall run={run} steps={all} selected={selected} onSelect={select} />)}
+              </Answer>
+            ))}
+          {tab === "details" && (
+            <div className="flex flex-col gap-4 p-4">
+              <Facts run={run} />
+              <Payloads run={run} />
+            </div>
+          )}
+          {tab === "logs" && <LogView workflowId={run.workflow_id} live={isOpen(run.status)} onStep={(position) => select(position)} />}
+          {tab === "products" && <RunProducts run={run} />}
+          {tab === "family" && <Family run={run} />}
+          {tab === "talk" && <Talk run={run} />}
+          {tab === "audit" && <RunAudit run={run} />}
+          {tab === "compare" && <Compare run={run} steps={steps} other={other} onOther={(id) => go({ compare: id })} />}
+        </div>
+      </div>
+      {isWide ? (
+        <aside aria-label={step ? runText.stepPanel : runText.details} className="flex w-[372px] shrink-0 flex-col border-l">
+          {inspector ?? (
+            <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4" tabIndex={0} role="region" aria-label={runText.details}>
+              <Facts run={run} />
+              <Payloads run={run} />
+            </div>
+          )}
+        </aside>
+      ) : (
+        <Sheet open={step !== null} onClose={() => select(null)} title={runText.stepPanel}>
+          {inspector}
+        </Sheet>
+      )}
+      <ForkDialog run={run} steps={steps} from={forkFrom} onClose={() => setForkFrom(null)} />
+    </div>
+  );
+}
+
+function Head({ run, onFork }: { run: Run; onFork: () => void }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [asking, setAsking] = useState<"cancel" | "delete" | null>(null);
+  const [sending, setSending] = useState(false);
+  const open = isOpen(run.status);
+  const resume = useMutation({
+    mutationFn: () => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/resume`),
+    onSuccess: (answer) => {
+      say(answer.changed ? runText.resumed : runText.unchanged);
+      void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
+    },
+    onError: (error) => complain(error),
+  });
+  return (
+    <header className="px-4 pt-3">
+      <div className="flex items-center gap-1 text-xs text-muted">
+        <Link to="/runs" className="flex items-center hover:text-text">
+          <ChevronLeft className="size-3.5" /> {runText.runs}
+        </Link>
+        {run.parent_workflow_id && (
+          <>
+            <span className="text-faint">/</span>
+            <Link to="/runs/$id" params={{ id: run.parent_workflow_id }} className="max-w-60 truncate font-mono hover:text-text">
+              {run.parent_workflow_id}
+            </Link>
+          </>
+        )}
+      </div>
+      <div className="mt-1.5 flex flex-wrap items-start gap-x-3 gap-y-2">
+        <div className="min-w-0 flex-1 basis-80">
+          <div className="flex flex-wrap items-center gap-x-2.5 gap-y-1.5">
+            <h1 className="min-w-0 text-xl font-semibold break-words">{run.name}</h1>
+            <StatusBadge status={run.status} />
+            <AppStatus label={run.app_status} color={run.app_status_color} />
+          </div>
+          <div className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-0.5 text-muted">
+            {run.summary && <span className="break-words text-text">{run.summary}</span>}
+            <Copyable text={run.workflow_id} label={runText.copyId} className="font-mono text-xs">
+              {run.workflow_id}
+            </Copyable>
+          </div>
+        </div>
+        <div className="flex gap-2">
+          {may && open && (
+            <Button icon={<Ban />} onClick={() => setAsking("cancel")}>
+              {runText.cancel}
+            </Button>
+          )}
+          {may && canResume(run.status) && (
+            <Button tone="primary" icon={<RotateCcw />} busy={resume.isPending} onClick={() => resume.mutate()}>
+              {runText.resume[run.status as "ERROR"] ?? runText.resume.ERROR}
+            </Button>
+          )}
+          {may && (
+            <Button icon={<GitFork />} onClick={onFork}>
+              {runText.fork}
+            </Button>
+          )}
+          <Menu
+            trigger={<Button aria-label={runText.more} icon={<Ellipsis />} />}
+            items={[
+              { label: runText.toWorkflow, icon: <Workflow />, onSelect: () => void navigate({ to: "/workflows/$name", params: { name: run.name } }) },
+              { label: runText.compare, icon: <GitFork />, onSelect: () => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { tab: "compare" } }) },
+              may && open && { label: runText.send, icon: <Send />, onSelect: () => setSending(true) },
+              { label: runText.export, icon: <Download />, onSelect: () => window.location.assign(address(`workflows/${part(run.workflow_id)}/export`)) },
+              may && !open && { label: runText.delete, icon: <Trash2 />, danger: true, separated: true, onSelect: () => setAsking("delete") },
+            ]}
+          />
+        </div>
+      </div>
+      <Confirm run={run} asking={asking} onClose={() => setAsking(null)} />
+      <SendDialog id={run.workflow_id} open={sending} onClose={() => setSending(false)} />
+    </header>
+  );
+}
+
+function Confirm({ run, asking, onClose }: { run: Run; asking: "cancel" | "delete" | null; onClose: () => void }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [reason, setReason] = useState("");
+  const act = useMutation({
+    mutationFn: () => (asking === "delete" ? remove<ActionAnswer>(`workflows/${part(run.workflow_id)}`) : post<ActionAnswer>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
+    onSuccess: (answer) => {
+      say(asking === "delete" ? runText.deleted : answer.changed ? runText.cancelled : runText.unchanged);
+      onClose();
+      if (asking === "delete") void navigate({ to: "/runs" });
+      else void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
+    },
+    onError: (error) => complain(error),
+  });
+  if (!asking) return null;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={runText.confirm[asking].title}
+      note={runText.confirm[asking].note}
+      foot={
+        <>
+          <Button onClick={onClose}>{runText.keep}</Button>
+          <Button tone="danger" busy={act.isPending} onClick={() => act.mutate()}>
+            {runText.confirm[asking].go}
+          </Button>
+        </>
+      }
+    >
+      {asking === "cancel" && <Field label={runText.reason}>{(wires) => <Input {...wires} autoFocus value={reason} onChange={(event) => setReason(event.target.value)} onKeyDown={(event) => event.key === "Enter" && act.mutate()} />}</Field>}
+    </Dialog>
+  );
+}
+
+function Facts({ run }: { run: Run }) {
+  const facts: [string, ReactNode][] = [];
+  const add = (label: string, value: ReactNode) => facts.push([label, value]);
+  add(runText.facts.created, <When at={run.created_at} />);
+  if (run.started_at) add(runText.facts.started, <When at={run.started_at} />);
+  if (run.completed_at) add(runText.facts.ended, <When at={run.completed_at} />);
+  add(runText.facts.duration, <Length run={run} />);
+  if (run.reason) add(runText.facts.reason, <span className="break-words">{run.reason}</span>);
+  if (run.queue_name) {
+    add(
+      runText.facts.queue,
+      <span>
+        <Link to="/queues/$name" params={{ name: run.queue_name }} className="text-accent hover:underline">
+          {run.queue_name}
+        </Link>
+        {run.queue_partition_key && <span className="text-muted"> · {run.queue_partition_key}</span>}
+        {run.priority > 0 && <span className="text-muted"> · {runText.facts.priority(run.priority)}</span>}
+      </span>,
+    );
+  }
+  if (run.timeout !== null) add(runText.facts.timeout, seconds(run.timeout));
+  if (run.deadline) add(runText.facts.deadline, <When at={run.deadline} />);
+  add(runText.facts.attempts, String(run.attempts));
+  if (run.executor_id) add(runText.facts.executor, <Copyable text={run.executor_id} className="font-mono text-xs leading-5">{run.executor_id}</Copyable>);
+  add(runText.facts.version, <Copyable text={run.application_version} className="font-mono text-xs leading-5">{run.application_version}</Copyable>);
+  if (run.deduplication_id) add(runText.facts.deduplication, <Copyable text={run.deduplication_id} className="font-mono text-xs leading-5">{run.deduplication_id}</Copyable>);
+  if (run.forked_from) {
+    add(
+      runText.facts.forkedFrom,
+      <Link to="/runs/$id" params={{ id: run.forked_from }} className="block truncate font-mono text-xs leading-5 text-accent hover:underline">
+        {run.forked_from}
+      </Link>,
+    );
+  }
+  if (run.tags.length > 0) {
+    add(
+      runText.facts.tags,
+      <span className="flex flex-wrap gap-1">
+        {run.tags.map((tag) => (
+          <Link key={tag} to="/runs" search={{ tag }}>
+            <Tag>{tag}</Tag>
+          </Link>
+        ))}
+      </span>,
+    );
+  }
+  return (
+    <dl className="grid grid-cols-[88px_minmax(0,1fr)] gap-y-1.5" data-testid="facts">
+      {facts.map(([label, value]) => (
+        <div key={label} className="contents">
+          <dt className="text-faint">{label}</dt>
+          <dd className="min-w-0">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function When({ at }: { at: string }) {
+  return (
+    <span title={absolute(ms(at))} className="flex items-baseline justify-between gap-2">
+      <span>{absolute(ms(at)).split(" · ")[0]}</span>
+      <Ago at={at} className="text-xs text-faint" />
+    </span>
+  );
+}
+
+function Length({ run }: { run: Run }) {
+  const open = isOpen(run.status);
+  const now = useFastNow(open && run.started_at !== null);
+  if (run.duration !== null) return <>{seconds(run.duration)}</>;
+  if (!open || !run.started_at) return <span className="text-faint">{runText.notStarted}</span>;
+  return <span className="text-info">{duration(Math.max(0, now - ms(run.started_at)))}</span>;
+}
+
+function Payloads({ run }: { run: Run }) {
+  return (
+    <>
+      <Payload run={run} which="input" />
+      {run.status === "SUCCESS" && <Payload run={run} which="output" />}
+    </>
+  );
+}
+
+/** The input or result; a large one only when somebody asks for it. */
+function Payload({ run, which }: { run: Run; which: "input" | "output" }) {
+  const cut = which === "input" ? run.input_truncated : run.output_truncated;
+  const [asked, setAsked] = useState(false);
+  const whole = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: asked && cut === true, refetchInterval: false });
+  const label = which === "input" ? runText.input : runText.output;
+  const value = cut ? whole.data : run[which];
+  if (cut && value === undefined) {
+    return (
+      <div className={classes("flex items-center justify-between gap-2 rounded-md bg-sunken px-3 py-2 hairline")}>
+        <span className="text-muted">{runText.large(label)}</span>
+        <Button size="sm" busy={whole.isFetching} onClick={() => setAsked(true)}>
+          {runText.load}
+        </Button>
+      </div>
+    );
+  }
+  return <JsonView label={label} value={which === "input" ? simple(value) : (value ?? null)} openTo={3} />;
+}
+
+/** Arguments by their place and by their name; whichever is empty is left out. */
+function simple(input: unknown): unknown {
+  if (input === null || typeof input !== "object") return input ?? null;
+  const { args, kwargs, ...rest } = input as { args?: unknown[]; kwargs?: Record<string, unknown> };
+  if (Object.keys(rest).length > 0 || !Array.isArray(args) || !kwargs) return input;
+  if (Object.keys(kwargs).length === 0) return args.length === 1 ? args[0] : args;
+  return args.length === 0 ? kwargs : input;
+}
+
+function RunSkeleton() {
+  return (
+    <div className="flex flex-col gap-3 p-4">
+      <Skeleton className="h-3 w-16" />
+      <Skeleton className="h-6 w-72" />
+      <Skeleton className="h-3 w-48" />
+      <Skeleton className="mt-6 h-8 w-full" />
+      {Array.from({ length: 8 }, (_, index) => (
+        <Skeleton key={index} className="h-5 w-full" />
+      ))}
+    </div>
+  );
+}
+

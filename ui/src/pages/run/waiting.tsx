@@ -1,0 +1,198 @@
+/** Why a run does not move, since when, and the button that releases it. */
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { AlarmClock, CircleAlert, Hand, Layers, MailOpen, Moon, RotateCcw, Send, Split, Unplug } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { part, post } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { ActionAnswer, Explanation, Run } from "@/api/types";
+import { Decide, Due } from "@/components/gate";
+import { JsonField, readJson } from "@/components/json-field";
+import { complain, say } from "@/components/toast";
+import { Ago, Button, Dialog, Field, Input } from "@/components/ui";
+import { absolute, duration, ms, short, useNow } from "@/lib/time";
+import { waitingText } from "@/text";
+import { explainQuery, gatesQuery, waitsQuery } from "./queries";
+
+const icons: Record<string, ReactNode> = {
+  sleeping: <Moon />,
+  retry: <RotateCcw />,
+  delayed: <AlarmClock />,
+  message: <MailOpen />,
+  value: <MailOpen />,
+  result: <Split />,
+  queue: <Layers />,
+  "set-aside": <CircleAlert />,
+  "unknown-workflow": <Unplug />,
+  recovery: <RotateCcw />,
+};
+
+export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
+  const explanation = useQuery(explainQuery(run.workflow_id, run.status)).data;
+  const gates = useQuery({ ...gatesQuery(run.workflow_id), enabled: run.status === "WAITING_FOR_APPROVAL" }).data?.items.filter((gate) => gate.status === "open") ?? [];
+  if (gates.length > 0) {
+    return (
+      <section aria-label={waitingText.label} className="mx-4 mt-3 rounded-lg border border-warn-fill/50" data-testid="waiting">
+        {gates.map((gate) => (
+          <div key={gate.id} className="border-b last:border-b-0">
+            <div className="flex items-center gap-2 rounded-t-lg bg-warn-soft px-3 py-2 text-warn">
+              <Hand className="size-4 shrink-0" />
+              <span className="min-w-0 flex-1 truncate font-medium">{gate.title ?? waitingText.approval}</span>
+              <span className="text-xs">
+                {waitingText.since} <Ago at={gate.created} />
+              </span>
+              {gate.due_at && <span className="text-xs"><Due at={gate.due_at} /></span>}
+            </div>
+            <div className="max-w-2xl p-3">
+              <Decide gate={gate} />
+            </div>
+          </div>
+        ))}
+      </section>
+    );
+  }
+  if (!explanation || explanation.reason === "running" || explanation.reason === "finished") return null;
+  const isWrong = explanation.reason === "set-aside" || explanation.reason === "unknown-workflow";
+  return (
+    <section aria-label={waitingText.label} data-testid="waiting" className={`mx-4 mt-3 flex items-start gap-3 rounded-lg px-3 py-2.5 hairline max-md:flex-wrap ${isWrong ? "bg-warn-soft" : "bg-sunken"}`}>
+      <span className={`mt-0.5 [&_svg]:size-4 ${isWrong ? "text-warn" : "text-muted"}`}>{icons[explanation.reason] ?? <AlarmClock />}</span>
+      <div className="min-w-0 flex-1">
+        <div className="font-medium break-words">{waitingText.reasons[explanation.reason] ?? localTimes(explanation.text)}</div>
+        <div className="text-muted break-words">{waitingText.reasons[explanation.reason] ? localTimes(explanation.text) : null}</div>
+        <div className="mt-0.5 flex flex-wrap gap-x-4 text-xs text-faint">
+          {explanation.since && (
+            <span>
+              {waitingText.since} <Ago at={explanation.since} />
+            </span>
+          )}
+          {explanation.until && <Until at={explanation.until} />}
+          {explanation.advice && <span className="break-words">{explanation.advice}</span>}
+        </div>
+      </div>
+      <Release run={run} explanation={explanation} onFork={onFork} />
+    </section>
+  );
+}
+
+/** The server writes times in UTC; people here read their own. */
+function localTimes(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)/g, (time) => short(Date.parse(time)));
+}
+
+function Until({ at }: { at: string }) {
+  const now = useNow();
+  const until = ms(at);
+  return <span title={absolute(until)}>{until > now ? waitingText.left(duration(until - now)) : waitingText.due}</span>;
+}
+
+function Release({ run, explanation, onFork }: { run: Run; explanation: Explanation; onFork: () => void }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const [sending, setSending] = useState(false);
+  const act = useMutation({
+    mutationFn: (action: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${action}`),
+    onSuccess: (answer, action) => {
+      say(answer.changed ? waitingText.did[action] : waitingText.unchanged);
+      void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
+    },
+    onError: (error) => complain(error),
+  });
+  const held = explanation.held_by[0];
+  switch (explanation.reason) {
+    case "sleeping":
+    case "retry":
+    case "delayed":
+      return may ? (
+        <Button busy={act.isPending} onClick={() => act.mutate("release")}>
+          {waitingText.release[explanation.reason]}
+        </Button>
+      ) : null;
+    case "message":
+      return may ? (
+        <>
+          <Button icon={<Send />} onClick={() => setSending(true)}>
+            {waitingText.send}
+          </Button>
+          <SendDialog id={run.workflow_id} open={sending} onClose={() => setSending(false)} />
+        </>
+      ) : null;
+    case "set-aside":
+      return may ? (
+        <span className="flex gap-2">
+          <Button onClick={onFork}>{waitingText.fork}</Button>
+          <Button busy={act.isPending} onClick={() => act.mutate("resume")}>
+            {waitingText.resume}
+          </Button>
+        </span>
+      ) : null;
+    case "queue":
+      return run.queue_name ? (
+        <Link to="/queues/$name" params={{ name: run.queue_name }} className="text-accent hover:underline">
+          {waitingText.toQueue}
+        </Link>
+      ) : null;
+    case "unknown-workflow":
+      return (
+        <Link to="/executors" className="text-accent hover:underline">
+          {waitingText.toExecutors}
+        </Link>
+      );
+    case "result":
+    case "value":
+      return held ? (
+        <Link to="/runs/$id" params={{ id: held }} className="text-accent hover:underline">
+          {waitingText.toRun}
+        </Link>
+      ) : null;
+    default:
+      return null;
+  }
+}
+
+export function SendDialog({ id, open, onClose }: { id: string; open: boolean; onClose: () => void }) {
+  const client = useQueryClient();
+  const waits = useQuery({ ...waitsQuery(id, "PENDING"), enabled: open, refetchInterval: false }).data?.items ?? [];
+  const expected = waits.find((wait) => wait.kind === "message")?.subject;
+  const [topic, setTopic] = useState<string | null>(null);
+  const [text, setText] = useState('""');
+  const [wrong, setWrong] = useState<string | null>(null);
+  const act = useMutation({
+    mutationFn: (message: unknown) => post<ActionAnswer>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
+    onSuccess: () => {
+      say(waitingText.sent);
+      void client.invalidateQueries({ queryKey: ["run", id] });
+      onClose();
+    },
+    onError: (error) => complain(error),
+  });
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={waitingText.send}
+      note={waitingText.sendNote}
+      foot={
+        <Button
+          tone="primary"
+          busy={act.isPending}
+          onClick={() => {
+            const found = readJson(text);
+            setWrong(found.error ?? null);
+            if (found.error === undefined) act.mutate(found.value);
+          }}
+        >
+          {waitingText.sendButton}
+        </Button>
+      }
+    >
+      <Field label={waitingText.topic} hint={waitingText.topicHint}>
+        {(wires) => <Input {...wires} value={topic ?? expected ?? ""} onChange={(event) => setTopic(event.target.value)} />}
+      </Field>
+      <div className="flex flex-col gap-1">
+        <span className="text-xs font-medium text-muted">{waitingText.message}</span>
+        <JsonField text={text} onChange={setText} label={waitingText.message} error={wrong} />
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,88 @@
+/** What the list of runs is narrowed to, as the address carries it and as the server is asked. */
+
+import type { Query } from "@/api/client";
+import { statuses, type RunStatus } from "@/api/types";
+import { day, hour, minute } from "@/lib/time";
+import { many } from "@/lib/words";
+import type { Search } from "@/router";
+
+export const ranges = ["15m", "1h", "6h", "24h", "7d", "30d", "all"] as const;
+export type Range = (typeof ranges)[number];
+const rangeLength: Record<Exclude<Range, "all">, number> = { "15m": 15 * minute, "1h": hour, "6h": 6 * hour, "24h": day, "7d": 7 * day, "30d": 30 * day };
+
+export interface Filters {
+  status: RunStatus[];
+  name: string[];
+  queue: string[];
+  tag: string[];
+  version: string[];
+  executor: string[];
+  parent: string | undefined;
+  range: Range;
+  after: string | undefined;
+  before: string | undefined;
+  q: string | undefined;
+}
+
+const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
+
+export function readFilters(search: Search): Filters {
+  const range = one(search.range) as Range | undefined;
+  return {
+    status: many(search.status).filter((status): status is RunStatus => (statuses as readonly string[]).includes(status)),
+    name: many(search.workflow),
+    queue: many(search.queue),
+    tag: many(search.tag),
+    version: many(search.version),
+    executor: many(search.executor),
+    parent: one(search.parent),
+    range: range && ranges.includes(range) ? range : "all",
+    after: one(search.after),
+    before: one(search.before),
+    q: one(search.q),
+  };
+}
+
+export function writeFilters(filters: Filters): Search {
+  return {
+    status: filters.status,
+    workflow: filters.name,
+    queue: filters.queue,
+    tag: filters.tag,
+    version: filters.version,
+    executor: filters.executor,
+    parent: filters.parent,
+    range: filters.range === "all" ? undefined : filters.range,
+    after: filters.after,
+    before: filters.before,
+    q: filters.q,
+  };
+}
+
+export const noFilters = readFilters({});
+
+export function isNarrowed(filters: Filters): boolean {
+  return JSON.stringify(filters) !== JSON.stringify(noFilters);
+}
+
+/** The server's words for the filters; a range that ends now begins at a full minute, so that answers can be reused. */
+export function asQuery(filters: Filters): Query {
+  const since = filters.range === "all" ? undefined : new Date(Math.floor((Date.now() - rangeLength[filters.range]) / minute) * minute).toISOString();
+  return {
+    status: filters.status,
+    name: filters.name,
+    queue: filters.queue,
+    tag: filters.tag,
+    version: filters.version,
+    executor_id: filters.executor,
+    parent_id: filters.parent,
+    created_after: filters.after ?? since,
+    created_before: filters.before,
+    search: filters.q,
+  };
+}
+
+/** The same for the body of a bulk action: only what is set. */
+export function asBody(filters: Filters): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(asQuery(filters)).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)));
+}

@@ -1,0 +1,288 @@
+/** Start a run: now, later, or on a schedule. */
+
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Braces, CalendarClock, Clock, History, Play, Terminal } from "lucide-react";
+import { useEffect, useState } from "react";
+import { get, part, post, Problem } from "@/api/client";
+import { stringify } from "@/api/lossless";
+import { apiPath } from "@/api/place";
+import { useCan } from "@/api/session";
+import type { Page, Queue, Registered, RegisteredDetail, Schedule } from "@/api/types";
+import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
+import { freshWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
+import { Answer, Empty } from "@/components/states";
+import { problemText, say } from "@/components/toast";
+import { Button, copy, Field, Input, Notice, Segments, Select } from "@/components/ui";
+import type { Fault } from "@/lib/schema";
+import { PageHead } from "@/shell/frame";
+import { useTitle } from "@/shell/title";
+import { startText } from "@/text";
+
+type Moment = "now" | "later" | "cron";
+
+export function StartPage() {
+  useTitle(startText.title);
+  const search = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const may = useCan("operator");
+  const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) });
+  return (
+    <>
+      <PageHead title={startText.title} />
+      <div className="min-h-0 flex-1 overflow-y-auto">
+        <Answer query={registered}>
+          {(page) => {
+            const open = page.items.filter((one) => one.triggerable);
+            if (!may) return <Empty title={startText.viewer} />;
+            if (open.length === 0) {
+              return (
+                <Empty icon={<Play />} title={startText.none}>
+                  {startText.noneNote} <code>@turbine.workflow(triggerable=True)</code>
+                </Empty>
+              );
+            }
+            const name = typeof search.workflow === "string" ? search.workflow : undefined;
+            const chosen = open.find((one) => one.name === name) ?? (open.length === 1 ? open[0] : undefined);
+            return (
+              <div className="mx-auto grid max-w-5xl grid-cols-[240px_minmax(0,1fr)] gap-8 p-6 max-md:grid-cols-1 max-md:gap-4 max-md:p-4">
+                <nav aria-label={startText.workflow} className="flex flex-col gap-0.5 max-md:hidden">
+                  <div className="px-2 pb-1 text-xs font-medium text-faint">{startText.workflow}</div>
+                  {open.map((one) => (
+                    <button
+                      key={one.name}
+                      type="button"
+                      aria-pressed={one.name === chosen?.name}
+                      onClick={() => void navigate({ to: "/start", search: { workflow: one.name }, replace: true })}
+                      className={`truncate rounded-md px-2 py-1 text-left ${one.name === chosen?.name ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-text"}`}
+                    >
+                      {one.name}
+                    </button>
+                  ))}
+                </nav>
+                <div className="md:hidden">
+                  <Field label={startText.workflow}>
+                    {(wires) => (
+                      <Select {...wires} value={chosen?.name ?? ""} onChange={(event) => void navigate({ to: "/start", search: { workflow: event.target.value }, replace: true })}>
+                        <option value="">{startText.choose}</option>
+                        {open.map((one) => (
+                          <option key={one.name}>{one.name}</option>
+                        ))}
+                      </Select>
+                    )}
+                  </Field>
+                </div>
+                {chosen ? <StartForm key={chosen.name} workflow={chosen} moment={typeof search.when === "string" && ["later", "cron"].includes(search.when) ? (search.when as Moment) : "now"} /> : <Empty icon={<Play />} title={startText.chooseTitle}>{startText.chooseNote}</Empty>}
+              </div>
+            );
+          }}
+        </Answer>
+      </div>
+    </>
+  );
+}
+
+function StartForm({ workflow, moment: given }: { workflow: Registered; moment: Moment }) {
+  const navigate = useNavigate();
+  const schema = workflow.input_schema;
+  const [input, setInput] = useState<InputState>(() => freshInput(schema));
+  const [found, setFound] = useState<Fault[]>([]);
+  const [error, setError] = useState<string | null>(null);
+  const [moment, setMoment] = useState<Moment>(given);
+  const [when, setWhen] = useState<When>(() => freshWhen("cron"));
+  const [name, setName] = useState("");
+  const [id, setId] = useState("");
+  const [queue, setQueue] = useState("");
+  const [delay, setDelay] = useState("");
+  const [tags, setTags] = useState("");
+  const [priority, setPriority] = useState("");
+  const [more, setMore] = useState(false);
+  const detail = useQuery({ queryKey: ["registered", workflow.name], queryFn: ({ signal }) => get<RegisteredDetail>(`registered/${part(workflow.name)}`, undefined, signal), refetchInterval: false }).data;
+  const queues = useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => get<Page<Queue>>("queues", { limit: 500 }, signal) }).data?.items ?? [];
+
+  const body = (value: unknown) => ({
+    name: workflow.name,
+    input: value,
+    ...(id && { id }),
+    ...(queue && { queue }),
+    ...(delay && { delay: Number(delay) }),
+    ...(priority && { priority: Number(priority) }),
+    ...(tags && { tags: tags.split(",").map((tag) => tag.trim()).filter(Boolean) }),
+  });
+  const act = useMutation({
+    mutationFn: async (value: unknown) => {
+      if (moment === "now") return { run: (await post<{ workflow_id: string }>("trigger", body(value))).workflow_id };
+      const spec = moment === "later" ? specOf({ ...when, type: "once" }) : specOf({ ...when, type: "cron" });
+      return { schedule: (await post<Schedule>("schedules", { workflow: workflow.name, schedule: spec, input: value, name: name || null, enabled: true })).id };
+    },
+    onSuccess: (made) => {
+      if (made.run) {
+        say(startText.started, made.run);
+        void navigate({ to: "/runs/$id", params: { id: made.run } });
+      } else {
+        say(startText.scheduled);
+        void navigate({ to: "/schedules/$id", params: { id: made.schedule! } });
+      }
+    },
+    onError: (problem) => {
+      if (problem instanceof Problem && problem.errors.length > 0) setFound(problem.errors.map((one) => ({ path: one.path.filter((key, index) => !(index === 0 && key === "input")), message: one.message })));
+      else setError(null);
+    },
+  });
+  const read = () => {
+    const answer = readInput(input, schema);
+    setFound(answer.faults);
+    setError(answer.error);
+    return answer.faults.length === 0 && answer.error === null ? answer : null;
+  };
+  const go = () => {
+    const answer = read();
+    if (answer) act.mutate(answer.value);
+  };
+  // The first field that is wrong comes into view.
+  useEffect(() => {
+    if (found.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
+  }, [found]);
+  const copyAs = (which: "curl" | "python") => {
+    const answer = read();
+    if (!answer) return;
+    void copy(which === "curl" ? asCurl(body(answer.value)) : asPython(workflow, answer.value, { id, queue, delay, tags, priority })).then(() => say(startText.copied[which]));
+  };
+  const hasLast = detail?.last_input !== undefined && detail.last_input !== null;
+  return (
+    <form
+      className="flex min-w-0 flex-col gap-5"
+      onSubmit={(event) => {
+        event.preventDefault();
+        go();
+      }}
+    >
+      <div>
+        <div className="flex flex-wrap items-center gap-2">
+          <h2 className="text-lg font-semibold">{workflow.name}</h2>
+          {workflow.tags.map((tag) => (
+            <span key={tag} className="rounded-sm bg-sunken px-1.5 text-xs leading-5 text-muted hairline">
+              {tag}
+            </span>
+          ))}
+        </div>
+        {workflow.docstring && <p className="mt-1 max-w-prose whitespace-pre-line text-muted">{workflow.docstring.split("\n\n")[0]}</p>}
+        {!workflow.here && <div className="mt-2"><Notice tone="warn">{startText.notHere}</Notice></div>}
+      </div>
+      <div className="flex flex-col items-stretch gap-3">
+        <Segments
+          label={startText.when}
+          value={moment}
+          onChange={setMoment}
+          options={[
+            { key: "now", label: <><Play /> {startText.now}</> },
+            { key: "later", label: <><Clock /> {startText.later}</> },
+            { key: "cron", label: <><CalendarClock /> {startText.cron}</> },
+          ]}
+        />
+        {moment !== "now" && (
+          <div className="flex flex-col gap-3 rounded-lg p-3 hairline">
+            <ScheduleFields when={{ ...when, type: moment === "later" ? "once" : "cron" }} onChange={setWhen} only={moment === "later" ? "once" : "cron"} />
+            <Field label={startText.scheduleName} hint={startText.scheduleNameHint}>
+              {(wires) => <Input {...wires} value={name} onChange={(event) => setName(event.target.value)} />}
+            </Field>
+          </div>
+        )}
+      </div>
+      <div>
+        <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
+        {hasLast && (
+          <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...freshInput(schema, detail.last_input), mode: input.mode })}>
+            {startText.lastInput}
+          </Button>
+        )}
+      </div>
+      {moment === "now" && (
+        <div>
+          <button type="button" aria-expanded={more} className="text-muted hover:text-text" onClick={() => setMore(!more)}>
+            {more ? startText.less : startText.more}
+          </button>
+          {more && (
+            <div className="mt-3 grid grid-cols-2 gap-3 max-md:grid-cols-1">
+              <Field label={startText.id} hint={startText.idHint}>{(wires) => <Input {...wires} value={id} onChange={(event) => setId(event.target.value)} className="font-mono !text-xs" />}</Field>
+              <Field label={startText.tags} hint={startText.tagsHint}>{(wires) => <Input {...wires} value={tags} onChange={(event) => setTags(event.target.value)} />}</Field>
+              <Field label={startText.queue}>
+                {(wires) => (
+                  <Select {...wires} value={queue} onChange={(event) => setQueue(event.target.value)}>
+                    <option value="">{startText.noQueue}</option>
+                    {queues.map((one) => (
+                      <option key={one.name}>{one.name}</option>
+                    ))}
+                  </Select>
+                )}
+              </Field>
+              <div className="grid grid-cols-2 gap-3">
+                <Field label={startText.priority}>{(wires) => <Input {...wires} inputMode="numeric" pattern="\d*" value={priority} onChange={(event) => setPriority(event.target.value)} />}</Field>
+                <Field label={startText.delay}>{(wires) => <Input {...wires} inputMode="decimal" pattern="\d*(\.\d+)?" value={delay} onChange={(event) => setDelay(event.target.value)} />}</Field>
+              </div>
+            </div>
+          )}
+        </div>
+      )}
+      {act.error && (
+        <Notice tone="bad">
+          {problemText(act.error)}
+          {act.error instanceof Problem && act.error.errors.length > 0 && (
+            <ul className="mt-1 list-disc pl-4">
+              {act.error.errors.map((one, index) => (
+                <li key={index}>
+                  <span className="font-mono text-xs">{one.path.join(".") || startText.input}</span>: {one.message}
+                </li>
+              ))}
+            </ul>
+          )}
+        </Notice>
+      )}
+      <div className="flex flex-wrap items-center gap-2 border-t pt-4">
+        <Button type="submit" tone="primary" busy={act.isPending} icon={moment === "now" ? <Play /> : <CalendarClock />}>
+          {startText.go[moment]}
+        </Button>
+        <span className="flex-1" />
+        {moment === "now" && (
+          <>
+            <Button tone="ghost" icon={<Terminal />} onClick={() => copyAs("curl")}>
+              {startText.curl}
+            </Button>
+            <Button tone="ghost" icon={<Braces />} onClick={() => copyAs("python")}>
+              {startText.python}
+            </Button>
+          </>
+        )}
+      </div>
+    </form>
+  );
+}
+
+function asCurl(body: unknown): string {
+  const text = stringify(body).replaceAll("'", "'\\''");
+  return `curl -X POST '${window.location.origin}${apiPath}trigger' \\\n  -H "Authorization: Bearer $TURBINE_TOKEN" \\\n  -H 'Content-Type: application/json' \\\n  -d '${text}'`;
+}
+
+function asPython(workflow: Registered, input: unknown, options: { id: string; queue: string; delay: string; tags: string; priority: string }): string {
+  const given = [
+    options.id && `id=${JSON.stringify(options.id)}`,
+    options.queue && `queue=${JSON.stringify(options.queue)}`,
+    options.priority && `priority=${options.priority}`,
+    options.delay && `delay=${options.delay}`,
+    options.tags && `tags=${pythonOf(options.tags.split(",").map((tag) => tag.trim()).filter(Boolean))}`,
+  ].filter(Boolean);
+  if (given.length === 0) return `await rt.trigger(${JSON.stringify(workflow.name)}, ${pythonOf(input)})`;
+  const module = workflow.fqn.split(":")[0];
+  const words = input !== null && typeof input === "object" && !Array.isArray(input) ? `**${pythonOf(input)}` : pythonOf(input);
+  return `from ${module} import ${workflow.fqn.split(":")[1] ?? workflow.name}\n\nawait rt.run(${workflow.fqn.split(":")[1] ?? workflow.name}.options(${given.join(", ")}), ${words})`;
+}
+
+/** A JSON value as Python writes it. */
+export function pythonOf(value: unknown): string {
+  if (value === null || value === undefined) return "None";
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (Array.isArray(value)) return `[${value.map(pythonOf).join(", ")}]`;
+  if (typeof value === "object" && value.constructor === Object) return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${pythonOf(item)}`).join(", ")}}`;
+  return stringify(value);
+}

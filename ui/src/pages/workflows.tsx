@@ -1,0 +1,200 @@
+/** The workflows that this application knows, and how each of them does. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { ChevronLeft, Play, Workflow as WorkflowIcon } from "lucide-react";
+import { get, part } from "@/api/client";
+import { useCan } from "@/api/session";
+import { type Page, type Registered, type RegisteredDetail, statuses } from "@/api/types";
+import { JsonView } from "@/components/json";
+import { RunTable } from "@/components/run-table";
+import { describe } from "@/components/schedule-fields";
+import { SearchField } from "@/components/search-field";
+import { Figure } from "@/components/spark";
+import { Answer, Empty } from "@/components/states";
+import { StatusWord } from "@/components/status";
+import { Table } from "@/components/table";
+import { Button, Notice, Tag } from "@/components/ui";
+import { seconds } from "@/lib/time";
+import { count, percent } from "@/lib/words";
+import { PageHead } from "@/shell/frame";
+import { useTitle } from "@/shell/title";
+import { workflowsText } from "@/text";
+import { useState } from "react";
+
+export function WorkflowsPage() {
+  useTitle(workflowsText.title);
+  const navigate = useNavigate();
+  const may = useCan("operator");
+  const [text, setText] = useState("");
+  const query = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) });
+  return (
+    <>
+      <PageHead title={workflowsText.title}>
+        <SearchField value={text} onChange={setText} placeholder={workflowsText.search} className="w-52" />
+      </PageHead>
+      <Answer query={query}>
+        {(page) => {
+          const rows = page.items.filter((one) => `${one.name} ${one.fqn} ${one.tags.join(" ")}`.toLowerCase().includes(text.toLowerCase()));
+          return rows.length === 0 ? (
+            <Empty icon={<WorkflowIcon />} title={text ? workflowsText.noneMatch : workflowsText.none}>
+              {!text && (
+                <>
+                  {workflowsText.noneNote} <code>Runtime(workflows=[…])</code>
+                </>
+              )}
+            </Empty>
+          ) : (
+            <Table
+              label={workflowsText.title}
+              rows={rows}
+              id={(one) => one.name}
+              rowHeight={44}
+              onOpen={(one) => void navigate({ to: "/workflows/$name", params: { name: one.name } })}
+              columns={[
+                {
+                  key: "name",
+                  head: workflowsText.name,
+                  cell: (one) => (
+                    <span>
+                      <Link to="/workflows/$name" params={{ name: one.name }} className="block truncate font-medium hover:underline">
+                        {one.name}
+                      </Link>
+                      <span className="block truncate font-mono text-2xs text-faint">{one.fqn}</span>
+                    </span>
+                  ),
+                  width: "minmax(160px, 1.2fr)",
+                },
+                { key: "doc", head: workflowsText.about, wide: true, cell: (one) => <span className="text-muted">{one.docstring?.split("\n")[0]}</span>, width: "minmax(160px, 2fr)" },
+                { key: "tags", head: workflowsText.tags, wide: true, cell: (one) => <span className="flex gap-1">{one.tags.map((tag) => <Tag key={tag}>{tag}</Tag>)}</span>, width: "140px" },
+                { key: "cron", head: workflowsText.schedule, wide: true, cell: (one) => <span className="font-mono text-xs text-muted">{one.cron_schedule}</span>, width: "110px" },
+                { key: "here", head: workflowsText.process, wide: true, cell: (one) => <span className={one.here ? "text-muted" : "text-warn"}>{one.here ? workflowsText.here : workflowsText.elsewhere}</span>, width: "90px" },
+                {
+                  key: "start",
+                  head: <span className="sr-only">{workflowsText.start}</span>,
+                  cell: (one) =>
+                    may && one.triggerable ? (
+                      <Link to="/start" search={{ workflow: one.name }} aria-label={workflowsText.startOf(one.name)} title={workflowsText.startOf(one.name)} className="inline-flex size-7 items-center justify-center rounded-md align-middle text-faint hover:bg-hover hover:text-text">
+                        <Play className="size-4" />
+                      </Link>
+                    ) : null,
+                  width: "28px",
+                },
+              ]}
+            />
+          );
+        }}
+      </Answer>
+    </>
+  );
+}
+
+export function WorkflowPage() {
+  const { name } = useParams({ strict: false }) as { name: string };
+  useTitle(name);
+  const navigate = useNavigate();
+  const may = useCan("operator");
+  const query = useQuery({ queryKey: ["registered", name], queryFn: ({ signal }) => get<RegisteredDetail>(`registered/${part(name)}`, undefined, signal) });
+  return (
+    <Answer query={query}>
+      {(one) => (
+        <>
+          <PageHead
+            title={
+              <span className="flex items-center gap-1.5">
+                <Link to="/workflows" className="flex items-center text-muted hover:text-text">
+                  <ChevronLeft className="size-4" /> {workflowsText.title}
+                </Link>
+                <span className="text-faint">/</span> {one.name}
+              </span>
+            }
+          >
+            <Button onClick={() => void navigate({ to: "/runs", search: { workflow: one.name } })}>{workflowsText.allRuns}</Button>
+            {may && one.triggerable && (
+              <Button tone="primary" icon={<Play />} onClick={() => void navigate({ to: "/start", search: { workflow: one.name } })}>
+                {workflowsText.start}
+              </Button>
+            )}
+          </PageHead>
+          <div className="min-h-0 flex-1 overflow-y-auto">
+            <div className="flex flex-wrap gap-x-10 gap-y-4 border-b px-4 py-4">
+              <Figure label={workflowsText.success} value={one.success_rate === null ? "–" : percent(one.success_rate)} tone={one.success_rate !== null && one.success_rate < 0.9 ? "bad" : undefined} />
+              <Figure label={workflowsText.p50} value={seconds(one.p50)} />
+              <Figure label={workflowsText.p95} value={seconds(one.p95)} />
+              <div>
+                <div className="text-xs text-faint">{workflowsText.counts}</div>
+                <div className="mt-1 flex flex-wrap gap-x-4 gap-y-1">
+                  {statuses
+                    .filter((status) => one.counts[status])
+                    .map((status) => (
+                      <Link key={status} to="/runs" search={{ workflow: one.name, status }} className="flex items-center gap-1.5 hover:underline">
+                        <StatusWord status={status} /> {count(one.counts[status] ?? 0)}
+                      </Link>
+                    ))}
+                </div>
+              </div>
+            </div>
+            <div className="grid grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)] gap-8 p-4 max-lg:grid-cols-1">
+              <div className="flex min-w-0 flex-col gap-4">
+                {!one.here && <Notice tone="warn">{workflowsText.notHere}</Notice>}
+                {one.docstring && <p className="max-w-prose whitespace-pre-line">{one.docstring}</p>}
+                {typeof one.signature === "string" && one.signature && <pre className="overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-xs leading-5 whitespace-pre-wrap hairline">{one.signature}</pre>}
+                <dl className="grid grid-cols-[100px_minmax(0,1fr)] gap-y-1.5">
+                  <dt className="text-faint">{workflowsText.code}</dt>
+                  <dd className="truncate font-mono text-xs leading-5">{one.fqn}</dd>
+                  {one.tags.length > 0 && (
+                    <>
+                      <dt className="text-faint">{workflowsText.tags}</dt>
+                      <dd className="flex gap-1">{one.tags.map((tag) => <Tag key={tag}>{tag}</Tag>)}</dd>
+                    </>
+                  )}
+                  <dt className="text-faint">{workflowsText.startable}</dt>
+                  <dd>{one.triggerable ? workflowsText.yes : workflowsText.codeOnly}</dd>
+                </dl>
+                {one.input_schema && <JsonView label={workflowsText.schema} value={one.input_schema} openTo={2} />}
+              </div>
+              <div className="flex min-w-0 flex-col gap-5">
+                <section>
+                  <h2 className="mb-1 font-semibold">{workflowsText.schedules}</h2>
+                  {one.schedules.length === 0 ? (
+                    <p className="text-faint">{workflowsText.noSchedules}</p>
+                  ) : (
+                    <ul className="divide-y rounded-md hairline">
+                      {one.schedules.map((schedule) => (
+                        <li key={schedule.id} className="flex items-center gap-2 px-3 py-2">
+                          <Link to="/schedules/$id" params={{ id: schedule.id }} className="min-w-0 flex-1 truncate hover:underline">
+                            {describe(schedule)}
+                          </Link>
+                          <span className="text-xs text-faint">{schedule.enabled ? schedule.timezone : workflowsText.off}</span>
+                        </li>
+                      ))}
+                    </ul>
+                  )}
+                </section>
+                <section>
+                  <h2 className="mb-1 font-semibold">{workflowsText.versions}</h2>
+                  {one.versions.length === 0 ? (
+                    <p className="text-faint">{workflowsText.noVersions}</p>
+                  ) : (
+                    <ul className="divide-y rounded-md hairline">
+                      {one.versions.map((version) => (
+                        <li key={version.version} className="flex items-center gap-2 px-3 py-2">
+                          <Link to="/runs" search={{ workflow: one.name, version: version.version, status: ["PENDING", "ENQUEUED", "WAITING_FOR_APPROVAL"] }} className="min-w-0 flex-1 truncate font-mono text-xs leading-5 hover:underline">
+                            {version.version}
+                          </Link>
+                          <span className="text-muted">{workflowsText.open(version.open)}</span>
+                        </li>
+                      ))}
+                    </ul>
+                  )}
+                </section>
+              </div>
+            </div>
+            <h2 className="px-4 pb-1 font-semibold">{workflowsText.lastErrors}</h2>
+            {one.last_errors.length === 0 ? <p className="px-4 pb-6 text-faint">{workflowsText.noErrors}</p> : <RunTable runs={one.last_errors} />}
+          </div>
+        </>
+      )}
+    </Answer>
+  );
+}

@@ -1,0 +1,113 @@
+/** Which address shows which page. The address carries all that a page shows, so it can be shared. */
+
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { onSignedOut } from "./api/client";
+import { basePath } from "./api/place";
+import { queryClient, sessionQuery } from "./api/session";
+import { Failed } from "./components/states";
+import { Lost } from "./pages/lost";
+import { LoginPage } from "./pages/login";
+import { RunPage } from "./pages/run/page";
+import { RunsPage } from "./pages/runs/page";
+import { Frame } from "./shell/frame";
+
+/** Search parameters: texts, or lists of texts where a name comes more than once. */
+export type Search = Record<string, string | string[] | undefined>;
+
+function parseSearch(text: string): Search {
+  const found: Search = {};
+  for (const [key, value] of new URLSearchParams(text)) {
+    const before = found[key];
+    found[key] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return found;
+}
+
+function stringifySearch(search: Record<string, unknown>): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(search)) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null && one !== "") params.append(key, String(one));
+  }
+  const text = params.toString();
+  return text ? `?${text}` : "";
+}
+
+const validateSearch = (search: Record<string, unknown>): Search => search as Search;
+
+const root = createRootRoute({ notFoundComponent: Lost, validateSearch });
+
+const login = createRoute({ getParentRoute: () => root, path: "/login", component: LoginPage });
+const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: lazyRouteComponent(() => import("./pages/setup"), "SetupPage") });
+
+const frame = createRoute({
+  getParentRoute: () => root,
+  id: "frame",
+  component: Frame,
+  beforeLoad: async ({ location }) => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    if (session.authenticated || session.auth === "none") return;
+    if (session.needs_setup) throw redirect({ to: "/setup" });
+    throw redirect({ to: "/login", search: { next: location.href } });
+  },
+});
+
+const at = <Path extends string>(path: Path, component: Parameters<typeof createRoute>[0]["component"]) => createRoute({ getParentRoute: () => frame, path, component });
+
+const start = createRoute({
+  getParentRoute: () => frame,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/runs" });
+  },
+});
+
+const routes = root.addChildren([
+  login,
+  setup,
+  frame.addChildren([
+    start,
+    at("/runs", RunsPage),
+    at("/runs/$id", RunPage),
+    at("/start", lazyRouteComponent(() => import("./pages/start"), "StartPage")),
+    at("/approvals", lazyRouteComponent(() => import("./pages/approvals"), "ApprovalsPage")),
+    at("/errors", lazyRouteComponent(() => import("./pages/errors"), "ErrorsPage")),
+    at("/calendar", lazyRouteComponent(() => import("./pages/calendar"), "CalendarPage")),
+    at("/logs", lazyRouteComponent(() => import("./pages/logs"), "LogsPage")),
+    at("/workflows", lazyRouteComponent(() => import("./pages/workflows"), "WorkflowsPage")),
+    at("/workflows/$name", lazyRouteComponent(() => import("./pages/workflows"), "WorkflowPage")),
+    at("/queues", lazyRouteComponent(() => import("./pages/queues"), "QueuesPage")),
+    at("/queues/$name", lazyRouteComponent(() => import("./pages/queues"), "QueuePage")),
+    at("/schedules", lazyRouteComponent(() => import("./pages/schedules"), "SchedulesPage")),
+    at("/schedules/$id", lazyRouteComponent(() => import("./pages/schedules"), "SchedulePage")),
+    at("/products", lazyRouteComponent(() => import("./pages/products"), "ProductsPage")),
+    at("/kv", lazyRouteComponent(() => import("./pages/kv"), "KvPage")),
+    at("/notifications", lazyRouteComponent(() => import("./pages/notifications"), "NotificationsPage")),
+    at("/webhooks", lazyRouteComponent(() => import("./pages/webhooks"), "WebhooksPage")),
+    at("/deliveries", lazyRouteComponent(() => import("./pages/deliveries"), "DeliveriesPage")),
+    at("/executors", lazyRouteComponent(() => import("./pages/executors"), "ExecutorsPage")),
+    at("/audit", lazyRouteComponent(() => import("./pages/audit"), "AuditPage")),
+    at("/settings", lazyRouteComponent(() => import("./pages/settings"), "SettingsPage")),
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree: routes,
+  basepath: basePath,
+  parseSearch,
+  stringifySearch,
+  scrollRestoration: false,
+  defaultErrorComponent: ({ error, reset }) => <Failed error={error} onRetry={reset} />,
+});
+
+onSignedOut(() => {
+  if (router.state.location.pathname === "/login") return;
+  const next = router.state.location.href;
+  queryClient.clear();
+  void router.navigate({ to: "/login", search: { next } });
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,294 @@
+/** The frame around every page: sidebar, palette, help, toasts, and who is signed in. */
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { CircleHelp, Command, LogOut, Menu as MenuIcon, Monitor, Moon, PanelLeft, Plus, Search, Sun, UserRound } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+import { get, post } from "@/api/client";
+import { queryClient, useCan, useSession } from "@/api/session";
+import { closeStream, openStream, useStreamState } from "@/api/stream";
+import type { Approval, Page } from "@/api/types";
+import { Logo } from "@/components/logo";
+import { complain, say } from "@/components/toast";
+import { Button, Dialog, Field, IconButton, Input, Kbd, Menu, Sheet, Tip } from "@/components/ui";
+import { usePhone } from "@/lib/media";
+import { useKept } from "@/lib/keep";
+import { classes } from "@/lib/words";
+import { frameText } from "@/text";
+import { Help } from "./help";
+import { useKeys } from "./keys";
+import { useNotices } from "./notices";
+import { Palette } from "./palette";
+import { places } from "./places";
+import { setTheme, useTheme } from "./theme";
+import { useTitleCount } from "./title";
+
+export const openApprovals = {
+  queryKey: ["approvals", "open"],
+  queryFn: ({ signal }: { signal: AbortSignal }) => get<Page<Approval>>("approvals", { open: "true", limit: 200 }, signal),
+};
+
+export function Frame() {
+  const isPhone = usePhone();
+  const [slim, setSlim] = useKept("sidebar.slim", false);
+  const [drawer, setDrawer] = useState(false);
+  const [palette, setPalette] = useState(false);
+  const [help, setHelp] = useState(false);
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  useEffect(() => {
+    openStream(queries);
+    return closeStream;
+  }, [queries]);
+  useEffect(() => setDrawer(false), [path]);
+  useKeys({
+    "mod+k": () => setPalette(true),
+    "?": () => setHelp(true),
+    c: () => void navigate({ to: "/start" }),
+    "[": () => setSlim(!slim),
+  });
+  const gates = useQuery(openApprovals).data?.items;
+  const waiting = gates?.length ?? 0;
+  useNotices(gates);
+  useTitleCount(waiting);
+  return (
+    <div className="flex h-dvh max-md:flex-col">
+      <a href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }} className="sr-only focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-bg focus:px-3 focus:py-2 focus:shadow-pop">
+        {frameText.skip}
+      </a>
+      {isPhone ? (
+        <header className="flex h-12 shrink-0 items-center gap-1 border-b bg-side px-2">
+          <IconButton label={frameText.menu} onClick={() => setDrawer(true)}>
+            <MenuIcon />
+          </IconButton>
+          <Link to="/runs" className="flex flex-1 items-center gap-2 font-semibold">
+            <Logo className="size-5" /> {frameText.name}
+          </Link>
+          {waiting > 0 && (
+            <Link to="/approvals" className="flex h-7 items-center gap-1.5 rounded-md bg-warn-soft px-2 text-xs font-medium text-warn">
+              {frameText.approvalsBadge(waiting)}
+            </Link>
+          )}
+          <IconButton label={frameText.palette} onClick={() => setPalette(true)}>
+            <Search />
+          </IconButton>
+        </header>
+      ) : (
+        <aside className={classes("flex shrink-0 flex-col border-r bg-side", slim ? "w-[52px]" : "w-[212px]")}>
+          <SideBar slim={slim} waiting={waiting} onPalette={() => setPalette(true)} onSlim={() => setSlim(!slim)} onHelp={() => setHelp(true)} />
+        </aside>
+      )}
+      {isPhone && (
+        <Sheet open={drawer} onClose={() => setDrawer(false)} title={frameText.menu} side="left" bare>
+          <div className="flex h-full flex-col bg-side">
+            <SideBar waiting={waiting} onPalette={() => { setDrawer(false); setPalette(true); }} onHelp={() => { setDrawer(false); setHelp(true); }} />
+          </div>
+        </Sheet>
+      )}
+      <main id="main" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
+        <Outlet />
+      </main>
+      <Palette open={palette} onClose={() => setPalette(false)} onHelp={() => setHelp(true)} />
+      <Help open={help} onClose={() => setHelp(false)} />
+    </div>
+  );
+}
+
+function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean; waiting: number; onPalette: () => void; onSlim?: () => void; onHelp: () => void }) {
+  const session = useSession();
+  const isAdmin = useCan("admin");
+  const mayStart = useCan("operator");
+  const state = useStreamState();
+  return (
+    <>
+      <div className={classes("flex h-12 shrink-0 items-center gap-2", slim ? "justify-center" : "pr-2 pl-4")}>
+        {slim ? (
+          <IconButton label={frameText.widen} onClick={onSlim}>
+            <Logo className="!size-5 text-accent" />
+          </IconButton>
+        ) : (
+          <>
+            <Link to="/runs" className="flex min-w-0 flex-1 items-center gap-2 font-semibold">
+              <Logo className="size-5 text-accent" />
+              <span className="truncate">{session && session.application_id !== "turbine" ? session.application_id : frameText.name}</span>
+            </Link>
+            {onSlim && (
+              <IconButton label={frameText.narrow} size="sm" onClick={onSlim}>
+                <PanelLeft />
+              </IconButton>
+            )}
+          </>
+        )}
+      </div>
+      <div className={classes("flex gap-1.5 pb-2", slim ? "flex-col items-center" : "px-2.5")}>
+        {slim ? (
+          <IconButton label={`${frameText.palette} (${commandKey}K)`} onClick={onPalette}>
+            <Search />
+          </IconButton>
+        ) : (
+          <button type="button" onClick={onPalette} className="flex h-8 min-w-0 flex-1 items-center gap-2 rounded-md bg-bg px-2 text-faint hairline hover:text-text">
+            <Search className="size-4 shrink-0" />
+            <span className="flex-1 text-left">{frameText.search}</span>
+            <Kbd>{commandKey}K</Kbd>
+          </button>
+        )}
+        {mayStart && (
+          <Tip text={frameText.start} side={slim ? "right" : "bottom"}>
+            <Link to="/start" aria-label={frameText.start} className="flex size-8 shrink-0 items-center justify-center rounded-md bg-accent text-on-accent hover:bg-accent-hover">
+              <Plus className="size-4" />
+            </Link>
+          </Tip>
+        )}
+      </div>
+      <nav aria-label={frameText.menu} className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
+        {places.map((group, index) => (
+          <div key={index} className={index > 0 ? "mt-3" : ""}>
+            {group.group && (slim ? <div className="mx-2 mb-2 h-px bg-line" /> : <div className="px-2 pb-1 text-2xs font-medium text-faint">{group.group}</div>)}
+            {group.items
+              .filter((place) => place.role !== "admin" || isAdmin)
+              .map((place) => (
+                <NavLink key={place.to} to={place.to} label={place.label} slim={slim} icon={<place.icon className="size-4 shrink-0" strokeWidth={1.75} />} badge={place.to === "/approvals" ? waiting : 0} />
+              ))}
+          </div>
+        ))}
+      </nav>
+      <div className={classes("flex shrink-0 items-center border-t py-2", slim ? "flex-col gap-1" : "gap-1 px-2.5")}>
+        {!slim && <StreamDot state={state} />}
+        <span className="flex-1" />
+        <IconButton label={frameText.help} size="sm" onClick={onHelp}>
+          <CircleHelp />
+        </IconButton>
+        <ThemeMenu />
+        <AccountMenu />
+      </div>
+    </>
+  );
+}
+
+const commandKey = /mac|iphone|ipad/i.test(navigator.platform) ? "⌘" : "Ctrl ";
+
+function NavLink({ to, label, icon, slim, badge }: { to: string; label: string; icon: ReactNode; slim?: boolean; badge: number }) {
+  const link = (
+    <Link
+      to={to}
+      aria-label={slim ? label : undefined}
+      className={classes("relative flex h-7 items-center gap-2 rounded-md px-2 text-muted hover:bg-hover hover:text-text max-md:h-9", slim && "justify-center")}
+      activeProps={{ className: "bg-selected !text-text font-medium [&_svg]:text-accent hover:!bg-selected", "aria-current": "page" }}
+    >
+      {icon}
+      {!slim && <span className="flex-1 truncate">{label}</span>}
+      {badge > 0 && (slim ? <span className="absolute top-1 right-1.5 size-1.5 rounded-full bg-warn-fill" /> : <span className="rounded-sm bg-warn-soft px-1.5 text-xs font-medium text-warn">{badge}</span>)}
+    </Link>
+  );
+  return slim ? <Tip text={label} side="right">{link}</Tip> : link;
+}
+
+function StreamDot({ state }: { state: "connecting" | "live" | "polling" }) {
+  return (
+    <Tip text={frameText.streamTip[state]} side="top">
+      <span tabIndex={0} className="flex items-center gap-1.5 rounded-sm px-2 text-xs text-faint" data-stream={state}>
+        <span className={classes("size-1.5 rounded-full", state === "live" ? "bg-ok-fill" : state === "polling" ? "bg-warn-fill" : "bg-idle-fill")} />
+        {frameText.stream[state]}
+      </span>
+    </Tip>
+  );
+}
+
+function ThemeMenu() {
+  const theme = useTheme();
+  const icon = theme === "light" ? <Sun /> : theme === "dark" ? <Moon /> : <Monitor />;
+  return (
+    <Menu
+      trigger={<Button tone="ghost" size="sm" aria-label={frameText.theme} icon={icon} />}
+      items={[
+        { label: frameText.themes.system, icon: <Monitor />, onSelect: () => setTheme("system"), note: theme === "system" ? "✓" : undefined },
+        { label: frameText.themes.light, icon: <Sun />, onSelect: () => setTheme("light"), note: theme === "light" ? "✓" : undefined },
+        { label: frameText.themes.dark, icon: <Moon />, onSelect: () => setTheme("dark"), note: theme === "dark" ? "✓" : undefined },
+      ]}
+    />
+  );
+}
+
+function AccountMenu() {
+  const session = useSession();
+  const [changing, setChanging] = useState(false);
+  if (!session || session.auth !== "accounts") return null;
+  const signOut = async () => {
+    try {
+      await post("logout");
+    } catch (error) {
+      complain(error);
+      return;
+    }
+    closeStream();
+    queryClient.clear();
+    window.location.reload();
+  };
+  return (
+    <>
+      <Menu
+        trigger={<Button tone="ghost" size="sm" aria-label={frameText.account} icon={<UserRound />} />}
+        items={[
+          { label: session.email ?? "", note: session.role, disabled: true },
+          { label: frameText.changePassword, icon: <Command />, onSelect: () => setChanging(true), separated: true },
+          { label: frameText.signOut, icon: <LogOut />, onSelect: () => void signOut() },
+        ]}
+      />
+      <ChangePassword open={changing} onClose={() => setChanging(false)} />
+    </>
+  );
+}
+
+function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const [current, setCurrent] = useState("");
+  const [fresh, setFresh] = useState("");
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      await post("password", { current, new: fresh });
+      say(frameText.passwordChanged);
+      setCurrent("");
+      setFresh("");
+      onClose();
+    } catch (error) {
+      complain(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={frameText.changePassword}
+      foot={
+        <>
+          <Button onClick={onClose}>{frameText.cancel}</Button>
+          <Button tone="primary" busy={busy} disabled={!current || fresh.length < 8} onClick={() => void save()}>
+            {frameText.save}
+          </Button>
+        </>
+      }
+    >
+      <Field label={frameText.currentPassword}>{(wires) => <Input {...wires} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} />}</Field>
+      <Field label={frameText.newPassword} hint={frameText.passwordHint}>
+        {(wires) => <Input {...wires} type="password" autoComplete="new-password" value={fresh} onChange={(event) => setFresh(event.target.value)} />}
+      </Field>
+    </Dialog>
+  );
+}
+
+/** The head of a page: what it is, and what can be done on it. */
+export function PageHead({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
+  return (
+    <div className="flex min-h-[49px] shrink-0 flex-wrap items-center gap-x-3 gap-y-2 border-b px-4 py-2">
+      <h1 className="text-base font-semibold">{title}</h1>
+      {note && <div className="min-w-0 truncate text-muted">{note}</div>}
+      <div className="flex-1" />
+      {children}
+    </div>
+  );
+}
+

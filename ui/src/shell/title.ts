@@ -1,0 +1,25 @@
+/** The title of the window: the page, and how many approvals wait. */
+
+import { useEffect } from "react";
+import { frameText } from "@/text";
+
+let waiting = 0;
+let page = "";
+
+function write(): void {
+  document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${page ? `${page} · ` : ""}${frameText.name}`;
+}
+
+export function useTitleCount(count: number): void {
+  useEffect(() => {
+    waiting = count;
+    write();
+  }, [count]);
+}
+
+export function useTitle(title: string): void {
+  useEffect(() => {
+    page = title;
+    write();
+  }, [title]);
+}
