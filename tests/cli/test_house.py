@@ -143,7 +143,14 @@ def test_runs_that_are_set_aside_are_found(database_url: str) -> None:
     assert 1 == checks(answer)["set aside"]["count"]
 
 
-def test_a_schema_that_is_not_ours_is_found_and_left_alone(database_url: str) -> None:
+@pytest.fixture
+def bare_database_url(request: pytest.FixtureRequest, database_url: str) -> str:
+    """A database in which nobody has made the tables yet."""
+    return database_url if database_url.startswith("sqlite") else request.getfixturevalue("empty_postgres_url")
+
+
+def test_a_schema_that_is_not_ours_is_found_and_left_alone(bare_database_url: str) -> None:
+    database_url = bare_database_url
     assert {"before": 0, "schema": NEWEST, "changed": True} == invoke(
         "migrate", "--json", "--database", database_url
     ).json

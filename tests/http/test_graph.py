@@ -57,6 +57,7 @@ async def one_beside_a_line() -> None:
     long = turbine.do_async(wait)
     for name in "abc":
         await quick(name)
+    await asyncio.sleep(MOMENT)  # rows tell times to the millisecond
     may_end.set()
     await long
     await quick("last")

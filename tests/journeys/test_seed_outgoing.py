@@ -169,7 +169,10 @@ async def test_each_limit_of_a_queue_limits(database_url) -> None:
     rt.queue("slow", rate_limit=RateLimit(2, per=timedelta(minutes=10)))
     async with rt:
         for queue in ("everywhere", "here", "batches"):
-            for handle in [await rt.run(counted.options(queue=queue), queue, "x") for _ in range(8)]:
+            await rt.pause_queue(queue)
+            handles = [await rt.run(counted.options(queue=queue), queue, "x") for _ in range(8)]
+            await rt.resume_queue(queue)
+            for handle in handles:
                 await handle.result()
         keyed = counted.options(queue="keys")
         for handle in [await rt.run(keyed.options(partition_key="k"), "keys", "x") for _ in range(4)]:

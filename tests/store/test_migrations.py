@@ -21,6 +21,12 @@ TABLES = Statement(
 )
 
 
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """Here nobody has made the tables yet."""
+    return empty_postgres_url
+
+
 def test_migrations_are_numbered_without_gaps() -> None:
     assert list(range(1, len(files()) + 1)) == [number for number, _, _ in files()]
 
