@@ -1,4 +1,4 @@
-"""`turbine demo` shows what it promises, its figures are true, and it leaves nothing behind."""
+"""`turbine demo` shows what it promises, its figures are true, its dashboard works, and it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,21 +8,36 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 TURBINE = str(Path(sys.executable).with_name("turbine"))
 AT_ONCE_MAX = 8
+STATUSES = ("SUCCESS", "ERROR", "CANCELLED", "WAITING_FOR_APPROVAL", "ENQUEUED", "PENDING")
+ACCESS = ("Dashboard", "E-mail", "Password")
+ORDER = {"number": 7, "customer": "ada@example.com", "items": [{"article": "lamp"}]}
 # Root reads what nobody may read, unless these two capabilities (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) are gone.
 POWERLESS = """
 import ctypes, os, sys
 for capability in (1, 2):
     assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+UNBUILT = """
+from pathlib import Path
+from turbine.http import dashboard
+dashboard.FOLDER = Path("/nowhere")
+dashboard.Dashboard.__init__.__defaults__ = (dashboard.FOLDER,)
+from turbine.cli import main
+main()
 """
 
 
@@ -67,7 +82,7 @@ def test_the_standard_library_is_the_default_and_the_story_is_told(tmp_path: Pat
 
 
 def test_keep_leaves_the_csv_the_json_and_the_database(folder: Path, tmp_path: Path) -> None:
-    shown = demo(tmp_path, str(folder), "--keep", "--json")
+    shown = demo(tmp_path, str(folder), "--no-serve", "--keep", "--json")
 
     report = json.loads(shown.stdout)
     with Path(report["csv"]).open(newline="") as file:
@@ -85,7 +100,7 @@ def test_a_folder_with_hardly_anything_in_it_will_do(tmp_path: Path, count: int)
     for number in range(count):
         (tmp_path / "folder" / str(number)).write_text("x")
 
-    shown = demo(tmp_path, str(tmp_path / "folder"), "--json")
+    shown = demo(tmp_path, str(tmp_path / "folder"), "--no-serve", "--json")
 
     assert 0 == shown.returncode, shown.stderr
     report = json.loads(shown.stdout)
@@ -96,7 +111,7 @@ def test_a_folder_with_hardly_anything_in_it_will_do(tmp_path: Path, count: int)
 def test_settings_in_the_environment_are_for_other_programs(folder: Path, tmp_path: Path) -> None:
     settings = {"TURBINE_EXECUTOR_ID": "me", "TURBINE_DATABASE_URL": f"sqlite:///{tmp_path}/mine.db"}
 
-    shown = demo(tmp_path, str(folder), "--json", **settings)
+    shown = demo(tmp_path, str(folder), "--no-serve", "--json", **settings)
 
     assert (0, 240) == (shown.returncode, json.loads(shown.stdout)["files"])
     assert not (tmp_path / "mine.db").exists()
@@ -142,6 +157,103 @@ def test_whoever_ends_the_demo_ends_the_worker_too(folder: Path, tmp_path: Path,
     assert [] == left_behind(tmp_path)
 
 
+def test_the_dashboard_shows_a_shop_to_whom_the_demo_names(folder: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(folder), "--port", "0", "--json") as process:
+        told = read_report(process)
+        with signed_in(told["address"], told["email"], told["password"]) as api:
+            counts = {status: count(api, status=status) for status in STATUSES}
+            inventory = api.get("workflows", params={"name": "take_inventory"}).json()["items"][0]
+            called = api.get("workflows/prices-Acme-1/steps").json()["items"][0]
+            products = api.get("products", params={"workflow_id": "order-1001"}).json()["items"]
+            (queue,) = [item for item in api.get("queues").json()["items"] if item["name"] == "emails"]
+            schedules = api.get("schedules").json()["items"]
+            gate = api.post(
+                "workflows/deploy-shop-2.2/approve",
+                json={"approved": True, "data": {"strategy": "canary", "percent": 0}},
+            )
+            released = api.post(
+                "workflows/deploy-shop-2.2/approve", json={"approved": True, "data": {"strategy": "canary"}}
+            )
+            placed = api.post("trigger", json={"name": "place_order", "input": ORDER})
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(20)
+
+    assert 240 == told["files"]
+    assert 300 < sum(counts.values())
+    assert [] == [status for status, number in counts.items() if number == 0]
+    assert ("SUCCESS", 2) == (inventory["status"], inventory["attempts"])
+    assert 3 == len(called["attempts"])
+    assert [("invoice-1001.txt", "stored")] == [(product["file_name"], product["status"]) for product in products]
+    assert {"limit": 60, "per": 60} == queue["rate_limit"]
+    assert ["* * * * *"] == [schedule["cron_expression"] for schedule in schedules]
+    assert (422, 200, 201) == (gate.status_code, released.status_code, placed.status_code)
+    assert [] == left_behind(tmp_path)
+
+
+def test_plain_lines_say_where_the_dashboard_is_and_what_stays(folder: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, str(folder), "--port", "0", "--keep") as process:
+        told = read_until(process, "database ")
+        address, email, password = (re.search(rf"^{name} +(\S+)$", told, re.MULTILINE) for name in ACCESS)
+        assert address, told
+        assert email, told
+        assert password, told
+        with signed_in(address[1], email[1], password[1]) as api:
+            assert 4 == count(api, status="WAITING_FOR_APPROVAL")
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(20)
+
+    assert "not built" not in told
+    assert "\x1b" not in told
+    (place,) = left_behind(tmp_path)
+    assert f"{place / 'inventory.db'}\n" in told
+    assert (place / "inventory.csv").exists()
+
+
+def test_without_a_built_dashboard_the_api_answers_and_the_way_to_build_it_is_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = [sys.executable, "-c", UNBUILT]
+    with serving(tmp_path, str(folder), "--port", "0", command=before) as process:
+        told = read_until(process, "Ctrl-C ends it.")
+        address, email, password = (re.search(rf"^{name} +(\S+)$", told, re.MULTILINE) for name in ACCESS)
+        assert address, told
+        assert email, told
+        assert password, told
+        page = httpx.get(address[1])
+        with signed_in(address[1], email[1], password[1]) as api:
+            assert 4 == count(api, status="WAITING_FOR_APPROVAL")
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(20)
+
+    assert "The dashboard is not built" in told
+    assert "npm run build" in told
+    assert 503 == page.status_code
+    assert [] == left_behind(tmp_path)
+
+
+def test_a_port_that_is_taken_is_refused_before_the_work_begins(folder: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        shown = demo(tmp_path, str(folder), "--port", str(port))
+
+    assert (2, "") == (shown.returncode, shown.stdout)
+    assert str(port) in shown.stderr
+    assert "--port" in shown.stderr
+    assert [] == left_behind(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_the_demo_while_the_shop_is_at_work_finds_nothing_left(
+    folder: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
+    with serving(tmp_path, str(folder), "--port", "0") as process:
+        read_until(process, "Time ")
+        process.send_signal(ending)
+        assert 130 == process.wait(20)
+
+    assert [] == left_behind(tmp_path)
+
+
 def test_without_a_command_turbine_tells_what_there_is() -> None:
     shown = subprocess.run([TURBINE, "--help"], capture_output=True, text=True, check=False)
     assert 0 == shown.returncode
@@ -155,6 +267,55 @@ def demo(
     return subprocess.run(
         command, env=environment(tmp_path) | settings, capture_output=True, text=True, check=False, timeout=50
     )
+
+
+@contextmanager
+def serving(tmp_path: Path, *arguments: str, command: Sequence[str] = (TURBINE,)) -> Generator[subprocess.Popen[str]]:
+    """A demo that serves its dashboard; killed in the end if it still runs. Whatever it says on stderr is a fault."""
+    errors = tmp_path / "errors.txt"
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, "demo", *arguments],
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+    assert "" == errors.read_text()
+
+
+def read_until(process: subprocess.Popen[str], start: str) -> str:
+    """What the demo prints, up to the line that starts like this."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(start):
+            break
+    return "".join(lines)
+
+
+def read_report(process: subprocess.Popen[str]) -> dict[str, Any]:
+    return json.loads(read_until(process, "}"))
+
+
+@contextmanager
+def signed_in(address: str, email: str, password: str) -> Generator[httpx.Client]:
+    """A client of the API that has signed in as the demo says."""
+    with httpx.Client(base_url=f"{address.removesuffix('/_/turbine/')}/api/pt") as api:
+        answer = api.post("login", json={"email": email, "password": password})
+        assert 200 == answer.status_code, answer.text
+        api.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        yield api
+
+
+def count(api: httpx.Client, **filters: str) -> int:
+    return api.get("workflows/count", params=filters).json()["count"]
 
 
 def environment(tmp_path: Path) -> dict[str, str]:

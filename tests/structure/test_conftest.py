@@ -1,7 +1,6 @@
 """The frame that the other tests trust: the end to waiting, the event loop, the databases."""
 
 import signal
-import sqlite3
 from pathlib import Path
 
 import psycopg
@@ -103,15 +102,19 @@ def test_slow_tests_run_only_when_asked_for(suite: pytest.Pytester) -> None:
     suite.runpytest_subprocess("--long").assert_outcomes(passed=2)
 
 
-def test_a_database_url_names_an_empty_database(database_url: str) -> None:
+def test_a_database_url_names_a_database_in_which_nothing_has_run(database_url: str) -> None:
     if database_url.startswith("sqlite:///"):
-        connection = sqlite3.connect(database_url.removeprefix("sqlite:///"))
-        tables = connection.execute("select name from sqlite_master").fetchall()
-        connection.close()
-    else:
-        with psycopg.connect(database_url) as connection:
-            tables = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
-    assert [] == tables
+        assert not Path(database_url.removeprefix("sqlite:///")).exists()
+        return
+    with psycopg.connect(database_url) as connection:
+        assert [(0,)] == connection.execute("select count(*) from pt_workflow_status").fetchall()
+        assert [(0,)] == connection.execute("select count(*) from pt_executors").fetchall()
+
+
+@pytest.mark.postgres
+def test_an_empty_postgres_has_no_tables(empty_postgres_url: str) -> None:
+    with psycopg.connect(empty_postgres_url) as connection:
+        assert [] == connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
 
 
 @pytest.mark.postgres

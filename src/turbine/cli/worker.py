@@ -25,7 +25,7 @@ class Worker:
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
                 # -P: the folder of the script holds no modules that it may import.
-                [sys.executable, "-P", str(_example()), *arguments],
+                [sys.executable, "-P", str(example()), *arguments],
                 # The user's settings are meant for the user's programs.
                 env={name: value for name, value in os.environ.items() if not name.startswith("TURBINE_")},
                 stdin=subprocess.DEVNULL,
@@ -63,7 +63,7 @@ class Worker:
         self.kill()
 
 
-def _example() -> Path:
+def example() -> Path:
     """The source of the example: within an installed package, else in the checkout around it."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "examples" / "inventory.py"
