@@ -70,6 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.parent.name in LOADS_THE_MACHINE:
             item.add_marker("alone")
+    # Playwright keeps an event loop running in this thread until the session ends, and no other may run beside it.
+    items.sort(key=lambda item: item.path.parent.name == "browser")
     if config.getoption("--long"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from turbine.clock import to_datetime
 from turbine.engine.port import Port
+from turbine.engine.whereabouts import stack
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
@@ -32,7 +35,13 @@ Waits = list[tuple[str, str, str, int, int | None]]
 
 
 async def explain(port: Port, workflow_id: str) -> Explanation:
-    """What holds a run. Raises WorkflowNotFound."""
+    """What holds a run, and where its code stands if this process carries it out. Raises WorkflowNotFound."""
+    told = await _told(port, workflow_id)
+    execution = port.held(workflow_id)
+    return told if execution is None or told.reason == "finished" else replace(told, stack=stack(execution))
+
+
+async def _told(port: Port, workflow_id: str) -> Explanation:
     found = await port.store.read(_facts, workflow_id=workflow_id, now_ms=port.clock.now_ms())
     if found is None:
         raise WorkflowNotFound(workflow_id)

@@ -27,17 +27,17 @@ log = logging.getLogger("turbine")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A workflow that may be started by name; `signature` is None for one that is registered here."""
+    """A workflow that may be started by name; `parameters` (their schema) is None for one that is registered here."""
 
     definition: WorkflowDefinition
-    signature: dict[str, Any] | None
+    parameters: dict[str, Any] | None
     takes_tick: bool
 
     def accept(self, value: Any) -> Arguments:
         """The arguments that input from outside stands for. Raises ValidationFailed."""
-        if self.signature is None:
+        if self.parameters is None:
             return accept(self.definition, value)
-        return accept_elsewhere(self.definition, self.signature, value)
+        return accept_elsewhere(self.definition, self.parameters, value)
 
     def require_triggerable(self) -> None:
         if not self.definition.triggerable:
@@ -69,7 +69,7 @@ async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
         queue=elsewhere.queue,
         timeout=None if elsewhere.timeout_ms is None else elsewhere.timeout_ms / 1000,
     )
-    return Known(definition, _parsed(elsewhere.signature) or {}, bool(elsewhere.takes_tick))
+    return Known(definition, _parsed(elsewhere.parameters) or {}, bool(elsewhere.takes_tick))
 
 
 async def trigger(
@@ -95,7 +95,7 @@ async def trigger(
 
 async def start(port: Port, known: Known, options: StartOptions, arguments: Arguments) -> str:
     """Start a workflow here, or leave it to a process that has its code. Returns the run's id."""
-    if known.signature is None:
+    if known.parameters is None:
         _, row = await runs.start(port, known.definition, options, *arguments)
         return row.id
     if port.is_draining():
@@ -120,41 +120,45 @@ async def everywhere(port: Port) -> list[RegisteredWorkflow]:
 
 def registered_here(definition: WorkflowDefinition) -> RegisteredWorkflow:
     """What is told of a workflow that is registered here."""
-    signature = definition.signature.json_schema()
+    parameters = definition.signature.json_schema()
     return RegisteredWorkflow(
         name=definition.name,
         fqn=definition.fqn,
         triggerable=definition.triggerable,
         cron_schedule=None if definition.schedule is None else str(definition.schedule),
-        input_schema=definition.input_schema or signature,
+        input_schema=definition.input_schema or parameters,
         tags=list(definition.tags),
         docstring=inspect.getdoc(definition.fn),
-        signature=signature,
+        parameters=parameters,
+        signature=_signature(definition),
+        source=definition.signature.source,
     )
 
 
 def _registered(one: Mirrored, port: Port) -> RegisteredWorkflow:
-    signature = _parsed(one.signature)
+    parameters = _parsed(one.parameters)
     return RegisteredWorkflow(
         name=one.name,
         fqn=one.fqn,
         triggerable=bool(one.triggerable),
         cron_schedule=one.cron_schedule,
-        input_schema=_parsed(one.input_schema) or signature,
+        input_schema=_parsed(one.input_schema) or parameters,
         tags=_parsed(one.tags) or [],
         docstring=one.docstring,
-        signature=signature,
+        parameters=parameters,
+        signature=one.signature,
+        source=one.source,
         here=port.registry.get(one.name) is not None,
     )
 
 
 def _mirrored(definition: WorkflowDefinition) -> Mirrored:
     try:
-        signature = json.dumps(definition.signature.json_schema())
+        parameters = json.dumps(definition.signature.json_schema())
         takes_tick = definition.takes_tick
     except TypeError as error:  # an annotation that cannot be resolved: its runs will tell, a launch need not fail
         log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
-        signature, takes_tick = None, False
+        parameters, takes_tick = None, False
     return Mirrored(
         name=definition.name,
         fqn=definition.fqn,
@@ -162,13 +166,24 @@ def _mirrored(definition: WorkflowDefinition) -> Mirrored:
         takes_tick=int(takes_tick),
         cron_schedule=None if definition.schedule is None else str(definition.schedule),
         input_schema=None if definition.input_schema is None else json.dumps(definition.input_schema),
-        signature=signature,
+        parameters=parameters,
+        signature=_told(_signature(definition)),
+        source=_told(definition.signature.source),
         tags=json.dumps(definition.tags, ensure_ascii=False) if definition.tags else None,
-        docstring=(inspect.getdoc(definition.fn) or "").replace("\0", "") or None,
+        docstring=_told(inspect.getdoc(definition.fn)),
         queue=definition.queue,
         timeout_ms=None if definition.timeout is None else span_ms(definition.timeout),
         max_recoveries=definition.max_recoveries,
     )
+
+
+def _signature(definition: WorkflowDefinition) -> str:
+    return f"{definition.fqn.rpartition(':')[2].rpartition('.')[2]}{definition.signature.text}"
+
+
+def _told(text: str | None) -> str | None:
+    """A text as both databases take it."""
+    return (text or "").replace("\0", "").encode(errors="replace").decode() or None
 
 
 def _parsed(text: str | None) -> Any:

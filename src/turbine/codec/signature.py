@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from turbine.codec.later import Later
 from turbine.codec.numbers import bare
 from turbine.codec.payload import PayloadType, payload_type
+from turbine.codec.written import written
 from turbine.errors import SerializationError, ValidationFailed
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ class Signature:
         self._others = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_KEYWORD), None)
         self._types: dict[str, PayloadType[Any]] = {}
         self._resolve_local_names()
+
+    @property
+    def text(self) -> str:
+        """The parameters and the result as Python writes them, without the modules of their types."""
+        return written(self._signature)
+
+    @property
+    def source(self) -> str | None:
+        """Where the code begins, as `file:line`; None for what is not written in Python."""
+        code = getattr(self._fn, "__code__", None)
+        return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
     @cached_property
     def result(self) -> PayloadType[Any]:

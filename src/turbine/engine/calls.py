@@ -374,12 +374,13 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
 
 
 async def _pause(execution: Execution, position: str, due_ms: int) -> None:
+    """Until the time has come, or until its row says so before."""
     clock = execution.port.clock
     if clock.now_ms() >= due_ms:
         return
     wait = execution.open_wait(position, is_timer=True)
     try:
-        while clock.now_ms() < due_ms:
+        while clock.now_ms() < due_ms and not wait.is_hurried:
             await execution.pause(wait, due_ms)
     finally:
         execution.close_wait(wait)

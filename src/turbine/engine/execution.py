@@ -59,6 +59,7 @@ class Execution:
         "run",
         "signal",
         "tasks",
+        "thread",
         "turn",
         "waits",
     )
@@ -84,6 +85,8 @@ class Execution:
         self.refusals = 0
         self.mismatch: NonDeterministicWorkflow | None = None
         self.main: asyncio.Task[Any] | None = None
+        self.thread: int | None = None
+        """The thread that runs a blocking body."""
         self.waits: dict[str, OpenWait] = {}
         self.turn = threading.Lock()
         """Held while a wait ends, or while all of them are broken off: one of the two comes first."""
@@ -283,9 +286,10 @@ class Execution:
             self.port.clock.call_at(self.port.loop, due_ms, wait.nudge)
 
     def nudge(self, position: str) -> None:
-        """Something that a position waits for has happened."""
+        """Something that a position waits for has happened; of a wait for time alone: somebody has ended it early."""
         wait = self.waits.get(position)
         if wait is not None:
+            wait.is_hurried = wait.is_timer
             wait.nudge()
 
     def nudge_all(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -53,6 +54,7 @@ def carry_out_blocking(execution: Execution, context: Context, tell: Callable[[O
 
 
 def _blocking(execution: Execution) -> Outcome:
+    execution.thread = threading.get_ident()
     HERE.set(execution.begin())
     try:
         execution.check()
@@ -62,6 +64,8 @@ def _blocking(execution: Execution) -> Outcome:
         value = fn(*args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - whatever the user's body raises is an outcome of its run
         return judge(execution, error)
+    finally:
+        execution.thread = None  # it goes on to carry out others
     return _returned(execution, value)
 
 

@@ -49,6 +49,8 @@ class Port:
     """Hears that an execution has nothing to do but wait, and whether it is the caller who waits."""
     adopt: Callable[[Claimed, WorkflowDefinition], Execution]
     """Carries out a run that was just started for this executor."""
+    held: Callable[[str], Execution | None]
+    """The execution of a run that this process carries out now."""
     is_draining: Callable[[], bool]
     logbook: Logbook
     """Keeps what bodies and steps log."""

@@ -121,7 +121,7 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
             answer = await execution.write(waits.begin, call.wait("sleep", ""))
             if answer is not Answer.DONE:
                 raise execution.refuse(answer)
-        while not call.is_late:
+        while not call.is_late and not wait.is_hurried:
             await execution.pause(wait, call.deadline_ms)
         await call.settle(None)
     finally:

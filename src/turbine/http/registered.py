@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -14,7 +15,8 @@ from turbine.http.desk import Viewing
 from turbine.http.schedules import Schedule
 from turbine.http.shapes import Items, Json, RunRow, Shape
 from turbine.model.workflows import WorkflowStatus
-from turbine.tables import figures
+from turbine.store import Tx
+from turbine.tables import executors, figures
 
 router = APIRouter(tags=["workflows"])
 
@@ -29,7 +31,11 @@ class Registered(Shape):
     input_schema: dict[str, Any] | None
     tags: list[str]
     docstring: str | None
-    signature: dict[str, Any] | None = Field(description="The JSON Schema of its parameters.")
+    parameters: dict[str, Any] | None = Field(description="The JSON Schema of its parameters by name.")
+    signature: str | None = Field(
+        description="As Python writes it.", examples=["place_order(order: Order, dry_run: bool = False) -> str"]
+    )
+    source: str | None = Field(description="Where its code begins.", examples=["/srv/shop/orders.py:42"])
     here: bool = Field(description="Whether the process that answers has its code.")
 
 
@@ -38,6 +44,8 @@ class Version(Shape):
 
     version: str
     open: int
+    set_aside: int = Field(description="Those whose history does not fit the code that tried to go on with them.")
+    live: bool = Field(description="Whether a live process that knows the workflow has this version.")
 
 
 class RegisteredDetail(Registered):
@@ -66,7 +74,7 @@ async def one(name: str, desk: Viewing) -> RegisteredDetail:
     if name not in known:
         raise NotFound(kind="registered workflow", id=name)
     shown = RegisteredDetail.model_validate(known[name])
-    newest, versions = await desk.port.store.read(figures.of_name, name=name)
+    newest, versions, live = await desk.port.store.read(_fares, name=name)
     counts = Counter(status for status, _, _ in newest)
     shown.counts = {WorkflowStatus(status): count for status, count in counts.items()}
     ended = sum(counts[status] for status in WorkflowStatus if status.is_terminal)
@@ -77,11 +85,20 @@ async def one(name: str, desk: Viewing) -> RegisteredDetail:
     shown.p50, shown.p95 = quantile(spans, 0.5), quantile(spans, 0.95)
     errors = await desk.rt.list(name=name, status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], limit=5)
     shown.last_errors = [shapes.run_row(found) for found in errors.items]
-    shown.versions = [Version(version=version, open=count) for version, count in versions]
+    shown.versions = [
+        Version(version=version, open=count, set_aside=set_aside, live=version in live)
+        for version, count, set_aside in versions
+    ]
     shown.schedules = [Schedule.model_validate(found) for found in (await desk.rt.schedules.list(name)).items]
     last = await desk.rt.list(name=name, limit=1, load_input=True)
     shown.last_input = last.items[0].input if last.items else None
     return shown
+
+
+def _fares(tx: Tx, *, name: str) -> tuple[list[Any], list[tuple[str, int, int]], set[str]]:
+    newest, versions = figures.of_name(tx, name=name)
+    alive = [row for row in executors.roll(tx) if row.lease_left_ms > 0]
+    return newest, versions, {row.application_version for row in alive if name in json.loads(row.names)}
 
 
 def quantile(spans_ms: list[int], part: float) -> float | None:

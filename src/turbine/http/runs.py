@@ -164,6 +164,14 @@ class Triggered(Shape):
     workflow_id: str
 
 
+class CodeLine(Shape):
+    """A line of code that a run has reached."""
+
+    file: str = Field(examples=["/srv/shop/orders.py"])
+    line: int
+    function: str
+
+
 class Explained(Shape):
     """Why a run is not moving, and what would release it."""
 
@@ -173,6 +181,9 @@ class Explained(Shape):
     until: Moment | None
     held_by: list[str]
     advice: str | None
+    stack: list[CodeLine] = Field(
+        description="Where the code stands, the body first, if the process that was asked carries the run out."
+    )
 
 
 @router.get("/workflows")
@@ -376,7 +387,7 @@ async def _arguments(
     if given is None:
         return None, None
     known = await triggers.find(desk.port, (await desk.rt.status(workflow_id)).name)
-    if set(given) <= {"args", "kwargs"} and known.signature is None:
+    if set(given) <= {"args", "kwargs"} and known.parameters is None:
         stored = {"args": given.get("args", []), "kwargs": given.get("kwargs", {})}
         if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
             return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
@@ -395,7 +406,7 @@ async def send(id: str, asked: Send, desk: Operating) -> Acted:
 
 @router.post("/workflows/{id:key}/release")
 async def release(id: str, desk: Operating) -> Acted:
-    """End the sleep of a run, or the pause before a retry, now. A run in memory, about to wake, does not change."""
+    """End the sleep of a run, the pause before a retry, or the delay of its start, now; whoever carries it out."""
     run = await runs.key_of(desk.port, check_id(id))
     port = desk.change("workflow.release", id, workflow_id=id)
     changed = await port.store.write(details.hurry, run=run, now_ms=port.clock.now_ms())

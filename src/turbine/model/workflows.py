@@ -120,8 +120,12 @@ class RegisteredWorkflow:
     """As the code gives it, else derived from the annotations."""
     tags: list[str] = field(default_factory=list[str])
     docstring: str | None = None
-    signature: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
     """The JSON Schema of an object with one property for each parameter."""
+    signature: str | None = None
+    """As Python writes it: `place_order(order: Order, dry_run: bool = False) -> str`."""
+    source: str | None = None
+    """Where its code begins, as `file:line`."""
     here: bool = True
     """Whether the runtime that was asked has its code."""
 
@@ -132,6 +136,15 @@ class Page(Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLine:
+    """A line of user code that a run has reached."""
+
+    file: str
+    line: int
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,8 @@ class Explanation:
     until: datetime | None = None
     held_by: list[str] = field(default_factory=list[str])
     advice: str | None = None
+    stack: list[CodeLine] = field(default_factory=list[CodeLine])
+    """Where its code stands, the body first, if the process that was asked carries it out; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

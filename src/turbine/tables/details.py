@@ -10,6 +10,7 @@ from turbine.codec import error_facts
 from turbine.store import Statements, Tx
 from turbine.store.tx import rows_json
 from turbine.tables import waits
+from turbine.tables.ownership import lock
 
 SQL = Statements(Path(__file__))
 
@@ -106,10 +107,25 @@ def _keep(found: dict[Any, str], key: Any, error: str) -> None:
 
 
 def hurry(tx: Tx, *, run: int, now_ms: int) -> bool:
-    """End the sleeps and pauses of a parked run now; False when there are none, or somebody holds the run."""
+    """End the sleeps and pauses of a run now, or the delay of its start; False when there are none.
+
+    The deadline in the row is over from now on, so every later life sees that too. Whoever holds the run is told by the
+    wake of a wait that was met, or finds it among his letters.
+    """
+    lock(tx, [run])
     positions = [row[0] for row in tx.all(SQL.hurry, run=run, now=now_ms)]
     waits.met(tx, [(run, position) for position in positions])
-    return bool(positions)
+    if positions:
+        return True
+    started = tx.one(SQL.start_now, run=run, now=now_ms)
+    if started is None:
+        return False
+    status, queue = started
+    if status == "ENQUEUED" and queue is not None:
+        tx.wake("queue", queue)
+    else:
+        tx.wake("due", 0)
+    return True
 
 
 def summaries(tx: Tx, *, ids: Sequence[str]) -> dict[str, str | None]:

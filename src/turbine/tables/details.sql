@@ -46,20 +46,31 @@ where run = :run
 and error is not null
 
 -- name: hurry
--- Only of runs that nobody holds: whoever holds one has the old deadline in memory.
 update pt_waits
 set deadline_ms = :now
 where run = :run
 and kind in ('sleep', 'retry')
+and deadline_ms > :now
 and exists (
     select 1
     from pt_workflow_status as w
     where w.run = pt_waits.run
-    and w.executor_id is null
     and w.completed_at_epoch_ms is null
     and w.attention is null
 )
 returning position
+
+-- name: start_now
+-- A start that was put off. What waits for something has its own hour in its waits.
+update pt_workflow_status
+set wake_ms = :now
+where run = :run
+and executor_id is null
+and completed_at_epoch_ms is null
+and attention is null
+and wake_ms > :now
+and not exists (select 1 from pt_waits as p where p.run = pt_workflow_status.run)
+returning status, queue_name
 
 -- name: summaries
 select w.id, w.summary

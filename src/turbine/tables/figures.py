@@ -167,12 +167,15 @@ def tags(tx: Tx) -> list[tuple[str, int]]:
     return counts.most_common(500)
 
 
-def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[str, int]]]:
-    """The newest thousand runs of a workflow, (status, started, ended), and how many are open by code version."""
+def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[str, int, int]]]:
+    """The newest thousand runs of a workflow, (status, started, ended), and how many are open by code version.
+
+    Of those also how many were set aside, because their history does not fit the code.
+    """
     newest = [(status, started, ended) for status, started, ended in tx.all(SQL.newest_of_name, name=name, limit=1000)]
     _, last = tx.one(SQL.last_run) or (None, None)
     versions = tx.all(SQL.versions_open, name=name, first=(last or 0) - 10 * SAMPLE_MAX)
-    return newest, [(version, count) for version, count in versions]
+    return newest, [(version, count, set_aside) for version, count, set_aside in versions]
 
 
 def queue(tx: Tx, *, name: str, now_ms: int) -> QueueFigures:

@@ -141,7 +141,7 @@ and completed_at_epoch_ms is null
 select max(log) from pt_logs
 
 -- name: versions_open
-select application_version, count(*)
+select application_version, count(*), count(attention)
 from pt_workflow_status
 where name = :name
 and run > :first

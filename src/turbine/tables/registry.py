@@ -14,7 +14,7 @@ SQL = Statements(Path(__file__))
 
 
 class Mirrored(NamedTuple):
-    """A registered workflow; `signature` and `input_schema` are JSON Schemas as text, `tags` a JSON list."""
+    """A registered workflow; `parameters` and `input_schema` are JSON Schemas as text, `tags` a JSON list."""
 
     name: str
     fqn: str
@@ -22,7 +22,9 @@ class Mirrored(NamedTuple):
     takes_tick: int
     cron_schedule: str | None
     input_schema: str | None
+    parameters: str | None
     signature: str | None
+    source: str | None
     tags: str | None
     docstring: str | None
     queue: str | None

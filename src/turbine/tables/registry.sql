@@ -1,12 +1,12 @@
 -- name: upsert
 insert into pt_workflows (
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, signature, tags, docstring, queue_name,
-    timeout_ms, max_recoveries, executor_id, updated_ms
+    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
+    queue_name, timeout_ms, max_recoveries, executor_id, updated_ms
 )
 select
-    r.name, r.fqn, r.triggerable, r.takes_tick, r.cron_schedule, r.input_schema, r.signature, r.tags, r.docstring,
-    r.queue, r.timeout, r.recoveries, :executor, :now
-from @rows(name text, fqn text, triggerable bigint, takes_tick bigint, cron_schedule text, input_schema text, signature text, tags text, docstring text, queue text, timeout bigint, recoveries bigint) as r
+    r.name, r.fqn, r.triggerable, r.takes_tick, r.cron_schedule, r.input_schema, r.parameters, r.signature, r.source,
+    r.tags, r.docstring, r.queue, r.timeout, r.recoveries, :executor, :now
+from @rows(name text, fqn text, triggerable bigint, takes_tick bigint, cron_schedule text, input_schema text, parameters text, signature text, source text, tags text, docstring text, queue text, timeout bigint, recoveries bigint) as r
 where true
 on conflict (name) do update
 set fqn = excluded.fqn,
@@ -14,7 +14,9 @@ set fqn = excluded.fqn,
     takes_tick = excluded.takes_tick,
     cron_schedule = excluded.cron_schedule,
     input_schema = excluded.input_schema,
+    parameters = excluded.parameters,
     signature = excluded.signature,
+    source = excluded.source,
     tags = excluded.tags,
     docstring = excluded.docstring,
     queue_name = excluded.queue_name,
@@ -31,15 +33,15 @@ delete from pt_workflows where name in (select r.name from @rows(name text) as r
 
 -- name: by_name
 select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, signature, tags, docstring, queue_name,
-    timeout_ms, max_recoveries
+    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
+    queue_name, timeout_ms, max_recoveries
 from pt_workflows
 where name = :name
 
 -- name: by_fqn
 select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, signature, tags, docstring, queue_name,
-    timeout_ms, max_recoveries
+    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
+    queue_name, timeout_ms, max_recoveries
 from pt_workflows
 where fqn = :fqn
 order by name
@@ -47,7 +49,7 @@ limit 1
 
 -- name: listing
 select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, signature, tags, docstring, queue_name,
-    timeout_ms, max_recoveries
+    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
+    queue_name, timeout_ms, max_recoveries
 from pt_workflows
 order by name

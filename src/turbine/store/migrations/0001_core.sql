@@ -180,7 +180,8 @@ create table pt_workflow_events_history (
     primary key (run, position)
 )@clustered;
 
--- Processes that hold runs. lease_until_ms is in the database's own time; batch numbers the last committed batch.
+-- Processes that hold runs. lease_until_ms is in the database's own time; batch numbers the last committed batch. How
+-- a process fares (threads, loop_delay_ms, memory_bytes) is written when it renews its lease.
 create table pt_executors (
     executor_id text primary key,
     application_id text not null,
@@ -192,7 +193,25 @@ create table pt_executors (
     started_ms bigint not null,
     lease_until_ms bigint not null,
     names text not null,
-    batch bigint not null default 0
+    batch bigint not null default 0,
+    threads bigint,
+    threads_max bigint,
+    loop_delay_ms bigint,
+    memory_bytes bigint
+);
+
+-- Executors that are gone: taken_by says who found them dead and set so many of their runs free; null when they left by
+-- themselves. Only the newest are kept.
+create table pt_departures (
+    departure @key,
+    executor_id text not null,
+    hostname text not null,
+    process_id bigint not null,
+    application_version text not null,
+    started_ms bigint not null,
+    left_ms bigint not null,
+    taken_by text,
+    runs bigint not null
 );
 
 -- A key may have a schema before it has a value.

@@ -1,7 +1,8 @@
 -- When runs start by themselves, and which workflows there are.
 
 -- kind is compile, cron or once. next_ms is the next nominal tick that nobody has taken; null when there is none.
--- A tick starts the run sched-<run_name>-<nominal tick UTC>, in the transaction that moves next_ms on.
+-- A tick starts the run sched-<run_name>-<nominal tick UTC>, in the transaction that moves next_ms on; with overlap
+-- skip only if the run before it is over. reason says why somebody disabled it.
 create table pt_schedules (
     schedule @key,
     id text not null unique,
@@ -15,7 +16,9 @@ create table pt_schedules (
     jitter_ms bigint not null default 0,
     catch_up text not null default 'last',
     scheduled_ms bigint,
+    overlap text not null default 'start',
     enabled bigint not null,
+    reason text,
     next_ms bigint,
     last_ms bigint,
     last_workflow_id text,
@@ -33,7 +36,8 @@ create index pt_schedules_due on pt_schedules (workflow, next_ms) where enabled 
 create index pt_schedules_workflow on pt_schedules (workflow);
 
 -- The registered workflows of the executors that are or were here, for those who look from another process.
--- signature is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything.
+-- parameters is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything;
+-- signature is how Python writes them, source where, as file:line.
 create table pt_workflows (
     name text primary key,
     fqn text not null,
@@ -41,7 +45,9 @@ create table pt_workflows (
     takes_tick bigint not null,
     cron_schedule text,
     input_schema text,
+    parameters text,
     signature text,
+    source text,
     tags text,
     docstring text,
     queue_name text,
