@@ -61,17 +61,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     os.close(config.stash[_terminal])
 
 
-LOADS_THE_MACHINE = {"crash", "browser"}
-"""Folders whose tests run with no other test beside them."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent.name in LOADS_THE_MACHINE:
-            item.add_marker("alone")
     # Playwright keeps an event loop running in this thread until the session ends, and no other may run beside it.
-    items.sort(key=lambda item: item.path.parent.name == "browser")
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if config.getoption("--long"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

@@ -12,7 +12,7 @@ from crew import Crew
 from evidence import Rows
 from journal import ACKNOWLEDGED, BEGIN
 
-pytestmark = [pytest.mark.crash, pytest.mark.postgres]
+pytestmark = [pytest.mark.crash, pytest.mark.postgres, pytest.mark.alone]
 
 RESTARTS = 3
 SECONDS_AWAY = (0.1, 1.5)

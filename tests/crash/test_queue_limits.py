@@ -23,7 +23,7 @@ from evidence import Rows, overlaps
 from journal import BEGIN, END, Mark
 from queue_worker import QUEUE
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.alone]
 
 PROCESSES = 3
 EVERYWHERE = 7

@@ -13,6 +13,8 @@ import turbine
 from turbine import Runtime, Schedule
 from turbine.testing import VirtualClock
 
+pytestmark = pytest.mark.crash
+
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING = datetime(2026, 3, 27, 12, tzinfo=UTC)
 AUTUMN = datetime(2026, 10, 27, 12, tzinfo=UTC)

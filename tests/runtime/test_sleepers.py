@@ -14,14 +14,14 @@ PROGRAM = Path(__file__).with_name("sleepers.py")
 
 @pytest.mark.alone
 @pytest.mark.timeout(150)
-def test_twenty_thousand_sleeping_runs_cost_less_than_sixty_megabytes_and_wake(database_url):
+def test_eight_thousand_sleeping_runs_cost_less_than_twenty_four_megabytes_and_wake(database_url):
     output = subprocess.run(
-        [sys.executable, str(PROGRAM), database_url, "16"], check=True, capture_output=True, text=True, timeout=140
+        [sys.executable, str(PROGRAM), database_url, "8"], check=True, capture_output=True, text=True, timeout=140
     ).stdout
 
     seen = json.loads(output)
     assert seen["in_time"], "this machine could not start them before they were due"
     assert 0 == seen["held"]
-    assert 60_000_000 > seen["bytes"]
-    assert 20_500 == seen["done"]
+    assert 24_000_000 > seen["bytes"]
+    assert 8_500 == seen["done"]
     assert 15 > seen["late"]
