@@ -76,17 +76,18 @@ from turbine.errors import (
 )
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
 from turbine.model.alert_channels import AlertChannelRecord
-from turbine.model.approvals import ApprovalRecord, ApprovalResult, ApprovalStatus
+from turbine.model.approvals import ApprovalLink, ApprovalRecord, ApprovalResult, ApprovalStatus
 from turbine.model.audit import AuditRecord
 from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
-from turbine.model.kv import KVRecord
+from turbine.model.failures import FailureGroup, FailureState
+from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord, LogSource
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
-from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType
+from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
-from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
+from turbine.model.workflows import CodeLine, Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import Step, Workflow
 from turbine.runtime import Runtime
 from turbine.senders.products import ProductSender, WorkflowSender
@@ -99,14 +100,17 @@ __all__ = [
     "AccountRecord",
     "AlertChannelRecord",
     "AlreadyLaunched",
+    "ApprovalLink",
     "ApprovalRecord",
     "ApprovalResult",
     "ApprovalStatus",
     "ApprovalTimeout",
     "AuditRecord",
     "AwaitedCancelled",
+    "Backfill",
     "Cancelled",
     "CatchUp",
+    "CodeLine",
     "Config",
     "Conflict",
     "Context",
@@ -120,7 +124,10 @@ __all__ = [
     "ErrorCode",
     "Event",
     "Explanation",
+    "FailureGroup",
+    "FailureState",
     "Handle",
+    "KVChange",
     "KVRecord",
     "LogRecord",
     "LogSource",
@@ -131,6 +138,7 @@ __all__ = [
     "NotInWorkflow",
     "NotRegistered",
     "NotTriggerable",
+    "Overlap",
     "Page",
     "ProductRecord",
     "ProductSender",

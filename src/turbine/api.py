@@ -468,6 +468,8 @@ class KvWords:
 
 
 async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if act in ("set", "delete"):
+        kwargs = {**kwargs, "by": f"run:{execution.id}"}
     return await getattr(execution.port.runtime.kv, act)(*args, **kwargs)
 
 

@@ -6,8 +6,9 @@ import asyncio
 import os
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -48,6 +49,53 @@ class Shipment(BaseModel):
     carrier: Literal["dhl", "ups", "post"] = Field(description="Who brings it.")
     insured: bool = True
     limit: int = Field(default=500, ge=10, le=5000, title="Insured up to")
+
+
+class Size(StrEnum):
+    """How large a van must be."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class ByCard(BaseModel):
+    """Paid with a card."""
+
+    kind: Literal["card"] = "card"
+    last_digits: str = Field(pattern=r"^\d{4}$")
+
+
+class ByInvoice(BaseModel):
+    """Paid later."""
+
+    kind: Literal["invoice"] = "invoice"
+    days: int = Field(default=14, ge=1, le=90)
+
+
+class Address(BaseModel):
+    """Where somebody lives."""
+
+    street: str
+    city: str = "Bremen"
+
+
+class Pickup(BaseModel):
+    """Goods that a van shall fetch: every kind of field that a form may have."""
+
+    customer: str = Field(description="Who is at the door.")
+    day: date
+    ring_at: time | None = None
+    booked: datetime | None = None
+    van: Size = Size.SMALL
+    stairs: bool = False
+    floor: int = Field(default=0, ge=0, le=40)
+    parcel_number: int = 0
+    weight: float = 1.0
+    fee: Decimal = Decimal("9.90")
+    notes: list[str] = Field(default_factory=list)
+    counts: dict[str, int] = Field(default_factory=dict)
+    address: Address
+    payment: ByCard | ByInvoice = Field(default_factory=ByInvoice)
 
 
 class PaymentDeclined(Exception):
@@ -106,6 +154,8 @@ async def print_label(order: Order) -> str:
 async def send_invoice(order_id: str) -> str:
     """Write an invoice and send it."""
     await turbine.sleep(0.01)
+    if order_id.startswith("void"):
+        raise LookupError(f"order {order_id} was never placed")
     return f"invoice {order_id}"
 
 
@@ -170,6 +220,29 @@ async def render_video(title: str) -> str:
     return title
 
 
+@turbine.workflow(triggerable=True, tags=["vans"], summary=lambda pickup: f"Pickup at {pickup.customer}")
+async def fetch_goods(pickup: Pickup) -> Pickup:
+    """Send a van to a customer."""
+    return pickup
+
+
+_booked: set[str] = set()
+
+
+@turbine.step
+async def read_ledger(day: str) -> int:
+    if day not in _booked:
+        _booked.add(day)
+        raise TimeoutError(f"the ledger of {day} is still being written")
+    return 42
+
+
+@turbine.workflow(triggerable=True, tags=["reports"], summary=lambda day: f"Books of **{day}**")
+async def close_books(day: str) -> str:
+    """Close the books of a day; the ledger is always late."""
+    return f"{await read_ledger(day)} entries"
+
+
 @turbine.workflow(schedule="0 3 * * *", tags=["reports"])
 async def nightly_report(tick: datetime) -> str:
     """Sum up the day."""
@@ -183,6 +256,8 @@ WORKFLOWS = [
     remind_later,
     await_payment,
     render_video,
+    close_books,
+    fetch_goods,
     nightly_report,
 ]
 

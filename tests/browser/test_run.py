@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,26 +77,105 @@ def test_a_message_releases_the_run_that_waits_for_it(open_page: Open) -> None:
     expect(page.get_by_role("group", name="Result").get_by_text("12345678901234567890")).to_be_visible()
 
 
+def compared(page: Any, step: str) -> Any:
+    comparison = page.get_by_role("table", name="Comparison of steps")
+    return comparison.get_by_role("row").filter(has=page.get_by_role("button", name=step, exact=True))
+
+
+def test_a_run_started_by_form_is_watched_and_approved_on_its_page(open_page: Open) -> None:
+    page = open_page("start?workflow=refund_payment")
+    page.get_by_label("ticket").fill("T-99")
+    page.get_by_role("button", name="Start run").click()
+    status(page, "WAITING_FOR_APPROVAL")
+    expect(page.get_by_test_id("stack")).to_contain_text("refund_payment browser/shop.py:")
+    page.get_by_placeholder("Comment (optional)").fill("it was broken")
+    page.get_by_test_id("waiting").get_by_role("button", name="Approve").click()
+    status(page, "SUCCESS")
+    expect(page.get_by_role("group", name="Result").get_by_text('"refunded"')).to_be_visible()
+    expect(page.get_by_test_id("stack")).to_have_count(0)
+
+
+def test_a_fork_with_an_edited_result_is_compared_to_the_last_digit(open_page: Open) -> None:
+    page = open_page("runs/order-1006")
+    page.get_by_role("button", name="Fork", exact=True).click()
+    page.get_by_label("Go on from").select_option("1")
+    page.get_by_label("Change a step").select_option("0")
+    editor = page.get_by_role("textbox", name="Change recorded results 0")
+    expect(editor).to_contain_text("123456789012345678901234567890")
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text('{"ok": true, "wei": 123456789012345678901234567891}')
+    page.get_by_role("dialog").get_by_role("button", name="Fork").click()
+    expect(page).not_to_have_url(re.compile("order-1006"))
+    status(page, "SUCCESS")
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.get_by_text("1 difference")).to_be_visible()
+    page.get_by_role("switch", name="Only differences").click()
+    expect(compared(page, "reserve_stock")).to_have_count(0)
+    compared(page, "validate_order").get_by_role("button").click()
+    for text in ("123456789012345678901234567890", "123456789012345678901234567891"):
+        expect(page.get_by_role("group", name="validate_order").get_by_text(text, exact=True)).to_be_visible()
+
+
+def test_a_failed_run_is_tried_again_from_the_step_that_failed(open_page: Open, site: Any) -> None:
+    site.ask("POST", "trigger", {"name": "close_books", "input": {"day": "May 1"}, "id": "books"})
+    page = open_page("runs/books")
+    status(page, "ERROR")
+    expect(page.locator("strong", has_text="May 1")).to_be_visible()
+    page.get_by_role("button", name="Retry").click()
+    status(page, "SUCCESS")
+    expect(page.get_by_text('"42 entries"')).to_be_visible()
+
+
+def test_a_failed_step_is_skipped_with_a_value_in_a_run_of_its_own(open_page: Open) -> None:
+    page = open_page("runs/order-1100?step=5")
+    page.get_by_role("button", name="Put this step right").click()
+    page.get_by_role("menuitem", name="Skip with a value").click()
+    expect(page.get_by_role("list", name="What happens")).to_contain_text("This run stays as it is.")
+    page.get_by_role("textbox", name="Result of the step").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text('"paid in cash"')
+    page.get_by_role("button", name="Skip step").click()
+    expect(page).not_to_have_url(re.compile("order-1100"))
+    status(page, "SUCCESS")
+    page.get_by_role("tab", name="Messages").click()
+    expect(page.get_by_text('"paid in cash"')).to_be_visible()
+
+
+def test_an_exported_run_is_opened_without_the_server(open_page: Open, site: Any, tmp_path: Path) -> None:
+    exported = tmp_path / "run.json"
+    exported.write_text(json.dumps(site.ask("GET", "workflows/order-1005/export")))
+    page = open_page("open")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    field = page.get_by_label("Exported run")
+    field.set_input_files({"name": "no.json", "mimeType": "application/json", "buffer": b"[1]"})
+    page.get_by_text("This file is no exported run").wait_for()
+    field.set_input_files(exported)
+    packed = page.get_by_test_id("packed")
+    expect(packed.get_by_role("heading", name="place_order")).to_be_visible()
+    packed.get_by_role("button", name="validate_order").click()
+    expect(page.get_by_test_id("inspector").get_by_text("123456789012345678901234567890")).to_be_visible()
+    assert not [url for url in asked if "order-1005" in url]
+
+
 def test_a_fork_with_another_input_runs_and_is_compared(open_page: Open) -> None:
     page = open_page("runs/order-1101")
     page.get_by_role("button", name="Fork", exact=True).click()
     page.get_by_label("Go on from").select_option("0")
     page.get_by_role("switch", name="Change the input").click()
-    editor = page.get_by_role("textbox", name="Change the input")
-    expect(editor).to_contain_text("Mallory")
-    text = editor.inner_text()
-    editor.click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(text.replace("Mallory", "Margaret"))
+    customer = page.get_by_role("dialog").get_by_role("textbox", name="Customer")
+    customer.fill("Margaret")
+    page.get_by_role("dialog").get_by_role("button", name="JSON").click()
+    expect(page.get_by_role("textbox", name="Input")).to_contain_text('"customer": "Margaret"')
     page.get_by_label("Id of the new run").fill("order-1101-again")
     page.get_by_role("dialog").get_by_role("button", name="Fork").click()
     expect(page).to_have_url(re.compile("order-1101-again"))
     status(page, "SUCCESS")
     page.get_by_role("tab", name="Compare").click()
     expect(page.get_by_text("other input")).to_be_visible()
-    comparison = page.get_by_role("table", name="Comparison of steps")
-    expect(comparison.get_by_role("row").filter(has_text="charge")).to_contain_text("differs")
-    expect(comparison.get_by_role("row").filter(has_text="reserve_stock")).to_contain_text("same")
+    expect(compared(page, "charge")).to_contain_text("differs")
+    expect(compared(page, "reserve_stock")).to_contain_text("same")
 
 
 def test_cancelling_asks_first_and_stands_in_the_history(open_page: Open, site: Any) -> None:
@@ -117,7 +198,7 @@ def test_family_values_products_and_logs_have_their_places(open_page: Open) -> N
     expect(page.get_by_text('"ch_1002"')).to_be_visible()
     page.get_by_role("tab", name="Products").click()
     page.get_by_role("button", name="label-1002.csv").click()
-    expect(page.get_by_text("1002,Grace Hopper")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("1002,Grace Hopper")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="Logs").click()
     log = page.get_by_role("log", name="Logs")

@@ -107,11 +107,82 @@ def test_a_view_is_kept(open_page: Open) -> None:
     page.get_by_role("menuitem", name="Orders", exact=True).click()
     expect(page).to_have_url(re.compile("workflow=place_order"))
 
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("menuitem", name="Edit saved views").click()
+    page.get_by_label("Name of view 1").fill("All orders")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Views").click()
+    expect(page.get_by_role("menuitem", name="All orders", exact=True)).to_be_visible()
+    page.get_by_role("menuitem", name="Edit saved views").click()
+    page.get_by_role("button", name="Forget “All orders”").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Views").click()
+    expect(page.get_by_role("menuitem", name="Save this view")).to_be_visible()
+    expect(page.get_by_role("menuitem", name="All orders", exact=True)).to_have_count(0)
+
 
 def test_columns_are_chosen(open_page: Open) -> None:
     page = open_page("runs")
     expect(page.get_by_role("columnheader", name="Run id")).to_have_count(0)
-    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Display").click()
     page.get_by_role("menuitemcheckbox", name="Run id").click()
+    page.get_by_role("menuitemcheckbox", name="Compact rows").click()
     page.keyboard.press("Escape")
     expect(page.get_by_role("columnheader", name="Run id")).to_be_visible()
+    assert 28 == rows(page).first.bounding_box()["height"]
+
+
+def test_planned_runs_stand_above_until_they_are_turned_off(open_page: Open) -> None:
+    page = open_page("runs")
+    planned = rows(page).filter(has=page.locator("[data-status=PLANNED]")).filter(has_text="nightly_report")
+    expect(planned).to_contain_text(re.compile(r"in \d+[hm]"))
+    page.get_by_role("button", name="Display").click()
+    page.get_by_role("menuitemcheckbox", name="Planned runs").click()
+    page.keyboard.press("Escape")
+    expect(planned).to_have_count(0)
+
+
+def test_runs_are_narrowed_by_length_and_class_of_error(open_page: Open) -> None:
+    page = open_page("runs?workflow=place_order")
+    page.get_by_role("button", name="Duration", exact=True).click()
+    page.get_by_label("At most").fill("1x")
+    expect(page.get_by_text("Like 250ms, 10s, 5m, 2h")).to_be_visible()
+    page.get_by_label("At least").fill("10m")
+    page.get_by_label("At most").fill("")
+    page.keyboard.press("Enter")
+    page.get_by_text("No runs match").wait_for()
+    assert "took=10m.." in page.url
+    page.get_by_role("button", name="Clear duration").click()
+    expect(rows(page).first).to_be_visible()
+    page.get_by_role("button", name="Error class").click()
+    page.get_by_label("Find error class").fill("Payment")
+    page.get_by_role("checkbox", name="shop.PaymentDeclined").check()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-status=SUCCESS]")).to_have_count(0)
+    expect(rows(page).first.locator("[data-status=ERROR]")).to_be_visible()
+
+
+def test_words_that_only_the_input_has_are_shown_there(open_page: Open) -> None:
+    page = open_page("runs?q=CABLE-1")
+    expect(rows(page).first.locator("mark")).to_have_text("in its input")
+    rows(page).filter(has_text="Order 1002").get_by_role("link").first.click()
+    expect(page.get_by_role("group", name="Input").get_by_text('"CABLE-1"')).to_be_visible()
+
+
+def test_a_bulk_action_tells_what_was_refused(open_page: Open, site: Any) -> None:
+    for number, day in enumerate(("mon", "tue", "wed")):
+        site.ask("POST", "trigger", {"name": "close_books", "input": {"day": day}, "id": f"bulk-{number}"})
+    site.ask("POST", "trigger", {"name": "remind_later", "input": {"name": "x"}, "id": "bulk-3"})
+    page = open_page("runs?q=bulk-")
+    expect(rows(page)).to_have_count(4)
+    expect(page.locator("[data-status=ERROR]")).to_have_count(3)
+    page.get_by_label("Select all shown runs").check()
+    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
+    expect(page.get_by_test_id("bulk-count")).to_contain_text("Of 4 chosen")
+    page.get_by_role("button", name="Delete 3").click()
+    progress = page.get_by_test_id("bulk-progress")
+    expect(progress).to_contain_text("3 done")
+    expect(progress).to_contain_text("1 failed")
+    expect(progress.get_by_role("list", name="Failed runs")).to_contain_text("bulk-3")
+    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
+    expect(rows(page)).to_have_count(1)

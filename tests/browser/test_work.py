@@ -142,9 +142,10 @@ def test_a_new_key_does_not_take_the_place_of_one_that_is_there(open_page: Open,
 
 def test_errors_are_grouped_and_retried_together(open_page: Open) -> None:
     page = open_page("errors")
-    page.get_by_role("button", name="Details").first.click()
+    card = page.get_by_role("listitem").filter(has_text="PaymentDeclined")
+    card.get_by_role("button", name="Details").click()
     expect(page.get_by_role("link", name="order-1100")).to_be_visible()
-    page.get_by_role("button", name="Retry all").first.click()
+    card.get_by_role("button", name="Retry all").click()
     expect(page.get_by_test_id("bulk-count")).to_contain_text("will go on")
     page.get_by_role("button", name="Keep them").click()
 

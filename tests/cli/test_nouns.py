@@ -63,6 +63,14 @@ def test_a_schedule_is_made_previewed_switched_run_and_deleted(cli: Cli, service
     workflow_id = cli("schedules", "run-now", schedule["id"]).out.strip()
     assert "monday" == service.result(workflow_id)
 
+    paused = cli("schedules", "disable", schedule["id"], "--reason", "holidays", "--json").json
+    assert (False, "holidays") == (paused["enabled"], paused["reason"])
+    span = ("--after", "2026-03-20T00:00:00Z", "--before", "2026-03-22T00:00:00Z")
+    looked = cli("schedules", "backfill", schedule["id"], *span, "--dry-run").out.splitlines()
+    assert ["sched-nightly-2026-03-20T02:00:00Z", "2 would be started, 0 there already, 0 failed"] == looked[::2]
+    assert 2 == len(cli("schedules", "backfill", schedule["id"], *span, "--json").json["started"])
+    assert "0 started, 2 there already" in cli("schedules", "backfill", schedule["id"], *span).out
+
     assert 0 == cli("schedules", "delete", schedule["id"]).code
     assert [] == cli("schedules", "list", "--json").json["items"]
     assert 1 == cli("schedules", "delete", schedule["id"]).code
@@ -111,3 +119,23 @@ def test_deliveries_are_listed_and_sent_again(cli: Cli, service: Service) -> Non
     assert [] == cli("deliveries", "list", "--status", "delivered", "--json").json["items"]
     pending = cli("deliveries", "resend", delivery["id"])
     assert 1 == pending.code, "what is on its way is not sent twice"
+
+
+def test_a_change_leaves_its_line_in_the_audit_whichever_way_it_came(at_database: Cli, service: Service) -> None:
+    service.run(mailbox.options(id="mine"))
+    service.wait_for("mine", "PENDING")
+    assert 0 == at_database("kv", "set", "a", "1").code
+    assert 0 == at_database("queues", "narrow", "pause").code
+    assert 0 == at_database("cancel", "mine").code
+    assert 1 == at_database("queues", "unheard-of", "pause").code
+    assert 0 == at_database("token", "create", "ci").code
+    lines = service.do(service.rt.audit.list()).items
+    assert [
+        ("token.create", "ci", None),
+        ("workflow.cancel", "mine", "mine"),
+        ("queue.pause", "narrow", None),
+        ("kv.set", "a", None),
+    ] == [(line.action, line.target, line.workflow_id) for line in lines]
+    assert {("cli", "admin")} == {(line.actor.split(":")[0], line.role) for line in lines}
+    (change,) = service.do(service.rt.kv.history("a"))
+    assert lines[0].actor == change.by

@@ -25,7 +25,8 @@ def test_every_command_explains_itself() -> None:
     help_ = turbine("--help")
     assert 0 == help_.returncode
     words = (
-        "list show steps tail logs cancel resume fork trigger approve send queues schedules kv backup doctor migrate"
+        "list show steps tail logs cancel resume release fork trigger approve send queues schedules kv backup doctor"
+        " migrate"
     )
     for command in words.split():
         assert f"\n  {command} " in help_.stdout

@@ -131,6 +131,16 @@ def test_cancel_says_whether_it_changed_anything(cli: Cli, service: Service) -> 
     assert (0, "open was over already: CANCELLED\n") == (again.code, again.out)
 
 
+def test_release_starts_now_what_was_put_off(cli: Cli, service: Service) -> None:
+    service.run(mailbox.options(id="later", delay=600))
+    done = cli("release", "later")
+    assert (0, "later goes on\n") == (done.code, done.out)
+    service.do(service.rt.send("later", "hello", "news"))
+    assert "hello" == service.result("later")
+    assert not cli("release", "later", "--json").json["changed"]
+    assert 1 == cli("release", "nobody").code
+
+
 def test_resume_takes_a_cancelled_run_up_again(cli: Cli, service: Service) -> None:
     service.run(mailbox.options(id="open"))
     service.do(service.rt.cancel("open"))

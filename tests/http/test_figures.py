@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import turbine
+from turbine.store import Statement
+from turbine.tables import figures
 
 HOUR_MS = 3_600_000
 
@@ -64,3 +66,29 @@ async def test_a_queue_counts_who_waits_and_who_runs_apart(open_site) -> None:
     await site.rt.retrieve("0").result()
     await site.rt.wait_idle()
     assert (2, 2, 1, 0) == await counts()
+
+
+async def test_figures_of_a_sample_are_of_the_time_that_is_counted_whole(open_site, monkeypatch) -> None:
+    site = await open_site(place)
+    viewer = await site.holder("viewer")
+    store = site.rt._port().store
+    now_ms = site.rt._port().clock.now_ms()
+    move = Statement.of("update pt_workflow_status set completed_at_epoch_ms = :at where id = :id")
+    for number in range(6):  # two in each of three spans of five minutes
+        handle = await site.rt.run(place.options(id=f"{number}"), -1 if number == 0 else 1)
+        await site.rt.wait_idle()
+        await handle.status()
+        at_ms = now_ms // 300_000 * 300_000 - number // 2 * 300_000 - 1 - number
+        await store.write(lambda tx, at, id: tx.run(move, at=at, id=id) and None, at=at_ms, id=f"{number}")
+
+    async def summary() -> tuple[int, int, int, bool]:
+        found = (await viewer.get("metrics/summary?hours=1")).json()
+        assert found["finished"] == sum(one["finished"] for one in found["throughput"])
+        assert found["since"] <= found["throughput"][0]["time"] or found["sampled"]
+        return found["finished"], found["failed"], len(found["throughput"]), found["sampled"]
+
+    whole = await summary()
+    assert (6, 1, False) == (whole[0], whole[1], whole[3])
+    monkeypatch.setattr(figures, "ENDED_MAX", 5)  # the oldest span is half seen, and left out
+    assert (4, 1, True) == ((seen := await summary())[0], seen[1], seen[3])
+    assert seen[2] < whole[2]

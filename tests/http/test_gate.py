@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery"
 OPEN, VIEWER, OPERATOR, ADMIN = None, "viewer", "operator", "admin"
 RANKS = {VIEWER: 0, OPERATOR: 1, ADMIN: 2}
 TABLE = {
-    OPEN: "GET session; POST login; POST setup; GET health",
+    OPEN: "GET session; POST login; POST setup; GET health; POST decide; POST decide/look",
     VIEWER: """
         POST logout; POST password; GET metrics; GET stream; GET openapi.json; GET docs
         GET workflows; GET workflows/count; GET workflows/stats; GET errors; GET tags; GET scatter; GET calendar
@@ -26,7 +26,8 @@ TABLE = {
         GET approvals; GET approvals/{id}; GET schedules; GET schedules/{id}; GET schedules/{id}/preview
         POST schedules/preview; GET kv; GET kv/{key}; GET products; GET products/{id}; GET products/{id}/download
         GET webhooks; GET webhooks/{id}; GET alert-channels; GET alert-channels/{id}; GET deliveries
-        GET deliveries/{id}; GET executors; GET logs; GET settings
+        GET deliveries/{id}; GET executors; GET logs; GET settings; GET errors/{fingerprint}
+        GET kv/{key}/history
     """,
     OPERATOR: """
         POST workflows/bulk; POST trigger; POST workflows/{id}/cancel; POST workflows/{id}/resume
@@ -34,13 +35,16 @@ TABLE = {
         DELETE workflows/{id}; PATCH queues/{name}; POST queues/{name}/pause; POST queues/{name}/resume
         POST approvals/{id}/decide; POST schedules; PATCH schedules/{id}; DELETE schedules/{id}
         POST schedules/{id}/enable; POST schedules/{id}/disable; POST schedules/{id}/run-now; PUT kv/{key}
+        POST schedules/{id}/backfill
         DELETE kv/{key}; PUT kv/{key}/schema; POST products/{id}/resend; POST deliveries/{id}/resend
+        PUT errors/{fingerprint}/state; POST approvals/{id}/link
     """,
     ADMIN: """
         POST webhooks; PATCH webhooks/{id}; DELETE webhooks/{id}; POST alert-channels; PATCH alert-channels/{id}
-        DELETE alert-channels/{id}; POST alert-channels/{id}/test; GET audit; GET accounts; POST accounts
+        DELETE alert-channels/{id}; POST alert-channels/{id}/test; POST webhooks/{id}/test; GET audit; GET accounts
+        POST accounts
         PATCH accounts/{id}; DELETE accounts/{id}; GET sessions; DELETE sessions/{id}; GET tokens; POST tokens
-        DELETE tokens/{id}; GET backup
+        DELETE tokens/{id}; GET backup; POST sql; GET sql/tables; GET garbage; POST garbage
     """,
 }
 ROUTES = [
@@ -93,7 +97,7 @@ async def test_a_browser_changes_nothing_without_the_token_of_its_session(open_s
     right = admin.headers.pop("x-csrf-token")
     for wrong in (None, "", "0" * 64, right[:-1]):
         for method, path, _ in ROUTES:
-            if method == "GET" or path in ("login", "setup"):
+            if method == "GET" or path in ("login", "setup", "decide", "decide/look"):
                 continue
             headers = {} if wrong is None else {"x-csrf-token": wrong}
             status = (await admin.request(method, re.sub(r"\{\w+\}", "nothing", path), headers=headers)).status_code

@@ -121,6 +121,17 @@ async def test_schedules_are_made_looked_at_changed_and_run(open_site) -> None:
         answer = await operator.post("schedules", json=asked | {"name": "wrong"} | wrong)
         assert (422, True) == (answer.status_code, bool(answer.json()["errors"])), answer.text
     assert 404 == (await operator.post("schedules", json=asked | {"workflow": "none"})).status_code
+    paused = await operator.post(f"{address}/disable", json={"reason": "holidays"})
+    assert (False, "holidays", "start") == tuple(paused.json()[name] for name in ("enabled", "reason", "overlap"))
+    span: dict[str, Any] = {"start": "2026-03-27T00:00:00Z", "end": "2026-03-27T03:00:00Z"}
+    looked = (await operator.post(f"{address}/backfill", json=span | {"dry_run": True})).json()
+    made = (await operator.post(f"{address}/backfill", json=span)).json()
+    assert looked == made
+    assert (3, "sched-nightly-2026-03-27T00:00:00Z") == (len(made["started"]), made["started"][0])
+    assert made["started"] == (await operator.post(f"{address}/backfill", json=span)).json()["existing"]
+    for wrong in ({"end": "2026-03-27"}, {"start": "2020-01-01T00:00:00Z"}, {"dry_run": "no"}):
+        assert 422 == (await operator.post(f"{address}/backfill", json=span | wrong)).status_code, wrong
+    assert 404 == (await operator.post("schedules/none/backfill", json=span)).status_code
     assert 204 == (await operator.delete(address)).status_code
     assert 404 == (await operator.get(address)).status_code
 
@@ -191,6 +202,60 @@ async def test_webhooks_never_tell_their_secrets(open_site) -> None:
     assert not any("s3cret" in answer.text for answer in everything)
     assert 204 == (await admin.delete(address)).status_code
     assert 404 == (await admin.get(address)).status_code
+
+
+async def test_a_webhook_is_tested_by_a_signed_event_that_is_not_kept(open_site, unused_port) -> None:
+    site = await open_site(allow_private_addresses=True)
+    admin = await site.holder("admin")
+    heard: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        heard.append(head + await reader.read(2000))
+        code = b"204 No Content" if len(heard) == 1 else b"418 Teapot"
+        writer.write(b"HTTP/1.1 " + code + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    asked = {"url": f"http://127.0.0.1:{unused_port}/", "events": ["workflow.*"], "secret": "s3cret", "enabled": False}
+    hook = (await admin.post("webhooks", json=asked)).json()
+    async with await asyncio.start_server(answer, "127.0.0.1", unused_port):
+        taken = await admin.post(f"webhooks/{hook['id']}/test")
+        refused = await admin.post(f"webhooks/{hook['id']}/test")
+    assert (200, 204) == (taken.status_code, taken.json()["status_code"])
+    assert (502, 37, True) == (refused.status_code, refused.json()["code"], "418 Teapot" in refused.json()["detail"])
+    assert b"x-turbine-signature" in heard[0].lower()
+    assert b'"event":"test"' in heard[0]
+    assert [] == (await admin.get("deliveries")).json()["items"]
+    assert ["webhook.test", "webhook.test", "webhook.create"] == [
+        line["action"] for line in (await admin.get("audit")).json()["items"]
+    ][:3]
+    assert 404 == (await admin.post("webhooks/none/test")).status_code
+
+
+async def test_the_roll_shows_how_processes_fare_who_went_and_whose_code_has_nobody(open_site, database_url) -> None:
+    site = await open_site(work, application_version="new", executor_id="here")
+    viewer = await site.holder("viewer")
+    await site.rt.run(work.options(id="w1"), 1)
+    old = turbine.Runtime(
+        database_url, workflows=[work], application_version="old", executor_id="there", shutdown_timeout=0
+    )
+    await old.launch()
+    await old.run(work.options(id="w2"), 2)
+    both = (await viewer.get("registered/work")).json()["versions"]
+    await old.shutdown()
+    found = (await viewer.get("executors")).json()
+    left = (await viewer.get("registered/work")).json()["versions"]
+
+    (executor,) = found["items"]
+    assert ("here", "new", 0) == tuple(executor[name] for name in ("executor_id", "application_version", "threads"))
+    assert executor["memory_bytes"] > 1_000_000
+    assert executor["threads_max"] > 0
+    (gone,) = found["departures"]
+    assert ("there", "old", None, 0) == tuple(
+        gone[name] for name in ("executor_id", "application_version", "taken_by", "runs")
+    )
+    assert {("new", 1, 0, True), ("old", 1, 0, True)} == {tuple(one.values()) for one in both}
+    assert {("new", 1, 0, True), ("old", 1, 0, False)} == {tuple(one.values()) for one in left}
 
 
 async def test_alert_channels_are_masked_tested_and_their_deliveries_listed(open_site, unused_port) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -160,6 +161,36 @@ async def test_lists_are_filtered_counted_and_paged(open_site) -> None:
     assert 0 == sum((await operator.get("workflows/stats?to=2020-01-01T00:00:00Z")).json()["by_status"].values())
 
 
+async def test_lists_are_filtered_by_length_and_by_class_of_error(open_site) -> None:
+    site = await open_site(*ALL)
+    operator = await site.holder("operator")
+    for number, amount in enumerate((-1, 1)):
+        await start(operator, "place_order", {"order": {"order_id": f"o{number}", "amount": amount}}, id=f"r{number}")
+    await start(operator, "echo", 1, id="quick")
+    await start(operator, "listener", None, id="open")
+    lengths = {}
+    for id, status in (("r0", "ERROR"), ("r1", "SUCCESS"), ("quick", "SUCCESS")):
+        lengths[id] = (await until(operator, id, status))["duration"]
+
+    async def ids(**params) -> set[str]:
+        found = (await operator.get("workflows", params=params)).json()["items"]
+        assert len(found) == (await operator.get("workflows/count", params=params)).json()["count"]
+        return {one["workflow_id"] for one in found}
+
+    limit = lengths["r1"]
+    assert {id for id, length in lengths.items() if length >= limit} == await ids(duration_min=limit)
+    assert {id for id, length in lengths.items() if length <= limit} == await ids(duration_max=limit)
+    assert {"r1"} == await ids(duration_min=limit, duration_max=limit, name="place_order") & {"r1"}
+    assert set() == await ids(duration_min=1000)
+    assert {"r1"} == await ids(duration_min=limit, search="place_order", status="SUCCESS")
+    while not (groups := (await operator.get("errors")).json()["items"]):  # noqa: ASYNC110 - grouped soon after
+        await asyncio.sleep(0.01)
+    assert {"r0"} == await ids(error_class=groups[0]["type"])
+    assert set() == await ids(error_class="KeyError")
+    for wrong in ({"duration_min": -1}, {"duration_max": "nan"}, {"duration_max": 10**10}):
+        assert 400 == (await operator.get("workflows", params=wrong)).status_code
+
+
 async def test_what_can_never_be_right_in_a_query_is_a_bad_request(open_site) -> None:
     viewer = await (await open_site(*ALL)).holder("viewer")
     for query in ("limit=0", "limit=501", "cursor=x", "status=DONE", "created_after=yesterday", "search=%00",
@@ -257,10 +288,56 @@ async def test_a_sleeping_run_is_woken_by_hand(open_site) -> None:
         await asyncio.sleep(0.005)
     explained = (await operator.get("workflows/n1/explain")).json()
     assert "sleeping" == explained["reason"]
-    while not (await operator.post("workflows/n1/release")).json()["changed"]:  # noqa: ASYNC110 - until it is parked
-        await asyncio.sleep(0.005)
+    assert (await operator.post("workflows/n1/release")).json()["changed"] is True
     assert "awake" == (await until(operator, "n1", "SUCCESS"))["output"]
     assert (await operator.post("workflows/n1/release")).json()["changed"] is False
+
+
+async def test_a_run_that_is_in_memory_is_woken_too_and_says_where_it_stands(open_site) -> None:
+    operator = await (await open_site(*ALL)).holder("operator")
+    await start(operator, "nap", 0.0005, id="n1")
+    while (explained := (await operator.get("workflows/n1/explain")).json())["reason"] != "sleeping":  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    (line,) = explained["stack"]
+    assert (__file__, "nap", 'await turbine.sleep(timedelta(hours=hours))') == (
+        line["file"], line["function"], linecache.getline(__file__, line["line"]).strip()
+    )  # fmt: skip
+    assert (await operator.post("workflows/n1/release")).json()["changed"] is True
+    assert 1.5 > (await until(operator, "n1", "SUCCESS"))["duration"]
+    assert [] == (await operator.get("workflows/n1/explain")).json()["stack"]
+
+
+async def test_a_start_that_was_put_off_happens_now(open_site) -> None:
+    operator = await (await open_site(*ALL)).holder("operator")
+    await start(operator, "echo", {"value": 1}, id="e1", delay=600)
+    assert "delayed" == (await operator.get("workflows/e1/explain")).json()["reason"]
+    assert (await operator.post("workflows/e1/release")).json()["changed"] is True
+    await until(operator, "e1", "SUCCESS")
+
+
+async def test_a_step_is_skipped_or_failed_by_hand_in_a_fork(open_site) -> None:
+    operator = await (await open_site(*ALL)).holder("operator")
+    await start(operator, "place_order", {"order": {"order_id": "o1", "amount": -1}}, id="r1")
+    await until(operator, "r1", "ERROR")
+    body = {"from_step": 1, "edits": {"0": "paid in cash"}, "new_id": "skipped"}
+    assert 200 == (await operator.post("workflows/r1/fork", json=body)).status_code
+    assert "ValueError: amount -1 of order o1" == (await until(operator, "skipped", "ERROR"))["error"]
+    steps = {one["position"]: one for one in (await operator.get("workflows/skipped/steps")).json()["items"]}
+    assert ("paid in cash", None) == (steps["0"]["output"], steps["0"]["error"])
+
+    await start(operator, "listener", None, id="l1")
+    while not (await operator.get("workflows/l1/waits")).json()["items"]:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    await operator.post("workflows/l1/cancel")
+    body = {"from_step": 1, "edits": {"0": "by hand"}, "new_id": "told"}
+    assert 200 == (await operator.post("workflows/l1/fork", json=body)).status_code
+    assert "by hand" == (await until(operator, "told", "SUCCESS"))["output"]
+    body = {"from_step": 1, "failures": {"0": "no news will come"}, "new_id": "failed"}
+    assert 200 == (await operator.post("workflows/l1/fork", json=body)).status_code
+    assert "Failed by hand: no news will come" == (await until(operator, "failed", "ERROR"))["error"]
+    assert 422 == (await operator.post("workflows/l1/fork", json={"failures": {"0": "x"}})).status_code
+    line = (await operator.get("workflows/l1/audit")).json()["items"][0]
+    assert {"from_step": 1, "new_id": "failed", "failed": {"0": "no news will come"}} == line["detail"]
 
 
 async def test_forks_take_other_input_and_other_outcomes(open_site) -> None:
@@ -299,14 +376,15 @@ async def test_bulk_acts_count_first_and_then_tell_what_they_did(open_site) -> N
     await start(operator, "listener", None, id="other")
     asked = {"action": "cancel", "filter": {"tag": ["old"]}, "reason": "spring cleaning"}
     dry = await operator.post("workflows/bulk", json=asked | {"dry_run": True})
-    assert {"matched": 4, "capped": False, "done": 0, "failed": []} == dry.json()
+    counted = {"matched": 4, "affected": 4, "capped": False, "done": 0, "failed": [], "next_cursor": None}
+    assert counted == dry.json()
     assert 5 == (await operator.get("workflows/count?status=PENDING")).json()["count"]
-    assert {"matched": 2, "capped": True, "done": 2, "failed": []} == (
-        await operator.post("workflows/bulk", json=asked | {"limit": 2})
-    ).json()
-    assert {"matched": 4, "capped": False, "done": 2, "failed": []} == (
-        await operator.post("workflows/bulk", json=asked)
-    ).json()
+    first = (await operator.post("workflows/bulk", json=asked | {"limit": 2})).json()
+    assert (2, True, 2, []) == (first["matched"], first["capped"], first["done"], first["failed"])
+    rest = (await operator.post("workflows/bulk", json=asked | {"cursor": first["next_cursor"]})).json()
+    assert (2, False, 2, None) == (rest["matched"], rest["capped"], rest["done"], rest["next_cursor"])
+    again = (await operator.post("workflows/bulk", json=asked | {"dry_run": True})).json()
+    assert (4, 0) == (again["matched"], again["affected"])
     deleted = (await operator.post("workflows/bulk", json={"action": "delete", "ids": ["l0", "other"]})).json()
     assert (2, 1, ["other"]) == (deleted["matched"], deleted["done"], [one["workflow_id"] for one in deleted["failed"]])
     assert 422 == (await operator.post("workflows/bulk", json={"action": "delete"})).status_code
@@ -327,6 +405,7 @@ async def test_failures_are_grouped_by_where_and_how(open_site) -> None:
     (step,) = (await operator.get("workflows/r0/steps")).json()["items"]
     assert "amount -1 of order o0" in step["attempts"][-1]["traceback"]
     assert [] == (await operator.get("errors?to=2020-01-01T00:00:00Z")).json()["items"]
+    assert group == (await operator.get(f"errors/{group['fingerprint']}")).json()
 
 
 async def test_large_payloads_are_fetched_when_somebody_wants_them(open_site) -> None:
@@ -369,8 +448,10 @@ async def test_overviews(open_site) -> None:
     known = (await operator.get("registered/place_order")).json()
     assert (2 / 3, "Take the money, then send the goods.", 1) == (
         known["success_rate"], known["docstring"], len(known["last_errors"]))  # fmt: skip
-    assert "order" in known["signature"]["properties"]
-    assert {"order": {"order_id": "o", "amount": 1}} == known["last_input"]["kwargs"]
+    assert "order" in known["parameters"]["properties"]
+    assert "place_order(order: Order) -> str" == known["signature"]
+    assert "test_runs.py" in known["source"]
+    assert {"order": {"order_id": "o", "amount": 1}} == known["last_input"]
     assert 404 == (await operator.get("registered/unheard")).status_code
     assert [{"tag": "orders", "count": 3}] == (await operator.get("tags")).json()["items"]
     points = (await operator.get("scatter?status=SUCCESS")).json()["items"]

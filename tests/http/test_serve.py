@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+import turbine
 
 TURBINE = str(Path(sys.executable).with_name("turbine"))
 PROGRAM = """
@@ -103,6 +109,72 @@ def test_a_runtime_is_served_until_it_is_told_to_end_and_goes_on_at_the_next_sta
         assert "x" == (tmp_path / "notes").read_text()
         server.send_signal(signal.SIGINT)
         assert 0 == server.wait(timeout=30)
+
+
+@turbine.workflow
+async def elsewhere(number: int) -> int:
+    return number
+
+
+async def run_elsewhere(folder: Path, *ids: str) -> None:
+    async with turbine.Runtime(f"sqlite:///{folder}/shop.db", workflows=[elsewhere]) as rt:
+        for id_ in ids:
+            await (await rt.run(elsewhere.options(id=id_), 1)).result()
+
+
+def events(base: str, last_id: str | None, ends: Callable[[str, dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """The runs that the stream tells, until an event (or the first mark) for which `ends` holds."""
+    told: list[dict[str, Any]] = []
+    headers = {} if last_id is None else {"last-event-id": last_id}
+    with httpx.stream("GET", f"{base}/api/pt/stream", headers=headers, timeout=20) as stream:
+        event: dict[str, str] = {}
+        for line in stream.iter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                event[name] = value
+                continue
+            data = {"id": event.get("id"), **json.loads(event.get("data", "{}"))}
+            if event.get("event") == "run" or "event" not in event:
+                told.append(data)
+            if ends(event.get("event", ""), data):
+                return told
+            event = {}
+    raise AssertionError(f"the stream ended after {told}")
+
+
+def test_a_stream_goes_on_where_it_was_when_the_server_was_killed_and_started_anew(tmp_path, unused_port) -> None:
+    base = f"http://127.0.0.1:{unused_port}"
+    with serving(tmp_path, unused_port, "shop:rt", "--auth", "none") as server:
+        asyncio.run(run_elsewhere(tmp_path, "before"))
+        mark = events(base, None, lambda _, data: data["id"] is not None)[-1]["id"]
+        server.send_signal(signal.SIGKILL)
+        assert -signal.SIGKILL == server.wait(timeout=30)
+    asyncio.run(run_elsewhere(tmp_path, "missed-1", "missed-2"))
+    with serving(tmp_path, unused_port, "shop:rt", "--auth", "none") as server:
+        told = events(base, mark, lambda kind, _: kind == "changed")
+        assert {("missed-1", "SUCCESS"), ("missed-2", "SUCCESS")} <= {
+            (one.get("workflow_id"), one.get("status")) for one in told
+        }
+        server.send_signal(signal.SIGINT)
+        assert 0 == server.wait(timeout=30)
+
+
+def seconds_used(server: subprocess.Popen[str]) -> float:
+    columns = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+def test_fifty_dashboards_that_look_at_nothing_cost_next_to_nothing(tmp_path, unused_port) -> None:
+    with serving(tmp_path, unused_port, "shop:rt", "--auth", "none") as server, ExitStack() as stack:
+        for _ in range(50):
+            stream = stack.enter_context(socket.create_connection(("127.0.0.1", unused_port), timeout=20))
+            stream.sendall(f"GET /api/pt/stream HTTP/1.1\r\nhost: 127.0.0.1:{unused_port}\r\n\r\n".encode())
+            assert b" 200 " in stream.recv(4096).splitlines()[0]
+        time.sleep(2)
+        before = seconds_used(server)
+        time.sleep(10)
+        assert seconds_used(server) - before < 1
 
 
 def test_several_workers_serve_one_application(tmp_path, unused_port) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -193,3 +194,29 @@ async def test_a_timeout_starts_anew(launch):
     first, second = await handle.status(), await forked.status()
     assert first.timeout == second.timeout
     assert second.deadline - second.started_at == second.timeout
+
+
+@turbine.workflow
+async def ask_and_double() -> int:
+    try:
+        number = await turbine.recv("number", type=int)
+    except ValueError as error:
+        return len(str(error))
+    return await double(number)
+
+
+async def test_an_edit_may_end_what_was_under_way_with_a_value_or_with_an_error(launch):
+    rt = await launch(ask_and_double, three_steps)
+    handle = await rt.run(ask_and_double)
+    while not await handle.steps():  # noqa: ASYNC110 - rows and counters are the only witnesses
+        await asyncio.sleep(0.002)
+    await rt.cancel(handle.workflow_id)
+
+    skipped = await rt.fork(handle.workflow_id, 1, edits={0: 21})
+    failed = await rt.fork(handle.workflow_id, 1, edits={0: ValueError("four")})
+
+    assert (42, 4) == (await skipped.result(), await failed.result())
+    first = (await failed.steps())[0]
+    assert ("ValueError: four", True) == (first.error, first.ended_at is not None)
+    with pytest.raises(ValueError, match="no recorded step at 0"):
+        await rt.fork((await rt.run(three_steps.options(id="none", delay=60), 1)).workflow_id, 1, edits={0: 1})

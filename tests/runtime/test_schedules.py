@@ -417,6 +417,72 @@ async def test_run_now_starts_a_run_of_its_own_and_changes_nothing(world):
     assert (record, declared) == (await w.runtime.schedules.get(record.id), await w.runtime.schedules.get(declared.id))
 
 
+async def test_a_backfill_starts_each_tick_of_the_past_once_and_none_of_the_future(world):
+    w = await world()
+    record = await w.runtime.schedules.create(tell, "0 * * * *", name="hours")
+    await w.advance(hours=2)
+    missed = {"start": START - timedelta(hours=3), "end": START + timedelta(days=1)}
+
+    looked = await w.runtime.schedules.backfill(record.id, **missed, dry_run=True)
+    there = await runs(w.runtime, "sched-hours")
+    done = await w.runtime.schedules.backfill(record.id, **missed)
+    again = await w.runtime.schedules.backfill(record.id, **missed)
+
+    ids = [f"sched-hours-2026-03-27T0{hour}:00:00Z" for hour in range(5)]
+    assert (5, ids[:3], ids[3:], {}) == (len(looked.ticks), looked.started, looked.existing, looked.failed)
+    assert ids[3:] == there
+    assert looked == done
+    assert ([], ids) == (again.started, again.existing)
+    assert "2026-03-27T01:00:00+00:00" == await w.runtime.retrieve(ids[1]).result()
+
+
+async def test_a_backfill_is_of_a_bearable_span_and_tells_what_could_not_start(world):
+    w = await world()
+    record = await w.runtime.schedules.create(ping, "0 * * * *", name="hours")
+    await w.runtime.run(private.options(id="sched-hours-2026-03-27T01:00:00Z"))
+
+    found = await w.runtime.schedules.backfill(record.id, START - timedelta(hours=2), START)
+    with pytest.raises(ValidationFailed, match="1000 ticks"):
+        await w.runtime.schedules.backfill(record.id, START - timedelta(days=60), START, dry_run=True)
+    with pytest.raises(ValueError, match="zone"):
+        await w.runtime.schedules.backfill(record.id, START.replace(tzinfo=None), START)
+    with pytest.raises(NotFound):
+        await w.runtime.schedules.backfill("none", START, START)
+
+    assert ["sched-hours-2026-03-27T02:00:00Z"] == found.started
+    assert ["sched-hours-2026-03-27T01:00:00Z"] == found.existing
+
+
+async def test_a_tick_is_skipped_while_the_run_before_is_not_over(world):
+    @turbine.workflow(triggerable=True)
+    async def slow() -> None:
+        await turbine.sleep(timedelta(minutes=90))
+
+    w = await world(slow)
+    record = await w.runtime.schedules.create(slow, Schedule.cron("0 * * * *", overlap="skip"), name="slow")
+
+    await w.advance(hours=2)
+    skipped = await w.runtime.schedules.get(record.id)
+    await w.advance(hours=1)
+
+    assert "skipped: the run before, sched-slow-2026-03-27T03:00:00Z, was not over" == skipped.last_error
+    assert ["sched-slow-2026-03-27T03:00:00Z", "sched-slow-2026-03-27T05:00:00Z"] == await runs(w.runtime)
+    changed = await w.runtime.schedules.update(record.id, overlap="start")
+    assert ("start", None) == (changed.overlap, changed.last_error)
+    with pytest.raises(ValidationFailed, match="overlap"):
+        Schedule.cron("0 * * * *", overlap="kill")
+
+
+async def test_a_schedule_remembers_why_it_was_disabled_until_it_goes_on(world):
+    w = await world()
+    record = await only(w.runtime)
+
+    off = await w.runtime.schedules.disable(record.id, "the bank is closed")
+    on = await w.runtime.schedules.enable(record.id)
+
+    assert ("the bank is closed", None) == (off.reason, on.reason)
+
+
 async def test_an_update_counts_from_now(world):
     w = await world()
     record = await w.runtime.schedules.create(tell, "@hourly", name="p")

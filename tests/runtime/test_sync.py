@@ -156,6 +156,8 @@ def test_the_runtime_has_the_same_ways_in(database_url):
         assert 3 == len(rt.list().items)
         rt.kv.set("key", 1)
         assert 1 == rt.kv.get("key")
+        assert [1] == [change.value for change in rt.kv.history("key")]
+        assert [] == rt.failures.list().items
     assert not rt.is_launched
 
 

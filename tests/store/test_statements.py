@@ -20,6 +20,7 @@ GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt
            "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv", "pt_workflow_tags",
            "pt_schedules",
            "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts",
+           "pt_failures", "pt_failure_groups", "pt_kv_history", "pt_approval_links",
            "pt_approvals", "pt_sessions", "pt_tokens", "pt_login_attempts", "pt_audit")  # fmt: skip
 HOT = {
     "checkup.longest_due": "pt_workflow_due",

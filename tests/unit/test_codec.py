@@ -848,3 +848,10 @@ def test_any_text_and_parts_of_an_error_can_be_stored_and_come_back(message, hel
     assert "\0" not in text
     text.encode()
     codec.describe_error(text).encode()
+
+
+def test_a_signature_is_told_as_python_writes_it():
+    def sell(order: Order, *items: list[dict[str, int] | None], speed: Literal["a.b"] = "a.b", **rest: Any) -> None: ...
+
+    expected = "(order: Order, *items: list[dict[str, int] | None], speed: Literal['a.b'] = 'a.b', **rest: Any) -> None"
+    assert expected == Signature(sell, "sell").text

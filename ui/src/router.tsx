@@ -39,6 +39,8 @@ const root = createRootRoute({ notFoundComponent: Lost, validateSearch });
 const login = createRoute({ getParentRoute: () => root, path: "/login", component: LoginPage });
 const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: lazyRouteComponent(() => import("./pages/setup"), "SetupPage") });
 
+const decide = createRoute({ getParentRoute: () => root, path: "/decide", component: lazyRouteComponent(() => import("./pages/decide"), "DecidePage") });
+
 const frame = createRoute({
   getParentRoute: () => root,
   id: "frame",
@@ -64,13 +66,16 @@ const start = createRoute({
 const routes = root.addChildren([
   login,
   setup,
+  decide,
   frame.addChildren([
     start,
     at("/runs", RunsPage),
     at("/runs/$id", RunPage),
+    at("/open", lazyRouteComponent(() => import("./pages/run/open"), "OpenPage")),
     at("/start", lazyRouteComponent(() => import("./pages/start"), "StartPage")),
     at("/approvals", lazyRouteComponent(() => import("./pages/approvals"), "ApprovalsPage")),
     at("/errors", lazyRouteComponent(() => import("./pages/errors"), "ErrorsPage")),
+    at("/metrics", lazyRouteComponent(() => import("./pages/metrics"), "MetricsPage")),
     at("/calendar", lazyRouteComponent(() => import("./pages/calendar"), "CalendarPage")),
     at("/logs", lazyRouteComponent(() => import("./pages/logs"), "LogsPage")),
     at("/workflows", lazyRouteComponent(() => import("./pages/workflows"), "WorkflowsPage")),
@@ -85,6 +90,8 @@ const routes = root.addChildren([
     at("/webhooks", lazyRouteComponent(() => import("./pages/webhooks"), "WebhooksPage")),
     at("/deliveries", lazyRouteComponent(() => import("./pages/deliveries"), "DeliveriesPage")),
     at("/executors", lazyRouteComponent(() => import("./pages/executors"), "ExecutorsPage")),
+    at("/sql", lazyRouteComponent(() => import("./pages/console"), "ConsolePage")),
+    at("/api", lazyRouteComponent(() => import("./pages/explorer"), "ExplorerPage")),
     at("/audit", lazyRouteComponent(() => import("./pages/audit"), "AuditPage")),
     at("/settings", lazyRouteComponent(() => import("./pages/settings"), "SettingsPage")),
   ]),

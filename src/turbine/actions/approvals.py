@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
+from turbine.actions.accounts import hash_secret, new_secret
+from turbine.actions.audit import line_of
 from turbine.actions.pages import after_key, check_limit
+from turbine.clock import to_datetime
 from turbine.codec import payload_type, plain
 from turbine.codec.schemas import complaints
 from turbine.engine.port import Port
 from turbine.errors import NotFound, ValidationFailed
 from turbine.ids import check_id, check_text
-from turbine.model.approvals import ApprovalRecord
+from turbine.model.accounts import Caller, Role
+from turbine.model.approvals import ApprovalLink, ApprovalRecord
 from turbine.model.workflows import Page
-from turbine.tables import approvals
+from turbine.tables import approvals, links
 from turbine.tables.approvals import Decision
+from turbine.tables.audit import Line
+from turbine.tables.links import Link
+
+LINK_MAX = timedelta(days=31)
 
 
 class Approvals:
@@ -76,6 +85,59 @@ class Approvals:
             check=check,
         )
         return await self.get(str(decided))
+
+    async def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
+        """Make a link by which somebody without an account decides this gate, once.
+
+        It counts until it is used, for `lasts` (at most 31 days), and while who made it may decide. Raises NotFound,
+        Conflict for a gate that is decided, ValueError.
+        """
+        if not timedelta(0) < lasts <= LINK_MAX:
+            raise ValueError(f"A link lasts up to {LINK_MAX.days} days, not {lasts}")
+        port = self._port()
+        secret, now_ms = new_secret(), port.clock.now_ms()
+        expires_ms = now_ms + round(lasts.total_seconds() * 1000)
+        await port.store.write(
+            links.add,
+            token_hash=hash_secret(secret),
+            approval_id=check_id(id),
+            made_by="" if by is None else check_text(by, "name of the person"),
+            now_ms=now_ms,
+            expires_ms=expires_ms,
+        )
+        return ApprovalLink(id, to_datetime(expires_ms), secret)
+
+    async def of_link(self, token: str) -> tuple[ApprovalRecord, datetime]:
+        """The gate of a link, and until when it counts. Raises NotFound for a link that counts no more."""
+        port = self._port()
+        found = await port.store.read(links.find, token_hash=hash_secret(token), now_ms=port.clock.now_ms())
+        if found is None:
+            raise links.gone()
+        return await self.get(found.approval_id), to_datetime(found.expires_ms)
+
+    async def decide_by_link(
+        self, token: str, approved: bool, comment: str = "", *, data: Any = None
+    ) -> ApprovalRecord:
+        """Decide the gate of a link; the link is used up by it. Raises NotFound, Conflict, ValidationFailed."""
+        port = self._port()
+        decision, check = prepare(port, approved, comment, None, data)
+
+        def line(link: Link, workflow_id: str) -> Line:
+            caller = Caller(f"link made by {link.made_by}", Role.OPERATOR)
+            return line_of(
+                port.clock.now_ms(),
+                caller,
+                "approval.decide",
+                link.approval_id,
+                workflow_id=workflow_id,
+                detail={"approved": approved, "link": True},
+            )
+
+        used = await port.store.write(
+            links.decide, token_hash=hash_secret(token), decision=decision, check=check, line_of=line
+        )
+        assert isinstance(used, Link)  # what it refuses with was raised
+        return await self.get(used.approval_id)
 
 
 def prepare(

@@ -15,8 +15,12 @@ from turbine.tables.queues import Blockage
 from turbine.tables.statuses import Facts
 
 _WAITS = {
-    "sleep": ("sleeping", "It sleeps until {until}.", "It wakes by itself; cancel or fork it to skip the sleep."),
-    "retry": ("retry", "A step failed and is tried again at {until}.", "Nothing to do; look at the step's attempts."),
+    "sleep": ("sleeping", "It sleeps until {until}.", "It wakes by itself, or at once: await rt.release({id!r})."),
+    "retry": (
+        "retry",
+        "A step failed and is tried again at {until}.",
+        "It goes on by itself, or at once: await rt.release({id!r}). Look at the step's attempts.",
+    ),
     "message": (
         "message",
         "It waits for a message on topic {subject!r}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from turbine.clock import to_ms
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.errors import WorkflowNotFound
@@ -44,6 +45,11 @@ async def export(port: Port, workflow_id: str) -> History:
             for position, failures in recorded.failures.items()
             for failure in failures
         ),
+        created_ms=to_ms(status.created_at),
+        started_ms=None if status.started_at is None else to_ms(status.started_at),
+        completed_ms=None if status.completed_at is None else to_ms(status.completed_at),
+        application_version=status.application_version,
+        summary=status.summary,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from turbine.actions import triggers
-from turbine.codec import payload_type
+from turbine.codec import encode_error, payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
 from turbine.errors import WorkflowConflict, WorkflowNotFound
@@ -31,9 +31,10 @@ async def fork(
 ) -> str:
     """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
 
-    Values are rebuilt, messages and approvals are not copied, timeouts start anew. Raises WorkflowNotFound, ValueError
-    for a negative position or an edit at or after `from_step` (or of a step that is not recorded), QueueNotFound, and
-    NotRegistered for other input of a workflow that no process has registered.
+    An edit is another output, or the error that the step shall have failed with; a step that is still under way may get
+    one too, and is over then. Values are rebuilt, messages and approvals are not copied, timeouts start anew. Raises
+    WorkflowNotFound, ValueError for a negative position or an edit at or after `from_step` (or of a step that is not
+    recorded), QueueNotFound, and NotRegistered for other input of a workflow that no process has registered.
     """
     limit = check_position(from_step)
     found = await port.store.read(statuses.one, workflow_id=workflow_id)
@@ -42,9 +43,14 @@ async def fork(
     assert found.inputs is not None
     recorded = await port.store.read(workflows.positions_of, run=found.run)
     # An app status is set anew, as everything that is shown: what it said belongs to the other run.
-    steps = [position for position, is_done in recorded if is_done and not position.startswith(NOTE)]
-    kept = [position for position in steps if is_before(position, limit)]
-    edited = _edited(port, edits or {}, limit, set(kept))
+    before = [
+        (position, is_done)
+        for position, is_done in recorded
+        if not position.startswith(NOTE) and is_before(position, limit)
+    ]
+    edited = _edited(port, edits or {}, limit, {position for position, _ in before})
+    changed = {position for position, _, _ in edited}
+    kept = [position for position, is_done in before if is_done or position in changed]
     inputs = await _inputs(port, found.status.name, found.inputs, args, kwargs)
     old = found.status
     options = StartOptions(
@@ -86,16 +92,22 @@ async def _expect_fork(port: Port, new_id: str, source_id: str) -> None:
         )
 
 
-def _edited(port: Port, edits: Mapping[int | str, Any], limit: str, kept: set[str]) -> list[tuple[str, str]]:
-    texts: list[tuple[str, str]] = []
+def _edited(
+    port: Port, edits: Mapping[int | str, Any], limit: str, recorded: set[str]
+) -> list[tuple[str, str | None, str | None]]:
+    """The edits as they are stored: (position, output, error)."""
+    texts: list[tuple[str, str | None, str | None]] = []
     for key, value in edits.items():
         position = check_position(key)
         if not is_before(position, limit):
             raise ValueError(f"The edit at {position} is not before the first step that runs again ({limit})")
-        if position not in kept:
-            raise ValueError(f"There is no recorded outcome at {position} that could be edited")
+        if position not in recorded:
+            raise ValueError(f"There is no recorded step at {position} that could be edited")
+        if isinstance(value, Exception):
+            texts.append((position, None, encode_error(value)))
+            continue
         what = f"the edit at {position}"
-        texts.append((position, port.payloads.seal(payload_type(Any).encode(value, what), what)))
+        texts.append((position, port.payloads.seal(payload_type(Any).encode(value, what), what), None))
     return texts
 
 
@@ -108,8 +120,12 @@ async def _inputs(
     return encode_input(port, known.definition, tuple(args or ()), dict(kwargs or {}))
 
 
-def _fork(tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str]]) -> Any:
+def _fork(
+    tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str | None, str | None]]
+) -> Any:
     (answer,) = workflows.start(tx, [row])
     if isinstance(answer, Started) and answer.is_new:
-        workflows.copy_history(tx, source=source, target=answer.run, positions=positions, edits=edits)
+        workflows.copy_history(
+            tx, source=source, target=answer.run, positions=positions, edits=edits, now_ms=row.created_ms
+        )
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +15,8 @@ from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.talk import require_json
-from turbine.ids import check_name
-from turbine.model.kv import KVRecord
+from turbine.ids import check_name, check_text
+from turbine.model.kv import KVChange, KVRecord
 from turbine.model.workflows import Page
 from turbine.registry import UNSET
 from turbine.tables import kv
@@ -52,11 +53,11 @@ class Kv:
         text = await port.store.read(kv.get, key=_key(key))
         return None if text is None else [port.payloads.open(text)]
 
-    async def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+    async def set(self, key: str, value: Any, expect: Any = UNSET, *, by: str | None = None) -> None:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
 
-        Raises Conflict on a mismatch, ValidationFailed for a value against the key's schema, ValueError for an empty
-        key or None, SerializationError.
+        `by` is who writes, for the history of the key. Raises Conflict on a mismatch, ValidationFailed for a value
+        against the key's schema, ValueError for an empty key or None, SerializationError.
         """
         port = self._port()
         what = f"the value of key {key!r}"
@@ -73,11 +74,29 @@ class Kv:
             expects_missing=expects_missing,
             open=port.payloads.open,
             complain=_complain,
+            actor=_person(by),
         )
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, by: str | None = None) -> None:
         """Remove a key and its schema; fine when there is none. Raises ValueError for an empty key."""
-        await self._port().store.write(kv.delete, key=_key(key))
+        port = self._port()
+        await port.store.write(kv.delete, key=_key(key), now_ms=port.clock.now_ms(), actor=_person(by))
+
+    async def history(self, key: str) -> builtins.list[KVChange]:
+        """The newest writes of a key, newest first: up to 50, fewer if they are large; also of a deleted key."""
+        port = self._port()
+        found = await port.store.read(kv.history, key=_key(key))
+        return [
+            KVChange(
+                key,
+                None
+                if one.value is None
+                else payload_type(Any).decode(port.payloads.open(one.value), f"a value of key {key!r}"),
+                to_datetime(one.at_ms),
+                one.actor,
+            )
+            for one in found
+        ]
 
     async def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
         """One page of the keys that begin with exactly this text, in the order of their characters.
@@ -121,6 +140,10 @@ def _record(entry: Entry, payloads: Payloads) -> KVRecord:
         value = payload_type(Any).decode(payloads.open(entry.value), f"the value of key {entry.key!r}")
     schema = None if entry.schema is None else json.loads(entry.schema)
     return KVRecord(entry.key, value, schema, to_datetime(entry.updated_ms))
+
+
+def _person(by: str | None) -> str | None:
+    return None if by is None else check_text(by, "name of the person")
 
 
 def _key(key: str) -> str:

@@ -41,6 +41,38 @@ class Logs:
         of the logger's name. What this process has logged before the call is found. Raises ValueError for a limit,
         level or cursor that can never be right.
         """
+        items: list[LogRecord] = []
+        while True:
+            found = await self.look(
+                workflow_id=workflow_id,
+                step=step,
+                level=level,
+                search=search,
+                after=after,
+                before=before,
+                limit=limit - len(items),
+                cursor=cursor,
+                ascending=ascending,
+            )
+            items += found.items
+            cursor = found.next_cursor
+            if cursor is None or len(items) == limit:
+                return Page(items, cursor)
+
+    async def look(
+        self,
+        *,
+        workflow_id: str | None = None,
+        step: str | None = None,
+        level: str | int | None = None,
+        search: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> Page[LogRecord]:
+        """Like `list`, but quick: a page may be short, or empty, though there are more."""
         port = self._port()
         wanted = Filter(
             workflow_id=None if workflow_id is None else check_id(workflow_id),
@@ -54,8 +86,10 @@ class Logs:
         key = after_key(cursor)
         await port.logbook.flush()
         found = await port.store.read(logs.page, wanted=wanted, limit=limit + 1, after=key, ascending=ascending)
-        items = [record for _, record in found[:limit]]
-        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+        items = [record for _, record in found.records[:limit]]
+        if len(found.records) > limit:
+            return Page(items, str(found.records[limit - 1][0]))
+        return Page(items, None if found.behind is None else str(found.behind))
 
 
 def _number(level: str | int) -> int:

@@ -16,17 +16,20 @@ from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import Deduplicated, ShuttingDown, WorkflowNotFound
-from turbine.ids import check_id, check_name
+from turbine.errors import Deduplicated, NotFound, ShuttingDown, WorkflowNotFound
+from turbine.ids import check_id, check_name, check_text
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Page, Status, WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
-from turbine.tables import statuses, steps, workflows
+from turbine.tables import details, statuses, steps, workflows
 from turbine.tables.statuses import Filter, Found
 from turbine.tables.workflows import Claimed, Start, Started
 
 log = logging.getLogger("turbine")
+
+LENGTH_MAX = 10**9
+"""Seconds that a filter may ask for."""
 
 
 async def start(
@@ -97,10 +100,15 @@ async def page(
     created_after: datetime | None,
     created_before: datetime | None,
     search: str | None,
+    fingerprint: str | Sequence[str] | None,
+    error_class: str | Sequence[str] | None,
+    duration_min: float | None,
+    duration_max: float | None,
     limit: int,
     cursor: str | None,
-    ascending: bool,
-    load_input: bool,
+    ascending: bool = False,
+    load_input: bool = False,
+    load_output: bool = True,
 ) -> Page[Status]:
     """One page of runs. Raises ValueError for a limit, status or cursor that can never be right."""
     check_limit(limit)
@@ -116,6 +124,10 @@ async def page(
         created_after=created_after,
         created_before=created_before,
         search=search,
+        fingerprint=fingerprint,
+        error_class=error_class,
+        duration_min=duration_min,
+        duration_max=duration_max,
     )
     found = await port.store.read(
         statuses.page,
@@ -124,6 +136,7 @@ async def page(
         after=after_key(cursor),
         ascending=ascending,
         load_input=load_input,
+        load_output=load_output,
     )
     items = [_complete(one, port.payloads) for one in found[:limit]]
     return Page(items, str(found[limit - 1].run) if len(found) > limit else None)
@@ -142,6 +155,10 @@ def filter_of(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     search: str | None = None,
+    fingerprint: str | Sequence[str] | None = None,
+    error_class: str | Sequence[str] | None = None,
+    duration_min: float | None = None,
+    duration_max: float | None = None,
 ) -> Filter:
     """What a list asks for, checked. Raises ValueError for what can never be right."""
     return Filter(
@@ -156,12 +173,24 @@ def filter_of(
         created_after_ms=None if created_after is None else to_ms(created_after),
         created_before_ms=None if created_before is None else to_ms(created_before),
         search=check_name(search, "search text") if search else None,
+        fingerprint=_several(fingerprint, "fingerprint"),
+        error_class=_several(error_class, "error_class"),
+        duration_min_ms=_length(duration_min, "duration_min"),
+        duration_max_ms=_length(duration_max, "duration_max"),
     )
 
 
 async def count(port: Port, wanted: Filter, limit: int) -> int:
     """How many runs a filter lets through, counted up to a limit."""
     return await port.store.read(statuses.count, wanted=wanted, limit=limit)
+
+
+def _length(seconds: float | None, what: str) -> int | None:
+    if seconds is None:
+        return None
+    if not 0 <= seconds <= LENGTH_MAX:
+        raise ValueError(f"{what} must be seconds from 0 to {LENGTH_MAX}: {seconds}")
+    return round(seconds * 1000)
 
 
 def _several(value: Any, what: str, check: Callable[[Any, str], str] = check_name) -> list[str] | None:
@@ -182,9 +211,42 @@ async def steps_of(port: Port, workflow_id: str) -> list[StepInfo]:
     return found
 
 
-def _steps(tx: Tx, *, workflow_id: str, payloads: Payloads) -> list[StepInfo] | None:
+def _steps(
+    tx: Tx, *, workflow_id: str, payloads: Payloads, after: tuple[int, str] = (-1, ""), limit: int = 2**62
+) -> list[StepInfo] | None:
     run = workflows.run_of(tx, workflow_id=workflow_id)
-    return None if run is None else steps.listing(tx, run=run, workflow_id=workflow_id, open=payloads.open)
+    if run is None:
+        return None
+    return steps.listing(tx, run=run, workflow_id=workflow_id, open=payloads.open, after=after, limit=limit)
+
+
+async def steps_page(port: Port, workflow_id: str, limit: int | None, cursor: str | None) -> Page[StepInfo]:
+    """Some steps of a run, or without a limit all. Raises WorkflowNotFound, and ValueError for a cursor of nobody's."""
+    number, dash, position = ("-1", "-", "") if cursor is None else cursor.partition("-")
+    if cursor is not None and (not number.isascii() or not number.isdecimal() or not dash or len(number) > 18):
+        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
+    found = await port.store.read(
+        _steps,
+        workflow_id=workflow_id,
+        payloads=port.payloads,
+        after=(int(number), check_text(position, "cursor")),
+        limit=2**62 if limit is None else limit + 1,
+    )
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    if limit is None or len(found) <= limit:
+        return Page(found, None)
+    last = found[limit - 1]
+    return Page(found[:limit], f"{last.function_id}-{last.position}")
+
+
+async def step_output(port: Port, workflow_id: str, position: str) -> Any:
+    """The output of one step. Raises WorkflowNotFound, and NotFound where nothing is recorded."""
+    run = await key_of(port, workflow_id)
+    found = await port.store.read(steps.output, run=run, position=position)
+    if found is None:
+        raise NotFound(kind="step", id=position)
+    return None if found[0] is None else plain(port.payloads.open(found[0]))
 
 
 async def key_of(port: Port, workflow_id: str) -> int:
@@ -211,6 +273,15 @@ async def resume(port: Port, workflow_id: str) -> bool:
     run = await key_of(port, workflow_id)
     changed: bool | Deduplicated = await port.store.write(workflows.resume, run=run, now_ms=port.clock.now_ms())
     return bool(changed)
+
+
+async def release(port: Port, workflow_id: str) -> bool:
+    """End the sleep of a run, the pause before a retry, or the delay of its start, now; whether there was any.
+
+    Raises WorkflowNotFound.
+    """
+    run = await key_of(port, workflow_id)
+    return await port.store.write(details.hurry, run=run, now_ms=port.clock.now_ms())
 
 
 async def delete(port: Port, workflow_ids: Sequence[str]) -> int:

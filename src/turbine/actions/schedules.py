@@ -6,26 +6,40 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from turbine.actions import triggers
 from turbine.actions.triggers import Known
 from turbine.clock import span_ms, to_datetime, to_ms
 from turbine.codec import payload_type, plain
+from turbine.engine.outside import encoded, for_anyone
 from turbine.engine.port import Port
-from turbine.errors import Conflict, NotFound, ValidationFailed
-from turbine.ids import check_id, check_name, new_id
-from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType, run_id, tick_text
+from turbine.engine.starting import prepare
+from turbine.errors import Conflict, NotFound, ShuttingDown, ValidationFailed
+from turbine.ids import check_id, check_name, check_text, new_id
+from turbine.model.schedules import (
+    Backfill,
+    CatchUp,
+    Overlap,
+    Schedule,
+    ScheduleRecord,
+    ScheduleType,
+    run_id,
+    tick_text,
+)
 from turbine.model.workflows import Page
 from turbine.registry import UNSET, StartOptions, WorkflowBase
 from turbine.tables import schedules
 from turbine.tables.schedules import Compiled, ScheduleRow
+from turbine.tables.workflows import Start, Started
 
 log = logging.getLogger("turbine")
 
 LIMIT_MAX = 1000
 PREVIEW_MAX = 1000
+BACKFILL_MAX = 1000
+REASON_MAX = 1000
 
 
 class Schedules:
@@ -68,6 +82,7 @@ class Schedules:
             input=_checked_input(port, known, input),
             **_columns(port, wanted),
             enabled=int(enabled),
+            reason=None,
             next_ms=wanted.first_ms(now_ms, port.config.timezone) if enabled else None,
             last_ms=None,
             last_workflow_id=None,
@@ -122,13 +137,16 @@ class Schedules:
         timezone: str | None = UNSET,
         jitter: timedelta | float | None = UNSET,
         catch_up: str = UNSET,
+        overlap: str = UNSET,
         scheduled_at: datetime = UNSET,
+        reason: str | None = UNSET,
     ) -> ScheduleRecord:
         """Change what is named, the rest stays; other times count from now on.
 
         The times are changed by another `schedule`, or by single fields of it; `cron_expression` makes it a cron
-        schedule, `scheduled_at` one for a single run. Of a schedule declared in code only `enabled` can be changed,
-        else Conflict. Raises NotFound, Conflict when it was changed meanwhile, and what `create` raises.
+        schedule, `scheduled_at` one for a single run. `reason` says why it is disabled. Of a schedule declared in code
+        only `enabled` and `reason` can be changed, else Conflict. Raises NotFound, Conflict when it was changed
+        meanwhile, and what `create` raises.
         """
         port = self._port()
         row = await self._row(id)
@@ -138,6 +156,7 @@ class Schedules:
             "timezone": timezone,
             "jitter": jitter,
             "catch_up": catch_up,
+            "overlap": overlap,
             "scheduled_at": scheduled_at,
         }
         changes = {field: value for field, value in fields.items() if value is not UNSET}
@@ -161,6 +180,10 @@ class Schedules:
             changed = changed._replace(run_name=check_name(name, "schedule name"))
         if enabled is not UNSET:
             changed = changed._replace(enabled=int(enabled))
+        if reason is not UNSET:
+            changed = changed._replace(reason=_checked_reason(reason))
+        if changed.enabled:
+            changed = changed._replace(reason=None)
         if schedule is not UNSET or changes:
             base = _schedule(row) if schedule is UNSET else schedule
             wanted = _changed(Schedule.cron(base) if isinstance(base, str) else base, changes)
@@ -194,12 +217,12 @@ class Schedules:
         """Go on with a schedule from now; ticks that came while it was disabled are not made up. Raises NotFound."""
         return await self.update(id, enabled=True)
 
-    async def disable(self, id: str) -> ScheduleRecord:
-        """Start no run any more, from this commit on and in any process. Raises NotFound.
+    async def disable(self, id: str, reason: str | None = None) -> ScheduleRecord:
+        """Start no run any more, from this commit on and in any process, and say why. Raises NotFound.
 
         A run that still waits out its jitter is cancelled.
         """
-        return await self.update(id, enabled=False)
+        return await self.update(id, enabled=False, reason=reason)
 
     async def run_now(self, id: str) -> str:
         """Start the workflow of a schedule at once, enabled or not, with its input (or this moment as the tick).
@@ -214,6 +237,44 @@ class Schedules:
         if value is None and known.takes_tick:
             value = tick_text(port.clock.now_ms())
         return await triggers.start(port, known, StartOptions(), known.accept(value))
+
+    async def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool = False) -> Backfill:
+        """Start the runs of the ticks from `start` up to `end` (left out) that have none, whatever `catch_up` says.
+
+        They have the ids that the ticks themselves would have given them, so what ran is not run again, and a backfill
+        may be repeated; but a run that was deleted, by hand or as garbage, is started anew. All are started in one
+        transaction, without jitter, disabled or not. Ticks still to come are left to the schedule. A dry run only
+        looks. Raises NotFound, NotRegistered, ValueError for a time without a zone, ValidationFailed for more than
+        1000 ticks, ShuttingDown.
+        """
+        port = self._port()
+        if start.tzinfo is None or end.tzinfo is None:
+            raise ValueError("start and end need a zone, for example datetime(2026, 3, 27, tzinfo=UTC)")
+        row = await self._row(id)
+        known = await triggers.find(port, row.workflow)
+        if port.is_draining() and not dry_run:
+            raise ShuttingDown(f"The ticks of schedule {id!r} were not started: this runtime is shutting down")
+        ticks = _ticks(port, row, to_ms(start), min(to_ms(end), port.clock.now_ms()))
+        ids = [run_id(row.run_name, tick) for tick in ticks]
+        there: set[str] = await port.store.read(schedules.there, ids=ids)
+        starts: list[Start] = []
+        failed: dict[str, str] = {}
+        for id_, tick in zip(ids, ticks, strict=True):
+            if id_ not in there:
+                try:
+                    starts.append(_start(port, known, row, id_, tick))
+                except Exception as error:  # noqa: BLE001 - users' types, signatures and summaries
+                    failed[id_] = f"{type(error).__name__}: {error}"
+        started = [one.id for one in starts]
+        if starts and not dry_run:
+            results: list[Started | Exception] = await port.store.write(schedules.backfill, starts=starts)
+            for one, result in zip(starts, results, strict=True):
+                if isinstance(result, Exception):
+                    failed[one.id] = f"{type(result).__name__}: {result}"
+                elif not result.is_new:
+                    there.add(one.id)
+            started = [one for one in started if one not in failed and one not in there]
+        return Backfill([to_datetime(tick) for tick in ticks], started, [one for one in ids if one in there], failed)
 
     async def preview(self, schedule: str | Schedule, count: int = 10, after: datetime | None = None) -> list[datetime]:
         """The next ticks of a schedule, by id or as asked for, in UTC; those after a time, or from now on.
@@ -246,6 +307,7 @@ async def sync_declared(port: Port) -> None:
             timezone=definition.schedule.timezone or port.config.timezone,
             jitter_ms=span_ms(definition.schedule.jitter or 0),
             catch_up=definition.schedule.catch_up,
+            overlap=definition.schedule.overlap,
             next_ms=definition.schedule.first_ms(now_ms, port.config.timezone),
         )
         for definition in port.registry
@@ -276,6 +338,28 @@ def _checked_input(port: Port, known: Known, value: Any) -> str | None:
     return port.payloads.seal(payload_type(Any).encode(plainly, what), what)
 
 
+def _ticks(port: Port, row: ScheduleRow, start_ms: int, end_ms: int) -> list[int]:
+    """The ticks of a span of time. Refuses too many."""
+    ticks = takewhile(lambda tick: tick < end_ms, _schedule(row).ticks(start_ms - 1, port.config.timezone))
+    found = list(islice(ticks, BACKFILL_MAX + 1))
+    if len(found) > BACKFILL_MAX:
+        told = f"has more than {BACKFILL_MAX} ticks; choose a shorter one"
+        raise ValidationFailed(what="The span of time", errors=[{"path": ["end"], "message": told, "type": "too_long"}])
+    return found
+
+
+def _start(port: Port, known: Known, row: ScheduleRow, id: str, tick_ms: int) -> Start:
+    value = _opened(port, row.input)
+    arguments = known.accept(tick_text(tick_ms) if value is None and known.takes_tick else value)
+    inputs = encoded(port, known.definition, arguments)
+    summed = None if known.parameters is not None else arguments
+    return for_anyone(prepare(port, known.definition, StartOptions(id=check_id(id)), inputs, summed))
+
+
+def _checked_reason(reason: str | None) -> str | None:
+    return check_text(reason, "reason")[:REASON_MAX] if reason else None
+
+
 def _opened(port: Port, stored: str | None) -> Any:
     return None if stored is None else plain(port.payloads.open(stored))
 
@@ -291,6 +375,7 @@ def _columns(port: Port, wanted: Schedule) -> dict[str, Any]:
         "timezone": (wanted.timezone or port.config.timezone) if is_cron else None,
         "jitter_ms": span_ms(wanted.jitter or 0),
         "catch_up": str(wanted.catch_up),
+        "overlap": str(wanted.overlap),
         "scheduled_ms": None if wanted.scheduled_at is None else to_ms(wanted.scheduled_at),
     }
 
@@ -303,6 +388,7 @@ def _schedule(row: ScheduleRow) -> Schedule:
         jitter=timedelta(milliseconds=row.jitter_ms) if row.jitter_ms else None,
         catch_up=CatchUp(row.catch_up),
         scheduled_at=None if row.scheduled_ms is None else to_datetime(row.scheduled_ms),
+        overlap=Overlap(row.overlap),
     )
 
 
@@ -330,6 +416,7 @@ def _changed(base: Schedule, changes: dict[str, Any]) -> Schedule:
         changes.get("timezone", base.timezone),
         changes.get("jitter", base.jitter),
         changes.get("catch_up", base.catch_up),
+        changes.get("overlap", base.overlap),
     )
 
 
@@ -353,6 +440,8 @@ def _record(port: Port, row: ScheduleRow) -> ScheduleRecord:
         last_at=None if row.last_ms is None else to_datetime(row.last_ms),
         last_workflow_id=row.last_workflow_id,
         last_error=row.last_error,
+        overlap=Overlap(row.overlap),
+        reason=row.reason,
     )
 
 

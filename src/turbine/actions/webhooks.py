@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from turbine.actions.events import check_enabled, events_json, refused
 from turbine.actions.pages import after_key, check_limit
+from turbine.clock import to_datetime
 from turbine.engine.port import Port
-from turbine.errors import NotFound
+from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, new_id
+from turbine.model.deliveries import TEST_EVENT, DeliveryAttempt, DeliveryKind, Verdict
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Page
 from turbine.registry import UNSET
 from turbine.senders.addresses import Refused, check_literal
 from turbine.senders.signatures import key_of
+from turbine.senders.webhook import WebhookWay
 from turbine.tables import webhooks
-from turbine.tables.webhooks import Changes
+from turbine.tables.deliveries import Held
+from turbine.tables.webhooks import Changes, Receiver
 
 ROTATION_MS = 24 * 3600 * 1000
 """How long a secret that was replaced goes on to sign beside the new one."""
@@ -97,6 +103,51 @@ class Webhooks:
     async def delete(self, id: str) -> None:
         """Remove a webhook; what is still to be delivered to it is dead at its next attempt. Raises NotFound."""
         await self._port().store.write(webhooks.delete, id=check_name(id, "webhook id"))
+
+    async def test(self, id: str) -> DeliveryAttempt:
+        """Send a signed event `test` once, also to a webhook that is disabled, and say how the receiver took it.
+
+        It is no delivery: nothing of it is kept or repeated. Raises NotFound, and DeliveryFailed with the answer of a
+        receiver that did not take it.
+        """
+        port = self._port()
+        receiver = await port.store.read(webhooks.receiver, id=check_name(id, "webhook id"))
+        if receiver is None:
+            raise NotFound(kind="webhook", id=id)
+        began, now_ms = time.monotonic(), port.clock.now_ms()
+        verdict = await _attempt(port, receiver, _test_event(id, now_ms))
+        took = timedelta(seconds=time.monotonic() - began)
+        if verdict.error is not None:
+            raise DeliveryFailed(f"The test event was not taken, after {took.total_seconds():.1f} s: {verdict.error}")
+        return DeliveryAttempt(1, to_datetime(now_ms), verdict.status_code, None, took)
+
+
+async def _attempt(port: Port, receiver: Receiver, held: Held) -> Verdict:
+    way = WebhookWay(port.store, port.clock, port.config, port.payloads.open)
+    try:
+        return await way.attempt(receiver, held)
+    finally:
+        await way.close()
+
+
+def _test_event(id: str, now_ms: int) -> Held:
+    """An event that no run has left, and that is not kept."""
+    return Held(
+        delivery=0,
+        id=f"msg_{new_id().replace('-', '')}",
+        kind=DeliveryKind.WEBHOOK,
+        target=id,
+        event=TEST_EVENT,
+        workflow_id=None,
+        name=None,
+        run_status=None,
+        output=None,
+        error=None,
+        message=None,
+        attempts=0,
+        attempts_before=0,
+        created_ms=now_ms,
+    )
 
 
 def _checked_url(url: str, port: Port) -> str:

@@ -14,14 +14,19 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
+from turbine.actions import forks, runs, talk, triggers
 from turbine.actions import queues as queueing
-from turbine.actions import runs, triggers
-from turbine.actions.kv import MISSING
+from turbine.actions.approvals import Approvals
+from turbine.actions.audit import audited
+from turbine.actions.deliveries import Deliveries
+from turbine.actions.kv import MISSING, Kv
+from turbine.actions.schedules import Schedules
 from turbine.cli.door import Document, plain
 from turbine.clock import to_datetime
 from turbine.engine.port import Port
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
-from turbine.ids import check_id
+from turbine.ids import check_id, check_name, new_id
+from turbine.model.accounts import Caller, Role
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
@@ -77,6 +82,12 @@ class Local:
     async def _port(self) -> Port:
         return (await self._runtime())._port()  # pyright: ignore[reportPrivateUsage]
 
+    async def _change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> Port:
+        """The port for one change, whose transaction also writes the line of the audit, as a server would."""
+        known = {name: value for name, value in detail.items() if value is not None}
+        caller = Caller(_actor(), Role.ADMIN)
+        return audited(await self._port(), caller, action, target, workflow_id=workflow_id, detail=known)
+
     async def _writer(self) -> Runtime:
         """The runtime, to write a payload. Raises TurbineError where payloads are sealed: only their codec can."""
         rt = await self._runtime()
@@ -105,7 +116,8 @@ class Local:
         port = await self._port()
         children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
         run = await runs.key_of(port, id)
-        behind = await port.store.read(details.behind, run=run, children=children)
+        positions = [step.position for step in found]
+        behind = await port.store.read(details.behind, run=run, positions=positions, children=children)
         return [_step(step, behind) for step in found]
 
     async def logs(self, wanted: Document, limit: int, cursor: str | None, *, ascending: bool) -> Document:
@@ -113,24 +125,34 @@ class Local:
         return plain(await rt.logs.list(**wanted, limit=limit, cursor=cursor, ascending=ascending))
 
     async def cancel(self, id: str, reason: str | None) -> Document:
-        return await self._acted(id, (await self._runtime()).cancel(id, reason))
+        port = await self._change("workflow.cancel", id, workflow_id=id, reason=reason)
+        return await self._acted(id, runs.cancel(port, check_id(id), reason))
 
     async def resume(self, id: str) -> Document:
-        return await self._acted(id, runs.resume(await self._port(), check_id(id)))
+        port = await self._change("workflow.resume", id, workflow_id=id)
+        return await self._acted(id, runs.resume(port, check_id(id)))
+
+    async def release(self, id: str) -> Document:
+        port = await self._change("workflow.release", id, workflow_id=id)
+        return await self._acted(id, runs.release(port, check_id(id)))
 
     async def fork(self, id: str, asked: Document) -> Document:
-        rt = await self._writer() if "input" in asked or asked.get("edits") else await self._runtime()
+        if "input" in asked or asked.get("edits"):
+            await self._writer()
         args, kwargs = await self._arguments(id, asked["input"]) if "input" in asked else (None, None)
-        handle = await rt.fork(
-            id,
+        fresh = asked.get("new_id")
+        port = await self._change("workflow.fork", id, workflow_id=id, from_step=asked["from_step"], new_id=fresh)
+        forked = await forks.fork(
+            port,
+            check_id(id),
             asked["from_step"],
-            args=args,
+            args=None if args is None else tuple(args),
             kwargs=kwargs,
-            new_id=asked.get("new_id"),
+            new_id=None if fresh is None else check_id(fresh),
             edits=asked.get("edits"),
             queue=asked.get("queue"),
         )
-        return await self._acted(handle.workflow_id)
+        return await self._acted(forked)
 
     async def _arguments(self, id: str, given: Any) -> tuple[list[Any], Document]:
         """Another input, as it is recorded or by name of parameter. Raises ValidationFailed."""
@@ -142,15 +164,25 @@ class Local:
         return list(args), kwargs
 
     async def trigger(self, asked: Document) -> str:
-        return await (await self._writer()).trigger(asked.pop("name"), asked.pop("input", None), **asked)
+        await self._writer()
+        name, value = asked.pop("name"), asked.pop("input", None)
+        id_ = check_id(asked.pop("id")) if asked.get("id") is not None else new_id()
+        asked.pop("id", None)
+        port = await self._change("workflow.trigger", name, workflow_id=id_)
+        return await triggers.trigger(port, name, value, id=id_, **asked)
 
     async def approve(self, id: str, asked: Document) -> Document:
-        rt = await self._writer() if asked.get("data") is not None else await self._runtime()
-        await rt.approve(id, **asked, by=_person())
+        if asked.get("data") is not None:
+            await self._writer()
+        target = asked.get("approval_id") or id
+        port = await self._change("approval.decide", target, workflow_id=id, approved=asked.get("approved", True))
+        await Approvals(lambda: port).decide(id, **asked, by=_person())
         return await self._acted(id)
 
     async def send(self, id: str, message: Any, topic: str) -> Document:
-        await (await self._writer()).send(id, message, topic)
+        await self._writer()
+        port = await self._change("workflow.send", id, workflow_id=id, topic=topic)
+        await talk.send(port, check_id(id), message, check_name(topic, "topic") if topic else "")
         return await self._acted(id)
 
     async def _acted(self, id: str, act: Coroutine[Any, Any, bool] | None = None) -> Document:
@@ -191,16 +223,17 @@ class Local:
         }
 
     async def pause_queue(self, name: str) -> Document:
-        return _queue(await queueing.change(await self._port(), name, paused=True))
+        return _queue(await queueing.change(await self._change("queue.pause", name), name, paused=True))
 
     async def resume_queue(self, name: str) -> Document:
-        return _queue(await queueing.change(await self._port(), name, paused=False))
+        return _queue(await queueing.change(await self._change("queue.resume", name), name, paused=False))
 
     async def limit_queue(self, name: str, changes: Document) -> Document:
         rate = changes.get("rate_limit")
         if rate is not None:
             changes = {**changes, "rate_limit": RateLimit(rate["limit"], per=timedelta(seconds=rate["per"]))}
-        return _queue(await (await self._runtime()).set_queue_limits(name, **changes))
+        port = await self._change("queue.limits", name, **{field: str(value) for field, value in changes.items()})
+        return _queue(await queueing.change(port, name, **changes))
 
     # Schedules
 
@@ -208,23 +241,36 @@ class Local:
         return plain(await (await self._runtime()).schedules.list(workflow, limit=limit, cursor=cursor))
 
     async def create_schedule(self, asked: Document) -> Document:
-        rt = await self._writer() if asked.get("input") is not None else await self._runtime()
+        if asked.get("input") is not None:
+            await self._writer()
         workflow, schedule = asked.pop("workflow"), _schedule(asked.pop("schedule"))
-        return plain(await rt.schedules.create(workflow, schedule, **asked))
+        port = await self._change("schedule.create", asked.get("name") or workflow, schedule_of=workflow)
+        return plain(await Schedules(lambda: port).create(workflow, schedule, **asked))
 
-    async def switch_schedule(self, id: str, *, enabled: bool) -> Document:
-        schedules = (await self._runtime()).schedules
-        return plain(await (schedules.enable(id) if enabled else schedules.disable(id)))
+    async def switch_schedule(self, id: str, *, enabled: bool, reason: str | None = None) -> Document:
+        port = await self._change(f"schedule.{'enable' if enabled else 'disable'}", id, reason=reason)
+        schedules = Schedules(lambda: port)
+        return plain(await (schedules.enable(id) if enabled else schedules.disable(id, reason)))
+
+    async def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool) -> Document:
+        rt = await (self._runtime() if dry_run else self._writer())
+        if dry_run:
+            return plain(await rt.schedules.backfill(id, start, end, dry_run=True))
+        port = await self._change("schedule.backfill", id, start=start, end=end)
+        return plain(await Schedules(lambda: port).backfill(id, start, end))
 
     async def run_schedule(self, id: str) -> str:
-        return await (await self._writer()).schedules.run_now(id)
+        await self._writer()
+        port = await self._change("schedule.run_now", id)
+        return await Schedules(lambda: port).run_now(id)
 
     async def preview(self, schedule: str | Document, count: int) -> list[str]:
         wanted = schedule if isinstance(schedule, str) else _schedule(schedule)
         return plain(await (await self._runtime()).schedules.preview(wanted, count))
 
     async def delete_schedule(self, id: str) -> None:
-        await (await self._runtime()).schedules.delete(id)
+        port = await self._change("schedule.delete", id)
+        await Schedules(lambda: port).delete(id)
 
     # Keys
 
@@ -240,12 +286,15 @@ class Local:
 
     async def set_key(self, key: str, asked: Document) -> Document:
         expect = asked.get("expect", UNSET)
-        await (await self._writer()).kv.set(key, asked["value"], MISSING if expect is None else expect)
+        await self._writer()
+        port = await self._change("kv.set", key)
+        await Kv(lambda: port).set(key, asked["value"], MISSING if expect is None else expect, by=_actor())
         return await self.key(key)
 
     async def delete_key(self, key: str) -> None:
         await self.key(key)
-        await (await self._runtime()).kv.delete(key)
+        port = await self._change("kv.delete", key)
+        await Kv(lambda: port).delete(key, by=_actor())
 
     # What leaves the house
 
@@ -263,7 +312,8 @@ class Local:
         return plain(await (await self._runtime()).deliveries.list(**wanted, limit=limit, cursor=cursor))
 
     async def resend(self, id: str) -> Document:
-        return plain(await (await self._runtime()).deliveries.resend(id))
+        port = await self._change("delivery.resend", id)
+        return plain(await Deliveries(lambda: port).resend(id))
 
     # The house itself
 
@@ -327,6 +377,10 @@ def _person() -> str:
         return f"uid {os.getuid()}"
 
 
+def _actor() -> str:
+    return f"cli:{_person()}"
+
+
 def _run(status: Status) -> Document:
     shown = plain(status)
     shown["duration"] = None
@@ -371,5 +425,5 @@ def _figures(numbers: figures.QueueFigures) -> Document:
 def _schedule(asked: Document) -> Schedule:
     if asked["type"] == ScheduleType.ONCE:
         return Schedule.once(datetime.fromisoformat(asked["at"]))
-    given = {name: asked[name] for name in ("timezone", "jitter", "catch_up") if asked.get(name) is not None}
+    given = {name: asked[name] for name in ("timezone", "jitter", "catch_up", "overlap") if asked.get(name) is not None}
     return Schedule.cron(asked["expression"], **given)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import typer
 
 from turbine.actions.audit import AuditedStore, line_of
-from turbine.cli.door import plain
+from turbine.cli.door import Misused, Refused, plain
 from turbine.cli.terminal import FAILED, MISUSED, leave
 from turbine.clock import Clock, SystemClock
 from turbine.config import database_url
@@ -21,8 +21,6 @@ from turbine.model.accounts import Caller, Role
 from turbine.store import Store, open_store
 
 T = TypeVar("T")
-TIMEOUT = 30.0
-
 Document = dict[str, Any]
 
 
@@ -35,7 +33,7 @@ class Bench:
 
     def change(self, action: str, target: str, **detail: Any) -> Callable[[], Bench]:
         """The same for one change, which leaves its line in the audit."""
-        caller = Caller(f"command line ({_user()})", Role.ADMIN)
+        caller = Caller(f"cli:{_user()}", Role.ADMIN)
         line = line_of(self.clock.now_ms(), caller, action, target, detail=detail)
         audited = Bench(AuditedStore(self.store, line), self.clock)
         return lambda: audited
@@ -45,7 +43,7 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may have no name for its user
-        return str(os.getuid())
+        return f"uid {os.getuid()}"
 
 
 def act(
@@ -63,9 +61,11 @@ def act(
         server = server or os.environ.get("TURBINE_SERVER")
     try:
         if server:
-            return _ask(command, server, token or os.environ.get("TURBINE_TOKEN"), *there)
+            return asyncio.run(_at_server(server, token or os.environ.get("TURBINE_TOKEN"), *there))
         return plain(asyncio.run(_in_database(database_url(database), here)))
-    except (TurbineError, ValueError) as error:
+    except Misused as error:
+        leave(command, str(error), MISUSED)
+    except (TurbineError, Refused, ValueError) as error:
         leave(command, str(error), FAILED)
 
 
@@ -77,27 +77,11 @@ async def _in_database(url: str, here: Callable[[Bench], Awaitable[T]]) -> T:
         await asyncio.to_thread(store.close)
 
 
-def _ask(command: str, server: str, token: str | None, method: str, path: str, body: Document | None) -> Any:
-    import httpx
+async def _at_server(server: str, token: str | None, method: str, path: str, body: Document | None) -> Any:
+    from turbine.cli.remote import Remote
 
-    base = server.rstrip("/")
-    if not base.endswith("/api/pt"):
-        base += "/api/pt"
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    try:
-        answer = httpx.request(method, f"{base}/{path}", json=body, headers=headers, timeout=TIMEOUT)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        leave(command, f"the server {server} cannot be asked: {error}", FAILED)
-    if not answer.is_success:
-        leave(command, f"{server} answers {answer.status_code}: {_detail(answer)}", FAILED)
-    return answer.json() if answer.content else None
-
-
-def _detail(answer: Any) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:500]
+    async with Remote(server, token) as remote:
+        return await remote.ask(method, path, body)
 
 
 def show(rows: list[Document], columns: list[str]) -> None:

@@ -39,6 +39,10 @@ class Remote:
     ) -> None:
         await self._client.aclose()
 
+    async def ask(self, method: str, path: str, body: Document | None = None) -> Any:
+        """Any request, for what has no word of its own here. Raises Misused and Refused."""
+        return await self._ask(method, path, json=body)
+
     async def _get(self, path: str, **query: Any) -> Any:
         given = {name: value for name, value in plain(query).items() if value is not None}
         return await self._ask("GET", path, params=given)
@@ -109,6 +113,9 @@ class Remote:
     async def resume(self, id: str) -> Document:
         return await self._post(f"workflows/{_in_path(id)}/resume")
 
+    async def release(self, id: str) -> Document:
+        return await self._post(f"workflows/{_in_path(id)}/release")
+
     async def fork(self, id: str, asked: Document) -> Document:
         return await self._post(f"workflows/{_in_path(id)}/fork", asked)
 
@@ -150,8 +157,13 @@ class Remote:
     async def create_schedule(self, asked: Document) -> Document:
         return await self._post("schedules", asked)
 
-    async def switch_schedule(self, id: str, *, enabled: bool) -> Document:
-        return await self._post(f"schedules/{_in_path(id)}/{'enable' if enabled else 'disable'}")
+    async def switch_schedule(self, id: str, *, enabled: bool, reason: str | None = None) -> Document:
+        body = {"reason": reason} if reason is not None else None
+        return await self._post(f"schedules/{_in_path(id)}/{'enable' if enabled else 'disable'}", body)
+
+    async def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool) -> Document:
+        asked = {"start": start, "end": end, "dry_run": dry_run}
+        return await self._post(f"schedules/{_in_path(id)}/backfill", asked)
 
     async def run_schedule(self, id: str) -> str:
         return (await self._post(f"schedules/{_in_path(id)}/run-now"))["workflow_id"]

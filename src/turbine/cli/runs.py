@@ -170,6 +170,13 @@ async def resume(door: Door, screen: Screen, id: Id) -> None:
 
 
 @at_door
+async def release(door: Door, screen: Screen, id: Id) -> None:
+    """End the sleep of a run, the pause before a retry, or the delay of its start, now."""
+    acted = await door.release(id)
+    screen.say(acted, f"{id} goes on" if acted["changed"] else f"{id} does not wait for the clock: {acted['status']}")
+
+
+@at_door
 async def fork(
     door: Door,
     screen: Screen,

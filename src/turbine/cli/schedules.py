@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door, duration_of, parsed
+from turbine.cli.command import at_door, duration_of, moment_of, parsed
 from turbine.cli.door import Document, Door, Misused, whole
 from turbine.cli.screen import Screen, moment
 
@@ -55,6 +55,10 @@ async def create(
     catch_up: Annotated[
         str | None, typer.Option("--catch-up", metavar="last|none|all", help="Which missed ticks are made up for.")
     ] = None,
+    overlap: Annotated[
+        str | None,
+        typer.Option("--overlap", metavar="start|skip", help="What a tick does while the run before goes on."),
+    ] = None,
     given: Annotated[str | None, typer.Option("--input", metavar="JSON", help="What its runs get.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Goes into the ids of its runs.")] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Do not start any run yet.")] = False,
@@ -62,7 +66,7 @@ async def create(
     """Start a workflow at these times from now on."""
     asked: Document = {
         "workflow": workflow,
-        "schedule": _schedule(cron, once, timezone, jitter, catch_up),
+        "schedule": _schedule(cron, once, timezone, jitter, catch_up, overlap),
         "input": parsed(given, "--input"),
         "enabled": not disabled,
     }
@@ -73,18 +77,24 @@ async def create(
 
 
 def _schedule(
-    cron: str | None, once: str | None, timezone: str | None, jitter: str | None = None, catch_up: str | None = None
+    cron: str | None,
+    once: str | None,
+    timezone: str | None,
+    jitter: str | None = None,
+    catch_up: str | None = None,
+    overlap: str | None = None,
 ) -> Document:
     if (cron is None) == (once is None):
         raise Misused("say when: either --cron or --once")
     if once is not None:
-        if timezone or jitter or catch_up:
-            raise Misused("--timezone, --jitter and --catch-up go with --cron")
+        if timezone or jitter or catch_up or overlap:
+            raise Misused("--timezone, --jitter, --catch-up and --overlap go with --cron")
         return {"type": "once", "at": once}
     given = {
         "timezone": timezone,
         "jitter": None if jitter is None else duration_of(jitter, "--jitter").total_seconds(),
         "catch_up": catch_up,
+        "overlap": overlap,
     }
     return {"type": "cron", "expression": cron, **{name: one for name, one in given.items() if one is not None}}
 
@@ -99,9 +109,14 @@ async def enable(door: Door, screen: Screen, id: Id) -> None:
 
 @app.command()
 @at_door
-async def disable(door: Door, screen: Screen, id: Id) -> None:
+async def disable(
+    door: Door,
+    screen: Screen,
+    id: Id,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who look at it later.")] = None,
+) -> None:
     """Start no run of it any more."""
-    schedule = await door.switch_schedule(id, enabled=False)
+    schedule = await door.switch_schedule(id, enabled=False, reason=reason)
     screen.say(schedule, f"{schedule['name']} is disabled")
 
 
@@ -111,6 +126,25 @@ async def run_now(door: Door, screen: Screen, id: Id) -> None:
     """Start its workflow at once, enabled or not."""
     workflow_id = await door.run_schedule(id)
     screen.say({"workflow_id": workflow_id}, workflow_id)
+
+
+@app.command()
+@at_door
+async def backfill(
+    door: Door,
+    screen: Screen,
+    id: Id,
+    after: Annotated[str, typer.Option("--after", metavar="TIME", help="From this tick on: 7d, or ISO 8601.")],
+    before: Annotated[str, typer.Option("--before", metavar="TIME", help="Up to here, left out itself.")] = "0s",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be started.")] = False,
+) -> None:
+    """Start the runs of ticks that have passed and have none."""
+    start, end = moment_of(after, "--after"), moment_of(before, "--before")
+    found = await door.backfill(id, start, end, dry_run=dry_run)
+    said = "would be started" if dry_run else "started"
+    failed = [f"{workflow_id}: {why}" for workflow_id, why in found["failed"].items()]
+    numbers = f"{len(found['started'])} {said}, {len(found['existing'])} there already, {len(failed)} failed"
+    screen.say(found, *found["started"], *failed, numbers)
 
 
 @app.command()

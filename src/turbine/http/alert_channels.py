@@ -9,21 +9,17 @@ from pydantic import Field
 
 from turbine.actions.alert_channels import AlertChannels
 from turbine.http.desk import Administering, Viewing
-from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Shape, given
+from turbine.http.listeners import Listener, changes_of
+from turbine.http.shapes import Asked, Cursor, Items, Limit, Shape
 
 router = APIRouter(tags=["alert channels"])
 
 
-class Channel(Shape):
+class Channel(Listener):
     """A channel; its URL is masked, because it holds secrets."""
 
-    id: str
     name: str
     url: str = Field(examples=["slack://***"])
-    events: list[str]
-    enabled: bool
-    created: Moment
-    updated: Moment
 
 
 class NewChannel(Asked):
@@ -75,9 +71,8 @@ async def one(id: str, desk: Viewing) -> Channel:
 @router.patch("/alert-channels/{id:key}")
 async def change(id: str, asked: ChannelChange, desk: Administering) -> Channel:
     """Change a channel."""
-    changes = given(asked)
-    told = {name: value for name, value in changes.items() if name != "url"}
-    port = desk.change("alert_channel.update", id, url="changed" if "url" in changes else None, **told)
+    changes, told = changes_of(asked, hidden="url")
+    port = desk.change("alert_channel.update", id, **told)
     return Channel.model_validate(await AlertChannels(lambda: port).update(id, **changes))
 
 

@@ -15,6 +15,7 @@ from turbine.http import (
     approvals,
     audit,
     deliveries,
+    errors,
     executors,
     figures,
     health,
@@ -29,6 +30,7 @@ from turbine.http import (
     schedules,
     settings,
     sign_in,
+    sql,
     steps,
     stream,
     tokens,
@@ -45,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     stream.router,
     manual.router,
     figures.router,
+    errors.router,
     runs.router,
     steps.router,
     registered.router,
@@ -62,6 +65,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     tokens.router,
     settings.router,
+    sql.router,
 )
 BODY_EXTRA = 64 * 1024
 """What a request may have beyond its largest payload."""

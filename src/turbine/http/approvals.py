@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from turbine.actions.approvals import Approvals
-from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.desk import Desk, Operating, Viewing, runtime_of
+from turbine.http.doors import base_of
 from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, Shape
 from turbine.model.approvals import ApprovalRecord, ApprovalStatus
 from turbine.tables import details
@@ -43,6 +45,48 @@ class Decision(Asked):
     approved: bool
     comment: str = Field(default="", max_length=10_000)
     data: Json = None
+
+
+class NewLink(Asked):
+    """How long the link counts, if it is not used before."""
+
+    hours: float = Field(default=24, gt=0, le=24 * 31, allow_inf_nan=False)
+
+
+class Link(Shape):
+    """A link for one decision, without sign-in; shown this once."""
+
+    token: str
+    path: str = Field(
+        description="On this server. The token is behind the #, which browsers send to nobody.",
+        examples=["/_/turbine/decide#kxL0…"],
+    )
+    expires: Moment
+
+
+class ByLink(Asked):
+    """The token of a link."""
+
+    token: str = Field(max_length=200)
+
+
+class DecisionByLink(Decision):
+    """The token of a link, and the decision."""
+
+    token: str = Field(max_length=200)
+
+
+class Asking(Shape):
+    """What somebody with a link gets to see: the question, and nothing else."""
+
+    title: str | None
+    name: str = Field(description="The workflow.")
+    details: Json
+    form: dict[str, Any] | None
+    status: ApprovalStatus
+    due_at: Moment | None
+    created: Moment
+    expires: Moment | None = Field(default=None, description="Until when the link counts.")
 
 
 @router.get("/approvals")
@@ -86,3 +130,30 @@ async def decide(id: str, asked: Decision, desk: Operating) -> Approval:
     )
     (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
     return shown
+
+
+@router.post("/approvals/{id:key}/link", status_code=201)
+async def link(id: str, asked: NewLink, desk: Operating, request: Request) -> Link:
+    """Make a link by which somebody without an account decides this gate, once."""
+    gate = await desk.rt.approvals.get(id)
+    port = desk.change("approval.link", id, workflow_id=gate.workflow_id, hours=asked.hours)
+    made = await Approvals(lambda: port).link(id, lasts=timedelta(hours=asked.hours), by=desk.caller.actor)
+    return Link(token=made.token, path=f"{base_of(request)}/_/turbine/decide#{made.token}", expires=made.expires)
+
+
+@router.post("/decide/look")
+async def look_by_link(asked: ByLink, request: Request) -> Asking:
+    """The question that a link is for; the token is the sign-in. In a body, so that no log of addresses has it."""
+    gate, expires = await runtime_of(request).approvals.of_link(asked.token)
+    shown = Asking.model_validate(gate)
+    shown.expires = expires
+    return shown
+
+
+@router.post("/decide")
+async def decide_by_link(asked: DecisionByLink, request: Request) -> Asking:
+    """Decide by a link, which is used up by it."""
+    gate = await runtime_of(request).approvals.decide_by_link(
+        asked.token, asked.approved, asked.comment, data=asked.data
+    )
+    return Asking.model_validate(gate)

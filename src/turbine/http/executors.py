@@ -12,9 +12,11 @@ from turbine.http.desk import Viewing
 from turbine.http.shapes import Items, Moment, Shape
 from turbine.store import Tx
 from turbine.tables import executors, figures
+from turbine.tables.executors import Departure as Gone
 from turbine.tables.executors import Executor as Row
 
 router = APIRouter(tags=["executors"])
+DEPARTURES_SHOWN = 50
 
 
 class Executor(Shape):
@@ -29,16 +31,44 @@ class Executor(Shape):
     alive: bool
     runs_held: int
     names: list[str] = Field(description="The workflows that it knows.")
+    threads: int | None = Field(description="Threads that carry something out.")
+    threads_max: int | None
+    loop_delay: float | None = Field(
+        description="Seconds by which its event loop was late, at worst, since the beat before."
+    )
+    memory_bytes: int | None
     here: bool = Field(description="Whether it is the one that answers.")
 
 
+class Departure(Shape):
+    """An executor that is gone."""
+
+    executor_id: str
+    hostname: str
+    process_id: int
+    application_version: str
+    started_at: Moment
+    left_at: Moment
+    taken_by: str | None = Field(description="Who found it dead and set its runs free; null when it left by itself.")
+    runs: int = Field(description="How many of its runs went on elsewhere.")
+
+
+class Roll(Items[Executor]):
+    """The processes that are there, and those that went last."""
+
+    departures: list[Departure]
+
+
 @router.get("/executors")
-async def listing(desk: Viewing) -> Items[Executor]:
-    """The processes on the roll, the oldest first."""
+async def listing(desk: Viewing) -> Roll:
+    """The processes on the roll, the oldest first, and the last fifty that are gone, the newest first.
+
+    Their figures are of the last renewal of their lease.
+    """
     port = desk.port
-    rows, held = await port.store.read(_roll)
+    rows, held, gone = await port.store.read(_roll)
     lease_ms = span_ms(port.config.lease)
-    return Items(
+    return Roll(
         items=[
             Executor(
                 executor_id=row.executor_id,
@@ -50,13 +80,31 @@ async def listing(desk: Viewing) -> Items[Executor]:
                 alive=row.lease_left_ms > 0,
                 runs_held=held.get(row.executor_id, 0),
                 names=json.loads(row.names),
+                threads=row.threads,
+                threads_max=row.threads_max,
+                loop_delay=None if row.loop_delay_ms is None else row.loop_delay_ms / 1000,
+                memory_bytes=row.memory_bytes,
                 here=row.executor_id == port.executor_id,
             )
             for row in rows
-        ]
+        ],
+        departures=[
+            Departure(
+                executor_id=row.executor_id,
+                hostname=row.hostname,
+                process_id=row.process_id,
+                application_version=row.application_version,
+                started_at=to_datetime(row.started_ms),
+                left_at=to_datetime(row.left_ms),
+                taken_by=row.taken_by,
+                runs=row.runs,
+            )
+            for row in gone
+        ],
     )
 
 
-def _roll(tx: Tx) -> tuple[list[Row], dict[str, int]]:
+def _roll(tx: Tx) -> tuple[list[Row], dict[str, int], list[Gone]]:
     rows = executors.roll(tx)
-    return rows, figures.held(tx, executors=[row.executor_id for row in rows])
+    held = figures.held(tx, executors=[row.executor_id for row in rows])
+    return rows, held, executors.departures(tx, limit=DEPARTURES_SHOWN)

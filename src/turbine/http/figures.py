@@ -1,24 +1,22 @@
-"""Overviews over many runs: counts, errors by kind, times, and the calendar."""
+"""Overviews over many runs: counts, times, and the calendar."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections import Counter, defaultdict
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from turbine.clock import to_datetime
-from turbine.codec import error_facts
 from turbine.http import schedules
 from turbine.http.desk import Viewing
 from turbine.http.registered import quantile
-from turbine.http.runs import Filtered
+from turbine.http.runs import Filtered, page_of
 from turbine.http.shapes import Items, Moment, Shape, When
 from turbine.model.workflows import WorkflowStatus
 from turbine.tables import figures
-from turbine.tables.figures import Failure
 
 router = APIRouter(tags=["figures"])
 
@@ -35,21 +33,6 @@ class Stats(Shape):
     """How many runs there are of each status."""
 
     by_status: dict[WorkflowStatus, int]
-
-
-class Group(Shape):
-    """Runs that failed in the same way."""
-
-    fingerprint: str
-    workflow: str
-    step: str | None
-    type: str
-    message: str
-    place: str | None
-    count: int
-    first_at: Moment
-    last_at: Moment
-    workflow_ids: list[str]
 
 
 class Tag(Shape):
@@ -101,7 +84,12 @@ class Summary(Shape):
     throughput: list[Throughput]
     queue_age: list[QueueAge]
     by_status: dict[WorkflowStatus, int]
-    sampled: bool = False
+    since: Moment = Field(description="From when on all that ended is counted; the figures are of this time.")
+    finished: int
+    failed: int
+    p50: float | None
+    p95: float | None
+    sampled: bool = Field(default=False, description="Whether more ended than is counted: then `since` is later.")
 
 
 @router.get("/workflows/stats")
@@ -117,62 +105,6 @@ async def stats(
     return Stats(by_status={WorkflowStatus(status): count for status, count in found.items()})
 
 
-@router.get("/errors")
-async def errors(
-    desk: Viewing, from_: Annotated[When | None, Query(alias="from")] = None, to: When | None = None
-) -> Items[Group]:
-    """The newest two thousand runs of each kind of failure, grouped by where and how they failed."""
-    found = await desk.port.store.read(
-        figures.failures,
-        from_ms=None if from_ is None else round(from_.timestamp() * 1000),
-        to_ms=None if to is None else round(to.timestamp() * 1000),
-    )
-    groups: dict[str, Group] = {}
-    for failure in found:
-        _group(groups, failure)
-    return Items(items=sorted(groups.values(), key=lambda one: one.last_at, reverse=True))
-
-
-def _group(groups: dict[str, Group], failure: Failure) -> None:
-    """Put a failure where it belongs; they come newest first."""
-    kind, message, place = "recovered too often", "", None
-    if failure.error is not None:
-        facts = error_facts(failure.error)
-        kind, message, place = facts.type_name, facts.message, _place(facts.traceback)
-    same = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|0x[0-9a-f]+|\d+", "#", message.splitlines()[0] if message else "")
-    told = "\n".join((failure.name, failure.step or "", kind, same, place or ""))
-    fingerprint = sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
-    at = to_datetime(failure.at_ms)
-    group = groups.get(fingerprint)
-    if group is None:
-        groups[fingerprint] = Group(
-            fingerprint=fingerprint,
-            workflow=failure.name,
-            step=failure.step,
-            type=kind,
-            message=message[:1000],
-            place=place,
-            count=1,
-            first_at=at,
-            last_at=at,
-            workflow_ids=[failure.id],
-        )
-        return
-    group.count += 1
-    group.first_at = min(group.first_at, at)
-    if len(group.workflow_ids) < 5:
-        group.workflow_ids.append(failure.id)
-
-
-def _place(traceback: str | None) -> str | None:
-    """File and function of the innermost line."""
-    lines = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', traceback or "")
-    if not lines:
-        return None
-    path, line, function = lines[-1]
-    return f"{path.rsplit('/', 1)[-1]}:{line} in {function}"
-
-
 @router.get("/tags")
 async def tags(desk: Viewing) -> Items[Tag]:
     """The tags of the newest twenty thousand runs, the most frequent first."""
@@ -183,7 +115,7 @@ async def tags(desk: Viewing) -> Items[Tag]:
 @router.get("/scatter")
 async def scatter(desk: Viewing, wanted: Filtered) -> Items[tuple[int, int | None, WorkflowStatus, str]]:
     """The newest thousand runs of a filter, each as start, duration (both in milliseconds), status and id."""
-    page = await desk.rt.list(**wanted.model_dump(), limit=SCATTER_MAX)
+    page = await page_of(desk, wanted, SCATTER_MAX)
     points: list[tuple[int, int | None, WorkflowStatus, str]] = []
     for run in page.items:
         span = None
@@ -237,13 +169,14 @@ def _day(start_ms: int, counts: dict[str, int]) -> Day:
 
 @router.get("/metrics/summary")
 async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Summary:
-    """What ended in the last hours, of the newest twenty thousand runs, and how queues stand now."""
+    """What ended in the last hours, at most the last ten thousand ends, and how queues stand now."""
     port = desk.port
     now_ms = port.clock.now_ms()
     size = max(5 * MINUTE_MS, hours * HOUR_MS // 96 // MINUTE_MS * MINUTE_MS)
     since_ms = (now_ms - hours * HOUR_MS) // size * size
-    ended = await port.store.read(figures.ended_since, since_ms=since_ms)
-    found = await port.store.read(figures.gauges, now_ms=now_ms)
+    ended, found = await asyncio.gather(
+        port.store.read(figures.ended_since, since_ms=since_ms), port.store.read(figures.gauges, now_ms=now_ms)
+    )
     finished: Counter[int] = Counter()
     failed: Counter[int] = Counter()
     spans: defaultdict[int, list[int]] = defaultdict(list)
@@ -253,6 +186,15 @@ async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] 
         failed[place] += status in _MISSES
         if started_ms is not None:
             spans[place].append(ended_ms - started_ms)
+    # Where not all were looked at, the span of the oldest one that was is not whole; what is shown begins behind it.
+    last = (now_ms - since_ms) // size
+    is_cut = len(ended) >= figures.ENDED_MAX
+    first = (ended[-1][0] - since_ms) // size + 1 if is_cut else 0
+    # So many that even the newest span is not whole: it is shown for as much of it as was looked at.
+    began_ms = since_ms + first * size if first <= last else ended[-1][0]
+    first = min(first, last)
+    shown = range(first, last + 1)
+    every = sorted(span for place in shown for span in spans[place])
     throughput = [
         Throughput(
             time=to_datetime(since_ms + place * size),
@@ -261,7 +203,7 @@ async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] 
             p50=quantile(sorted(spans[place]), 0.5),
             p95=quantile(sorted(spans[place]), 0.95),
         )
-        for place in range((now_ms - since_ms) // size + 1)
+        for place in shown
     ]
     return Summary(
         throughput=throughput,
@@ -275,5 +217,10 @@ async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] 
             for one in found.queues
         ],
         by_status={WorkflowStatus(status): count for status, count in found.by_status.items()},
-        sampled=len(ended) >= figures.SAMPLE_MAX,
+        since=to_datetime(began_ms),
+        finished=sum(finished[place] for place in shown),
+        failed=sum(failed[place] for place in shown),
+        p50=quantile(every, 0.5),
+        p95=quantile(every, 0.95),
+        sampled=is_cut,
     )

@@ -18,8 +18,17 @@ from turbine.http import problems
 from turbine.http.doors import SAFE, Doors
 from turbine.http.ids import SLASH
 
-OPEN = frozenset({("GET", "/session"), ("POST", "/login"), ("POST", "/setup"), ("GET", "/health")})
-"""What needs no sign-in; and `HEAD` of it."""
+OPEN = frozenset(
+    {
+        ("GET", "/session"),
+        ("POST", "/login"),
+        ("POST", "/setup"),
+        ("GET", "/health"),
+        ("POST", "/decide"),
+        ("POST", "/decide/look"),
+    }
+)
+"""What needs no sign-in, and `HEAD` of it; to decide by a link needs its token."""
 SMALL_MAX = 64 * 1024
 """Bytes of a request from somebody who is not signed in."""
 

@@ -26,6 +26,16 @@ class Entry(Shape):
     updated: Moment
 
 
+class Change(Shape):
+    """One write of a key."""
+
+    value: Json = Field(description="What it held from then on; null where the key was deleted.")
+    at: Moment
+    by: str | None = Field(
+        examples=["ada@example.com"], description="An account, a token, or `run:` and the id of a run."
+    )
+
+
 class NewValue(Asked):
     """A value; with `expect` it is written only if the stored value is that one (null: only if there is none)."""
 
@@ -56,6 +66,12 @@ async def one(key: str, desk: Viewing) -> Entry:
     return Entry.model_validate(await _record(desk, key))
 
 
+@router.get("/kv/{key:key}/history")
+async def history(key: str, desk: Viewing) -> Items[Change]:
+    """The newest writes of a key, newest first: up to 50, fewer if they are large. To put one back, PUT its value."""
+    return Items(items=[Change.model_validate(one) for one in await desk.rt.kv.history(key)])
+
+
 async def _record(desk: Desk, key: str) -> KVRecord:
     # The first key that begins with it, in order, is the key itself.
     page = await desk.rt.kv.list(key, limit=1)
@@ -75,7 +91,7 @@ async def put(key: str, asked: NewValue, desk: Operating) -> Entry:
     if "expect" in asked.model_fields_set:
         expect = MISSING if asked.expect is None else asked.expect
     port = desk.change("kv.set", key)
-    await Kv(lambda: port).set(key, asked.value, expect)
+    await Kv(lambda: port).set(key, asked.value, expect, by=desk.caller.actor)
     return Entry.model_validate(await _record(desk, key))
 
 
@@ -84,7 +100,7 @@ async def delete(key: str, desk: Operating) -> Response:
     """Remove a key and its schema."""
     await _record(desk, key)
     port = desk.change("kv.delete", key)
-    await Kv(lambda: port).delete(key)
+    await Kv(lambda: port).delete(key, by=desk.caller.actor)
     return Response(status_code=204)
 
 

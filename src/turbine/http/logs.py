@@ -49,13 +49,13 @@ async def listing(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[Log]:
-    """A page of records, newest first."""
+    """A page of records, newest first. One of a search over all runs may be short, or empty, though there are more."""
     return await page(desk, asked, workflow_id, limit, cursor)
 
 
 async def page(desk: Desk, asked: Filters, workflow_id: str | None, limit: int, cursor: str | None) -> Items[Log]:
     """The same for one run, or all."""
-    found = await desk.rt.logs.list(
+    found = await desk.rt.logs.look(
         workflow_id=workflow_id,
         step=asked.step,
         level=asked.level,

@@ -165,5 +165,6 @@ async def resume(name: str, desk: Operating) -> Queue:
 
 
 async def _change(desk: Desk, action: str, name: str, changes: dict[str, Any]) -> Queue:
-    port = desk.change(action, name, **{field: str(value) for field, value in changes.items()})
+    told = {field: "none" if value is None else value for field, value in changes.items()}
+    port = desk.change(action, name, **told)
     return Queue.model_validate(await queueing.change(port, name, **changes))

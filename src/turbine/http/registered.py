@@ -14,7 +14,7 @@ from turbine.http import shapes
 from turbine.http.desk import Viewing
 from turbine.http.schedules import Schedule
 from turbine.http.shapes import Items, Json, RunRow, Shape
-from turbine.model.workflows import WorkflowStatus
+from turbine.model.workflows import RegisteredWorkflow, WorkflowStatus
 from turbine.store import Tx
 from turbine.tables import executors, figures
 
@@ -58,7 +58,7 @@ class RegisteredDetail(Registered):
     last_errors: list[RunRow] = Field(default_factory=list[RunRow])
     versions: list[Version] = Field(default_factory=list[Version])
     schedules: list[Schedule] = Field(default_factory=list[Schedule])
-    last_input: Json = None
+    last_input: Json = Field(default=None, description="What the newest run was given, as `POST trigger` takes it.")
 
 
 @router.get("/registered")
@@ -74,7 +74,7 @@ async def one(name: str, desk: Viewing) -> RegisteredDetail:
     if name not in known:
         raise NotFound(kind="registered workflow", id=name)
     shown = RegisteredDetail.model_validate(known[name])
-    newest, versions, live = await desk.port.store.read(_fares, name=name)
+    newest, versions, live = await desk.port.store.read(_figures, name=name)
     counts = Counter(status for status, _, _ in newest)
     shown.counts = {WorkflowStatus(status): count for status, count in counts.items()}
     ended = sum(counts[status] for status in WorkflowStatus if status.is_terminal)
@@ -91,11 +91,21 @@ async def one(name: str, desk: Viewing) -> RegisteredDetail:
     ]
     shown.schedules = [Schedule.model_validate(found) for found in (await desk.rt.schedules.list(name)).items]
     last = await desk.rt.list(name=name, limit=1, load_input=True)
-    shown.last_input = last.items[0].input if last.items else None
+    shown.last_input = _given(known[name], last.items[0].input) if last.items else None
     return shown
 
 
-def _fares(tx: Tx, *, name: str) -> tuple[list[Any], list[tuple[str, int, int]], set[str]]:
+def _given(workflow: RegisteredWorkflow, stored: dict[str, Any] | None) -> Any:
+    """Stored arguments by the names of their parameters; the bare value where the schema is that of the only one."""
+    if stored is None:
+        return None
+    names = list((workflow.parameters or {}).get("properties", {}))
+    by_name = {**dict(zip(names, stored.get("args", []), strict=False)), **stored.get("kwargs", {})}
+    is_bare = len(names) == 1 and list(by_name) == names and workflow.input_schema != workflow.parameters
+    return by_name[names[0]] if is_bare else by_name
+
+
+def _figures(tx: Tx, *, name: str) -> tuple[list[Any], list[tuple[str, int, int]], set[str]]:
     newest, versions = figures.of_name(tx, name=name)
     alive = [row for row in executors.roll(tx) if row.lease_left_ms > 0]
     return newest, versions, {row.application_version for row in alive if name in json.loads(row.names)}

@@ -13,20 +13,22 @@ from pydantic_core import to_json
 from turbine.actions import forks, runs, talk, triggers
 from turbine.actions.approvals import Approvals
 from turbine.engine.port import Port
-from turbine.errors import Conflict, NotFound, TurbineError, ValidationFailed
+from turbine.errors import Conflict, NotFound, StepFailed, TurbineError, ValidationFailed
 from turbine.http import shapes
 from turbine.http.desk import Desk, Operating, Viewing
 from turbine.http.shapes import Acted, Asked, Count, Cursor, Items, Json, Limit, Moment, Run, RunRow, Shape, When
 from turbine.ids import check_id, check_name, check_text, new_id
-from turbine.model.workflows import WorkflowStatus
-from turbine.tables import details
+from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
 from turbine.tables.statuses import Filter
 
 router = APIRouter(tags=["runs"])
 
 COUNT_MAX = 10_000
+SEARCHED_MAX = 1000
+"""Up to here runs with a text are counted: each of them is looked at."""
 BULK_AT_ONCE = 100
 Texts = list[Annotated[str, Field(max_length=2000)]]
+Length = Annotated[float, Field(ge=0, le=runs.LENGTH_MAX, allow_inf_nan=False)]
 
 
 class Wanted(Asked):
@@ -45,6 +47,10 @@ class Wanted(Asked):
     search: str | None = Field(
         default=None, max_length=1000, description="Part of id, name, summary, tags, input or error."
     )
+    fingerprint: Texts | None = Field(default=None, description="Kinds of failures, as `GET errors` tells them.")
+    error_class: Texts | None = Field(default=None, description="Types of errors, as `GET errors` tells them.")
+    duration_min: Length | None = Field(default=None, description="Seconds that a run which is over took at least.")
+    duration_max: Length | None = Field(default=None, description="Seconds that a run which is over took at most.")
 
     def filter(self) -> Filter:
         """The same for the database. Raises ValueError."""
@@ -63,6 +69,10 @@ def asked_for(
     created_after: When | None = None,
     created_before: When | None = None,
     search: Annotated[str | None, Query(max_length=1000)] = None,
+    fingerprint: Annotated[Texts | None, Query()] = None,
+    error_class: Annotated[Texts | None, Query()] = None,
+    duration_min: Length | None = None,
+    duration_max: Length | None = None,
 ) -> Wanted:
     """The filters in a query; each may be given several times."""
     return Wanted(
@@ -77,6 +87,10 @@ def asked_for(
         created_after=created_after,
         created_before=created_before,
         search=search,
+        fingerprint=fingerprint,
+        error_class=error_class,
+        duration_min=duration_min,
+        duration_max=duration_max,
     )
 
 
@@ -106,7 +120,14 @@ class Fork(Asked):
         default=None,
         description='Another input: `{"args": [...], "kwargs": {...}}`, or an object by parameter name.',
     )
-    edits: dict[str, Any] | None = Field(default=None, description="Other outputs of recorded steps, by position.")
+    edits: dict[str, Any] | None = Field(
+        default=None, description="Other outputs of recorded steps, by position; a step under way is over with one."
+    )
+    failures: dict[str, Annotated[str, Field(min_length=1, max_length=2000)]] | None = Field(
+        default=None,
+        description="Reasons for which recorded steps, by position, shall have failed.",
+        examples=[{"3": "the bank has refused it by telephone"}],
+    )
     new_id: str | None = None
     queue: str | None = None
 
@@ -127,6 +148,9 @@ class Bulk(Asked):
     dry_run: bool = Field(default=False, description="Count only; nothing changes.")
     reason: str | None = Field(default=None, max_length=2000)
     limit: int = Field(default=COUNT_MAX, ge=1, le=COUNT_MAX)
+    cursor: str | None = Field(
+        default=None, max_length=400, description="`next_cursor` of the answer before: go on from there."
+    )
 
 
 class Failed(Shape):
@@ -140,9 +164,11 @@ class BulkDone(Shape):
     """What became of a bulk act."""
 
     matched: int
+    affected: int = Field(description="Those among them whose status lets the act change something.")
     capped: bool = Field(description="Whether there are more than were acted on; ask again.")
     done: int
     failed: list[Failed]
+    next_cursor: str | None = Field(default=None, description="Where to go on, while there are more.")
 
 
 class Trigger(Asked):
@@ -191,18 +217,27 @@ async def listing(
     desk: Viewing, wanted: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
 ) -> Items[RunRow]:
     """A page of runs, newest first."""
-    page = await desk.rt.list(**wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending)
-    return shapes.rows_of(page)
+    return shapes.rows_of(await page_of(desk, wanted, limit, cursor, ascending=ascending))
+
+
+async def page_of(
+    desk: Desk, wanted: Wanted, limit: int, cursor: str | None = None, *, ascending: bool = False
+) -> Page[Status]:
+    """A page of runs without their payloads."""
+    return await runs.page(
+        desk.port, **wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending, load_output=False
+    )
 
 
 @router.get("/workflows/count")
 async def count(desk: Viewing, wanted: Filtered) -> Count:
-    """How many runs a filter lets through, up to ten thousand."""
-    return _count(await runs.count(desk.port, wanted.filter(), COUNT_MAX + 1))
+    """How many runs a filter lets through, up to ten thousand; with a searched text up to a thousand."""
+    most = SEARCHED_MAX if wanted.search else COUNT_MAX
+    return _count(await runs.count(desk.port, wanted.filter(), most + 1), most)
 
 
-def _count(found: int) -> Count:
-    return Count(count=min(found, COUNT_MAX), capped=found > COUNT_MAX)
+def _count(found: int, most: int = COUNT_MAX) -> Count:
+    return Count(count=min(found, most), capped=found > most)
 
 
 @router.post("/workflows/bulk")
@@ -213,13 +248,14 @@ async def bulk(asked: Bulk, desk: Operating) -> BulkDone:
     wanted = asked.filter or Wanted(ids=asked.ids)
     if asked.dry_run:
         found = _count(await runs.count(desk.port, wanted.filter(), COUNT_MAX + 1))
-        return BulkDone(matched=found.count, capped=found.capped, done=0, failed=[])
+        affected = _count(await runs.count(desk.port, _affected(asked.action, wanted.filter()), COUNT_MAX + 1))
+        return BulkDone(matched=found.count, affected=affected.count, capped=found.capped, done=0, failed=[])
     reason = _reason(asked.reason)
     matched, done, failed = 0, 0, list[Failed]()
-    cursor = None
+    cursor = asked.cursor
     while True:
         size = min(BULK_AT_ONCE, asked.limit - matched)
-        page = await desk.rt.list(**wanted.model_dump(), limit=size, cursor=cursor)
+        page = await page_of(desk, wanted, size, cursor)
         answers = await asyncio.gather(*(_act(desk, asked.action, one.workflow_id, reason) for one in page.items))
         matched += len(page.items)
         for one, answer in zip(page.items, answers, strict=True):
@@ -229,7 +265,24 @@ async def bulk(asked: Bulk, desk: Operating) -> BulkDone:
                 done += answer
         cursor = page.next_cursor
         if cursor is None or matched >= asked.limit:
-            return BulkDone(matched=matched, capped=cursor is not None, done=done, failed=failed)
+            return BulkDone(
+                matched=matched,
+                affected=done,
+                capped=cursor is not None,
+                done=done,
+                failed=failed,
+                next_cursor=cursor,
+            )
+
+
+def _affected(action: str, wanted: Filter) -> Filter:
+    """The runs among these that an act can change."""
+    can = {
+        "cancel": [str(status) for status in WorkflowStatus if not status.is_terminal],
+        "resume": [str(status) for status in TERMINAL if status is not WorkflowStatus.SUCCESS],
+        "delete": [str(status) for status in TERMINAL],
+    }[action]
+    return wanted._replace(status=can if wanted.status is None else [one for one in wanted.status if one in can])
 
 
 async def _act(desk: Desk, action: str, workflow_id: str, reason: str | None) -> bool | TurbineError:
@@ -361,7 +414,17 @@ async def approve(id: str, asked: Approve, desk: Operating) -> Acted:
 async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
     """Start a new run with recorded steps of this one, some of them edited, and the input changed if so wished."""
     args, kwargs = await _arguments(desk, id, asked.input)
-    port = desk.change("workflow.fork", check_id(id), workflow_id=id, from_step=asked.from_step, new_id=asked.new_id)
+    edits: dict[Any, Any] = dict(asked.edits or {})
+    edits |= {position: StepFailed("Failed by hand", reason) for position, reason in (asked.failures or {}).items()}
+    port = desk.change(
+        "workflow.fork",
+        check_id(id),
+        workflow_id=id,
+        from_step=asked.from_step,
+        new_id=asked.new_id,
+        edited=sorted(map(str, asked.edits or {})) or None,
+        failed=asked.failures or None,
+    )
     try:
         new_id = await forks.fork(
             port,
@@ -370,7 +433,7 @@ async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
             args=args,
             kwargs=kwargs,
             new_id=None if asked.new_id is None else check_id(asked.new_id),
-            edits={**asked.edits} if asked.edits else None,
+            edits=edits or None,
             queue=asked.queue,
         )
     except TypeError as error:  # arguments that the workflow does not take
@@ -407,10 +470,8 @@ async def send(id: str, asked: Send, desk: Operating) -> Acted:
 @router.post("/workflows/{id:key}/release")
 async def release(id: str, desk: Operating) -> Acted:
     """End the sleep of a run, the pause before a retry, or the delay of its start, now; whoever carries it out."""
-    run = await runs.key_of(desk.port, check_id(id))
-    port = desk.change("workflow.release", id, workflow_id=id)
-    changed = await port.store.write(details.hurry, run=run, now_ms=port.clock.now_ms())
-    return await _acted(desk, id, changed)
+    port = desk.change("workflow.release", check_id(id), workflow_id=id)
+    return await _acted(desk, id, await runs.release(port, id))
 
 
 @router.delete("/workflows/{id:key}")

@@ -13,7 +13,7 @@ from turbine.http import shapes
 from turbine.http.desk import Desk, Operating, Viewing
 from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, RunRow, Seconds, Shape, When, given
 from turbine.model import schedules as model
-from turbine.model.schedules import CatchUp, ScheduleRecord, ScheduleType
+from turbine.model.schedules import CatchUp, Overlap, ScheduleRecord, ScheduleType
 
 router = APIRouter(tags=["schedules"])
 COUNT_MAX = 100
@@ -41,6 +41,8 @@ class Schedule(Shape):
     last_at: Moment | None
     last_workflow_id: str | None
     last_error: str | None
+    overlap: Overlap
+    reason: str | None = Field(description="Why somebody disabled it.")
 
 
 class ScheduleDetail(Schedule):
@@ -59,6 +61,9 @@ class Times(Asked):
     timezone: str | None = Field(default=None, max_length=100, examples=["Europe/Berlin"])
     jitter: Span | None = None
     catch_up: CatchUp = Field(default=CatchUp.LAST, strict=False)
+    overlap: Overlap = Field(
+        default=Overlap.START, strict=False, description="What a tick does while the run before is not over."
+    )
     at: When | None = Field(default=None, strict=False)
 
     def schedule(self) -> model.Schedule:
@@ -71,7 +76,7 @@ class Times(Asked):
             raise ValidationFailed(
                 errors=[{"path": ["expression"], "message": "Write a cron expression", "type": "missing"}]
             )
-        return model.Schedule.cron(self.expression, self.timezone, self.jitter, self.catch_up)
+        return model.Schedule.cron(self.expression, self.timezone, self.jitter, self.catch_up, self.overlap)
 
 
 class NewSchedule(Asked):
@@ -106,6 +111,29 @@ class Previewed(Shape):
 
     items: list[Moment]
     description: str
+
+
+class Disabling(Asked):
+    """Why a schedule is disabled."""
+
+    reason: str | None = Field(default=None, max_length=1000, examples=["the bank is closed"])
+
+
+class Missed(Asked):
+    """A span of time that has passed."""
+
+    start: When = Field(strict=False, examples=["2026-03-20T00:00:00Z"])
+    end: When = Field(strict=False, description="Left out itself.", examples=["2026-03-27T00:00:00Z"])
+    dry_run: bool = False
+
+
+class Backfilled(Shape):
+    """What became of the ticks of a span of time; of a dry run what would."""
+
+    ticks: list[Moment]
+    started: list[str] = Field(description="The ids of runs that were started.")
+    existing: list[str] = Field(description="The ids of ticks that have their run already.")
+    failed: dict[str, str] = Field(description="Why the run of an id could not be started.")
 
 
 class Started(Shape):
@@ -166,9 +194,16 @@ async def one(id: str, desk: Viewing) -> ScheduleDetail:
 
 
 async def _last_runs(desk: Desk, record: ScheduleRecord) -> list[RunRow]:
-    prefix = f"sched-{record.name}-"
-    page = await desk.rt.list(name=record.workflow, limit=200)
-    return [shapes.run_row(run) for run in page.items if run.workflow_id.startswith(prefix)][:10]
+    """The runs of the last ten ticks; after a change of the times also those of ticks that it had before."""
+    wanted, now_ms = _times(record), desk.port.clock.now_ms()
+    ticks = [] if wanted is None else wanted.latest(now_ms, 10, desk.port.config.timezone)
+    ids = [model.run_id(record.name, tick) for tick in ticks]
+    found = (await desk.rt.list(ids=ids, limit=10)).items if ids else []
+    if len(found) < 10:
+        prefix = f"sched-{record.name}-"
+        newest = (await desk.rt.list(name=record.workflow, limit=200)).items
+        found = [*found, *(run for run in newest if run.workflow_id.startswith(prefix) and run.workflow_id not in ids)]
+    return [shapes.run_row(run) for run in sorted(found, key=lambda run: run.created_at, reverse=True)[:10]]
 
 
 @router.get("/schedules/{id:key}/preview")
@@ -192,7 +227,7 @@ async def change(id: str, asked: ScheduleChange, desk: Operating) -> Schedule:
 
 
 async def _change(desk: Desk, action: str, id: str, changes: dict[str, Any]) -> Schedule:
-    told = {name: str(value) for name, value in changes.items() if name != "input"}
+    told = {name: str(value) if name == "schedule" else value for name, value in changes.items() if name != "input"}
     known = await desk.rt.schedules.get(id)
     port = desk.change(action, id, schedule_name=known.name, **told)
     return Schedule.model_validate(await Schedules(lambda: port).update(id, **changes))
@@ -213,9 +248,19 @@ async def enable(id: str, desk: Operating) -> Schedule:
 
 
 @router.post("/schedules/{id:key}/disable")
-async def disable(id: str, desk: Operating) -> Schedule:
-    """Start no run of it any more."""
-    return await _change(desk, "schedule.disable", id, {"enabled": False})
+async def disable(id: str, desk: Operating, asked: Disabling | None = None) -> Schedule:
+    """Start no run of it any more, and say why."""
+    reason = None if asked is None else asked.reason
+    return await _change(desk, "schedule.disable", id, {"enabled": False, "reason": reason})
+
+
+@router.post("/schedules/{id:key}/backfill")
+async def backfill(id: str, asked: Missed, desk: Operating) -> Backfilled:
+    """Start the runs of ticks that have passed and have none; a tick has one run, however often this is asked."""
+    known = await desk.rt.schedules.get(id)
+    port = desk.change("schedule.backfill", id, schedule_name=known.name, start=asked.start, end=asked.end)
+    made = await Schedules(lambda: port).backfill(id, asked.start, asked.end, dry_run=asked.dry_run)
+    return Backfilled.model_validate(made)
 
 
 @router.post("/schedules/{id:key}/run-now", status_code=201)
@@ -243,4 +288,6 @@ def planned(records: list[ScheduleRecord], timezone: str, from_ms: int, to_ms: i
 def _times(record: ScheduleRecord) -> model.Schedule | None:
     if record.type is ScheduleType.ONCE:
         return None if record.scheduled_at is None else model.Schedule.once(record.scheduled_at)
-    return model.Schedule.cron(record.cron_expression or "", record.timezone, record.jitter, record.catch_up)
+    return model.Schedule.cron(
+        record.cron_expression or "", record.timezone, record.jitter, record.catch_up, record.overlap
+    )

@@ -10,15 +10,17 @@ import tempfile
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from turbine.actions import garbage
 from turbine.actions.audit import line_of
-from turbine.http.desk import Administering, Viewing
-from turbine.http.shapes import Shape
+from turbine.http.desk import Administering, Desk, Viewing
+from turbine.http.shapes import Asked, Shape
 from turbine.store import Tx
 from turbine.tables import audit, storage
 
@@ -94,6 +96,63 @@ def _config(config: Any) -> dict[str, str]:
 def masked(url: str) -> str:
     """A URL without what may be secret in it: the password, and everything behind the question mark."""
     return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url).partition("?")[0]
+
+
+class Age(Asked):
+    """What is over for longer than this is removed; without it, than the configured retention."""
+
+    older_than: float | None = Field(
+        default=None, ge=0, le=10**9, allow_inf_nan=False, description="Seconds.", examples=[604800]
+    )
+
+
+class Collectable(Shape):
+    """What would be removed, each counted up to 10,000."""
+
+    runs: int
+    deliveries: int
+    logs: int
+    older_than: float | None = Field(description="Seconds; null where runs are kept for ever.")
+
+
+class Collected(Shape):
+    """What was removed."""
+
+    runs: int
+
+
+@router.get("/garbage")
+async def garbage_preview(
+    desk: Administering, older_than: Annotated[float | None, Query(ge=0, le=10**9, allow_inf_nan=False)] = None
+) -> Collectable:
+    """What garbage collection would remove now; nothing changes."""
+    age_ms = _age_ms(desk, older_than)
+    found = await garbage.preview(desk.port, age_ms)
+    return Collectable(
+        runs=found.runs,
+        deliveries=found.deliveries,
+        logs=found.logs,
+        older_than=None if age_ms is None else age_ms / 1000,
+    )
+
+
+def _age_ms(desk: Desk, older_than: float | None) -> int | None:
+    if older_than is not None:
+        return round(older_than * 1000)
+    kept = desk.rt.config.gc_retention
+    return None if kept is None else round(kept.total_seconds() * 1000)
+
+
+@router.post("/garbage")
+async def garbage_collect(asked: Age, desk: Administering) -> Collected:
+    """Remove what is over and old now, in small transactions; what is open is never touched."""
+    port = desk.port
+    age_ms = _age_ms(desk, asked.older_than)
+    detail = {"older_than": None if age_ms is None else age_ms / 1000}
+    line = line_of(port.clock.now_ms(), desk.caller, "garbage.collect", "database", detail=detail)
+    # Many transactions: the line stands before them, so that what is gone is never gone without it.
+    await port.store.write(audit.add, line=line)
+    return Collected(runs=await garbage.collect(port, age_ms))
 
 
 @router.get(

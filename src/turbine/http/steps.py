@@ -15,8 +15,8 @@ from turbine.errors import NotFound
 from turbine.http import audit, logs
 from turbine.http.desk import Viewing
 from turbine.http.shapes import Cursor, Items, Json, Limit, Moment, Shape
-from turbine.http.tree import Tree, tree
-from turbine.ids import check_id
+from turbine.http.tree import NODES_MAX, Tree, tree
+from turbine.ids import check_id, check_text
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import WorkflowStatus
 from turbine.tables import details, statuses
@@ -116,13 +116,16 @@ async def steps(
     id: str,
     desk: Viewing,
     payload_limit: Annotated[int, Query(ge=0, description="Bytes of JSON that an output may have.")] = OUTPUT_MAX,
+    limit: Annotated[int | None, Query(ge=1, le=500, description="How many items; without it all.")] = None,
+    cursor: Cursor = None,
 ) -> Items[Step]:
     """The recorded steps of a run with all their attempts, in the order of their first recording."""
-    found = await desk.rt.steps(id)
+    page = await runs.steps_page(desk.port, check_id(id), limit, cursor)
     run = await runs.key_of(desk.port, id)
-    children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
-    behind = await desk.port.store.read(details.behind, run=run, children=children)
-    return Items(items=[_step(one, behind, payload_limit) for one in found])
+    children = [step.child_workflow_id for step in page.items if step.child_workflow_id is not None]
+    positions = [step.position for step in page.items]
+    behind = await desk.port.store.read(details.behind, run=run, positions=positions, children=children)
+    return Items(items=[_step(one, behind, payload_limit) for one in page.items], next_cursor=page.next_cursor)
 
 
 def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
@@ -142,19 +145,18 @@ def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
 @router.get("/workflows/{id:key}/steps/{position}/output")
 async def output(id: str, position: str, desk: Viewing) -> Json:
     """The whole output of a step."""
-    for step in await desk.rt.steps(id):
-        if step.position == position:
-            return Response(to_json(step.output, inf_nan_mode="null"), media_type="application/json")
-    raise NotFound(kind="step", id=position)
+    found = await runs.step_output(desk.port, check_id(id), check_text(position, "position"))
+    return Response(to_json(found, inf_nan_mode="null"), media_type="application/json")
 
 
 @router.get("/workflows/{id:key}/steps-tree")
 async def steps_tree(id: str, desk: Viewing) -> Tree:
     """The steps of a run as a graph; the last node is its result."""
     status = await desk.rt.status(id)
-    found = await desk.rt.steps(id)
+    found = (await runs.steps_page(desk.port, id, NODES_MAX + 1, None)).items
     run = await runs.key_of(desk.port, id)
-    behind = await desk.port.store.read(details.behind, run=run, children=[])
+    positions = [step.position for step in found]
+    behind = await desk.port.store.read(details.behind, run=run, positions=positions, children=[])
     shown = tree(status.status, status.error, found, behind.kinds, behind.follows)
     for node in shown.nodes:
         if node.output is not None and len(to_json(node.output, inf_nan_mode="constants")) > OUTPUT_MAX:

@@ -17,7 +17,7 @@ from turbine.model.positions import PATCH, order
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import WorkflowStatus
 
-NODES_MAX = 5000
+NODES_MAX = 1000
 WINDOW = 64
 """How many steps before a step are looked at."""
 

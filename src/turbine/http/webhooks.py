@@ -5,23 +5,21 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from turbine.actions.audit import line_of
 from turbine.actions.webhooks import Webhooks
 from turbine.http.desk import Administering, Viewing
-from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Shape, given
+from turbine.http.listeners import Listener, changes_of
+from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Seconds, Shape
+from turbine.tables import audit
 
 router = APIRouter(tags=["webhooks"])
 
 
-class Webhook(Shape):
+class Webhook(Listener):
     """A URL and the events it hears of; its secret is never shown."""
 
-    id: str
     url: str
-    events: list[str]
-    enabled: bool
     secret_set: bool
-    created: Moment
-    updated: Moment
 
 
 class NewWebhook(Asked):
@@ -40,6 +38,14 @@ class WebhookChange(Asked):
     events: list[str] = Field(default_factory=list[str])
     enabled: bool = True
     secret: str | None = Field(default=None, max_length=1000)
+
+
+class Taken(Shape):
+    """The receiver has taken the test event."""
+
+    status_code: int = Field(examples=[204])
+    duration: Seconds = Field(description="Seconds until it answered.")
+    at: Moment
 
 
 @router.get("/webhooks")
@@ -67,9 +73,8 @@ async def one(id: str, desk: Viewing) -> Webhook:
 @router.patch("/webhooks/{id:key}")
 async def change(id: str, asked: WebhookChange, desk: Administering) -> Webhook:
     """Change a webhook."""
-    changes = given(asked)
-    told = {name: value for name, value in changes.items() if name != "secret"}
-    port = desk.change("webhook.update", id, secret="changed" if "secret" in changes else None, **told)
+    changes, told = changes_of(asked, hidden="secret")
+    port = desk.change("webhook.update", id, **told)
     return Webhook.model_validate(await Webhooks(lambda: port).update(id, **changes))
 
 
@@ -79,3 +84,13 @@ async def delete(id: str, desk: Administering) -> Response:
     port = desk.change("webhook.delete", id)
     await Webhooks(lambda: port).delete(id)
     return Response(status_code=204)
+
+
+@router.post("/webhooks/{id:key}/test")
+async def test(id: str, desk: Administering) -> Taken:
+    """Send a signed event `test`, also to a webhook that is disabled; 502 with its answer when it is not taken."""
+    port = desk.port
+    known = await desk.rt.webhooks.get(id)
+    line = line_of(port.clock.now_ms(), desk.caller, "webhook.test", id, detail={"url": known.url})
+    await port.store.write(audit.add, line=line)
+    return Taken.model_validate(await desk.rt.webhooks.test(id))

@@ -10,11 +10,13 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from turbine.errors import Conflict, TurbineError
 from turbine.store import Store
 from turbine.tables import executors
+from turbine.tables.executors import Vitals
 
 log = logging.getLogger("turbine")
 
@@ -27,7 +29,15 @@ class Lease:
     """
 
     def __init__(
-        self, store: Store, executor_id: str, *, lease_ms: int, application_id: str, version: str, names: list[str]
+        self,
+        store: Store,
+        executor_id: str,
+        *,
+        lease_ms: int,
+        application_id: str,
+        version: str,
+        names: list[str],
+        vitals: Callable[[], Vitals],
     ) -> None:
         self._store = store
         self._executor_id = executor_id
@@ -35,6 +45,7 @@ class Lease:
         self._application_id = application_id
         self._version = version
         self._names = names
+        self._vitals = vitals
         self._stopping = threading.Event()
         self._file: int | None = None
         self._path: Path | None = None
@@ -87,12 +98,13 @@ class Lease:
             hostname=socket.gethostname(),
             process_id=os.getpid(),
             names=json.dumps(self._names),
+            vitals=self._vitals(),
         )
 
     def _main(self) -> None:
         while not self._stopping.wait(self._lease_ms / 3000):
             try:
-                if not self._store.write_blocking(executors.renew, lease_ms=self._lease_ms):
+                if not self._store.write_blocking(executors.renew, lease_ms=self._lease_ms, vitals=self._vitals()):
                     log.warning(
                         "Executor %s was silent for too long, and others took over its runs; it goes on with new ones",
                         self._executor_id,

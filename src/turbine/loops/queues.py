@@ -5,6 +5,7 @@ from __future__ import annotations
 from turbine.engine.port import Port
 from turbine.loops.duty import Duty
 from turbine.loops.runner import Runner
+from turbine.model.queues import Queue
 from turbine.tables import queues
 from turbine.tables.queues import Claim
 
@@ -17,6 +18,7 @@ class QueueClaimer:
         self._runner = runner
         self._name = name
         self._is_called = True
+        self._last: Queue | None = None
         self.duty = Duty(f"queue {name}", self.tick, port.clock)
 
     def call(self) -> None:
@@ -32,7 +34,10 @@ class QueueClaimer:
         if not self._is_called and not await port.store.read(queues.has_due, name=self._name, now_ms=now_ms):
             return None  # a slow poll: a look costs less than a write
         self._is_called = False
-        claim: Claim = await port.store.write(queues.claim, name=self._name, names=port.registry.names(), now_ms=now_ms)
+        claim: Claim = await port.store.write(
+            queues.claim, name=self._name, names=port.registry.names(), now_ms=now_ms, expected=self._last
+        )
+        self._last = claim.queue
         await self._runner.adopt_all(claim.runs, fresh=claim.fresh)
         if claim.again_ms is not None:
             self._is_called = True

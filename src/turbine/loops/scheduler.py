@@ -22,7 +22,7 @@ from turbine.engine.port import Port
 from turbine.engine.starting import prepare
 from turbine.errors import ValidationFailed
 from turbine.ids import check_id
-from turbine.model.schedules import CatchUp, run_id
+from turbine.model.schedules import CatchUp, Overlap, run_id
 from turbine.model.workflows import Event, WorkflowStatus
 from turbine.registry import StartOptions
 from turbine.store import Tx
@@ -88,7 +88,8 @@ class Scheduler:
             ticks, next_ms = self._ticks(row, row.next_ms, now_ms)
         except ValidationFailed as failure:  # written by another version, or the zone is not on this machine
             error = _told(failure)
-        for tick in ticks:
+        may_overlap = row.overlap != Overlap.SKIP
+        for tick in ticks if may_overlap else ticks[-1:]:
             try:
                 starts.append(self._start(row, tick))
                 error = None
@@ -104,6 +105,7 @@ class Scheduler:
             last_ms=ticks[-1] if ticks else None,
             is_over=row.cron_expression is None,
             error=error,
+            may_overlap=may_overlap,
             starts=starts,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -34,6 +34,15 @@ class ApprovalResult:
     """When it was decided, an aware UTC time."""
     data: Any = None
     """The form as filled in: an instance when the form is a model, else a dict; None without a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLink:
+    """A link for one decision about one gate. `token` is there once, when it is made; only its hash is kept."""
+
+    approval_id: str
+    expires: datetime
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ class AuditRecord:
     id: str
     at: datetime
     actor: str
-    """An e-mail address, `token:<name>`, `host` for the host application's sign-in, or `local`."""
+    """An e-mail address, `token:<name>`, `cli:<user>`, `host` for the host application's sign-in, or `local`."""
     role: str
     action: str
     """Noun and verb: `workflow.cancel`, `token.create`."""

@@ -66,6 +66,11 @@ class History:
     steps: tuple[ExportedStep, ...] = ()
     waits: tuple[ExportedWait, ...] = ()
     failures: tuple[ExportedFailure, ...] = ()
+    created_ms: int | None = None
+    started_ms: int | None = None
+    completed_ms: int | None = None
+    application_version: str | None = None
+    summary: str | None = None
 
     def to_json(self) -> str:
         """The whole record as one JSON text, to be kept beside the tests."""

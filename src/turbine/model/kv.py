@@ -1,4 +1,4 @@
-"""What is known of a key in the global store."""
+"""What is known of a key in the global store, and of what it held before."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ class KVRecord:
     schema: Any
     """The JSON Schema that its values must fit, or None."""
     updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KVChange:
+    """One write of a key, as `kv.history` tells it."""
+
+    key: str
+    value: Any
+    """The decoded JSON value; None where the key was deleted."""
+    at: datetime
+    by: str | None
+    """An account or token, `run:<id>` for a run, None for code outside of runs that did not say."""

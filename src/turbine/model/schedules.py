@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from turbine.clock import to_datetime, to_ms
 from turbine.cron import Cron, check_cron, zone_of
 from turbine.errors import ValidationFailed
+
+LOOK_BACK_MS = 400 * 24 * 3600 * 1000
+"""How far back the last ticks are looked for."""
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class ScheduleType(StrEnum):
@@ -29,6 +34,13 @@ class CatchUp(StrEnum):
     ALL = "all"
 
 
+class Overlap(StrEnum):
+    """What a tick does while the run of the tick before is not over."""
+
+    START = "start"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When to start runs. Made by `Schedule.cron(…)` or `Schedule.once(…)`."""
@@ -41,6 +53,7 @@ class Schedule:
     """Each run starts a random while later, shorter than this; its tick and its id stay."""
     catch_up: CatchUp = CatchUp.LAST
     scheduled_at: datetime | None = None
+    overlap: Overlap = Overlap.START
 
     @classmethod
     def cron(
@@ -49,18 +62,21 @@ class Schedule:
         timezone: str | None = None,
         jitter: timedelta | float | None = None,
         catch_up: str = "last",
+        overlap: str = "start",
     ) -> Self:
         """At each tick of a cron text: five fields, six with seconds first, or a macro such as `@hourly`.
 
         `jitter` is a timedelta or seconds. `catch_up` says which of the ticks that nobody was there for are made up:
-        the `last` one, `none`, or `all` (the newest 1000). Raises ValidationFailed.
+        the `last` one, `none`, or `all` (the newest 1000). `overlap` says what a tick does while the run of the tick
+        before is not over: `start` another, or `skip` it. Raises ValidationFailed.
         """
         return cls(
             ScheduleType.CRON,
             cron_expression=text,
             timezone=None if timezone is None else str(timezone),
             jitter=jitter if jitter is None or isinstance(jitter, timedelta) else timedelta(seconds=jitter),
-            catch_up=_catch_up(catch_up),
+            catch_up=_one_of(CatchUp, "catch_up", catch_up),
+            overlap=_one_of(Overlap, "overlap", overlap),
         )
 
     @classmethod
@@ -86,6 +102,14 @@ class Schedule:
             at_ms = to_ms(self.scheduled_at)
             return iter([at_ms] if at_ms > after_ms else [])
         return Cron(self.cron_expression or "", self.timezone or timezone).ticks(after_ms)
+
+    def latest(self, until_ms: int, count: int, timezone: str) -> list[int]:
+        """The last ticks up to a time, at most so many, ascending."""
+        if self.scheduled_at is not None:
+            at_ms = to_ms(self.scheduled_at)
+            return [at_ms] if at_ms <= until_ms else []
+        cron = Cron(self.cron_expression or "", self.timezone or timezone)
+        return cron.latest(until_ms - LOOK_BACK_MS, until_ms, count)
 
     def first_ms(self, now_ms: int, timezone: str) -> int | None:
         """The tick that comes first from now on; the one time of `once` also when it has passed."""
@@ -126,6 +150,23 @@ class ScheduleRecord:
     last_workflow_id: str | None = None
     last_error: str | None = None
     """Why the last tick started no run; None when it did."""
+    overlap: Overlap = Overlap.START
+    reason: str | None = None
+    """Why somebody disabled it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What became of the ticks of a span of time that has passed."""
+
+    ticks: list[datetime]
+    """Those in the span, ascending."""
+    started: list[str]
+    """The ids of the runs that were started; of a dry run those that would be."""
+    existing: list[str]
+    """The ids of ticks that have their run already."""
+    failed: dict[str, str]
+    """Why the run of an id could not be started."""
 
 
 def tick_text(tick_ms: int) -> str:
@@ -139,11 +180,11 @@ def run_id(name: str, tick_ms: int) -> str:
     return f"sched-{name}-{tick_text(tick_ms)}"
 
 
-def _catch_up(text: str) -> CatchUp:
+def _one_of(kind: type[Choice], field: str, text: str) -> Choice:
     try:
-        return CatchUp(text)
+        return kind(text)
     except ValueError:
-        raise _wrong("catch_up", f"must be one of {', '.join(CatchUp)}, not {text!r}", "enum") from None
+        raise _wrong(field, f"must be one of {', '.join(kind)}, not {text!r}", "enum") from None
 
 
 def _wrong(field: str, told: str, kind: str) -> ValidationFailed:

@@ -20,6 +20,7 @@ from turbine.loops.indexer import Indexer
 from turbine.loops.lease import Lease
 from turbine.loops.letters import Letters
 from turbine.loops.logs import Scribe
+from turbine.loops.pulse import Pulse
 from turbine.loops.queues import QueueClaimer
 from turbine.loops.recovery import Recovery
 from turbine.loops.runner import Runner
@@ -78,7 +79,7 @@ class Live:
             # The runner is made of this port, so it is looked up when it is called.
             paused=lambda execution, by_itself: self.runner.paused(execution, by_itself),  # noqa: PLW0108
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
-            held=lambda workflow_id: self.runner.by_id.get(workflow_id),
+            held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
@@ -91,6 +92,7 @@ class Live:
         self._set_product_way(runtime.product_sender)
         self.courier = Courier(self.port, self.ways)
         self.runner = Runner(self.port)
+        self.pulse = Pulse(loop, self.port.threads)
         self.lease = Lease(
             store,
             runtime.executor_id,
@@ -98,6 +100,7 @@ class Live:
             application_id=config.application_id,
             version=runtime.application_version,
             names=self.port.registry.names(),
+            vitals=self.pulse.take,
         )
         recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
         self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
@@ -149,6 +152,7 @@ class Live:
         await triggers.mirror(self.port)
         await sync_declared(self.port)
         self.scribe.open(self.port.logger)
+        self.pulse.start()
         for duty in self._duties:
             duty.start()
         for claimer in self.claimers.values():
@@ -221,6 +225,7 @@ class Live:
         await self.courier.stop()
         await self._webhooks.close()
         await self._alerts.close()
+        self.pulse.stop()
         for duty in self._duties:
             await duty.stop()
         self.scribe.close()
@@ -251,6 +256,7 @@ class Live:
         durable word, which refuses.
         """
         await asyncio.to_thread(self.store.die)
+        self.pulse.stop()
         for duty in self.duties:
             duty.drop()
         self.scribe.drop()

@@ -23,6 +23,7 @@ from turbine.actions.alert_channels import AlertChannels
 from turbine.actions.approvals import Approvals
 from turbine.actions.audit import Audit
 from turbine.actions.deliveries import Deliveries
+from turbine.actions.failures import Failures
 from turbine.actions.kv import Kv
 from turbine.actions.logs import Logs
 from turbine.actions.products import Products
@@ -98,6 +99,8 @@ class Runtime:
         """Keys with which programs use the HTTP API."""
         self.audit = Audit(self._port)
         """Who changed what over HTTP."""
+        self.failures = Failures(self._port)
+        """Runs that failed in the same way, together."""
         self.kv = Kv(self._port)
         """The global key-value store."""
         self.logs = Logs(self._port)
@@ -405,6 +408,10 @@ class Runtime:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         search: str | None = None,
+        fingerprint: str | Sequence[str] | None = None,
+        error_class: str | Sequence[str] | None = None,
+        duration_min: float | None = None,
+        duration_max: float | None = None,
         limit: int = 100,
         cursor: str | None = None,
         ascending: bool = False,
@@ -412,7 +419,9 @@ class Runtime:
     ) -> Page[Status]:
         """One page of runs, newest first; filters take one value or several and must all hold.
 
-        `search` looks in id, name, summary, tags, input and error. Paging is by key: pass the page's `next_cursor`.
+        `search` looks in id, name, summary, tags, input and error; `fingerprint` and `error_class` (a `type`) are those
+        of `rt.failures`; durations are seconds that runs which are over took. Paging is by key: pass the page's
+        `next_cursor`.
         Raises ValueError for a limit, status or cursor that can never be right.
         """
         return await self._in_loop(
@@ -429,6 +438,10 @@ class Runtime:
                 created_after=created_after,
                 created_before=created_before,
                 search=search,
+                fingerprint=fingerprint,
+                error_class=error_class,
+                duration_min=duration_min,
+                duration_max=duration_max,
                 limit=limit,
                 cursor=cursor,
                 ascending=ascending,
@@ -451,6 +464,13 @@ class Runtime:
         """
         await self._in_loop(lambda: runs.resume(self._port(), check_id(id)))
         return self.retrieve(id)
+
+    async def release(self, id: str) -> bool:
+        """End the sleep of a run, the pause before a retry, or the delay of its start, now; whether there was any.
+
+        It does not matter who carries the run out. Raises WorkflowNotFound.
+        """
+        return await self._in_loop(lambda: runs.release(self._port(), check_id(id)))
 
     async def fork(
         self,

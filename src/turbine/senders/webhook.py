@@ -46,6 +46,10 @@ class WebhookWay:
             return Verdict("the webhook was deleted", final=True)
         if not receiver.enabled:
             return Verdict("the webhook is disabled; enable it and send this again", final=True)
+        return await self.attempt(receiver, held)
+
+    async def attempt(self, receiver: Receiver, held: Held) -> Verdict:
+        """Post to a receiver once, and say how it went."""
         body = body_of(held, self._open)
         headers = self._headers(held, receiver, body)
         import httpx

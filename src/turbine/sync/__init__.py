@@ -11,17 +11,18 @@ from turbine.errors import *  # noqa: F403 - the same errors under the same name
 from turbine.errors import Cancelled, ErrorCode
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
 from turbine.model.alert_channels import AlertChannelRecord
-from turbine.model.approvals import ApprovalRecord, ApprovalResult, ApprovalStatus
+from turbine.model.approvals import ApprovalLink, ApprovalRecord, ApprovalResult, ApprovalStatus
 from turbine.model.audit import AuditRecord
 from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
-from turbine.model.kv import KVRecord
+from turbine.model.failures import FailureGroup, FailureState
+from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord, LogSource
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
-from turbine.model.schedules import CatchUp, Schedule, ScheduleRecord, ScheduleType
+from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
-from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
+from turbine.model.workflows import CodeLine, Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
 from turbine.registry import BlockingStep, BlockingWorkflow, Step, Workflow
 from turbine.senders.products import ProductSender, WorkflowSender
 from turbine.sync.handles import Handle
@@ -55,14 +56,17 @@ __all__ = [
     "MISSING",
     "AccountRecord",
     "AlertChannelRecord",
+    "ApprovalLink",
     "ApprovalRecord",
     "ApprovalResult",
     "ApprovalStatus",
     "AuditRecord",
+    "Backfill",
     "BlockingStep",
     "BlockingWorkflow",
     "Cancelled",
     "CatchUp",
+    "CodeLine",
     "Config",
     "Context",
     "DeliveryAttempt",
@@ -72,11 +76,15 @@ __all__ = [
     "ErrorCode",
     "Event",
     "Explanation",
+    "FailureGroup",
+    "FailureState",
     "Handle",
+    "KVChange",
     "KVRecord",
     "Kv",
     "LogRecord",
     "LogSource",
+    "Overlap",
     "Page",
     "ProductRecord",
     "ProductSender",

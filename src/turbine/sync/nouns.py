@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
 from turbine.model.alert_channels import AlertChannelRecord
-from turbine.model.approvals import ApprovalRecord
-from turbine.model.deliveries import DeliveryRecord
-from turbine.model.kv import KVRecord
+from turbine.model.approvals import ApprovalLink, ApprovalRecord
+from turbine.model.deliveries import DeliveryAttempt, DeliveryRecord
+from turbine.model.failures import FailureGroup, FailureState
+from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord
 from turbine.model.products import ProductRecord
-from turbine.model.schedules import Schedule, ScheduleRecord
+from turbine.model.schedules import Backfill, Schedule, ScheduleRecord
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Page
 from turbine.registry import UNSET, WorkflowBase
@@ -35,13 +37,17 @@ class Kv:
         """The value of a key, decoded as `type`; `default` when there is none."""
         return self._runtime.wait_for(self._runtime.inner.kv.get(key, type, default))
 
-    def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
+    def set(self, key: str, value: Any, expect: Any = UNSET, *, by: str | None = None) -> None:
         """Write a key, with `expect` only if the stored value is the expected one. Raises Conflict."""
-        self._runtime.wait_for(self._runtime.inner.kv.set(key, value, expect))
+        self._runtime.wait_for(self._runtime.inner.kv.set(key, value, expect, by=by))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, by: str | None = None) -> None:
         """Remove a key and its schema; fine when there is none."""
-        self._runtime.wait_for(self._runtime.inner.kv.delete(key))
+        self._runtime.wait_for(self._runtime.inner.kv.delete(key, by=by))
+
+    def history(self, key: str) -> builtins.list[KVChange]:
+        """The newest writes of a key, newest first."""
+        return self._runtime.wait_for(self._runtime.inner.kv.history(key))
 
     def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
         """One page of the keys that begin with exactly this text, in the order of their characters."""
@@ -50,6 +56,34 @@ class Kv:
     def set_schema(self, key: str, schema: Any) -> None:
         """Let a key hold only values that fit a JSON Schema; None lets it hold anything again."""
         self._runtime.wait_for(self._runtime.inner.kv.set_schema(key, schema))
+
+
+class Failures:
+    """Runs that failed in the same way, together; see `turbine.Runtime.failures`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def list(
+        self,
+        *,
+        state: str | None = FailureState.OPEN,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[FailureGroup]:
+        """One page of the kinds that were seen in a span of time, the last seen first."""
+        inner = self._runtime.inner.failures
+        return self._runtime.wait_for(inner.list(state=state, after=after, before=before, limit=limit, cursor=cursor))
+
+    def get(self, fingerprint: str) -> FailureGroup:
+        """One kind. Raises NotFound."""
+        return self._runtime.wait_for(self._runtime.inner.failures.get(fingerprint))
+
+    def mark(self, fingerprint: str, state: str, *, by: str | None = None) -> FailureGroup:
+        """Resolve, ignore or reopen a kind. Raises NotFound, ValueError."""
+        return self._runtime.wait_for(self._runtime.inner.failures.mark(fingerprint, state, by=by))
 
 
 class Logs:
@@ -108,6 +142,10 @@ class Approvals:
     def get(self, id: str) -> ApprovalRecord:
         """One gate. Raises NotFound."""
         return self._runtime.wait_for(self._runtime.inner.approvals.get(id))
+
+    def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
+        """Make a link by which somebody without an account decides this gate, once. Raises NotFound, Conflict."""
+        return self._runtime.wait_for(self._runtime.inner.approvals.link(id, lasts=lasts, by=by))
 
 
 class Products:
@@ -191,13 +229,17 @@ class Schedules:
         """Go on with a schedule from now. Raises NotFound."""
         return self._runtime.wait_for(self._runtime.inner.schedules.enable(id))
 
-    def disable(self, id: str) -> ScheduleRecord:
-        """Start no run any more. Raises NotFound."""
-        return self._runtime.wait_for(self._runtime.inner.schedules.disable(id))
+    def disable(self, id: str, reason: str | None = None) -> ScheduleRecord:
+        """Start no run any more, and say why. Raises NotFound."""
+        return self._runtime.wait_for(self._runtime.inner.schedules.disable(id, reason))
 
     def run_now(self, id: str) -> str:
         """Start the workflow of a schedule at once; the id of the run. Raises NotFound."""
         return self._runtime.wait_for(self._runtime.inner.schedules.run_now(id))
+
+    def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool = False) -> Backfill:
+        """Start the runs of the ticks of a span of time that have none; see `turbine.Runtime.schedules`."""
+        return self._runtime.wait_for(self._runtime.inner.schedules.backfill(id, start, end, dry_run=dry_run))
 
     def preview(self, schedule: str | Schedule, count: int = 10, after: datetime | None = None) -> Sequence[datetime]:
         """The next ticks of a schedule, by id or as asked for, in UTC. Raises NotFound."""
@@ -232,6 +274,10 @@ class Webhooks:
     def delete(self, id: str) -> None:
         """Remove a webhook. Raises NotFound."""
         self._runtime.wait_for(self._runtime.inner.webhooks.delete(id))
+
+    def test(self, id: str) -> DeliveryAttempt:
+        """Send a signed event `test` once, and say how it was taken. Raises NotFound, DeliveryFailed."""
+        return self._runtime.wait_for(self._runtime.inner.webhooks.test(id))
 
 
 class AlertChannels:

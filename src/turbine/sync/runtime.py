@@ -23,7 +23,7 @@ from turbine.runtime import Runtime as AsyncRuntime
 from turbine.senders.products import ProductSender
 from turbine.sync.accounts import Accounts, Audit, Tokens
 from turbine.sync.handles import Handle
-from turbine.sync.nouns import AlertChannels, Approvals, Deliveries, Kv, Logs, Products, Schedules, Webhooks
+from turbine.sync.nouns import AlertChannels, Approvals, Deliveries, Failures, Kv, Logs, Products, Schedules, Webhooks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +48,7 @@ class Runtime:
         self.accounts = Accounts(self)
         self.tokens = Tokens(self)
         self.audit = Audit(self)
+        self.failures = Failures(self)
         self.kv = Kv(self)
         self.logs = Logs(self)
         self.schedules = Schedules(self)
@@ -217,6 +218,10 @@ class Runtime:
     def resume(self, id: str) -> Handle[Any]:
         """Take up a run that ended without success. See `turbine.Runtime.resume`."""
         return Handle(self.wait_for(self.inner.resume(id)), self)
+
+    def release(self, id: str) -> bool:
+        """End the sleep of a run, or what else it waits for by the clock. See `turbine.Runtime.release`."""
+        return self.wait_for(self.inner.release(id))
 
     def fork(
         self,

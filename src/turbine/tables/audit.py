@@ -12,6 +12,9 @@ from turbine.store import Statement, Statements, Tx
 
 SQL = Statements(Path(__file__))
 
+SKEW_MS = 10 * 60 * 1000
+_NEVER = 2**62
+
 
 class Line(NamedTuple):
     """What is written about a change; `detail` is JSON."""
@@ -59,12 +62,15 @@ def page(tx: Tx, *, wanted: Wanted, limit: int, after: int | None) -> list[Audit
         if value is not None:
             clauses.append(f"{column} = :{column}")
             parameters[column] = value
+    # Keys are given out in the order of time, so times are bounds of keys, but for what clocks and commits are off.
     if wanted.after_ms is not None:
-        clauses.append("at_ms >= :after_ms")
-        parameters["after_ms"] = wanted.after_ms
+        clauses += ["at_ms >= :after_ms", "audit >= :first"]
+        row = tx.one(SQL.first_since, at=wanted.after_ms - SKEW_MS)
+        parameters |= {"after_ms": wanted.after_ms, "first": _NEVER if row is None else row[0]}
     if wanted.before_ms is not None:
-        clauses.append("at_ms <= :before_ms")
-        parameters["before_ms"] = wanted.before_ms
+        clauses += ["at_ms <= :before_ms", "audit <= :last"]
+        row = tx.one(SQL.last_until, at=wanted.before_ms + SKEW_MS)
+        parameters |= {"before_ms": wanted.before_ms, "last": 0 if row is None else row[0]}
     if after is not None:
         clauses.append("audit < :after")
         parameters["after"] = after

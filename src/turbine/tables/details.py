@@ -80,11 +80,12 @@ def values(tx: Tx, *, run: int) -> list[tuple[str, str, int]]:
     return [(key, value, updated) for key, value, updated in tx.all(SQL.values, run=run)]
 
 
-def behind(tx: Tx, *, run: int, children: Sequence[str]) -> Behind:
-    """What lies behind the steps of a run."""
+def behind(tx: Tx, *, run: int, positions: Sequence[str], children: Sequence[str]) -> Behind:
+    """What lies behind steps of a run."""
+    places = rows_json([[position] for position in positions])
     kinds: dict[str, int] = {}
     follows: dict[str, int] = {}
-    for position, kind, last_step in tx.all(SQL.kinds, run=run):
+    for position, kind, last_step in tx.all(SQL.kinds, run=run, rows=places):
         kinds[position] = kind
         if last_step is not None:
             follows[position] = last_step
@@ -92,10 +93,10 @@ def behind(tx: Tx, *, run: int, children: Sequence[str]) -> Behind:
     if children:
         statuses = dict(tx.all(SQL.statuses_of, rows=rows_json([[child] for child in children])))
     tried: dict[tuple[str, int], str] = {}
-    for position, number, error in tx.all(SQL.tracebacks, run=run):
+    for position, number, error in tx.all(SQL.tracebacks, run=run, rows=places):
         _keep(tried, (position, number), error)
     last: dict[str, str] = {}
-    for position, error in tx.all(SQL.errors, run=run):
+    for position, error in tx.all(SQL.errors, run=run, rows=places):
         _keep(last, position, error)
     return Behind(kinds, follows, statuses, tried, last)
 

@@ -31,19 +31,24 @@ limit :limit
 select key, value, updated_ms from pt_workflow_events where run = :run order by key
 
 -- name: kinds
-select position, kind, follows from pt_operation_outputs where run = :run
+select o.position, o.kind, o.follows
+from pt_operation_outputs as o
+where o.run = :run
+and o.position in (select r.position from @rows(position text) as r)
 
 -- name: tracebacks
-select position, number, error
-from pt_step_attempts
-where run = :run
-and error is not null
+select a.position, a.number, a.error
+from pt_step_attempts as a
+where a.run = :run
+and a.position in (select r.position from @rows(position text) as r)
+and a.error is not null
 
 -- name: errors
-select position, error
-from pt_operation_outputs
-where run = :run
-and error is not null
+select o.position, o.error
+from pt_operation_outputs as o
+where o.run = :run
+and o.position in (select r.position from @rows(position text) as r)
+and o.error is not null
 
 -- name: hurry
 update pt_waits

@@ -13,6 +13,18 @@ from turbine.tables import deliveries, workflows
 SQL = Statements(Path(__file__))
 
 
+DEPARTURES_KEPT = 200
+
+
+class Vitals(NamedTuple):
+    """How a process vitals: its busy threads, how late its event loop was, the memory it uses; None is unknown."""
+
+    threads: int | None
+    threads_max: int | None
+    loop_delay_ms: int | None
+    memory_bytes: int | None
+
+
 class Executor(NamedTuple):
     """A process that holds runs."""
 
@@ -26,16 +38,33 @@ class Executor(NamedTuple):
     started_ms: int
     lease_left_ms: int
     names: str
+    threads: int | None
+    threads_max: int | None
+    loop_delay_ms: int | None
+    memory_bytes: int | None
 
 
-def enlist(tx: Tx, *, lease_ms: int, now_ms: int, **columns: Any) -> None:
+class Departure(NamedTuple):
+    """An executor that is gone; `taken_by` found it dead and set its runs free, or it left by itself."""
+
+    executor_id: str
+    hostname: str
+    process_id: int
+    application_version: str
+    started_ms: int
+    left_ms: int
+    taken_by: str | None
+    runs: int
+
+
+def enlist(tx: Tx, *, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any) -> None:
     """Enter an executor into the roll, or put it back when somebody thought it dead."""
-    tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns)
+    tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns, **vitals._asdict())
 
 
-def renew(tx: Tx, *, lease_ms: int) -> bool:
+def renew(tx: Tx, *, lease_ms: int, vitals: Vitals) -> bool:
     """Extend the lease of this store's executor; False when it was declared dead meanwhile."""
-    return tx.run(SQL.renew, executor=tx.executor, lease=lease_ms) > 0
+    return tx.run(SQL.renew, executor=tx.executor, lease=lease_ms, **vitals._asdict()) > 0
 
 
 def roll(tx: Tx) -> list[Executor]:
@@ -51,13 +80,14 @@ def bury(tx: Tx, *, executor_id: str, only_expired: bool, now_ms: int) -> int | 
     row = tx.one(SQL.exhume, executor_id=executor_id)
     if row is None or (only_expired and row[0] > 0):
         return None
-    tx.run(SQL.strike, executor_id=executor_id)
-    return _free(tx, executor_id, now_ms)
+    freed = _free(tx, executor_id, now_ms)
+    _strike(tx, executor_id, taken_by=tx.executor, runs=freed)
+    return freed
 
 
 def strike(tx: Tx, *, executor_id: str) -> None:
     """Take an executor that ends in good order off the roll."""
-    tx.run(SQL.strike, executor_id=executor_id)
+    _strike(tx, executor_id, taken_by=None, runs=0)
     workflows.free_slots(tx, executor_id=executor_id)
     deliveries.free(tx, executor_id=executor_id)
 
@@ -71,8 +101,21 @@ def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
 
 def replace_former(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Bury an earlier bearer of an id that is taken again."""
+    tx.one(SQL.exhume, executor_id=executor_id)
+    freed = _free(tx, executor_id, now_ms)
+    _strike(tx, executor_id, taken_by=executor_id, runs=freed)
+    return freed
+
+
+def _strike(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> None:
+    tx.run(SQL.depart, executor_id=executor_id, taken_by=taken_by, runs=runs)
     tx.run(SQL.strike, executor_id=executor_id)
-    return _free(tx, executor_id, now_ms)
+    tx.run(SQL.forget_departures, kept=DEPARTURES_KEPT)
+
+
+def departures(tx: Tx, *, limit: int) -> list[Departure]:
+    """The executors that went last, the newest first."""
+    return [Departure(*row) for row in tx.all(SQL.departures, limit=limit)]
 
 
 def _free(tx: Tx, executor_id: str, now_ms: int) -> int:

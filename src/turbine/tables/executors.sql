@@ -1,24 +1,28 @@
 -- name: enlist
 insert into pt_executors (
     executor_id, application_id, application_version, machine, lock_path, hostname, process_id,
-    started_ms, lease_until_ms, names
+    started_ms, lease_until_ms, names, threads, threads_max, loop_delay_ms, memory_bytes
 )
 values (
     :executor_id, :application_id, :application_version, :machine, :lock_path, :hostname, :process_id,
-    :now, @now + :lease, :names
+    :now, @now + :lease, :names, :threads, :threads_max, :loop_delay_ms, :memory_bytes
 )
 on conflict (executor_id) do update
 set lease_until_ms = excluded.lease_until_ms
 
 -- name: renew
 update pt_executors
-set lease_until_ms = @now + :lease
+set lease_until_ms = @now + :lease,
+    threads = :threads,
+    threads_max = :threads_max,
+    loop_delay_ms = :loop_delay_ms,
+    memory_bytes = :memory_bytes
 where executor_id = :executor
 
 -- name: roll
 select
     executor_id, application_id, application_version, machine, lock_path, hostname, process_id, started_ms,
-    lease_until_ms - @now, names
+    lease_until_ms - @now, names, threads, threads_max, loop_delay_ms, memory_bytes
 from pt_executors
 order by started_ms, executor_id
 
@@ -31,6 +35,23 @@ select lease_until_ms - @now from pt_executors where executor_id = :executor_id 
 
 -- name: strike
 delete from pt_executors where executor_id = :executor_id
+
+-- name: depart
+insert into pt_departures (
+    executor_id, hostname, process_id, application_version, started_ms, left_ms, taken_by, runs
+)
+select executor_id, hostname, process_id, application_version, started_ms, @now, :taken_by, :runs
+from pt_executors
+where executor_id = :executor_id
+
+-- name: forget_departures
+delete from pt_departures where departure <= (select max(departure) from pt_departures) - :kept
+
+-- name: departures
+select executor_id, hostname, process_id, application_version, started_ms, left_ms, taken_by, runs
+from pt_departures
+order by departure desc
+limit :limit
 
 -- name: orphans
 -- A loose index scan would do; the partial index holds open runs only.

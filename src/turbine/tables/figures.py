@@ -7,6 +7,7 @@ time are found by halving, and what lies between two keys is counted in an index
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,13 +17,18 @@ from typing import NamedTuple
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx
 from turbine.store.tx import rows_json
-from turbine.tables import queues
+from turbine.tables import queues, statuses
+from turbine.tables.moments import first_runs, last_run
+from turbine.tables.queues import Counts
 
 SQL = Statements(Path(__file__))
 
+LISTED_MAX = 5000
+"""Runs of a status up to which they are listed; more are counted span by span."""
+ENDED_MAX = 10_000
+"""Ends that the figures of the last hours are made of, at most."""
 SAMPLE_MAX = 20_000
 """Runs that are looked at one by one, at most."""
-FAILURES_MAX = 2_000
 THROUGHPUT_MS = 5 * 60 * 1000
 
 
@@ -43,44 +49,16 @@ class Gauges(NamedTuple):
 
     by_status: dict[str, int]
     queues: list[QueueFigures]
+    """Without what they did before: `completed` and `failed` are 0."""
     deliveries: dict[str, int]
     open_approvals: int
     executors: int
     last_log: int
 
 
-class Failure(NamedTuple):
-    """A run that ended in an error; `error` is as it is stored, None for a dead letter."""
-
-    id: str
-    name: str
-    error: str | None
-    status: str
-    at_ms: int
-    step: str | None
-
-
 def ping(tx: Tx) -> bool:
     """Whether the database answers."""
     return tx.one(SQL.ping) is not None
-
-
-def first_runs(tx: Tx, *, moments: Sequence[int]) -> list[int]:
-    """For each time the key of the first run that was made then or later."""
-    least, most = tx.one(SQL.last_run) or (None, None)
-    if least is None or most is None:
-        return [0] * len(moments)
-    lows = [least] * len(moments)
-    highs = [most + 1] * len(moments)
-    while open_ := [place for place in range(len(moments)) if lows[place] < highs[place]]:
-        mids = [[place, (lows[place] + highs[place]) // 2] for place in open_]
-        for place, made_ms in tx.all(SQL.made_at, rows=rows_json(mids)):
-            middle = (lows[place] + highs[place]) // 2
-            if made_ms is not None and made_ms < moments[place]:
-                lows[place] = middle + 1
-            else:
-                highs[place] = middle
-    return lows
 
 
 def by_status(tx: Tx, *, from_ms: int | None, to_ms: int | None) -> dict[str, int]:
@@ -95,10 +73,23 @@ def _keys(tx: Tx, from_ms: int | None, to_ms: int | None) -> tuple[int, int]:
     return 0 if from_ms is None else next(found), 2**62 if to_ms is None else next(found)
 
 
-def _counts(tx: Tx, spans: Sequence[tuple[int, int]]) -> list[dict[str, int]]:
-    rows = [[place, status, *span] for place, span in enumerate(spans) for status in WorkflowStatus]
-    counts: list[dict[str, int]] = [{} for _ in spans]
-    for place, status, count in tx.all(SQL.by_status, rows=rows_json(rows)):
+def _counts(tx: Tx, spans: Sequence[tuple[int, int]], name: str | None = None) -> list[dict[str, int]]:
+    """How many runs of each status lie in spans of keys, counted in an index; rare ones are listed."""
+    counts: list[dict[str, int]] = [dict.fromkeys(WorkflowStatus, 0) for _ in spans]
+    first, last = spans[0][0], spans[-1][1]
+    starts = [start for start, _ in spans]
+    frequent: list[WorkflowStatus] = []
+    for status in WorkflowStatus:
+        span = {"status": status, "first": first, "last": last, "limit": LISTED_MAX}
+        few = tx.all(SQL.of_status, **span) if name is None else tx.all(SQL.of_status_and_name, name=name, **span)
+        if len(few) == LISTED_MAX:
+            frequent.append(status)
+            continue
+        for (run,) in few:
+            counts[bisect_right(starts, run) - 1][status] += 1
+    rows = rows_json([[place, status, *span] for place, span in enumerate(spans) for status in frequent])
+    found = tx.all(SQL.by_status, rows=rows) if name is None else tx.all(SQL.by_status_of_name, rows=rows, name=name)
+    for place, status, count in found:
         counts[place][status] = count
     return counts
 
@@ -108,61 +99,36 @@ def calendar(
 ) -> list[dict[str, int]]:
     """How many runs of each status were made between each pair of neighbouring times.
 
-    Of one workflow, or with one tag, the newest twenty thousand are counted.
+    With one tag, the newest twenty thousand are counted.
     """
-    keys = first_runs(tx, moments=edges)
-    if name is None and tag is None:
-        counts = _counts(tx, list(pairwise(keys)))
-    else:
-        counts = _counts_of(tx, edges, keys, name, tag)
+    spans = list(pairwise(first_runs(tx, moments=edges)))
+    counts = _counts(tx, spans, name) if tag is None else _counts_of_tag(tx, spans, tag, name)
     if status is not None:
         counts = [{status: one.get(status, 0)} for one in counts]
     return counts
 
 
-def _counts_of(
-    tx: Tx, edges: Sequence[int], keys: Sequence[int], name: str | None, tag: str | None
-) -> list[dict[str, int]]:
-    from bisect import bisect_right
-
-    span = {"first": keys[0], "last": keys[-1], "limit": SAMPLE_MAX}
-    named = {} if name is None else {"name": name}
-    rows = tx.all(SQL.by_status_of_tag if name is None else SQL.by_status_of_name, **span, **named)
-    counts: list[Counter[str]] = [Counter() for _ in edges[1:]]
-    for made_ms, found, tags in rows:
-        if tag is not None and (tags is None or tag not in json.loads(tags)):
-            continue
-        place = bisect_right(edges, made_ms) - 1
-        if 0 <= place < len(counts):
-            counts[place][found] += 1
+def _counts_of_tag(tx: Tx, spans: Sequence[tuple[int, int]], tag: str, name: str | None) -> list[dict[str, int]]:
+    counts: list[Counter[str]] = [Counter() for _ in spans]
+    starts = [start for start, _ in spans]
+    rows = tx.all(SQL.by_status_of_tag, tag=tag, first=spans[0][0], last=spans[-1][1], limit=SAMPLE_MAX)
+    for run, found, workflow in rows:
+        if name is None or workflow == name:
+            counts[bisect_right(starts, run) - 1][found] += 1
     return [dict(one) for one in counts]
-
-
-def failures(tx: Tx, *, from_ms: int | None, to_ms: int | None) -> list[Failure]:
-    """The newest runs that ended in an error, of those made in a span of time."""
-    first, last = _keys(tx, from_ms, to_ms)
-    found = [
-        Failure(id_, name, error, status, at_ms, step)
-        for kind in (WorkflowStatus.ERROR, WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED)
-        for id_, name, error, status, at_ms, step in tx.all(
-            SQL.failures, status=kind, first=first, last=last, limit=FAILURES_MAX
-        )
-    ]
-    return sorted(found, key=lambda one: one.at_ms, reverse=True)
 
 
 def ended_since(tx: Tx, *, since_ms: int) -> list[tuple[int, int | None, str]]:
     """Runs that ended since a time, newest first: (ended, started, status)."""
     return [
-        (ended, started, status) for ended, started, status in tx.all(SQL.ended_since, since=since_ms, limit=SAMPLE_MAX)
+        (ended, started, status) for ended, started, status in tx.all(SQL.ended_since, since=since_ms, limit=ENDED_MAX)
     ]
 
 
 def tags(tx: Tx) -> list[tuple[str, int]]:
     """The tags of the newest runs and how often each was given, the most frequent first."""
-    _, last = tx.one(SQL.last_run) or (None, None)
     counts: Counter[str] = Counter()
-    for (text,) in tx.all(SQL.tags, first=(last or 0) - SAMPLE_MAX):
+    for (text,) in tx.all(SQL.tags, first=last_run(tx) - SAMPLE_MAX):
         counts.update(json.loads(text))
     return counts.most_common(500)
 
@@ -172,15 +138,20 @@ def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | Non
 
     Of those also how many were set aside, because their history does not fit the code.
     """
-    newest = [(status, started, ended) for status, started, ended in tx.all(SQL.newest_of_name, name=name, limit=1000)]
-    _, last = tx.one(SQL.last_run) or (None, None)
-    versions = tx.all(SQL.versions_open, name=name, first=(last or 0) - 10 * SAMPLE_MAX)
+    runs = statuses.keys(tx, wanted=statuses.Filter(name=[name]), limit=1000)
+    rows = tx.all(SQL.spans, rows=rows_json([[run] for run in runs]))
+    newest = [(status, started, ended) for status, started, ended in rows]
+    versions = tx.all(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)
     return newest, [(version, count, set_aside) for version, count, set_aside in versions]
 
 
 def queue(tx: Tx, *, name: str, now_ms: int) -> QueueFigures:
     """A queue in numbers."""
     counts = queues.counts(tx, name=name)
+    return _queue(tx, name, counts, now_ms)
+
+
+def _queue(tx: Tx, name: str, counts: Counts, now_ms: int) -> QueueFigures:
     oldest = tx.one(SQL.oldest_enqueued, queue=name)
     ended = tx.one(SQL.ended_of_queue, queue=name, since=now_ms - THROUGHPUT_MS) or (0,)
     return QueueFigures(
@@ -220,7 +191,7 @@ def gauges(tx: Tx, *, now_ms: int) -> Gauges:
     statuses = rows_json([[status] for status in ("pending", "delivered", "dead")])
     return Gauges(
         by_status=by_status(tx, from_ms=None, to_ms=None),
-        queues=[queue(tx, name=one.name, now_ms=now_ms) for one in queues.listing(tx)],
+        queues=[_queue(tx, one.name, queues.counts_open(tx, name=one.name), now_ms) for one in queues.listing(tx)],
         deliveries=dict(tx.all(SQL.deliveries, rows=statuses)),
         open_approvals=(tx.one(SQL.open_approvals) or (0,))[0],
         executors=(tx.one(SQL.live_executors) or (0,))[0],

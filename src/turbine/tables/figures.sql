@@ -1,22 +1,6 @@
 -- name: ping
 select 1
 
--- name: last_run
-select (select min(run) from pt_workflow_status), (select max(run) from pt_workflow_status)
-
--- name: made_at
--- When the run at or after a key was made: keys are given out in the order of time, so this finds a time's key.
-select
-    r.place,
-    (
-        select w.created_at_epoch_ms
-        from pt_workflow_status as w
-        where w.run >= r.mid
-        order by w.run
-        limit 1
-    )
-from @rows(place bigint, mid bigint) as r
-
 -- name: by_status
 select
     r.bucket, r.status,
@@ -30,31 +14,44 @@ select
 from @rows(bucket bigint, status text, first bigint, last bigint) as r
 
 -- name: by_status_of_name
-select w.created_at_epoch_ms, w.status, w.tags
-from pt_workflow_status as w
-where w.name = :name
-and w.run >= :first
-and w.run < :last
-order by w.run desc
+select
+    r.bucket, r.status,
+    (
+        select count(*)
+        from pt_workflow_status as w
+        where w.name = :name
+        and w.status = r.status
+        and w.run >= r.first
+        and w.run < r.last
+    )
+from @rows(bucket bigint, status text, first bigint, last bigint) as r
+
+-- name: of_status
+select run
+from pt_workflow_status
+where status = :status
+and run >= :first
+and run < :last
+limit :limit
+
+-- name: of_status_and_name
+select run
+from pt_workflow_status
+where name = :name
+and status = :status
+and run >= :first
+and run < :last
 limit :limit
 
 -- name: by_status_of_tag
-select w.created_at_epoch_ms, w.status, w.tags
-from pt_workflow_status as w
-where w.run >= :first
-and w.run < :last
-and w.tags is not null
-order by w.run desc
-limit :limit
-
--- name: failures
-select w.id, w.name, w.error, w.status, w.completed_at_epoch_ms, o.function_name
-from pt_workflow_status as w
-left join pt_operation_outputs as o on o.run = w.run and o.position = w.failed_positions
-where w.status = :status
-and w.run >= :first
-and w.run < :last
-order by w.run desc
+select t.run, w.status, w.name
+from pt_workflow_tags as t
+cross join pt_workflow_status as w
+where t.tag = :tag
+and t.run >= :first
+and t.run < :last
+and w.run = t.run
+order by t.run desc
 limit :limit
 
 -- name: ended_since
@@ -81,19 +78,19 @@ order by run
 limit 1
 
 -- name: ended_of_queue
+-- Only a few have ended in the last minutes; `coalesce` keeps the queue's index, in which all are, from leading.
 select count(*)
 from pt_workflow_status
 where completed_at_epoch_ms >= :since
 and completed_at_epoch_ms is not null
-and queue_name = :queue
+and coalesce(queue_name, '') = :queue
 
 -- name: holders
 select id, name, coalesce(executor_id, slot_executor), started_at_epoch_ms
 from pt_workflow_status
 where queue_name = :queue
 and queue_name is not null
-and completed_at_epoch_ms is null
-and status <> 'ENQUEUED'
+and status in ('PENDING', 'WAITING_FOR_APPROVAL')
 order by started_at_epoch_ms
 limit :limit
 
@@ -113,8 +110,7 @@ select queue_partition_key, count(*)
 from pt_workflow_status
 where queue_name = :queue
 and queue_name is not null
-and completed_at_epoch_ms is null
-and status <> 'ENQUEUED'
+and status in ('PENDING', 'WAITING_FOR_APPROVAL')
 and queue_partition_key is not null
 group by queue_partition_key
 order by count(*) desc
@@ -144,13 +140,11 @@ select max(log) from pt_logs
 select application_version, count(*), count(attention)
 from pt_workflow_status
 where name = :name
+and status in ('PENDING', 'ENQUEUED', 'WAITING_FOR_APPROVAL')
 and run > :first
-and completed_at_epoch_ms is null
 group by application_version
 
--- name: newest_of_name
-select status, started_at_epoch_ms, completed_at_epoch_ms
-from pt_workflow_status
-where name = :name
-order by run desc
-limit :limit
+-- name: spans
+select w.status, w.started_at_epoch_ms, w.completed_at_epoch_ms
+from pt_workflow_status as w
+where w.run in (select r.run from @rows(run bigint) as r)

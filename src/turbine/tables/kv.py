@@ -16,6 +16,11 @@ from turbine.store import Statements, Tx
 
 SQL = Statements(Path(__file__))
 
+HISTORY_MAX = 50
+"""Writes of a key that are remembered, at most."""
+HISTORY_CHARACTERS = 4_000_000
+"""How much all of them together may take; two are always kept."""
+
 Open = Callable[[str], str]
 """The JSON of a sealed text."""
 Complain = Callable[[Any, str], list[dict[str, Any]]]
@@ -29,6 +34,15 @@ class Entry(NamedTuple):
     value: str | None
     schema: str | None
     updated_ms: int
+
+
+class Change(NamedTuple):
+    """One write of a key. `value` is sealed; None where it was deleted."""
+
+    entry: int
+    value: str | None
+    actor: str | None
+    at_ms: int
 
 
 def get(tx: Tx, *, key: str) -> str | None:
@@ -48,6 +62,7 @@ def set_(
     expects_missing: bool,
     open: Open,
     complain: Complain,
+    actor: str | None = None,
 ) -> Conflict | ValidationFailed | None:
     """Write a key, `value` sealed and `plain` its JSON; with an expectation only if the stored JSON is that one.
 
@@ -65,8 +80,15 @@ def set_(
         errors = complain(json.loads(stored.schema), plain)
         if errors:
             return ValidationFailed(what=f"The value of key {key!r}", errors=errors)
-    tx.run(SQL.set, key=key, value=value, now=now_ms)
+    tx.put(SQL.set, key=key, value=value, now=now_ms)
+    _remember(tx, key, value, actor, now_ms)
     return None
+
+
+def _remember(tx: Tx, key: str, value: str | None, actor: str | None, now_ms: int) -> None:
+    kept = HISTORY_MAX if value is None else max(2, min(HISTORY_MAX, HISTORY_CHARACTERS // max(1, len(value))))
+    tx.put(SQL.remember, key=key, value=value, actor=actor, now=now_ms)
+    tx.put(SQL.trim_history, key=key, kept=kept)
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -89,9 +111,22 @@ def set_schema(
     return None
 
 
-def delete(tx: Tx, *, key: str) -> bool:
-    """Remove a key and its schema; whether it was there."""
-    return tx.run(SQL.delete, key=key) > 0
+def delete(tx: Tx, *, key: str, now_ms: int, actor: str | None = None) -> bool:
+    """Remove a key and its schema; whether it was there. What it held stays in its history."""
+    if tx.run(SQL.delete, key=key) == 0:
+        return False
+    _remember(tx, key, None, actor, now_ms)
+    return True
+
+
+def history(tx: Tx, *, key: str) -> list[Change]:
+    """What a key held, newest first."""
+    return [Change(*row) for row in tx.all(SQL.history, key=key, limit=HISTORY_MAX)]
+
+
+def forget_deleted(tx: Tx, *, before_ms: int, limit: int) -> int:
+    """Forget what keys held that were deleted before a time; how many entries."""
+    return tx.run(SQL.forget_deleted, before=before_ms, limit=limit)
 
 
 def page(tx: Tx, *, prefix: str, after: str | None, limit: int) -> Sequence[Entry]:

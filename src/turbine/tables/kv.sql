@@ -31,6 +31,40 @@ delete from pt_kv where key = :key and value is null and json_schema is null
 -- name: delete
 delete from pt_kv where key = :key
 
+-- name: remember
+insert into pt_kv_history (key, value, actor, at_ms) values (:key, :value, :actor, :now)
+
+-- name: trim_history
+delete from pt_kv_history
+where key = :key
+and entry <= (
+    select o.entry
+    from pt_kv_history as o
+    where o.key = :key
+    order by o.entry desc
+    limit 1 offset :kept
+)
+
+-- name: forget_deleted
+-- What deleted keys held, some time after.
+delete from pt_kv_history
+where key in (
+    select h.key
+    from pt_kv_history as h
+    where h.value is null
+    and h.at_ms < :before
+    and not exists (select 1 from pt_kv as k where k.key = h.key)
+    order by h.at_ms
+    limit :limit
+)
+
+-- name: history
+select entry, value, actor, at_ms
+from pt_kv_history
+where key = :key
+order by entry desc
+limit :limit
+
 -- name: page
 select key, value, json_schema, updated_at_epoch_ms
 from pt_kv

@@ -15,6 +15,10 @@ from turbine.store.tx import rows_json
 SQL = Statements(Path(__file__))
 
 
+LOOKED_AT = 50_000
+"""Lines of all runs in which a text is looked for at a time."""
+
+
 class Line(NamedTuple):
     """A row of `keep`. `position` is the step's; None in the body of a workflow."""
 
@@ -47,18 +51,50 @@ def keep(tx: Tx, batches: Sequence[Sequence[Line]]) -> list[None]:
     return [None] * len(batches)
 
 
-def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bool) -> list[tuple[int, LogRecord]]:
-    """The records that a filter lets through, with their keys, newest first (or oldest), starting after a key."""
+class Found(NamedTuple):
+    """Records with their keys; `behind` is where to look on when a look has ended before the table did."""
+
+    records: list[tuple[int, LogRecord]]
+    behind: int | None
+
+
+def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bool) -> Found:
+    """The records that a filter lets through, newest first (or oldest), starting after a key.
+
+    A text that is looked for in all runs is looked for in so many lines at a time: no index has it.
+    """
+    behind = _behind(tx, wanted, after, ascending)
     clauses, parameters = _clauses(wanted)
     if after is not None:
         clauses.append("log > :after" if ascending else "log < :after")
         parameters["after"] = after
+    if behind is not None:
+        clauses.append("log < :behind" if ascending else "log > :behind")
+        parameters["behind"] = behind
     where = "\nand ".join(clauses) or "true"
     text = (
         "select log, created_ms, level, logger, message, workflow_id, position, source from pt_logs"  # noqa: S608 - what users say is a parameter
         f" where {where} order by log {'asc' if ascending else 'desc'} limit :limit"
     )
-    return [(row[0], _record(row)) for row in tx.all(Statement.of(text), limit=limit, **parameters)]
+    records = [(row[0], _record(row)) for row in tx.all(Statement.of(text), limit=limit, **parameters)]
+    if behind is None or len(records) == limit:
+        return Found(records, None)
+    return Found(records, behind - 1 if ascending else behind + 1)
+
+
+def _behind(tx: Tx, wanted: Filter, after: int | None, ascending: bool) -> int | None:
+    """The key before which a look ends; None for one that goes to the end of the table."""
+    if not wanted.search or wanted.workflow_id is not None:
+        return None
+    bounds: tuple[int | None, int | None] = tx.one(SQL.bounds) or (None, None)
+    least, most = bounds
+    if least is None or most is None:
+        return None
+    if ascending:
+        end = (least - 1 if after is None else after) + LOOKED_AT
+        return end if end <= most else None
+    end = (most + 1 if after is None else after) - LOOKED_AT
+    return end if end >= least else None
 
 
 def _clauses(wanted: Filter) -> tuple[list[str], dict[str, Any]]:

@@ -3,6 +3,9 @@ insert into pt_logs (workflow_id, position, level, logger, message, source, crea
 select r.workflow_id, r.position, r.level, r.logger, r.message, r.source, r.created
 from @rows(workflow_id text, position text, level bigint, logger text, message text, source text, created bigint) as r
 
+-- name: bounds
+select (select min(log) from pt_logs), (select max(log) from pt_logs)
+
 -- name: forget
 delete from pt_logs
 where log in (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.model.queues import Queue, RateLimit
-from turbine.store import Statements, Tx
+from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import rows_json
 from turbine.tables.workflows import Claimed
 
@@ -29,6 +29,8 @@ class Claim(NamedTuple):
     runs: list[Claimed]
     fresh: set[int]
     again_ms: int | None
+    queue: Queue | None
+    """The queue as it was."""
 
 
 class Counts(NamedTuple):
@@ -99,30 +101,42 @@ def _queue(row: tuple[Any, ...]) -> Queue:
     )
 
 
-def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int) -> Claim:
-    """Take from a queue what its limits allow now, the most urgent first, of workflows that this process knows."""
-    row = tx.one(SQL.hold, name=name)
-    if row is None:
-        return Claim([], set(), None)
-    queue = _queue(row)
-    if queue.paused:
-        return Claim([], set(), None)
+def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int, expected: Queue | None = None) -> Claim:
+    """Take from a queue what its limits allow now, the most urgent first, of workflows that this process knows.
+
+    `expected`: the queue as it was the last time. If it has no limits, one journey tells what to take.
+    """
     known = rows_json([[one] for one in names])
+    later = (SQL.next_delayed, {"queue": name, "now": now_ms})
+    if expected is not None and _is_limitless(expected):
+        held, found, delayed = tx.together(
+            (SQL.hold, {"name": name}), _urgent(expected, known, now_ms, expected.batch_max), later
+        )
+    else:
+        held, found, delayed = tx.all(SQL.hold, name=name), None, None
+    if not held:
+        return Claim([], set(), None, None)
+    queue = _queue(held[0])
+    if queue.paused:
+        return Claim([], set(), None, queue)
     if queue.rate_limit is not None:
         now_ms = _in_step(tx, queue, now_ms)
-    if queue.partitioned:
+    again_ms = None
+    if found is not None and queue == expected:
+        chosen = [row[0] for row in found]
+    elif queue.partitioned:
         chosen, again_ms = _choose_by_key(tx, queue, known, now_ms)
     else:
         free, more_ms = _free(tx, queue, None, now_ms)
         chosen = _oldest(tx, queue, known, now_ms, None, min(free, queue.batch_max))
         again_ms = more_ms if len(chosen) == free else None
+    take = (SQL.claim, {"rows": rows_json([[run] for run in chosen]), "now": now_ms, "executor": tx.executor})
+    asked = [*([take] if chosen else []), *([later] if delayed is None else [])]
+    answers = tx.together(*asked) if asked else []
+    claimed = answers[0] if chosen else []
+    delayed = answers[-1] if delayed is None else delayed
     if not chosen:
-        (later_ms,) = tx.one(SQL.next_delayed, queue=name, now=now_ms) or (None,)
-        return Claim([], set(), later_ms if again_ms is None else again_ms)
-    claimed, delayed = tx.together(
-        (SQL.claim, {"rows": rows_json([[run] for run in chosen]), "now": now_ms, "executor": tx.executor}),
-        (SQL.next_delayed, {"queue": name, "now": now_ms}),
-    )
+        return Claim([], set(), delayed[0][0] if again_ms is None else again_ms, queue)
     if queue.rate_limit is not None:
         tx.put(SQL.forget_starts, queue=name, since=now_ms - queue.rate_limit.period_ms)
         tx.put(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=now_ms)
@@ -137,7 +151,12 @@ def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int) -> Claim:
     elif again_ms is None:
         again_ms = delayed[0][0]
     # The first claim of a run makes its fencing number 2; only a fork begins with a history.
-    return Claim(runs, {row[0] for row in claimed if row[4] == 2 and row[9] is None}, again_ms)
+    return Claim(runs, {row[0] for row in claimed if row[4] == 2 and row[9] is None}, again_ms, queue)
+
+
+def _is_limitless(queue: Queue) -> bool:
+    limits = (queue.all_workers, queue.worker_concurrency, queue.rate_limit)
+    return not (queue.partitioned or queue.paused) and limits == (None, None, None)
 
 
 def _in_step(tx: Tx, queue: Queue, now_ms: int) -> int:
@@ -188,13 +207,19 @@ def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[
 def _oldest(tx: Tx, queue: Queue, known: str, now_ms: int, key: str | None, limit: int) -> list[int]:
     if limit <= 0:
         return []
-    statement = SQL.most_urgent if queue.priority else SQL.oldest
     if queue.partitioned:
         statement = SQL.most_urgent_of_key if queue.priority else SQL.oldest_of_key
         rows = tx.all(statement, queue=queue.name, rows=known, now=now_ms, key=key, limit=limit)
     else:
-        rows = tx.all(statement, queue=queue.name, rows=known, now=now_ms, limit=limit)
+        statement, parameters = _urgent(queue, known, now_ms, limit)
+        rows = tx.all(statement, **parameters)
     return [row[0] for row in rows]
+
+
+def _urgent(queue: Queue, known: str, now_ms: int, limit: int) -> tuple[Statement, dict[str, Any]]:
+    """What to ask for the runs of a queue without keys that come first."""
+    statement = SQL.most_urgent if queue.priority else SQL.oldest
+    return statement, {"queue": queue.name, "rows": known, "now": now_ms, "limit": limit}
 
 
 def has_due(tx: Tx, *, name: str, now_ms: int) -> bool:
@@ -208,6 +233,13 @@ def counts(tx: Tx, *, name: str) -> Counts:
     failed = sum(found.get(status, 0) for status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
     running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
     return Counts(found.get("ENQUEUED", 0), running, found.get("SUCCESS", 0), failed)
+
+
+def counts_open(tx: Tx, *, name: str) -> Counts:
+    """How many runs of a queue wait and hold a slot; what is over is not counted."""
+    found: dict[str, int] = dict(tx.all(SQL.counts_open, queue=name))
+    running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
+    return Counts(found.get("ENQUEUED", 0), running, 0, 0)
 
 
 class Holder(NamedTuple):

@@ -208,6 +208,14 @@ where queue = :queue
 and partition_key = :key
 and started_ms > :since
 
+-- name: counts_open
+select status, count(*)
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status in ('ENQUEUED', 'PENDING', 'WAITING_FOR_APPROVAL')
+group by status
+
 -- name: counts
 select status, count(*)
 from pt_workflow_status

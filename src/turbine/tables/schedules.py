@@ -29,8 +29,10 @@ class ScheduleRow(NamedTuple):
     timezone: str | None
     jitter_ms: int
     catch_up: str
+    overlap: str
     scheduled_ms: int | None
     enabled: int
+    reason: str | None
     next_ms: int | None
     last_ms: int | None
     last_workflow_id: str | None
@@ -49,6 +51,7 @@ class Compiled(NamedTuple):
     timezone: str
     jitter_ms: int
     catch_up: str
+    overlap: str
     next_ms: int | None
 
 
@@ -64,6 +67,8 @@ class Firing(NamedTuple):
     is_over: bool
     error: str | None
     """Why there is no run for the last tick."""
+    may_overlap: bool
+    """Whether runs are started while the one before is not over."""
     starts: Sequence[Start]
 
 
@@ -80,6 +85,11 @@ def fire(tx: Tx, *, firing: Firing) -> list[Started | Exception] | None:
     )
     if not taken:
         return None
+    if firing.starts and not firing.may_overlap:
+        unfinished = tx.one(SQL.unfinished, schedule=firing.schedule)
+        if unfinished is not None:
+            tx.run(SQL.note, schedule=firing.schedule, workflow_id=None, error=_skipped(unfinished[0]))
+            return []
     started = workflows.start(tx, firing.starts) if firing.starts else []
     if firing.starts or firing.error is not None:
         error = firing.error
@@ -88,6 +98,20 @@ def fire(tx: Tx, *, firing: Firing) -> list[Started | Exception] | None:
         run = None if error is not None else firing.starts[-1].id
         tx.run(SQL.note, schedule=firing.schedule, workflow_id=run, error=error)
     return started
+
+
+def _skipped(unfinished: str) -> str:
+    return f"skipped: the run before, {unfinished}, was not over"
+
+
+def there(tx: Tx, *, ids: Sequence[str]) -> set[str]:
+    """Which of these ids runs have."""
+    return {id_ for (id_,) in tx.all(SQL.there, rows=rows_json([[id_] for id_ in ids]))} if ids else set()
+
+
+def backfill(tx: Tx, *, starts: Sequence[Start]) -> list[Started | Exception]:
+    """Start the runs of ticks that have passed; those that are there already stay as they are."""
+    return workflows.start(tx, starts)
 
 
 def due(tx: Tx, *, workflows: Sequence[str], now_ms: int, limit: int) -> list[ScheduleRow]:

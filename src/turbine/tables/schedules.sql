@@ -9,16 +9,30 @@ and enabled = 1
 and next_ms = :expected
 and updated_ms = :seen
 
+-- name: unfinished
+-- The run that a schedule has started last, if it is not over.
+select w.id
+from pt_schedules as s
+cross join pt_workflow_status as w
+where s.schedule = :schedule
+and w.id = s.last_workflow_id
+and w.completed_at_epoch_ms is null
+
 -- name: note
 update pt_schedules
 set last_workflow_id = coalesce(:workflow_id, last_workflow_id),
     last_error = :error
 where schedule = :schedule
 
+-- name: there
+select w.id
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+
 -- name: due
 select
     schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
 from pt_schedules
 where workflow in (select r.name from @rows(name text) as r)
 and enabled = 1
@@ -38,14 +52,14 @@ and next_ms > :after
 -- name: get
 select
     schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
 from pt_schedules
 where id = :id
 
 -- name: page
 select
     schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    scheduled_ms, enabled, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
 from pt_schedules
 where schedule < :before
 and workflow = coalesce(:workflow, workflow)
@@ -56,12 +70,12 @@ limit :limit
 
 -- name: insert
 insert into pt_schedules (
-    id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up, scheduled_ms,
-    enabled, next_ms, created_ms, updated_ms
+    id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up, overlap,
+    scheduled_ms, enabled, reason, next_ms, created_ms, updated_ms
 )
 values (
     :id, :run_name, :workflow, :workflow_fqn, :kind, :input, :cron_expression, :timezone, :jitter_ms, :catch_up,
-    :scheduled_ms, :enabled, :next_ms, :created_ms, :updated_ms
+    :overlap, :scheduled_ms, :enabled, :reason, :next_ms, :created_ms, :updated_ms
 )
 on conflict (run_name) do nothing
 returning id
@@ -81,8 +95,10 @@ set run_name = :run_name,
     timezone = :timezone,
     jitter_ms = :jitter_ms,
     catch_up = :catch_up,
+    overlap = :overlap,
     scheduled_ms = :scheduled_ms,
     enabled = :enabled,
+    reason = :reason,
     next_ms = case when :rescheduled = 1 then :next_ms else next_ms end,
     updated_ms = case when :updated_ms > updated_ms then :updated_ms else updated_ms + 1 end
 where id = :id
@@ -103,11 +119,11 @@ and s.kind <> 'compile'
 -- name: compile
 -- A new text or zone counts from now on; otherwise the next tick stays, and with it what was missed.
 insert into pt_schedules (
-    id, run_name, workflow, workflow_fqn, kind, cron_expression, timezone, jitter_ms, catch_up, enabled, next_ms,
-    created_ms, updated_ms
+    id, run_name, workflow, workflow_fqn, kind, cron_expression, timezone, jitter_ms, catch_up, overlap, enabled,
+    next_ms, created_ms, updated_ms
 )
-select r.id, r.name, r.name, r.fqn, 'compile', r.cron, r.zone, r.jitter, r.catch_up, 1, r.next, :now, :now
-from @rows(id text, name text, fqn text, cron text, zone text, jitter bigint, catch_up text, next bigint) as r
+select r.id, r.name, r.name, r.fqn, 'compile', r.cron, r.zone, r.jitter, r.catch_up, r.overlap, 1, r.next, :now, :now
+from @rows(id text, name text, fqn text, cron text, zone text, jitter bigint, catch_up text, overlap text, next bigint) as r
 where true
 on conflict (workflow) where kind = 'compile' do update
 set workflow_fqn = excluded.workflow_fqn,
@@ -115,6 +131,7 @@ set workflow_fqn = excluded.workflow_fqn,
     timezone = excluded.timezone,
     jitter_ms = excluded.jitter_ms,
     catch_up = excluded.catch_up,
+    overlap = excluded.overlap,
     next_ms = case
         when pt_schedules.enabled = 0 then null
         when pt_schedules.cron_expression = excluded.cron_expression and pt_schedules.timezone = excluded.timezone
@@ -129,6 +146,7 @@ where pt_schedules.cron_expression <> excluded.cron_expression
 or pt_schedules.timezone <> excluded.timezone
 or pt_schedules.jitter_ms <> excluded.jitter_ms
 or pt_schedules.catch_up <> excluded.catch_up
+or pt_schedules.overlap <> excluded.overlap
 or pt_schedules.workflow_fqn <> excluded.workflow_fqn
 
 -- name: forget

@@ -26,10 +26,3 @@ select position, kind, subject, since_ms, deadline_ms
 from pt_waits
 where run = :run
 order by since_ms, position
-
--- name: is_common
-select 1
-from pt_workflow_tags
-where tag = :tag
-limit 1
-offset :count

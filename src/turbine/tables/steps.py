@@ -138,15 +138,28 @@ def histories(tx: Tx, *, runs: Sequence[int]) -> dict[int, History]:
     return found
 
 
-def listing(tx: Tx, *, run: int, workflow_id: str, open: Callable[[str], str]) -> list[StepInfo]:
-    """The steps of a run in the order of their first recording, with every attempt; `open` undoes the payload codec."""
+def listing(
+    tx: Tx,
+    *,
+    run: int,
+    workflow_id: str,
+    open: Callable[[str], str],
+    after: tuple[int, str] = (-1, ""),
+    limit: int = 2**62,
+) -> list[StepInfo]:
+    """The steps of a run in the order of their first recording, with every attempt; `open` undoes the payload codec.
+
+    `after` is number and position of the step behind which they begin.
+    """
+    rows = tx.all(SQL.of_run, run=run, after=after[0], position=after[1], limit=limit)
     attempts: dict[str, list[StepAttempt]] = {}
-    for position, number, started, ended, error in tx.all(SQL.attempts_of, run=run):
+    places = rows_json([[row[0]] for row in rows])
+    for position, number, started, ended, error in tx.all(SQL.attempts_of, run=run, rows=places):
         attempts.setdefault(position, []).append(
             StepAttempt(number, to_datetime(started), _moment(ended), None if error is None else describe_error(error))
         )
     steps: list[StepInfo] = []
-    for position, function_id, name, output, error, child, count, started, ended in tx.all(SQL.of_run, run=run):
+    for position, function_id, name, output, error, child, count, started, ended in rows:
         tried = attempts.get(position, [])
         last_number = tried[-1].number if tried else 0
         described = None if error is None else describe_error(error)
@@ -168,6 +181,12 @@ def listing(tx: Tx, *, run: int, workflow_id: str, open: Callable[[str], str]) -
             )
         )
     return steps
+
+
+def output(tx: Tx, *, run: int, position: str) -> tuple[str | None] | None:
+    """The output that is recorded at a position, as it is stored; None where nothing is recorded."""
+    row = tx.one(SQL.output_of, run=run, position=position)
+    return None if row is None else (row[0],)
 
 
 def _moment(epoch_ms: int | None):

@@ -116,10 +116,16 @@ select
 from pt_operation_outputs
 where run = :run
 and kind <> 5
-order by function_id
+and (function_id, position) > (:after, :position)
+order by function_id, position
+limit :limit
 
 -- name: attempts_of
-select position, number, started_at_epoch_ms, ended_at_epoch_ms, error
-from pt_step_attempts
-where run = :run
-order by position, number
+select a.position, a.number, a.started_at_epoch_ms, a.ended_at_epoch_ms, a.error
+from pt_step_attempts as a
+where a.run = :run
+and a.position in (select r.position from @rows(position text) as r)
+order by a.position, a.number
+
+-- name: output_of
+select output from pt_operation_outputs where run = :run and position = :position and kind <> 5

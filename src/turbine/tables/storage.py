@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
-from turbine.store import Statement, Tx
+from turbine.store import Statement, Statements, Tx
+
+SQL = Statements(Path(__file__))
+
+COUNT_MAX = 10_000
 
 WALK_MAX = 256 * 1024 * 1024
 """Bytes of a SQLite file up to which its pages are counted by table: that reads all of them."""
@@ -45,6 +50,27 @@ class Table(NamedTuple):
     """About how many, as the database's statistics say."""
     size: int | None
     """In bytes, with its indexes."""
+
+
+class Collectable(NamedTuple):
+    """What garbage collection would remove now, each counted up to `COUNT_MAX`."""
+
+    runs: int
+    deliveries: int
+    logs: int
+
+
+def collectable(tx: Tx, *, before_ms: int | None, logs_before_ms: int) -> Collectable:
+    """Count what is over and old; with `before_ms` None runs and deliveries are kept for ever."""
+    logs = _count(tx, SQL.logs_over, logs_before_ms)
+    if before_ms is None:
+        return Collectable(0, 0, logs)
+    return Collectable(_count(tx, SQL.runs_over, before_ms), _count(tx, SQL.deliveries_over, before_ms), logs)
+
+
+def _count(tx: Tx, statement: Statement, before_ms: int) -> int:
+    row = tx.one(statement, before=before_ms, most=COUNT_MAX)
+    return 0 if row is None else int(row[0])
 
 
 def database_size(tx: Tx) -> int:

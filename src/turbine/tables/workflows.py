@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
+from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
-from turbine.tables import deliveries, products, search, steps, waits
+from turbine.tables import deliveries, failures, products, search, steps, waits
 from turbine.tables.deliveries import Announcement
+from turbine.tables.failures import Failure
 from turbine.tables.ownership import Answer, lock, refusals
 from turbine.tables.steps import Outcome
 
@@ -250,9 +252,21 @@ def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     failed = [row.run for row in rows if row.error is not None and row.run in done]
     if failed:
         search.put_apart(tx, runs=failed)
+        _note_failures(tx, ended, rows)
     missing = [(row.run, row.fence) for row in rows if row.run not in done]
     why = refusals(tx, missing) if missing else {}
     return [Answer.DONE if row.run in done else why[row.run, row.fence] for row in rows]
+
+
+def _note_failures(tx: Tx, ended: Sequence[Ended], rows: Sequence[Finish]) -> None:
+    names = {one.run: one.name for one in ended}
+    noted = [
+        Failure(row.run, names[row.run], row.error, row.failed_positions)
+        for row in rows
+        if row.run in names and row.status == WorkflowStatus.ERROR
+    ]
+    if noted:
+        failures.note(tx, failures=noted, now_ms=rows[0].now_ms)
 
 
 def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
@@ -318,6 +332,8 @@ def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of a dead executor free: queued ones back to their queue, others due at once, hopeless ones dead."""
     dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
     _after_the_end(tx, dead, now_ms)
+    if dead:
+        failures.note(tx, failures=[Failure(one.run, one.name, None, None) for one in dead], now_ms=now_ms)
     freed = tx.all(SQL.free, executor_id=executor_id, now=now_ms)
     free_slots(tx, executor_id=executor_id)
     for queue in {queue for _, queue in freed if queue is not None}:
@@ -400,6 +416,7 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     if tx.one(SQL.resume, run=run, now=now_ms, status=status) is None:
         return False
     search.put_apart(tx, runs=[run])
+    failures.forget(tx, runs=[run])
     for position in (failed_positions or "").split():
         for (child,) in tx.all(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
@@ -416,18 +433,27 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
 
 
 def copy_history(
-    tx: Tx, *, source: int, target: int, positions: Sequence[str], edits: Sequence[tuple[str, str]]
+    tx: Tx,
+    *,
+    source: int,
+    target: int,
+    positions: Sequence[str],
+    edits: Sequence[tuple[str, str | None, str | None]],
+    now_ms: int,
 ) -> None:
-    """Give a fork the recorded steps at `positions`, some with other outputs, and the values they had published."""
+    """Give a fork the recorded steps at `positions`, and the values they had published.
+
+    `edits` are (position, output, error): what was recorded there instead. A step that is not over ends now.
+    """
     if not positions:
         return
     text = rows_json([[position] for position in positions])
-    tx.run(SQL.copy_steps, source=source, target=target, rows=text)
+    tx.run(SQL.copy_steps, source=source, target=target, rows=text, now=now_ms)
     tx.run(SQL.copy_attempts, source=source, target=target, rows=text)
     tx.run(SQL.copy_values_history, source=source, target=target, rows=text)
     tx.run(SQL.rebuild_values, target=target)
-    for position, output in edits:
-        tx.run(SQL.edit_step, target=target, position=position, output=output)
+    for position, output, error in edits:
+        tx.run(SQL.edit_step, target=target, position=position, output=output, error=error)
 
 
 def positions_of(tx: Tx, *, run: int) -> list[tuple[str, bool]]:
@@ -461,6 +487,7 @@ def delete(tx: Tx, *, runs: Sequence[int]) -> int:
             tx.run(statement, rows=text)
         products.forget(tx, runs=over)
         search.forget(tx, runs=over)
+        failures.forget(tx, runs=over)
     return len(over)
 
 

@@ -382,10 +382,9 @@ insert into pt_operation_outputs (
 )
 select
     :target, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id, o.attempts,
-    o.started_at_epoch_ms, o.ended_at_epoch_ms, o.follows
+    o.started_at_epoch_ms, coalesce(o.ended_at_epoch_ms, :now), o.follows
 from pt_operation_outputs as o
 where o.run = :source
-and o.ended_at_epoch_ms is not null
 and o.position in (select r.position from @rows(position text) as r)
 
 -- name: copy_attempts
@@ -420,7 +419,7 @@ and o.function_id = (
 -- name: edit_step
 update pt_operation_outputs
 set output = :output,
-    error = null
+    error = :error
 where run = :target
 and position = :position
 

@@ -16,6 +16,7 @@ HOUSEKEEPING = frozenset(
     {
         "pt_migrations",
         "pt_executors",
+        "pt_departures",
         "pt_queues",
         "pt_queue_starts",
         "pt_logs",

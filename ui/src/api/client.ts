@@ -73,6 +73,26 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   throw problemOf(response, text);
 }
 
+export interface Raw {
+  status: number;
+  text: string;
+  ms: number;
+}
+
+/** A request as it stands, and its answer as it came: for those who try the API out. */
+export async function sendRaw(method: string, path: string, body: string | undefined): Promise<Raw> {
+  const headers: Record<string, string> = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
+  const began = performance.now();
+  try {
+    const response = await fetch(apiPath + path, { method, headers, credentials: "same-origin", body });
+    return { status: response.status, text: await response.text(), ms: performance.now() - began };
+  } catch {
+    throw new Problem(0, "unreachable", "");
+  }
+}
+
 function problemOf(response: Response, text: string): Problem {
   let body: Record<string, unknown> = {};
   try {

@@ -129,6 +129,13 @@ export interface Explanation {
   until: string | null;
   held_by: string[];
   advice: string | null;
+  stack: CodeLine[];
+}
+
+export interface CodeLine {
+  file: string;
+  line: number;
+  function: string;
 }
 
 export interface Wait {
@@ -147,8 +154,10 @@ export interface ActionAnswer {
 
 export interface BulkAnswer {
   matched: number;
+  affected: number;
   capped: boolean;
   done: number;
+  next_cursor: string | null;
   failed: { workflow_id: string; detail: string }[];
 }
 
@@ -163,6 +172,9 @@ export interface ErrorGroup {
   first_at: string;
   last_at: string;
   workflow_ids: string[];
+  state: "open" | "resolved" | "ignored";
+  state_by: string | null;
+  state_at: string | null;
 }
 
 export interface CalendarDay {
@@ -184,7 +196,11 @@ export interface Registered {
   input_schema: Schema | null;
   tags: string[];
   docstring: string | null;
-  signature: string | Schema | null;
+  parameters: Schema | null;
+  /** As Python writes it. */
+  signature: string | null;
+  /** `file:line` */
+  source: string | null;
   here: boolean;
 }
 
@@ -194,7 +210,7 @@ export interface RegisteredDetail extends Registered {
   p95: number | null;
   counts: Partial<Record<RunStatus, number>>;
   last_errors: Run[];
-  versions: { version: string; open: number }[];
+  versions: { version: string; open: number; set_aside: number; live: boolean }[];
   schedules: Schedule[];
   last_input: Json;
 }
@@ -242,7 +258,7 @@ export interface Approval {
 }
 
 export type ScheduleSpec =
-  | { type: "cron"; expression: string; timezone?: string; jitter?: number | null; catch_up?: "last" | "none" | "all" }
+  | { type: "cron"; expression: string; timezone?: string; jitter?: number | null; catch_up?: "last" | "none" | "all"; overlap?: "start" | "skip" }
   | { type: "once"; at: string };
 
 export interface Schedule {
@@ -264,12 +280,28 @@ export interface Schedule {
   last_at: string | null;
   last_workflow_id: string | null;
   last_error: string | null;
+  overlap: "start" | "skip";
+  /** Why somebody turned it off. */
+  reason: string | null;
   description?: string | null;
 }
 
 export interface ScheduleDetail extends Schedule {
   next: string[];
   last_runs: Run[];
+}
+
+export interface KvChange {
+  value: Json;
+  at: string;
+  by: string | null;
+}
+
+export interface Backfill {
+  ticks: string[];
+  started: string[];
+  existing: string[];
+  failed: Record<string, string>;
 }
 
 export interface KvRecord {
@@ -344,9 +376,26 @@ export interface Executor {
   alive: boolean;
   runs_held: number;
   names: string[];
-  threads?: number | null;
-  loop_delay?: number | null;
+  threads: number | null;
+  threads_max: number | null;
+  loop_delay: number | null;
+  memory_bytes: number | null;
   here: boolean;
+}
+
+export interface Departure {
+  executor_id: string;
+  hostname: string;
+  process_id: number;
+  application_version: string;
+  started_at: string;
+  left_at: string;
+  taken_by: string | null;
+  runs: number;
+}
+
+export interface Roll extends Page<Executor> {
+  departures: Departure[];
 }
 
 export interface LogLine {
@@ -366,6 +415,7 @@ export interface AuditLine {
   role: string | null;
   action: string;
   target: string | null;
+  workflow_id?: string | null;
   detail: Json;
 }
 
@@ -408,5 +458,12 @@ export interface Value {
 
 export interface MetricsSummary {
   throughput: { time: string; finished: number; failed: number; p50: number | null; p95: number | null }[];
-  queue_age?: { queue: string; age: number }[] | Record<string, number> | null;
+  queue_age: { queue: string; enqueued: number; running: number; oldest_age: number | null }[];
+  by_status: Partial<Record<RunStatus, number>>;
+  since: string;
+  finished: number;
+  failed: number;
+  p50: number | null;
+  p95: number | null;
+  sampled: boolean;
 }

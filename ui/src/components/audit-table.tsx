@@ -1,16 +1,18 @@
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { stringify } from "@/api/lossless";
 import type { AuditLine } from "@/api/types";
 import { auditText } from "@/text";
 import { Table } from "./table";
 import { Ago } from "./ui";
 
-export function AuditTable({ lines, inline }: { lines: AuditLine[]; inline?: boolean }) {
+export function AuditTable({ lines, inline, foot }: { lines: AuditLine[]; inline?: boolean; foot?: ReactNode }) {
   return (
     <Table
       label={auditText.title}
       rows={lines}
       inline={inline}
+      foot={foot}
       id={(line) => String(line.id)}
       columns={[
         { key: "at", head: auditText.at, cell: (line) => <Ago at={line.at} className="text-muted" />, width: "80px" },

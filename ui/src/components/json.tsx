@@ -11,9 +11,10 @@ import { jsonText } from "@/text";
 const pieces = 100;
 const longText = 400;
 
-export function JsonView({ value, label, openTo = 2, tools = true, className, end }: { value: unknown; label: string; openTo?: number; tools?: boolean; className?: string; end?: ReactNode }) {
-  const [search, setSearch] = useState("");
-  const [searching, setSearching] = useState(false);
+/** `marks` are places to show and colour, as `hitsOf` or `differences` gives them. */
+export function JsonView({ value, label, openTo = 2, tools = true, className, end, marks, find }: { value: unknown; label: string; openTo?: number; tools?: boolean; className?: string; end?: ReactNode; marks?: Set<string>; find?: string }) {
+  const [search, setSearch] = useState(find ?? "");
+  const [searching, setSearching] = useState(Boolean(find));
   const [raw, setRaw] = useState(false);
   const whole = useMemo(() => stringify(value, 2), [value]);
   const hits = useMemo(() => (search ? new Set(hitsOf(value, search.toLowerCase())) : null), [value, search]);
@@ -25,7 +26,7 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         {end}
         {tools && !isSmall && searching && (
           <input
-            autoFocus
+            autoFocus={!find}
             aria-label={jsonText.search}
             placeholder={jsonText.search}
             value={search}
@@ -53,7 +54,7 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         <Copyable text={whole} label={jsonText.copy} className="p-1" />
       </div>
       <div className="max-h-[420px] overflow-auto px-2.5 py-2 font-mono text-xs leading-5" tabIndex={0} role="group" aria-label={label}>
-        {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits} last />}
+        {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
       </div>
     </div>
   );
@@ -81,6 +82,30 @@ function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
     }
     if (found) yield path;
   }
+}
+
+/** Where two values differ: `=path` for each place, and the path of everything around it. */
+export function differences(one: unknown, other: unknown): Set<string> {
+  const found = new Set<string>();
+  const walk = (a: unknown, b: unknown, path: string): boolean => {
+    if (!isTree(a) || !isTree(b) || Array.isArray(a) !== Array.isArray(b)) {
+      if (stringify(a) === stringify(b)) return false;
+      found.add(`=${path}`).add(path);
+      return true;
+    }
+    let differs = false;
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const inner = join(path, key, Array.isArray(a));
+      if (!(key in a) || !(key in b)) {
+        found.add(`=${inner}`).add(inner);
+        differs = true;
+      } else if (walk((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], inner)) differs = true;
+    }
+    if (differs) found.add(path);
+    return differs;
+  };
+  walk(one, other, "");
+  return found;
 }
 
 function join(path: string, key: string, isIndex: boolean): string {

@@ -16,6 +16,7 @@ import { Button, IconButton, Segments } from "./ui";
 
 const levels = ["DEBUG", "INFO", "WARNING", "ERROR"] as const;
 type Level = (typeof levels)[number];
+const looksMost = 40;
 const levelLook: Record<string, string> = { DEBUG: "text-faint", INFO: "text-muted", WARNING: "text-warn", ERROR: "text-bad", CRITICAL: "text-bad font-semibold" };
 
 export function LogView({ workflowId, step, onStep, compact, live }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean }) {
@@ -33,6 +34,13 @@ export function LogView({ workflowId, step, onStep, compact, live }: { workflowI
     placeholderData: keepPreviousData,
     refetchInterval: live ? (streamState() === "live" ? 2500 : 5000) : false,
   });
+  // A search over all runs looks at some lines at a time: while it has found none it goes on by itself.
+  const looked = query.data?.pages.length ?? 0;
+  const foundNone = query.data?.pages.every((page) => page.items.length === 0) ?? false;
+  const { hasNextPage, isFetching, fetchNextPage } = query;
+  useEffect(() => {
+    if (foundNone && hasNextPage && !isFetching && looked < looksMost) void fetchNextPage();
+  }, [foundNone, hasNextPage, isFetching, looked, fetchNextPage]);
   const lines = useMemo(() => {
     const byId = new Map((query.data?.pages ?? []).flatMap((page) => page.items).map((line) => [String(line.id), line]));
     return [...byId.values()].sort((a, b) => a.at.localeCompare(b.at) || String(a.id).localeCompare(String(b.id), undefined, { numeric: true }));
@@ -74,7 +82,7 @@ export function LogView({ workflowId, step, onStep, compact, live }: { workflowI
           </>
         )}
       </div>
-      {query.isPending ? (
+      {query.isPending || (foundNone && hasNextPage && looked < looksMost) ? (
         <SkeletonRows rows={6} height={24} />
       ) : query.error && lines.length === 0 ? (
         <Failed error={query.error} onRetry={() => void query.refetch()} />

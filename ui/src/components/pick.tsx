@@ -12,7 +12,7 @@ export interface Choice {
   note?: ReactNode;
 }
 
-export function Pick({ label, choices, value, onChange, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; free?: boolean; single?: boolean }) {
+export function Pick({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState("");
   const known = new Set(choices.map((choice) => choice.value));
@@ -32,6 +32,7 @@ export function Pick({ label, choices, value, onChange, free, single }: { label:
         onOpenChange={(on) => {
           setOpen(on);
           setText("");
+          if (on) onOpen?.();
         }}
         className="w-64 p-1"
         trigger={

@@ -17,8 +17,8 @@ import { complain, say } from "./toast";
 import { Ago, Button, Copyable, Sheet, Skeleton } from "./ui";
 
 const tones = { stored: "idle", sent: "ok", failed: "bad" } as const;
-const pictures = /\.(png|jpe?g|gif|webp|avif)$/i;
-const texts = /\.(txt|csv|tsv|json|jsonl|ndjson|md|log|xml|ya?ml|html?|svg|py|sql|ini|toml)$/i;
+export const pictures = /\.(png|jpe?g|gif|webp|avif)$/i;
+export const texts = /\.(txt|csv|tsv|json|jsonl|ndjson|md|log|xml|ya?ml|html?|svg|py|sql|ini|toml)$/i;
 const previewMost = 2 * 1024 * 1024;
 
 export function ProductList({ products, inline, showRun, foot }: { products: Product[]; inline?: boolean; showRun?: boolean; foot?: React.ReactNode }) {
@@ -82,7 +82,7 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
   );
 }
 
-function ProductDetail({ product }: { product: Product }) {
+export function ProductDetail({ product }: { product: Product }) {
   const may = useCan("operator");
   const client = useQueryClient();
   const act = useMutation({

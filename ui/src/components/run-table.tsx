@@ -29,8 +29,8 @@ export function RunTable({ runs, label = runsText.title }: { runs: Run[]; label?
           ),
           width: "minmax(120px, 1fr)",
         },
-        { key: "id", head: runsText.columns.id, wide: true, cell: (run) => <span className="font-mono text-xs text-faint">{run.workflow_id}</span>, width: "minmax(120px, 1fr)" },
-        { key: "error", head: "", wide: true, cell: (run) => <span className="text-bad">{run.error}</span>, width: "minmax(80px, 1.4fr)" },
+        { key: "id", head: runsText.columns.id, wide: true, cell: (run) => <span className="font-mono text-xs text-faint">{run.workflow_id}</span>, width: "minmax(120px, 1.4fr)" },
+        ...(runs.some((run) => run.error) ? [{ key: "error", head: "", wide: true, cell: (run: Run) => <span className="text-bad" title={run.error ?? undefined}>{run.error}</span>, width: "minmax(80px, 1.4fr)" }] : []),
         { key: "created", head: runsText.columns.created, cell: (run) => <Ago at={run.created_at} className="text-muted" />, width: "76px", end: true },
         { key: "duration", head: runsText.columns.duration, wide: true, cell: (run) => <span className="text-muted">{seconds(run.duration)}</span>, width: "76px", end: true },
       ]}

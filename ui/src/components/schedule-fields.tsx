@@ -15,11 +15,12 @@ export interface When {
   timezone: string;
   jitter: string;
   catchUp: "last" | "none" | "all";
+  overlap: "start" | "skip";
   at: string;
 }
 
 export function freshWhen(type: "cron" | "once" = "cron"): When {
-  return { type, expression: "0 9 * * 1-5", timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC", jitter: "", catchUp: "last", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
+  return { type, expression: "0 9 * * 1-5", timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC", jitter: "", catchUp: "last", overlap: "start", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
 }
 
 export function whenOf(schedule: Schedule): When {
@@ -29,13 +30,14 @@ export function whenOf(schedule: Schedule): When {
     timezone: schedule.timezone ?? "UTC",
     jitter: schedule.jitter ? String(schedule.jitter) : "",
     catchUp: schedule.catch_up,
+    overlap: schedule.overlap,
     at: schedule.scheduled_at ? toLocalField(Date.parse(schedule.scheduled_at)) : "",
   };
 }
 
 export function specOf(when: When): ScheduleSpec {
   if (when.type === "once") return { type: "once", at: new Date(when.at).toISOString() };
-  return { type: "cron", expression: when.expression.trim(), timezone: when.timezone, jitter: when.jitter ? Number(when.jitter) : null, catch_up: when.catchUp };
+  return { type: "cron", expression: when.expression.trim(), timezone: when.timezone, jitter: when.jitter ? Number(when.jitter) : null, catch_up: when.catchUp, overlap: when.overlap };
 }
 
 /** The cron text as a sentence; null while it is none. */
@@ -80,7 +82,7 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
               </button>
             ))}
           </div>
-          <div className="grid grid-cols-3 gap-3 max-md:grid-cols-1">
+          <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
             <Field label={scheduleText.zone}>
               {(wires) => (
                 <>
@@ -110,6 +112,17 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
                   {(["last", "none", "all"] as const).map((one) => (
                     <option key={one} value={one}>
                       {scheduleText.catchUps[one]}
+                    </option>
+                  ))}
+                </Select>
+              )}
+            </Field>
+            <Field label={scheduleText.overlap} hint={scheduleText.overlapHint}>
+              {(wires) => (
+                <Select {...wires} value={when.overlap} onChange={(event) => set({ overlap: event.target.value as When["overlap"] })}>
+                  {(["start", "skip"] as const).map((one) => (
+                    <option key={one} value={one}>
+                      {scheduleText.overlaps[one]}
                     </option>
                   ))}
                 </Select>

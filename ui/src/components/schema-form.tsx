@@ -34,7 +34,7 @@ export function SchemaForm({ schema, value, onChange, faults }: { schema: Schema
 }
 
 function Part(props: PartProps) {
-  const schema = resolve(props.schema, props.root);
+  const schema = named(resolve(props.schema, props.root), props);
   const given = { ...props, schema };
   if (Array.isArray(schema.enum)) return <Choice {...given} />;
   if ("const" in schema) return <Constant {...given} />;
@@ -71,6 +71,13 @@ function Part(props: PartProps) {
     default:
       return schema.properties ? <ObjectPart {...given} /> : <JsonPart {...given} />;
   }
+}
+
+/** A definition's title names its kind; a field of that kind goes by its own name, written as its neighbours are. */
+function named(schema: Schema, { schema: own, name, path }: PartProps): Schema {
+  if (name === undefined || typeof own.$ref !== "string" || typeof own.title === "string") return schema;
+  const words = path.length > 1 && typeof path.at(-1) === "string" ? name.replaceAll("_", " ").replace(/\b[a-z]/g, (letter) => letter.toUpperCase()) : name;
+  return { ...schema, title: words };
 }
 
 function frame({ schema, name, required, path, faults }: PartProps) {

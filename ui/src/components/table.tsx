@@ -30,13 +30,15 @@ interface TableProps<T> {
   phoneHeight?: number;
   foot?: ReactNode;
   selected?: (row: T) => boolean;
+  /** Rows that stand back behind the others. */
+  quiet?: (row: T) => boolean;
   onHover?: (on: boolean) => void;
   /** Grow with the rows instead of scrolling inside. */
   inline?: boolean;
   scroller?: (element: HTMLDivElement | null) => void;
 }
 
-export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight = 36, phone, phoneHeight = 64, foot, selected, onHover, inline, scroller }: TableProps<T>) {
+export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight = 36, phone, phoneHeight = 64, foot, selected, quiet, onHover, inline, scroller }: TableProps<T>) {
   const isPhone = usePhone();
   const frame = useRef<HTMLDivElement | null>(null);
   const [at, setAt] = useState<string | null>(null);
@@ -77,6 +79,7 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
           "grid items-center border-b px-4 gap-x-4",
           place && "absolute inset-x-0 top-0",
           onOpen && "hover:bg-hover",
+          quiet?.(row) && "bg-sunken/60",
           selected?.(row) && "bg-selected hover:bg-selected",
           isAt && "shadow-[inset_2px_0_0_var(--accent)] bg-hover",
         )}
@@ -111,7 +114,7 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
       tabIndex={0}
       role="region"
       aria-label={label}
-      className={classes(inline ? "overflow-x-auto" : "scroll-fade min-h-0 flex-1 overflow-auto -outline-offset-2")}
+      className={classes("relative", inline ? "overflow-x-auto" : "scroll-fade min-h-0 flex-1 overflow-auto -outline-offset-2")}
       onMouseEnter={() => onHover?.(true)}
       onMouseLeave={() => onHover?.(false)}
     >

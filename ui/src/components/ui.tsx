@@ -89,30 +89,35 @@ export function Select({ className, children, ...rest }: SelectHTMLAttributes<HT
 }
 
 export function Switch({ label, ...rest }: { label: string; checked: boolean; disabled?: boolean; onCheckedChange: (on: boolean) => void }) {
+  // In a form Radix puts an absolute input beside the button: it must not stand where the page ends.
   return (
-    <RadixSwitch.Root
-      aria-label={label}
-      className="relative h-[18px] w-8 shrink-0 rounded-full bg-line-strong transition-colors disabled:opacity-50 data-[state=checked]:bg-accent"
-      {...rest}
-    >
-      <RadixSwitch.Thumb className="block size-3.5 translate-x-0.5 rounded-full bg-bg transition-transform data-[state=checked]:translate-x-[16px]" />
-    </RadixSwitch.Root>
+    <span className="relative inline-flex shrink-0">
+      <RadixSwitch.Root
+        aria-label={label}
+        className="relative h-[18px] w-8 shrink-0 rounded-full bg-line-strong transition-colors disabled:opacity-50 data-[state=checked]:bg-accent"
+        {...rest}
+      >
+        <RadixSwitch.Thumb className="block size-3.5 translate-x-0.5 rounded-full bg-bg transition-transform data-[state=checked]:translate-x-[16px]" />
+      </RadixSwitch.Root>
+    </span>
   );
 }
 
 export function Checkbox({ label, checked, onChange, disabled, id }: { label: string; checked: boolean | "indeterminate"; onChange: (on: boolean) => void; disabled?: boolean; id?: string }) {
   return (
-    <RadixCheckbox.Root
-      id={id}
-      aria-label={label}
-      checked={checked}
-      disabled={disabled}
-      onCheckedChange={(on) => onChange(on === true)}
-      onClick={(event) => event.stopPropagation()}
-      className="flex size-4 shrink-0 items-center justify-center rounded-sm bg-bg shadow-[inset_0_0_0_1px_var(--line-strong)] data-[state=checked]:bg-accent data-[state=checked]:text-on-accent data-[state=checked]:shadow-none data-[state=indeterminate]:bg-accent data-[state=indeterminate]:text-on-accent"
-    >
-      <RadixCheckbox.Indicator>{checked === "indeterminate" ? <Minus className="size-3" strokeWidth={3} /> : <Check className="size-3" strokeWidth={3} />}</RadixCheckbox.Indicator>
-    </RadixCheckbox.Root>
+    <span className="relative inline-flex shrink-0">
+      <RadixCheckbox.Root
+        id={id}
+        aria-label={label}
+        checked={checked}
+        disabled={disabled}
+        onCheckedChange={(on) => onChange(on === true)}
+        onClick={(event) => event.stopPropagation()}
+        className="flex size-4 shrink-0 items-center justify-center rounded-sm bg-bg shadow-[inset_0_0_0_1px_var(--line-strong)] data-[state=checked]:bg-accent data-[state=checked]:text-on-accent data-[state=checked]:shadow-none data-[state=indeterminate]:bg-accent data-[state=indeterminate]:text-on-accent"
+      >
+        <RadixCheckbox.Indicator>{checked === "indeterminate" ? <Minus className="size-3" strokeWidth={3} /> : <Check className="size-3" strokeWidth={3} />}</RadixCheckbox.Indicator>
+      </RadixCheckbox.Root>
+    </span>
   );
 }
 

@@ -30,6 +30,12 @@ describe("schemas", () => {
     expect(faults(order, { order: { id: "1", items: [] }, extra: 1 }).map((fault) => fault.path)).toEqual([["extra"]]);
   });
 
+  it("take a time of day without a zone", () => {
+    const shop = { type: "object", properties: { opens: { anyOf: [{ type: "string", format: "time" }, { type: "null" }] } } } as unknown as Schema;
+    expect(faults(shop, { opens: "17:30:00" })).toEqual([]);
+    expect(faults(shop, { opens: "25:30" }).map((fault) => fault.path)).toEqual([["opens"]]);
+  });
+
   it("know what may be null", () => {
     expect(variants({ anyOf: [{ type: "integer" }, { type: "null" }] } as unknown as Schema, {})).toEqual({ choices: [{ type: "integer" }], nullable: true });
   });

@@ -140,7 +140,7 @@ export function chosen(choices: Schema[], value: unknown, root: Schema): number 
 export function faults(schema: Schema, value: unknown): Fault[] {
   let errors: { instanceLocation: string; keyword: string; error: string }[];
   try {
-    errors = new Validator(asJsonSchema(schema) as never, "2020-12", false).validate(plain(value)).errors;
+    errors = new Validator(clocks(asJsonSchema(schema)) as never, "2020-12", false).validate(plain(value)).errors;
   } catch {
     // A schema this validator cannot read: the server, who knows it, decides.
     return [];
@@ -162,6 +162,17 @@ export function faults(schema: Schema, value: unknown): Fault[] {
   // The deepest fault of a branch says it best; "does not fit any" above it adds nothing.
   const keys = found.map((fault) => pathKey(fault.path));
   return found.filter((_, index) => keys.indexOf(keys[index]!) === index && !keys.some((key) => key !== keys[index] && key.startsWith(`${keys[index]}\u0000`)) );
+}
+
+const clockPattern = "^([01]\\d|2[0-3]):[0-5]\\d(:[0-5]\\d(\\.\\d+)?)?([Zz]|[+-]\\d{2}:\\d{2})?$";
+
+/** The same schema, in which a time of day needs no zone: Python's have none, the standard's `time` must. */
+function clocks(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(clocks);
+  if (schema === null || typeof schema !== "object" || schema.constructor !== Object) return schema;
+  const { format, ...rest } = schema as Loose;
+  if (format === "time") return { pattern: clockPattern, ...rest };
+  return Object.fromEntries(Object.entries(schema).map(([key, part]) => [key, clocks(part)]));
 }
 
 /** The number at the end of what the validator says. */

@@ -2,7 +2,7 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Bell, Check, Hand, X } from "lucide-react";
+import { Bell, Check, Hand, Link2, X } from "lucide-react";
 import { useState } from "react";
 import { get, part, post } from "@/api/client";
 import { useCan } from "@/api/session";
@@ -12,8 +12,8 @@ import { JsonView } from "@/components/json";
 import { SearchField } from "@/components/search-field";
 import { Answer, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
-import { say } from "@/components/toast";
-import { Ago, Button, Checkbox, Dialog, Field, Segments, Sheet, Textarea } from "@/components/ui";
+import { problemText, say } from "@/components/toast";
+import { Ago, Button, Checkbox, Copyable, Dialog, Field, Notice, Segments, Select, Sheet, Textarea } from "@/components/ui";
 import { usePhone } from "@/lib/media";
 import { classes } from "@/lib/words";
 import { openApprovals, PageHead } from "@/shell/frame";
@@ -149,6 +149,8 @@ function byDue(a: Approval, b: Approval): number {
 }
 
 function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) {
+  const may = useCan("operator");
+  const [linking, setLinking] = useState(false);
   return (
     <div className="mx-auto flex max-w-2xl flex-col gap-4 p-6 max-md:min-h-0 max-md:flex-1 max-md:overflow-y-auto max-md:p-4 max-md:pt-3">
       <div className="max-md:pr-8">
@@ -165,7 +167,17 @@ function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) 
         </div>
       </div>
       {gate.status === "open" ? (
-        <Decide gate={gate} onDecided={onDecided} />
+        <>
+          <Decide gate={gate} onDecided={onDecided} />
+          {may && (
+            <div className="border-t pt-3">
+              <Button tone="ghost" icon={<Link2 />} className="-ml-3" onClick={() => setLinking(true)}>
+                {approvalsText.link}
+              </Button>
+            </div>
+          )}
+          {linking && <MakeLink gate={gate} onClose={() => setLinking(false)} />}
+        </>
       ) : (
         <>
           <div className="rounded-lg px-3 py-2.5 hairline">
@@ -234,6 +246,56 @@ function Bulk({ approved, gates, onClose, onDone }: { approved: boolean; gates: 
           {line}
         </div>
       ))}
+    </Dialog>
+  );
+}
+
+function MakeLink({ gate, onClose }: { gate: Approval; onClose: () => void }) {
+  const [hours, setHours] = useState("24");
+  const act = useMutation({ mutationFn: () => post<{ path: string; expires: string }>(`approvals/${part(gate.id)}/link`, { hours: Number(hours) }) });
+  const link = act.data && `${window.location.origin}${act.data.path}`;
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={approvalsText.linkTitle}
+      note={approvalsText.linkNote}
+      foot={
+        link ? (
+          <Button tone="primary" onClick={onClose}>
+            {approvalsText.done}
+          </Button>
+        ) : (
+          <>
+            <Button onClick={onClose}>{approvalsText.cancel}</Button>
+            <Button tone="primary" busy={act.isPending} onClick={() => act.mutate()}>
+              {approvalsText.makeLink}
+            </Button>
+          </>
+        )
+      }
+    >
+      {link ? (
+        <>
+          <Notice tone="ok">{approvalsText.linkOnce}</Notice>
+          <Copyable text={link} label={approvalsText.copyLink} className="rounded-md bg-sunken px-3 py-2 font-mono text-xs hairline">
+            {link}
+          </Copyable>
+        </>
+      ) : (
+        <Field label={approvalsText.lasts}>
+          {(wires) => (
+            <Select {...wires} value={hours} onChange={(event) => setHours(event.target.value)}>
+              {Object.entries(approvalsText.spans).map(([key, label]) => (
+                <option key={key} value={key}>
+                  {label}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      )}
+      {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
     </Dialog>
   );
 }

@@ -1,37 +1,77 @@
 /** Who changed what, and when. */
 
+import { useMutation } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, ScrollText } from "lucide-react";
-import type { AuditLine } from "@/api/types";
+import { useMemo } from "react";
+import { get, type Query } from "@/api/client";
+import type { AuditLine, Page } from "@/api/types";
 import { stringify } from "@/api/lossless";
 import { AuditTable } from "@/components/audit-table";
 import { usePages } from "@/components/pages";
 import { SearchField } from "@/components/search-field";
 import { Answer, Empty } from "@/components/states";
-import { Button, Sentinel } from "@/components/ui";
+import { complain, say } from "@/components/toast";
+import { Button, Menu, Segments, Sentinel } from "@/components/ui";
+import { asCsv } from "@/lib/csv";
+import { usePhone } from "@/lib/media";
+import { day, hour, minute } from "@/lib/time";
 import { download } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { auditPageText } from "@/text";
+import { auditFilterText, auditPageText } from "@/text";
+
+const ranges: Record<string, number> = { "1h": hour, "24h": day, "7d": 7 * day, "30d": 30 * day };
+const exportMax = 20_000;
+const columns = ["at", "actor", "role", "action", "target", "workflow_id", "detail"] as const;
 
 export function AuditPage() {
   useTitle(auditPageText.title);
+  const isPhone = usePhone();
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const of = (key: string) => (typeof search[key] === "string" ? (search[key] as string) : "");
-  const { answer, rows, more } = usePages<AuditLine>(["audit"], "audit", { actor: of("actor"), action: of("action"), target: of("target") });
+  const range = of("range") in ranges ? of("range") : "";
+  // The start moves with the minute, so that the list keeps one key while somebody looks at it.
+  const after = useMemo(() => (range ? new Date(Math.floor((Date.now() - ranges[range]!) / minute) * minute).toISOString() : undefined), [range]);
+  const filter: Query = { actor: of("actor"), action: of("action"), target: of("target"), after };
+  const { answer, rows, more } = usePages<AuditLine>(["audit"], "audit", filter);
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/audit", search: { ...search, ...change }, replace: true });
-  const narrowed = of("actor") || of("action") || of("target");
+  const narrowed = of("actor") || of("action") || of("target") || range;
+  const save = useMutation({
+    mutationFn: async (kind: "csv" | "jsonl") => {
+      const lines = await everything(filter);
+      if (kind === "csv") download("audit.csv", asCsv([...columns], lines.map((line) => columns.map((name) => line[name]))), "text/csv");
+      else download("audit.jsonl", lines.map((line) => `${stringify(line)}\n`).join(""), "application/x-ndjson");
+      return lines.length;
+    },
+    onSuccess: (count) => say(auditFilterText.exported(count), count >= exportMax ? auditFilterText.capped(count) : undefined),
+    onError: (error) => complain(error),
+  });
+  const exporting = (
+    <Menu
+      trigger={
+        <Button icon={<Download />} busy={save.isPending} disabled={rows.length === 0}>
+          {save.isPending ? auditFilterText.exporting : auditFilterText.all}
+        </Button>
+      }
+      items={[
+        { label: auditFilterText.csv, onSelect: () => save.mutate("csv") },
+        { label: auditFilterText.json, onSelect: () => save.mutate("jsonl") },
+      ]}
+    />
+  );
   return (
     <>
       <PageHead title={auditPageText.title}>
-        <SearchField value={of("actor")} onChange={(text) => go({ actor: text || undefined })} placeholder={auditPageText.actor} className="w-40" />
-        <SearchField value={of("action")} onChange={(text) => go({ action: text || undefined })} placeholder={auditPageText.action} className="w-36 max-md:hidden" />
-        <SearchField value={of("target")} onChange={(text) => go({ target: text || undefined })} placeholder={auditPageText.target} className="w-40 max-md:hidden" />
-        <Button icon={<Download />} disabled={rows.length === 0} onClick={() => download("audit.jsonl", rows.map((row) => stringify(row)).join("\n"))}>
-          {auditPageText.export}
-        </Button>
+        {!isPhone && <Segments label={auditFilterText.time} value={range} onChange={(next) => go({ range: next || undefined })} options={Object.entries(auditFilterText.ranges).map(([key, label]) => ({ key, label }))} />}
+        {exporting}
       </PageHead>
+      <div className="flex shrink-0 gap-2 overflow-x-auto border-b px-4 py-2">
+        <SearchField value={of("actor")} onChange={(text) => go({ actor: text || undefined })} placeholder={auditPageText.actor} className="w-52 max-md:w-32" />
+        <SearchField value={of("action")} onChange={(text) => go({ action: text || undefined })} placeholder={auditPageText.action} className="w-44 max-md:w-32" />
+        <SearchField value={of("target")} onChange={(text) => go({ target: text || undefined })} placeholder={auditPageText.target} className="w-52 max-md:w-32" />
+      </div>
       <Answer query={answer}>
         {() =>
           rows.length === 0 ? (
@@ -39,13 +79,22 @@ export function AuditPage() {
               {!narrowed && auditPageText.noneNote}
             </Empty>
           ) : (
-            <>
-              <AuditTable lines={rows} />
-              {answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />}
-            </>
+            <AuditTable lines={rows} foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />} />
           )
         }
       </Answer>
     </>
   );
+}
+
+/** All that the filter lets through, page after page, not only what has been scrolled to. */
+async function everything(filter: Query): Promise<AuditLine[]> {
+  const lines: AuditLine[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<AuditLine> = await get<Page<AuditLine>>("audit", { ...filter, limit: 500, cursor });
+    lines.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor !== null && lines.length < exportMax);
+  return lines;
 }

@@ -1,15 +1,17 @@
 /** Errors that are the same, together: how often, since when, and all of them tried again. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { ChevronRight, CircleCheck, RotateCcw } from "lucide-react";
+import { Check, ChevronRight, CircleCheck, EllipsisVertical, EyeOff, RotateCcw, Undo2 } from "lucide-react";
 import { useMemo, useState } from "react";
-import { get } from "@/api/client";
+import { part, put } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ErrorGroup } from "@/api/types";
+import { usePages } from "@/components/pages";
 import { Answer, Empty } from "@/components/states";
-import { Ago, Button, Segments } from "@/components/ui";
-import { day, hour } from "@/lib/time";
+import { complain, say } from "@/components/toast";
+import { Ago, Button, IconButton, Menu, Segments, Sentinel, Tabs } from "@/components/ui";
+import { day, hour, minute } from "@/lib/time";
 import { classes, count, shortName } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -27,29 +29,37 @@ export function ErrorsPage() {
   const range: Range = typeof search.range === "string" && search.range in ranges ? (search.range as Range) : "7d";
   const [open, setOpen] = useState<string | null>(null);
   const [retrying, setRetrying] = useState<ErrorGroup | null>(null);
-  const query = useQuery({
-    queryKey: ["errors", range],
-    queryFn: ({ signal }) => get<{ items: ErrorGroup[] }>("errors", { from: new Date(Date.now() - ranges[range]).toISOString(), limit: 200 }, signal),
+  const state: ErrorGroup["state"] = search.state === "resolved" || search.state === "ignored" ? search.state : "open";
+  // The start of the span moves with the minute, so that the list has one key while somebody looks at it.
+  const from = useMemo(() => new Date(Math.floor((Date.now() - ranges[range]) / minute) * minute).toISOString(), [range, state]);
+  const { answer: query, rows: groups, more } = usePages<ErrorGroup>(["errors"], "errors", { state, from }, 50);
+  const client = useQueryClient();
+  const mark = useMutation({
+    mutationFn: ({ group, to }: { group: ErrorGroup; to: ErrorGroup["state"] }) => put(`errors/${part(group.fingerprint)}/state`, { state: to }),
+    onSuccess: (_, { group, to }) => {
+      say(errorsText.marked[to], group.message || shortName(group.type));
+      void client.invalidateQueries({ queryKey: ["errors"] });
+    },
+    onError: (error) => complain(error),
   });
-  const target = useMemo(
-    () => ({ filter: retrying ? { status: ["ERROR"], name: [retrying.workflow], search: retrying.message.slice(0, 200), created_after: new Date(Math.min(Date.parse(retrying.first_at), Date.now() - ranges[range]) - 30 * day).toISOString() } : {} }),
-    [retrying, range],
-  );
+  const target = useMemo(() => ({ filter: { fingerprint: retrying ? [retrying.fingerprint] : [] } }), [retrying]);
+  const go = (change: Record<string, string | undefined>) => void navigate({ to: "/errors", search: { ...search, ...change } });
   return (
     <>
-      <PageHead title={errorsText.title} note={query.data && <span className="text-faint">{errorsText.groups(query.data.items.length)}</span>}>
-        <Segments label={errorsText.range} value={range} onChange={(next) => void navigate({ to: "/errors", search: { range: next } })} options={(Object.keys(ranges) as Range[]).map((key) => ({ key, label: key }))} />
+      <PageHead title={errorsText.title} note={query.data && <span className="text-faint">{errorsText.groups(groups.length)}{query.hasNextPage && "+"}</span>}>
+        <Segments label={errorsText.range} value={range} onChange={(next) => go({ range: next })} options={(Object.keys(ranges) as Range[]).map((key) => ({ key, label: key }))} />
       </PageHead>
-      <div className="min-h-0 flex-1 overflow-y-auto">
+      <Tabs label={errorsText.state} value={state} onChange={(key) => go({ state: key === "open" ? undefined : key })} tabs={(["open", "resolved", "ignored"] as const).map((key) => ({ key, label: errorsText.states[key] }))} />
+      <div className="min-h-0 flex-1 overflow-y-auto" role="tabpanel" tabIndex={0} aria-label={errorsText.states[state]}>
         <Answer query={query}>
-          {(page) =>
-            page.items.length === 0 ? (
-              <Empty icon={<CircleCheck />} title={errorsText.none}>
-                {errorsText.noneNote}
+          {() =>
+            groups.length === 0 ? (
+              <Empty icon={<CircleCheck />} title={state === "open" ? errorsText.none : errorsText.noneIn[state]}>
+                {state === "open" ? errorsText.noneNote : errorsText.noneInNote[state]}
               </Empty>
             ) : (
-              <ul>
-                {page.items.map((group) => {
+              <ul aria-label={errorsText.states[state]}>
+                {groups.map((group) => {
                   const isOpen = open === group.fingerprint;
                   return (
                     <li key={group.fingerprint} className="border-b">
@@ -66,10 +76,12 @@ export function ErrorsPage() {
                             <span>{group.workflow}</span>
                             {group.step && <span>{errorsText.step(group.step)}</span>}
                             {group.place && <span className="font-mono">{group.place}</span>}
+                            {group.state === "open" && group.state_by && <span className="text-warn">{errorsText.cameBack(group.state_by)}</span>}
+                            {group.state !== "open" && <span>{errorsText.by[group.state](group.state_by ?? errorsText.code)}</span>}
                           </span>
                         </button>
                         <div className="w-16 text-right">
-                          <div className="font-semibold">{count(group.count)}</div>
+                          <div className="font-semibold">{count(group.count)}{group.count >= 10_000 && "+"}</div>
                           <div className="text-xs text-faint">{errorsText.runs(group.count)}</div>
                         </div>
                         <div className="w-24 text-right text-xs text-muted max-md:hidden">
@@ -81,13 +93,27 @@ export function ErrorsPage() {
                           </div>
                         </div>
                         {may && (
-                          <Button size="sm" icon={<RotateCcw />} onClick={() => setRetrying(group)} className="max-md:hidden">
-                            {errorsText.retry}
-                          </Button>
+                          <>
+                            <Button size="sm" icon={<RotateCcw />} disabled={group.count === 0} onClick={() => setRetrying(group)} className="max-md:hidden">
+                              {errorsText.retry}
+                            </Button>
+                            <Menu
+                              trigger={
+                                <IconButton size="sm" tip={false} label={errorsText.act(group.message || shortName(group.type))}>
+                                  <EllipsisVertical />
+                                </IconButton>
+                              }
+                              items={[
+                                group.state !== "resolved" && { label: errorsText.resolve, note: errorsText.resolveNote, icon: <Check />, onSelect: () => mark.mutate({ group, to: "resolved" }) },
+                                group.state !== "ignored" && { label: errorsText.ignore, note: errorsText.ignoreNote, icon: <EyeOff />, onSelect: () => mark.mutate({ group, to: "ignored" }) },
+                                group.state !== "open" && { label: errorsText.reopen, icon: <Undo2 />, onSelect: () => mark.mutate({ group, to: "open" }) },
+                              ]}
+                            />
+                          </>
                         )}
                       </div>
                       {isOpen && (
-                        <div className="flex flex-col gap-2 px-4 pb-3 pl-11">
+                        <div className="flex flex-col gap-2 px-4 pt-1.5 pb-3 pl-11">
                           <p className="break-words whitespace-pre-wrap text-muted">{group.message}</p>
                           <div className="text-xs font-medium text-muted">{errorsText.newest}</div>
                           <ul className="flex flex-wrap gap-x-4 gap-y-1">
@@ -100,7 +126,7 @@ export function ErrorsPage() {
                             ))}
                           </ul>
                           <div className="mt-1 flex gap-4">
-                            <Link to="/runs" search={{ status: "ERROR", workflow: group.workflow, q: group.message.slice(0, 80) }} className="text-accent hover:underline">
+                            <Link to="/runs" search={{ fingerprint: group.fingerprint }} className="text-accent hover:underline">
                               {errorsText.all}
                             </Link>
                             {may && (
@@ -114,12 +140,13 @@ export function ErrorsPage() {
                     </li>
                   );
                 })}
+                {query.hasNextPage && <Sentinel key={groups.length} onSeen={more} />}
               </ul>
             )
           }
         </Answer>
       </div>
-      <BulkDialog action={retrying ? "resume" : null} target={target} onClose={() => setRetrying(null)} onDone={() => void query.refetch()} />
+      <BulkDialog action={retrying ? "resume" : null} target={target} onClose={() => setRetrying(null)} onDone={() => void client.invalidateQueries({ queryKey: ["errors"] })} />
     </>
   );
 }

@@ -1,75 +1,130 @@
-/** The processes that carry runs out. */
+/** The processes that carry runs out, how each of them fares, and those that are gone. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Cpu } from "lucide-react";
 import { get } from "@/api/client";
-import type { Executor, Page } from "@/api/types";
+import type { Departure, Executor, Roll } from "@/api/types";
 import { Answer, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { Ago } from "@/components/ui";
-import { seconds } from "@/lib/time";
+import { Ago, Tip } from "@/components/ui";
+import { duration, seconds } from "@/lib/time";
+import { bytes, classes } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { executorText } from "@/text";
 
+const late = 0.2;
+
 export function ExecutorsPage() {
   useTitle(executorText.title);
-  const query = useQuery({ queryKey: ["executors"], queryFn: ({ signal }) => get<Page<Executor>>("executors", { limit: 500 }, signal), refetchInterval: 5000 });
+  const query = useQuery({ queryKey: ["executors"], queryFn: ({ signal }) => get<Roll>("executors", undefined, signal), refetchInterval: 5000 });
   return (
     <>
       <PageHead title={executorText.title} />
       <Answer query={query}>
-        {(page) =>
-          page.items.length === 0 ? (
-            <Empty icon={<Cpu />} title={executorText.none}>
-              {executorText.noneNote}
-            </Empty>
-          ) : (
-            <Table
-              label={executorText.title}
-              rows={page.items}
-              id={(one) => one.executor_id}
-              rowHeight={48}
-              columns={[
-                {
-                  key: "id",
-                  head: executorText.executor,
-                  cell: (one) => (
-                    <span>
-                      <span className="flex items-center gap-2">
-                        <span className="truncate font-mono text-xs font-medium">{one.executor_id}</span>
-                        {one.here && <Pill tone="info">{executorText.here}</Pill>}
-                      </span>
-                      <span className="block truncate text-xs text-faint">{executorText.process(one.hostname, one.process_id)}</span>
-                    </span>
-                  ),
-                  width: "minmax(180px, 1.6fr)",
-                },
-                { key: "alive", head: executorText.state, cell: (one) => <Pill tone={one.alive ? "ok" : "bad"}>{one.alive ? executorText.alive : executorText.silent}</Pill>, width: "72px" },
-                { key: "lease", head: executorText.lease, cell: (one) => <span className={one.alive ? "text-muted" : "text-bad"}>{seconds(one.lease_age)}</span>, width: "80px", end: true },
-                {
-                  key: "runs",
-                  head: executorText.runs,
-                  cell: (one) => (
-                    <Link to="/runs" search={{ executor: one.executor_id, status: ["PENDING", "WAITING_FOR_APPROVAL"] }} className="hover:underline">
-                      {one.runs_held}
-                    </Link>
-                  ),
-                  width: "56px",
-                  end: true,
-                },
-                ...(page.items.some((one) => typeof one.threads === "number") ? [{ key: "threads", head: executorText.threads, wide: true, cell: (one: Executor) => <span className="text-muted">{one.threads ?? "–"}</span>, width: "64px", end: true }] : []),
-                ...(page.items.some((one) => typeof one.loop_delay === "number") ? [{ key: "lag", head: executorText.lag, wide: true, cell: (one: Executor) => <span className={(one.loop_delay ?? 0) > 0.2 ? "text-warn" : "text-muted"}>{seconds(one.loop_delay)}</span>, width: "80px", end: true }] : []),
-                { key: "version", head: executorText.version, wide: true, cell: (one) => <span className="font-mono text-xs text-muted">{one.application_version}</span>, width: "minmax(80px, 140px)" },
-                { key: "names", head: executorText.workflows, wide: true, cell: (one) => <span className="text-muted" title={one.names.join("\n")}>{one.names.join(", ")}</span>, width: "minmax(120px, 2fr)" },
-                { key: "started", head: executorText.started, wide: true, cell: (one) => <Ago at={one.started_at} className="text-muted" />, width: "80px", end: true },
-              ]}
-            />
-          )
-        }
+        {(roll) => (
+          <div className="min-h-0 flex-1 overflow-y-auto pb-8">
+            {roll.items.length === 0 ? (
+              <Empty icon={<Cpu />} title={executorText.none}>
+                {executorText.noneNote}
+              </Empty>
+            ) : (
+              <Alive executors={roll.items} />
+            )}
+            <h2 className="px-4 pt-6 font-semibold">{executorText.gone}</h2>
+            <p className="max-w-prose px-4 pt-0.5 pb-2 text-faint">{executorText.goneNote}</p>
+            {roll.departures.length === 0 ? <p className="px-4 text-muted">{executorText.noneGone}</p> : <Gone departures={roll.departures} />}
+          </div>
+        )}
       </Answer>
     </>
+  );
+}
+
+function Name({ id, host, process, note }: { id: string; host: string; process: number; note?: React.ReactNode }) {
+  return (
+    <span>
+      <span className="flex items-center gap-2">
+        <span className="truncate font-mono text-xs font-medium" title={id}>
+          {id}
+        </span>
+        {note}
+      </span>
+      <span className="block truncate text-xs text-faint">{executorText.process(host, process)}</span>
+    </span>
+  );
+}
+
+function Alive({ executors }: { executors: Executor[] }) {
+  return (
+    <Table
+      inline
+      label={executorText.title}
+      rows={executors}
+      id={(one) => one.executor_id}
+      rowHeight={48}
+      phone={(one) => (
+        <div className="flex items-start justify-between gap-3 py-2">
+          <div className="min-w-0">
+            <Name id={one.executor_id} host={one.hostname} process={one.process_id} note={one.here && <Pill tone="info">{executorText.here}</Pill>} />
+            <div className="text-xs text-muted">{executorText.inShort(one.runs_held, seconds(one.lease_age), one.loop_delay === null ? null : duration(one.loop_delay * 1000), one.memory_bytes === null ? null : bytes(one.memory_bytes))}</div>
+          </div>
+          <Pill tone={one.alive ? "ok" : "bad"}>{one.alive ? executorText.alive : executorText.silent}</Pill>
+        </div>
+      )}
+      columns={[
+        { key: "id", head: executorText.executor, cell: (one) => <Name id={one.executor_id} host={one.hostname} process={one.process_id} note={one.here && <Pill tone="info">{executorText.here}</Pill>} />, width: "minmax(180px, 1.6fr)" },
+        { key: "alive", head: executorText.state, cell: (one) => <Pill tone={one.alive ? "ok" : "bad"}>{one.alive ? executorText.alive : executorText.silent}</Pill>, width: "72px" },
+        { key: "lease", head: executorText.lease, cell: (one) => <span className={one.alive ? "text-muted" : "text-bad"}>{seconds(one.lease_age)}</span>, width: "76px", end: true },
+        {
+          key: "runs",
+          head: executorText.runs,
+          cell: (one) => (
+            <Link to="/runs" search={{ executor: one.executor_id, status: ["PENDING", "WAITING_FOR_APPROVAL"] }} className="hover:underline">
+              {one.runs_held}
+            </Link>
+          ),
+          width: "48px",
+          end: true,
+        },
+        { key: "threads", head: <Tip text={executorText.threadsTip}><span>{executorText.threads}</span></Tip>, wide: true, cell: (one) => <span className="text-muted">{one.threads === null ? "–" : `${one.threads}/${one.threads_max}`}</span>, width: "64px", end: true },
+        { key: "lag", head: <Tip text={executorText.lagTip}><span>{executorText.lag}</span></Tip>, wide: true, cell: (one) => <span title={executorText.pulse(seconds(one.lease_age))} className={(one.loop_delay ?? 0) > late ? "text-warn" : "text-muted"}>{one.loop_delay === null ? "–" : one.loop_delay < 0.001 ? "0 ms" : duration(one.loop_delay * 1000)}</span>, width: "76px", end: true },
+        { key: "memory", head: executorText.memory, wide: true, cell: (one) => <span className="text-muted">{one.memory_bytes === null ? "–" : bytes(one.memory_bytes)}</span>, width: "68px", end: true },
+        { key: "version", head: executorText.version, wide: true, cell: (one) => <span className="font-mono text-xs text-muted" title={one.application_version}>{one.application_version}</span>, width: "minmax(80px, 130px)" },
+        { key: "names", head: executorText.workflows, wide: true, cell: (one) => <span className="text-muted" title={one.names.join("\n")}>{one.names.join(", ")}</span>, width: "minmax(120px, 2fr)" },
+        { key: "started", head: executorText.started, wide: true, cell: (one) => <Ago at={one.started_at} className="text-muted" />, width: "72px", end: true },
+      ]}
+    />
+  );
+}
+
+function Gone({ departures }: { departures: Departure[] }) {
+  return (
+    <Table
+      inline
+      label={executorText.gone}
+      rows={departures}
+      id={(one) => `${one.executor_id} ${one.left_at}`}
+      rowHeight={48}
+      phone={(one) => (
+        <div className="flex items-start justify-between gap-3 py-2">
+          <div className="min-w-0">
+            <Name id={one.executor_id} host={one.hostname} process={one.process_id} />
+            <div className={classes("truncate text-xs", one.taken_by === null ? "text-muted" : "text-bad")}>{one.taken_by === null ? executorText.byItself : executorText.taken(one.taken_by)}</div>
+          </div>
+          <Ago at={one.left_at} className="text-muted" />
+        </div>
+      )}
+      columns={[
+        { key: "id", head: executorText.executor, cell: (one) => <Name id={one.executor_id} host={one.hostname} process={one.process_id} />, width: "minmax(180px, 1.4fr)" },
+        { key: "how", head: executorText.how, cell: (one) => (one.taken_by === null ? <span className="text-muted">{executorText.byItself}</span> : <span className="text-bad" title={executorText.taken(one.taken_by)}>{executorText.taken(one.taken_by)}</span>), width: "minmax(120px, 2fr)" },
+        { key: "runs", head: executorText.runsTaken, wide: true, cell: (one) => <span className={one.runs > 0 ? "" : "text-faint"}>{one.taken_by === null ? "–" : one.runs}</span>, width: "80px", end: true },
+        { key: "version", head: executorText.version, wide: true, cell: (one) => <span className="font-mono text-xs text-muted" title={one.application_version}>{one.application_version}</span>, width: "minmax(80px, 130px)" },
+        { key: "lived", head: executorText.lived, wide: true, cell: (one) => <span className="text-muted">{duration(Date.parse(one.left_at) - Date.parse(one.started_at))}</span>, width: "80px", end: true },
+        { key: "left", head: executorText.left, cell: (one) => <Ago at={one.left_at} className="text-muted" />, width: "72px", end: true },
+      ]}
+    />
   );
 }

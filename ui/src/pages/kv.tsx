@@ -1,14 +1,15 @@
 /** The key-value store: look, change with a check that nobody else did meanwhile, and say what a value must look like. */
 
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Boxes, Plus, Trash2 } from "lucide-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Boxes, Plus, Trash2, Undo2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { get, part, Problem, put, remove } from "@/api/client";
 import { stringify } from "@/api/lossless";
 import { useCan } from "@/api/session";
-import type { KvRecord, Schema } from "@/api/types";
+import type { KvChange, KvRecord, Schema } from "@/api/types";
 import { asText, JsonField, readJson } from "@/components/json-field";
 import { usePages } from "@/components/pages";
+import { Difference } from "@/components/difference";
 import { SearchField } from "@/components/search-field";
 import { Answer, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
@@ -16,6 +17,8 @@ import { Table } from "@/components/table";
 import { problemText, say } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input, Notice, Segments, Sentinel, Skeleton } from "@/components/ui";
 import { type Fault, faults } from "@/lib/schema";
+import { absolute, ms } from "@/lib/time";
+import { classes } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { kvText } from "@/text";
@@ -56,8 +59,8 @@ export function KvPage() {
               id={(record) => record.key}
               onOpen={setOpen}
               columns={[
-                { key: "key", head: kvText.key, cell: (record) => <button type="button" onClick={() => setOpen(record)} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(140px, 1fr)" },
-                { key: "value", head: kvText.value, cell: (record) => <span className="font-mono text-xs text-muted">{record.value === null ? <span className="font-sans text-faint">{kvText.noValue}</span> : stringify(record.value).slice(0, 200)}</span>, width: "minmax(120px, 2.4fr)" },
+                { key: "key", head: kvText.key, cell: (record) => <button type="button" onClick={() => setOpen(record)} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(110px, 1fr)" },
+                { key: "value", head: kvText.value, cell: (record) => <span className="font-mono text-xs text-muted">{record.value === null ? <span className="font-sans text-faint">{kvText.noValue}</span> : stringify(record.value).slice(0, 200)}</span>, width: "minmax(90px, 2.4fr)" },
                 { key: "schema", head: kvText.schema, wide: true, cell: (record) => record.schema && <Pill tone="info">{kvText.hasSchema}</Pill>, width: "80px" },
                 { key: "updated", head: kvText.updated, cell: (record) => <Ago at={record.updated} className="text-muted" />, width: "80px", end: true },
               ]}
@@ -76,7 +79,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   const client = useQueryClient();
   const [base, setBase] = useState(record);
   const [key, setKey] = useState(record?.key ?? "");
-  const [tab, setTab] = useState<"value" | "schema">("value");
+  const [tab, setTab] = useState<"value" | "schema" | "history">("value");
   const hasForm = record?.schema != null;
   const [mode, setMode] = useState<"form" | "json">(hasForm ? "form" : "json");
   const [value, setValue] = useState<unknown>(record?.value ?? (hasForm ? undefined : {}));
@@ -146,16 +149,18 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
               </Button>
             )}
             <Button onClick={onClose}>{kvText.cancel}</Button>
-            <Button tone="primary" busy={save.isPending} disabled={key === ""} onClick={go}>
-              {kvText.save}
-            </Button>
+            {tab !== "history" && (
+              <Button tone="primary" busy={save.isPending} disabled={key === ""} onClick={go}>
+                {kvText.save}
+              </Button>
+            )}
           </>
         )
       }
     >
       {!record && <Field label={kvText.key} required>{(wires) => <Input {...wires} autoFocus value={key} onChange={(event) => setKey(event.target.value)} className="font-mono !text-xs" />}</Field>}
       <div className="flex items-center justify-between">
-        <Segments label={kvText.part} value={tab} onChange={setTab} options={[{ key: "value", label: kvText.value }, { key: "schema", label: kvText.schema }]} />
+        <Segments label={kvText.part} value={tab} onChange={setTab} options={[{ key: "value", label: kvText.value }, { key: "schema", label: kvText.schema }, ...(record ? [{ key: "history" as const, label: kvText.history }] : [])]} />
         {tab === "value" && hasForm && (
           <Segments
             label={kvText.mode}
@@ -191,10 +196,10 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
           {kvText.conflict} <code className="font-mono text-xs break-all">{stringify(theirs.value).slice(0, 200)}</code>
         </Notice>
       )}
-      {tab === "schema" ? (
-        <>
-          <JsonField label={kvText.schema} text={schemaSource} onChange={setSchemaSource} hint={kvText.schemaHint} error={wrong.schema} />
-        </>
+      {tab === "history" && record ? (
+        <History record={record} onDone={() => done(kvText.wasPutBack)} />
+      ) : tab === "schema" ? (
+        <JsonField label={kvText.schema} text={schemaSource} onChange={setSchemaSource} hint={kvText.schemaHint} error={wrong.schema} />
       ) : mode === "form" && record?.schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
           <SchemaForm schema={record.schema} value={value} onChange={setValue} faults={found} />
@@ -204,5 +209,61 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
       )}
       {error && !theirs && <Notice tone="bad">{problemText(error)}</Notice>}
     </Dialog>
+  );
+}
+
+/** What the key held before: each value beside the one of now, and the way back. */
+function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
+  const may = useCan("operator");
+  const [at, setAt] = useState<number | null>(null);
+  const query = useQuery({ queryKey: ["kv", record.key, "history"], queryFn: ({ signal }) => get<{ items: KvChange[] }>(`kv/${part(record.key)}/history`, undefined, signal) });
+  const current = useQuery({ queryKey: ["kv", record.key], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(record.key)}`, undefined, signal), initialData: record });
+  const putBack = useMutation({
+    mutationFn: (value: unknown) => put(`kv/${part(record.key)}`, { value, expect: current.data.value }),
+    onSuccess: onDone,
+    onError: () => {
+      void query.refetch();
+      void current.refetch();
+    },
+  });
+  return (
+    <Answer query={query} skeleton={<Skeleton className="h-40 w-full rounded-md" />}>
+      {({ items }) => {
+        if (items.length === 0) return <Notice>{kvText.noHistory}</Notice>;
+        const shown = Math.min(at ?? Math.min(1, items.length - 1), items.length - 1);
+        const change = items[shown]!;
+        const isNow = stringify(change.value) === stringify(current.data.value);
+        return (
+          <div className="grid min-h-0 gap-3 md:grid-cols-[216px_minmax(0,1fr)]">
+            <ol className="max-h-[46vh] overflow-y-auto rounded-md hairline max-md:max-h-36" aria-label={kvText.history}>
+              {items.map((one, index) => (
+                <li key={`${one.at} ${index}`} className="border-b last:border-b-0">
+                  <button type="button" aria-pressed={index === shown} aria-label={kvText.pick(absolute(ms(one.at)))} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
+                    <span className="flex gap-2">
+                      <Ago at={one.at} className="font-medium" />
+                      {index === 0 && <span className="text-faint">{kvText.now}</span>}
+                      {one.value === null && <span className="text-bad">{kvText.removed}</span>}
+                    </span>
+                    <span className="max-w-full truncate text-xs text-faint">{kvText.by(one.by)}</span>
+                  </button>
+                </li>
+              ))}
+            </ol>
+            <div className="flex min-w-0 flex-col gap-3">
+              {isNow ? <Notice>{kvText.same}</Notice> : <Difference label={kvText.compared(absolute(ms(change.at)))} before={asText(change.value)} after={asText(current.data.value)} heads={[kvText.before, kvText.after]} />}
+              {putBack.error && <Notice tone="bad">{problemText(putBack.error)}</Notice>}
+              {may && !isNow && change.value !== null && (
+                <div className="flex items-center gap-3">
+                  <Button icon={<Undo2 />} busy={putBack.isPending} onClick={() => putBack.mutate(change.value)}>
+                    {kvText.putBack}
+                  </Button>
+                  <span className="text-xs text-faint">{kvText.puttingBack}</span>
+                </div>
+              )}
+            </div>
+          </div>
+        );
+      }}
+    </Answer>
   );
 }

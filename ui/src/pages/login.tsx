@@ -6,21 +6,22 @@ import type { Role } from "@/api/types";
 import { Logo } from "@/components/logo";
 import { problemText } from "@/components/toast";
 import { Button, Field, Input } from "@/components/ui";
+import { classes } from "@/lib/words";
 import { useTitle } from "@/shell/title";
 import { frameText, loginText } from "@/text";
 
 /** The quiet page around sign-in and set-up. */
-export function Door({ title, note, children }: { title: string; note?: ReactNode; children: ReactNode }) {
+export function Door({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
-      <div className="w-full max-w-[340px]">
+      <div className={classes("w-full", wide ? "max-w-[520px]" : "max-w-[340px]")}>
         <div className="mb-6 flex items-center gap-2 text-lg font-semibold">
           <Logo className="size-6 text-accent" /> {frameText.name}
         </div>
         <div className="rounded-lg bg-bg p-5 hairline">
           <h1 className="text-base font-semibold">{title}</h1>
           {note && <p className="mt-0.5 text-muted">{note}</p>}
-          <div className="mt-4">{children}</div>
+          {children && <div className="mt-4">{children}</div>}
         </div>
       </div>
     </main>

@@ -13,7 +13,7 @@ import { Answer, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
-import { Ago, Button, Dialog, Field, Input, Notice, Switch } from "@/components/ui";
+import { Ago, Button, Dialog, Field, Input, Notice, Switch, Tip } from "@/components/ui";
 import { seconds } from "@/lib/time";
 import { count } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
@@ -56,6 +56,20 @@ export function QueuesPage() {
               id={(queue) => queue.name}
               rowHeight={44}
               onOpen={(queue) => void navigate({ to: "/queues/$name", params: { name: queue.name } })}
+              phone={(queue) => {
+                const stats = of(queue);
+                return (
+                  <div>
+                    <span className="flex items-center gap-2">
+                      <Link to="/queues/$name" params={{ name: queue.name }} className="truncate font-medium">
+                        {queue.name}
+                      </Link>
+                      {queue.paused && <Pill tone="warn">{queuesText.paused}</Pill>}
+                    </span>
+                    <div className="truncate text-muted">{stats && queuesText.inShort(stats.enqueued, stats.running, queue.partitioned ? null : queue.global_concurrency, stats.oldest_age === null ? null : seconds(stats.oldest_age))}</div>
+                  </div>
+                );
+              }}
               columns={[
                 {
                   key: "name",
@@ -156,6 +170,13 @@ function Detail({ queue }: { queue: Queue }) {
         )}
       </PageHead>
       <div className="min-h-0 flex-1 overflow-y-auto">
+        {queue.paused && stats && (
+          <div className="px-4 pt-4" role="status">
+            <Notice tone={stats.running > 0 ? "warn" : "info"} icon={<Pause />}>
+              {stats.running > 0 ? queuesText.draining(stats.running) : queuesText.drained(stats.enqueued)}
+            </Notice>
+          </div>
+        )}
         <div className="flex flex-wrap gap-x-10 gap-y-4 border-b px-4 py-4">
           <Figure label={queuesText.enqueued} value={stats ? count(stats.enqueued) : "–"} />
           <Figure label={queuesText.running} value={stats ? (free === null ? count(stats.running) : `${stats.running}/${queue.global_concurrency}`) : "–"} note={free === null ? undefined : queuesText.free(free)} />
@@ -168,6 +189,7 @@ function Detail({ queue }: { queue: Queue }) {
             <div className="mt-0.5">{limitWords(queue).join(" · ") || queuesText.noLimits}</div>
           </div>
         </div>
+        {stats && <Slots queue={queue} stats={stats} />}
         {stats && stats.partitions.length > 0 && (
           <section>
             <h2 className="px-4 pt-4 pb-1 font-semibold">{queuesText.partitions}</h2>
@@ -219,6 +241,60 @@ function Detail({ queue }: { queue: Queue }) {
   );
 }
 
+const slotsShown = 64;
+
+/** The places of a queue and who is in them: all of it, or those of each process, as the limits say. */
+function Slots({ queue, stats }: { queue: Queue; stats: QueueStats }) {
+  const most = queue.partitioned ? null : queue.global_concurrency;
+  const each = queue.partitioned ? null : queue.worker_concurrency;
+  const byProcess = new Map<string, number>();
+  for (const holder of stats.holders) if (holder.executor_id) byProcess.set(holder.executor_id, (byProcess.get(holder.executor_id) ?? 0) + 1);
+  if (most === null && (each === null || byProcess.size === 0)) return null;
+  return (
+    <section className="flex flex-wrap gap-x-12 gap-y-4 border-b px-4 py-4">
+      {most !== null && most <= slotsShown && (
+        <div className="min-w-0">
+          <h2 className="mb-1.5 text-xs text-faint">{queuesText.slots}</h2>
+          <ul className="flex flex-wrap gap-1">
+            {Array.from({ length: Math.max(most, stats.holders.length) }, (_, index) => {
+              const holder = stats.holders[index];
+              return (
+                <li key={holder?.workflow_id ?? index}>
+                  {holder ? (
+                    <Tip text={`${holder.workflow_id} · ${holder.name}`}>
+                      <Link to="/runs/$id" params={{ id: holder.workflow_id }} aria-label={queuesText.slotOf(holder.workflow_id)} className="block h-6 w-9 rounded-sm bg-accent hover:bg-accent-hover" />
+                    </Tip>
+                  ) : (
+                    <span title={queuesText.slotFree} className="block h-6 w-9 rounded-sm border border-dashed border-line-strong" />
+                  )}
+                </li>
+              );
+            })}
+          </ul>
+        </div>
+      )}
+      {byProcess.size > 0 && each !== null && (
+        <div className="min-w-0">
+          <h2 className="mb-1.5 text-xs text-faint">{queuesText.byProcess}</h2>
+          <ul className="flex flex-col gap-1.5">
+            {[...byProcess].map(([executor, held]) => (
+              <li key={executor} className="grid grid-cols-[minmax(60px,auto)_120px_auto] items-center justify-start gap-3 text-xs">
+                <Link to="/executors" className="truncate font-mono hover:underline">
+                  {executor}
+                </Link>
+                <Meter label={executor} value={held} most={each} tone={held >= each ? "warn" : "accent"} />
+                <span className="whitespace-nowrap text-muted">
+                  {held} {queuesText.ofEach(each)}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </section>
+  );
+}
+
 function Limits({ queue, onClose }: { queue: Queue; onClose: () => void }) {
   const client = useQueryClient();
   const [worker, setWorker] = useState(queue.worker_concurrency?.toString() ?? "");
@@ -226,14 +302,18 @@ function Limits({ queue, onClose }: { queue: Queue; onClose: () => void }) {
   const [limit, setLimit] = useState(queue.rate_limit?.limit.toString() ?? "");
   const [per, setPer] = useState(queue.rate_limit?.per.toString() ?? "60");
   const [releases, setReleases] = useState(queue.release_while_waiting);
+  const [batch, setBatch] = useState(queue.batch_max.toString());
+  const [priority, setPriority] = useState(queue.priority);
   const number = (text: string) => (text.trim() === "" ? null : Number(text));
-  const wrong = [worker, global, limit, per].some((text) => text.trim() !== "" && !(Number(text) > 0));
+  const wrong = [worker, global, limit, per, batch].some((text) => text.trim() !== "" && !(Number(text) > 0)) || batch.trim() === "";
   const act = useMutation({
     mutationFn: () =>
       patch<Queue>(`queues/${part(queue.name)}`, {
         worker_concurrency: number(worker),
         global_concurrency: number(global),
         rate_limit: number(limit) === null ? null : { limit: number(limit), per: number(per) ?? 60 },
+        ...(number(batch) !== null && number(batch) !== queue.batch_max && { batch_max: number(batch) }),
+        ...(priority !== queue.priority && { priority }),
         ...(releases !== queue.release_while_waiting && { release_while_waiting: releases }),
       }),
     onSuccess: () => {
@@ -262,6 +342,14 @@ function Limits({ queue, onClose }: { queue: Queue; onClose: () => void }) {
         <Field label={queuesText.globalField} hint={queuesText.emptyIsNone}>{(wires) => <Input {...wires} inputMode="numeric" value={global} onChange={(event) => setGlobal(event.target.value)} />}</Field>
         <Field label={queuesText.rateField} hint={queuesText.emptyIsNone}>{(wires) => <Input {...wires} inputMode="numeric" value={limit} onChange={(event) => setLimit(event.target.value)} />}</Field>
         <Field label={queuesText.perField}>{(wires) => <Input {...wires} inputMode="decimal" value={per} onChange={(event) => setPer(event.target.value)} />}</Field>
+        <Field label={queuesText.batchField} hint={queuesText.batchHint}>{(wires) => <Input {...wires} inputMode="numeric" value={batch} onChange={(event) => setBatch(event.target.value)} />}</Field>
+      </div>
+      <div className="flex items-center justify-between gap-3">
+        <div>
+          <div>{queuesText.priorityField}</div>
+          <div className="text-xs text-faint">{queuesText.priorityHint}</div>
+        </div>
+        <Switch label={queuesText.priorityField} checked={priority} onCheckedChange={setPriority} />
       </div>
       <div className="flex items-center justify-between gap-3">
         <div>

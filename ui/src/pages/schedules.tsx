@@ -2,7 +2,7 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { CalendarClock, ChevronLeft, Clock, Code, Pencil, Play, Plus, Trash2 } from "lucide-react";
+import { CalendarClock, ChevronLeft, Clock, Code, History, Pencil, Play, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { get, part, patch, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
@@ -14,12 +14,13 @@ import { describe, ScheduleFields, specOf, Ticks, whenOf } from "@/components/sc
 import { Answer, Empty } from "@/components/states";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
-import { Ago, Button, Dialog, Notice, Switch, Tip } from "@/components/ui";
+import { Ago, Button, Dialog, Input, Notice, Switch, Tip } from "@/components/ui";
 import type { Fault } from "@/lib/schema";
 import { short } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { scheduleText } from "@/text";
+import { Backfill } from "./schedules-backfill";
 
 export function useEnable() {
   const client = useQueryClient();
@@ -97,6 +98,7 @@ export function SchedulesPage() {
                       <span className="block truncate">{describe(one)}</span>
                       <span className="block truncate text-xs text-faint">
                         {one.type === "once" ? one.scheduled_at && short(Date.parse(one.scheduled_at)) : <><span className="font-mono">{one.cron_expression}</span> · {one.timezone ?? "UTC"}</>}
+                        {one.reason && <span className="text-warn" title={one.reason}> · {one.reason}</span>}
                       </span>
                     </span>
                   ),
@@ -156,6 +158,7 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
   const enable = useEnable();
   const [editing, setEditing] = useState(false);
   const [deleting, setDeleting] = useState(false);
+  const [filling, setFilling] = useState(false);
   const run = useMutation({
     mutationFn: () => post<{ workflow_id: string }>(`schedules/${part(schedule.id)}/run-now`),
     onSuccess: (made) => {
@@ -184,6 +187,7 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
           [scheduleText.zone, schedule.timezone ?? "UTC"],
           [scheduleText.jitter, schedule.jitter ? scheduleText.upTo(schedule.jitter) : scheduleText.noJitter],
           [scheduleText.catchUp, scheduleText.catchUps[schedule.catch_up]],
+          [scheduleText.overlap, scheduleText.overlaps[schedule.overlap]],
         ] as [string, React.ReactNode][])),
     [scheduleText.createdLabel, <Ago key="t" at={schedule.created} />],
   ];
@@ -205,6 +209,11 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
         </span>
         {may && (
           <>
+            {schedule.type !== "once" && (
+              <Button icon={<History />} onClick={() => setFilling(true)}>
+                {scheduleText.backfill}
+              </Button>
+            )}
             {!isCode && (
               <Button icon={<Pencil />} onClick={() => setEditing(true)}>
                 {scheduleText.edit}
@@ -233,11 +242,12 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
             {isCode && <p className="text-faint">{scheduleText.codeNote}</p>}
             {schedule.input !== null && schedule.input !== undefined && <JsonView label={scheduleText.input} value={schedule.input} />}
           </div>
-          <div>{schedule.enabled ? <Ticks times={schedule.next} /> : <Notice>{scheduleText.offNote}</Notice>}</div>
+          <div>{schedule.enabled ? <Ticks times={schedule.next} /> : <Off key={schedule.reason} schedule={schedule} />}</div>
         </div>
         <h2 className="px-4 pt-2 pb-1 font-semibold">{scheduleText.lastRuns}</h2>
         {schedule.last_runs.length === 0 ? <p className="px-4 pb-4 text-faint">{scheduleText.noRuns}</p> : <RunTable runs={schedule.last_runs} />}
       </div>
+      {filling && <Backfill schedule={schedule} onClose={() => setFilling(false)} />}
       {editing && <Edit schedule={schedule} onClose={() => setEditing(false)} />}
       <Dialog
         open={deleting}
@@ -254,6 +264,43 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
         }
       />
     </>
+  );
+}
+
+/** Why nothing comes next; whoever turned it off may say so. */
+function Off({ schedule }: { schedule: ScheduleDetail }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const [reason, setReason] = useState(schedule.reason ?? "");
+  const keep = useMutation({
+    mutationFn: () => post<Schedule>(`schedules/${part(schedule.id)}/disable`, { reason: reason.trim() || null }),
+    onSuccess: () => {
+      say(scheduleText.reasonSaved, schedule.name);
+      void client.invalidateQueries({ queryKey: ["schedules"] });
+    },
+    onError: (error) => complain(error),
+  });
+  return (
+    <div className="flex flex-col gap-3">
+      <Notice>
+        {schedule.reason && <p className="font-medium">{scheduleText.offBecause(schedule.reason)}</p>}
+        {scheduleText.offNote}
+      </Notice>
+      {may && (
+        <form
+          className="flex items-center gap-2"
+          onSubmit={(event) => {
+            event.preventDefault();
+            keep.mutate();
+          }}
+        >
+          <Input aria-label={scheduleText.reason} placeholder={scheduleText.reason} maxLength={1000} value={reason} onChange={(event) => setReason(event.target.value)} />
+          <Button type="submit" busy={keep.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
+            {scheduleText.saveReason}
+          </Button>
+        </form>
+      )}
+    </div>
   );
 }
 

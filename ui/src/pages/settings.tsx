@@ -1,22 +1,22 @@
 /** Accounts, tokens, storage, and how this runtime is set. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, LogOut, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { address, get, part, patch, post, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
-import type { Account, Page, Role, Settings, Token } from "@/api/types";
-import { Meter } from "@/components/spark";
+import type { Account, CalendarDay, Page, Role, Settings, Token } from "@/api/types";
+import { Columns, Meter } from "@/components/spark";
 import { Answer, Empty } from "@/components/states";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, IconButton, Input, Notice, Segments, Select, Switch, Tabs } from "@/components/ui";
-import { day } from "@/lib/time";
+import { day, dayOf, ms } from "@/lib/time";
 import { bytes, count } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { settingsText } from "@/text";
+import { settingsText, storageText } from "@/text";
 
 const roles: Role[] = ["viewer", "operator", "admin"];
 
@@ -77,9 +77,9 @@ function General() {
           <h2 className="mb-2 font-semibold">{settingsText.versions}</h2>
           <Facts facts={settings.versions} />
           <p className="mt-2 flex gap-4">
-            <a href={address("docs")} target="_blank" rel="noreferrer" className="text-accent hover:underline">
+            <Link to="/api" className="text-accent hover:underline">
               {settingsText.apiDocs}
-            </a>
+            </Link>
             <a href={address("openapi.json")} target="_blank" rel="noreferrer" className="text-accent hover:underline">
               {settingsText.openApi}
             </a>
@@ -132,6 +132,7 @@ function Storage() {
                 <div className="text-xs text-faint">{settingsText.retention}</div>
                 <div className="text-lg font-semibold">{config.gc_retention?.replace(", 0:00:00", "") || settingsText.forEver}</div>
               </div>
+              <Growth />
               <span className="flex-1" />
               {isAdmin &&
                 (session?.database === "sqlite" ? (
@@ -142,6 +143,14 @@ function Storage() {
                   <span className="text-faint">{settingsText.pgBackup}</span>
                 ))}
             </div>
+            <div className="grid gap-8 border-b p-4 lg:grid-cols-2">
+              {isAdmin && <CleanUp kept={config.gc_retention?.replace(", 0:00:00", "") ?? ""} />}
+              <section aria-label={storageText.restore}>
+                <h2 className="font-semibold">{storageText.restore}</h2>
+                <p className="mt-1 text-muted">{session?.database === "postgres" ? storageText.restorePostgres : storageText.restoreSqlite}</p>
+              </section>
+            </div>
+            <div className="shrink-0">
             <Table
               inline
               label={settingsText.tables}
@@ -154,10 +163,105 @@ function Storage() {
                 { key: "bytes", head: settingsText.size, cell: (table) => <span className="text-muted">{table.bytes === null ? "–" : bytes(table.bytes)}</span>, width: "80px", end: true },
               ]}
             />
+            </div>
           </>
         );
       }}
     </Answer>
+  );
+}
+
+/** How many runs were made on each of the last seven days: counted, not guessed. */
+function Growth() {
+  const today = new Date();
+  today.setHours(0, 0, 0, 0);
+  const from = today.getTime() - 6 * day;
+  const query = useQuery({ queryKey: ["calendar", "growth", from], queryFn: ({ signal }) => get<{ days: CalendarDay[] }>("calendar", { from_ms: from, to_ms: from + 7 * day, bucket_mins: 1440 }, signal) });
+  if (!query.data) return null;
+  const points = query.data.days.map((one) => ({ at: ms(one.time), made: one.success + one.error + one.cancelled + one.open }));
+  return (
+    <div>
+      <div className="text-xs text-faint">{storageText.made}</div>
+      <div className="flex items-end gap-3">
+        <div className="text-lg font-semibold">{count(Math.round(points.reduce((sum, one) => sum + one.made, 0) / Math.max(1, points.length)))}</div>
+        <div className="mb-1 w-24">
+          <Columns height={20} label={`${storageText.made}, ${storageText.madeNote}: ${points.map((one) => count(one.made)).join(", ")}`} points={points.map((one) => ({ value: one.made, title: storageText.perDay(dayOf(one.at), one.made) }))} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface Due {
+  runs: number;
+  deliveries: number;
+  logs: number;
+  older_than: number | null;
+}
+
+function CleanUp({ kept }: { kept: string }) {
+  const client = useQueryClient();
+  const [age, setAge] = useState("");
+  const [sure, setSure] = useState(false);
+  const older = age === "" ? undefined : Number(age) * 86_400;
+  const query = useQuery({ queryKey: ["garbage", age], queryFn: ({ signal }) => get<Due>("garbage", { older_than: older }, signal) });
+  const act = useMutation({
+    mutationFn: () => post<{ runs: number }>("garbage", { older_than: older ?? null }),
+    onSuccess: ({ runs }) => {
+      say(storageText.removed(runs));
+      setSure(false);
+      void client.invalidateQueries();
+    },
+    onError: (error) => complain(error),
+  });
+  const due = query.data;
+  const some = due !== undefined && due.runs + due.deliveries + due.logs > 0;
+  const capped = (value: number) => `${count(value)}${value >= 10_000 ? "+" : ""}`;
+  return (
+    <section aria-label={storageText.clean}>
+      <h2 className="font-semibold">{storageText.clean}</h2>
+      <p className="mt-1 text-muted">{storageText.cleanNote}</p>
+      <div className="mt-3 flex flex-wrap items-end gap-x-6 gap-y-3">
+        <Field label={storageText.olderThan}>
+          {(wires) => (
+            <Select {...wires} value={age} onChange={(event) => setAge(event.target.value)}>
+              <option value="">{kept ? storageText.retention(kept) : storageText.forEver}</option>
+              {[0, 1, 7, 30, 90].map((days) => (
+                <option key={days} value={days}>
+                  {storageText.days(days)}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        {(["runs", "deliveries", "logs"] as const).map((key) => (
+          <div key={key}>
+            <div className="text-xs text-faint">{storageText.due[key]}</div>
+            <div className="h-8 text-lg font-semibold tabular-nums">{due ? capped(due[key]) : "–"}</div>
+          </div>
+        ))}
+        <Button tone="danger" icon={<Trash2 />} disabled={!some} onClick={() => setSure(true)}>
+          {storageText.remove}
+        </Button>
+      </div>
+      {query.error && <p className="mt-2 text-bad">{problemText(query.error)}</p>}
+      {due && (
+        <Dialog
+          open={sure}
+          onClose={() => setSure(false)}
+          title={storageText.sure(due.runs, due.runs >= 10_000)}
+          note={storageText.sureNote}
+          foot={
+            <>
+              <Button onClick={() => setSure(false)}>{storageText.cancel}</Button>
+              <Button tone="danger" busy={act.isPending} onClick={() => act.mutate()}>
+                {storageText.remove}
+              </Button>
+            </>
+          }
+        />
+      )}
+    </section>
   );
 }
 

@@ -8,7 +8,7 @@ import { get, part, post, Problem } from "@/api/client";
 import { stringify } from "@/api/lossless";
 import { apiPath } from "@/api/place";
 import { useCan } from "@/api/session";
-import type { Page, Queue, Registered, RegisteredDetail, Schedule } from "@/api/types";
+import type { Page, Queue, Registered, RegisteredDetail, Schedule, ScheduleSpec } from "@/api/types";
 import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
 import { freshWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
 import { Answer, Empty } from "@/components/states";
@@ -109,11 +109,12 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
     ...(priority && { priority: Number(priority) }),
     ...(tags && { tags: tags.split(",").map((tag) => tag.trim()).filter(Boolean) }),
   });
+  const spec = () => specOf({ ...when, type: moment === "later" ? "once" : "cron" });
+  const planned = (value: unknown) => ({ workflow: workflow.name, schedule: spec(), input: value, name: name || null, enabled: true });
   const act = useMutation({
     mutationFn: async (value: unknown) => {
       if (moment === "now") return { run: (await post<{ workflow_id: string }>("trigger", body(value))).workflow_id };
-      const spec = moment === "later" ? specOf({ ...when, type: "once" }) : specOf({ ...when, type: "cron" });
-      return { schedule: (await post<Schedule>("schedules", { workflow: workflow.name, schedule: spec, input: value, name: name || null, enabled: true })).id };
+      return { schedule: (await post<Schedule>("schedules", planned(value))).id };
     },
     onSuccess: (made) => {
       if (made.run) {
@@ -143,10 +144,12 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
   useEffect(() => {
     if (found.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
   }, [found]);
+  const curlOf = (value: unknown) => (moment === "now" ? asCurl("trigger", body(value)) : asCurl("schedules", planned(value)));
+  const pythonFor = (value: unknown) => (moment === "now" ? asPython(workflow, value, { id, queue, delay, tags, priority }) : asPlan(workflow, spec(), value, name));
   const copyAs = (which: "curl" | "python") => {
     const answer = read();
     if (!answer) return;
-    void copy(which === "curl" ? asCurl(body(answer.value)) : asPython(workflow, answer.value, { id, queue, delay, tags, priority })).then(() => say(startText.copied[which]));
+    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => say(startText.copied[which]));
   };
   const hasLast = detail?.last_input !== undefined && detail.last_input !== null;
   return (
@@ -243,24 +246,20 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
           {startText.go[moment]}
         </Button>
         <span className="flex-1" />
-        {moment === "now" && (
-          <>
-            <Button tone="ghost" icon={<Terminal />} onClick={() => copyAs("curl")}>
-              {startText.curl}
-            </Button>
-            <Button tone="ghost" icon={<Braces />} onClick={() => copyAs("python")}>
-              {startText.python}
-            </Button>
-          </>
-        )}
+        <Button tone="ghost" icon={<Terminal />} onClick={() => copyAs("curl")}>
+          {startText.curl}
+        </Button>
+        <Button tone="ghost" icon={<Braces />} onClick={() => copyAs("python")}>
+          {startText.python}
+        </Button>
       </div>
     </form>
   );
 }
 
-function asCurl(body: unknown): string {
+function asCurl(path: string, body: unknown): string {
   const text = stringify(body).replaceAll("'", "'\\''");
-  return `curl -X POST '${window.location.origin}${apiPath}trigger' \\\n  -H "Authorization: Bearer $TURBINE_TOKEN" \\\n  -H 'Content-Type: application/json' \\\n  -d '${text}'`;
+  return `curl -X POST '${window.location.origin}${apiPath}${path}' \\\n  -H "Authorization: Bearer $TURBINE_TOKEN" \\\n  -H 'Content-Type: application/json' \\\n  -d '${text}'`;
 }
 
 function asPython(workflow: Registered, input: unknown, options: { id: string; queue: string; delay: string; tags: string; priority: string }): string {
@@ -275,6 +274,16 @@ function asPython(workflow: Registered, input: unknown, options: { id: string; q
   const module = workflow.fqn.split(":")[0];
   const words = input !== null && typeof input === "object" && !Array.isArray(input) ? `**${pythonOf(input)}` : pythonOf(input);
   return `from ${module} import ${workflow.fqn.split(":")[1] ?? workflow.name}\n\nawait rt.run(${workflow.fqn.split(":")[1] ?? workflow.name}.options(${given.join(", ")}), ${words})`;
+}
+
+function asPlan(workflow: Registered, spec: ScheduleSpec, input: unknown, name: string): string {
+  const words = (given: Record<string, unknown>) => Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== "").map(([key, value]) => `, ${key}=${pythonOf(value)}`).join("");
+  const when =
+    spec.type === "once"
+      ? `Schedule.once(datetime.fromisoformat(${JSON.stringify(spec.at.replace("Z", "+00:00"))}))`
+      : `Schedule.cron(${JSON.stringify(spec.expression)}${words({ timezone: spec.timezone, jitter: spec.jitter, catch_up: spec.catch_up, overlap: spec.overlap })})`;
+  const imports = spec.type === "once" ? "from datetime import datetime\n\nfrom turbine import Schedule" : "from turbine import Schedule";
+  return `${imports}\n\nawait rt.schedules.create(${JSON.stringify(workflow.name)}, ${when}${words({ input, name })})`;
 }
 
 /** A JSON value as Python writes it. */

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { ChevronLeft, Play, Workflow as WorkflowIcon } from "lucide-react";
+import { ChevronLeft, Copy, Play, Workflow as WorkflowIcon } from "lucide-react";
 import { get, part } from "@/api/client";
 import { useCan } from "@/api/session";
 import { type Page, type Registered, type RegisteredDetail, statuses } from "@/api/types";
@@ -12,9 +12,10 @@ import { describe } from "@/components/schedule-fields";
 import { SearchField } from "@/components/search-field";
 import { Figure } from "@/components/spark";
 import { Answer, Empty } from "@/components/states";
-import { StatusWord } from "@/components/status";
+import { Pill, StatusWord } from "@/components/status";
 import { Table } from "@/components/table";
-import { Button, Notice, Tag } from "@/components/ui";
+import { say } from "@/components/toast";
+import { Button, copy, IconButton, Notice, Tag, Tip } from "@/components/ui";
 import { seconds } from "@/lib/time";
 import { count, percent } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
@@ -138,10 +139,18 @@ export function WorkflowPage() {
               <div className="flex min-w-0 flex-col gap-4">
                 {!one.here && <Notice tone="warn">{workflowsText.notHere}</Notice>}
                 {one.docstring && <p className="max-w-prose whitespace-pre-line">{one.docstring}</p>}
-                {typeof one.signature === "string" && one.signature && <pre className="overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-xs leading-5 whitespace-pre-wrap hairline">{one.signature}</pre>}
+                {one.signature && <pre className="overflow-x-auto rounded-md bg-sunken px-3 py-2 font-mono text-xs leading-5 whitespace-pre-wrap hairline">{one.signature}</pre>}
                 <dl className="grid grid-cols-[100px_minmax(0,1fr)] gap-y-1.5">
                   <dt className="text-faint">{workflowsText.code}</dt>
-                  <dd className="truncate font-mono text-xs leading-5">{one.fqn}</dd>
+                  <dd className="truncate font-mono text-xs leading-5" title={one.fqn}>{one.fqn}</dd>
+                  {one.source && (
+                    <>
+                      <dt className="text-faint">{workflowsText.source}</dt>
+                      <dd className="min-w-0">
+                        <Source source={one.source} />
+                      </dd>
+                    </>
+                  )}
                   {one.tags.length > 0 && (
                     <>
                       <dt className="text-faint">{workflowsText.tags}</dt>
@@ -182,6 +191,22 @@ export function WorkflowPage() {
                           <Link to="/runs" search={{ workflow: one.name, version: version.version, status: ["PENDING", "ENQUEUED", "WAITING_FOR_APPROVAL"] }} className="min-w-0 flex-1 truncate font-mono text-xs leading-5 hover:underline">
                             {version.version}
                           </Link>
+                          {version.set_aside > 0 && (
+                            <Tip text={workflowsText.setAsideTip}>
+                              <span tabIndex={0}>
+                                <Pill tone="bad">{workflowsText.setAside(version.set_aside)}</Pill>
+                              </span>
+                            </Tip>
+                          )}
+                          {version.live ? (
+                            <Pill tone="ok">{workflowsText.live}</Pill>
+                          ) : (
+                            <Tip text={workflowsText.notLiveTip}>
+                              <span tabIndex={0}>
+                                <Pill tone="warn">{workflowsText.notLive}</Pill>
+                              </span>
+                            </Tip>
+                          )}
                           <span className="text-muted">{workflowsText.open(version.open)}</span>
                         </li>
                       ))}
@@ -196,5 +221,29 @@ export function WorkflowPage() {
         </>
       )}
     </Answer>
+  );
+}
+
+const isHere = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(window.location.hostname);
+
+/** Where the code is: its last parts, the whole path on hover. On this machine an editor can open it. */
+function Source({ source }: { source: string }) {
+  const parts = source.split("/");
+  const brief = parts.length > 3 ? `…/${parts.slice(-3).join("/")}` : source;
+  return (
+    <span className="flex items-center gap-1">
+      {isHere ? (
+        <a href={`vscode://file${encodeURI(source.startsWith("/") ? source : `/${source}`)}`} title={`${workflowsText.openInEditor}: ${source}`} className="truncate font-mono text-xs leading-5 text-accent hover:underline">
+          {brief}
+        </a>
+      ) : (
+        <span className="truncate font-mono text-xs leading-5" title={source}>
+          {brief}
+        </span>
+      )}
+      <IconButton label={workflowsText.copySource} size="sm" className="!size-5" onClick={() => void copy(source).then(() => say(workflowsText.sourceCopied, source))}>
+        <Copy className="!size-3.5" />
+      </IconButton>
+    </span>
   );
 }

@@ -2,12 +2,12 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { CircleHelp, Moon, Play, Search, Sun, Workflow } from "lucide-react";
+import { CircleHelp, Clock, Layers, Moon, Play, Search, Sun, Workflow } from "lucide-react";
 import { Dialog as RadixDialog } from "radix-ui";
 import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { Page, Registered, Run } from "@/api/types";
+import type { Page, Queue, Registered, Run, Schedule } from "@/api/types";
 import { StatusIcon } from "@/components/status";
 import { Ago, Kbd } from "@/components/ui";
 import { classes } from "@/lib/words";
@@ -53,6 +53,9 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
     queryFn: ({ signal }) => get<Page<Run>>("workflows", { search: asked || undefined, limit: 6 }, signal),
     placeholderData: keepPreviousData,
   });
+  const isSearching = asked !== "";
+  const queues = useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => get<Page<Queue>>("queues", { limit: 500 }, signal), enabled: isSearching });
+  const schedules = useQuery({ queryKey: ["schedules"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 500 }, signal), enabled: isSearching });
   const entries = useMemo(() => {
     const words = text.trim().toLowerCase();
     const fits = (label: string) => words.split(/\s+/).every((word) => label.toLowerCase().includes(word));
@@ -82,15 +85,26 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
       if (mayStart && workflow.triggerable) workflows.push({ key: `start:${workflow.name}`, group: paletteText.startGroup, label: workflow.name, icon: <Play />, act: go("/start", { workflow: workflow.name }) });
       if (words !== "") workflows.push({ key: `workflow:${workflow.name}`, group: paletteText.workflows, label: workflow.name, icon: <Workflow />, act: () => void navigate({ to: "/workflows/$name", params: { name: workflow.name } }) });
     }
+    const nouns: Entry[] =
+      words === ""
+        ? []
+        : [
+            ...(queues.data?.items ?? [])
+              .filter((queue) => fits(`${queue.name} ${paletteText.queues}`))
+              .map((queue) => ({ key: `queue:${queue.name}`, group: paletteText.queues, label: queue.name, icon: <Layers />, act: () => void navigate({ to: "/queues/$name", params: { name: queue.name } }) })),
+            ...(schedules.data?.items ?? [])
+              .filter((schedule) => fits(`${schedule.name} ${paletteText.schedules}`))
+              .map((schedule) => ({ key: `schedule:${schedule.id}`, group: paletteText.schedules, label: schedule.name, note: schedule.cron_expression, icon: <Clock />, act: () => void navigate({ to: "/schedules/$id", params: { id: schedule.id } }) })),
+          ];
     const rest: Entry[] = [
       { key: "theme", group: paletteText.more, label: isDark ? paletteText.toLight : paletteText.toDark, icon: isDark ? <Sun /> : <Moon />, act: () => setTheme(isDark ? "light" : "dark") },
       { key: "help", group: paletteText.more, label: paletteText.help, icon: <CircleHelp />, act: onHelp },
     ].filter((entry) => words !== "" && fits(entry.label));
-    const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...runEntries, ...rest];
+    const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...nouns, ...runEntries, ...rest];
     // Entries of one group stand together, in the order in which the groups first appear.
     const groups = [...new Set(ordered.map((entry) => entry.group))];
     return groups.flatMap((group) => ordered.filter((entry) => entry.group === group));
-  }, [text, runs.data, registered.data, mayStart, isAdmin, isDark, navigate, onHelp]);
+  }, [text, runs.data, registered.data, queues.data, schedules.data, mayStart, isAdmin, isDark, navigate, onHelp]);
   useEffect(() => setAt(0), [text]);
   useEffect(() => {
     // Braces: newer browsers return a promise here, which React would take for a clean-up.

@@ -1,6 +1,6 @@
 /** The pages there are, in the order in which the sidebar and the palette show them. */
 
-import { Bell, Boxes, CalendarDays, CircleAlert, Clock, Cpu, FileBox, Hand, KeyRound, Layers, ListTree, Logs, type LucideIcon, ScrollText, Send, Settings, Webhook, Workflow } from "lucide-react";
+import { Bell, Boxes, Braces, CalendarDays, ChartColumn, CircleAlert, Clock, Cpu, DatabaseZap, FileBox, Hand, KeyRound, Layers, ListTree, Logs, type LucideIcon, ScrollText, Send, Settings, Webhook, Workflow } from "lucide-react";
 import type { Role } from "@/api/types";
 import { navText } from "@/text";
 
@@ -18,6 +18,7 @@ export const places: { group: string | null; items: Place[] }[] = [
       { to: "/runs", label: navText.runs, icon: ListTree },
       { to: "/approvals", label: navText.approvals, icon: Hand },
       { to: "/errors", label: navText.errors, icon: CircleAlert },
+      { to: "/metrics", label: navText.metrics, icon: ChartColumn },
       { to: "/calendar", label: navText.calendar, icon: CalendarDays },
       { to: "/logs", label: navText.logs, icon: Logs },
     ],
@@ -45,6 +46,8 @@ export const places: { group: string | null; items: Place[] }[] = [
     items: [
       { to: "/executors", label: navText.executors, icon: Cpu },
       { to: "/audit", label: navText.audit, icon: ScrollText, role: "admin" },
+      { to: "/sql", label: navText.sql, icon: DatabaseZap, role: "admin" },
+      { to: "/api", label: navText.api, icon: Braces },
       { to: "/settings", label: navText.settings, icon: Settings },
     ],
   },

@@ -92,9 +92,22 @@ create index pt_workflow_children on pt_workflow_status (parent_run) where paren
 
 create index pt_workflow_by_status on pt_workflow_status (status, run);
 
-create index pt_workflow_by_name on pt_workflow_status (name, run);
+create index pt_workflow_by_name on pt_workflow_status (name, status, run);
 
-create index pt_workflow_completed on pt_workflow_status (completed_at_epoch_ms)
+create index pt_workflow_by_version on pt_workflow_status (application_version, status, run);
+
+-- What an executor held once. An expression, so that nobody who looks for what it holds now is led here.
+create index pt_workflow_by_executor on pt_workflow_status ((executor_id || ''), run)
+    where completed_at_epoch_ms is not null;
+
+create index pt_workflow_by_parent on pt_workflow_status (parent_workflow_id, run)
+    where parent_workflow_id is not null;
+
+-- With what figures over the last hours tell, so that they read no run.
+create index pt_workflow_completed on pt_workflow_status (completed_at_epoch_ms, started_at_epoch_ms, status)
+    where completed_at_epoch_ms is not null;
+
+create index pt_workflow_duration on pt_workflow_status ((completed_at_epoch_ms - started_at_epoch_ms))
     where completed_at_epoch_ms is not null;
 
 create index pt_workflow_attention on pt_workflow_status (name) where attention is not null;

@@ -104,7 +104,8 @@ create table pt_products (
 
 create unique index pt_products_once on pt_products (run, position, file_name);
 
-create index pt_products_by_status on pt_products (status, product);
+-- With their sizes, so that all together are summed up without reading them.
+create index pt_products_by_status on pt_products (status, product, size);
 
 create index pt_products_workflow on pt_products (workflow_id, product);
 

@@ -70,6 +70,8 @@ create table pt_audit (
     detail text
 );
 
+create index pt_audit_at on pt_audit (at_ms);
+
 create index pt_audit_actor on pt_audit (actor, audit);
 
 create index pt_audit_action on pt_audit (action, audit);

@@ -5,12 +5,19 @@ import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { get, part, post } from "@/api/client";
-import type { ActionAnswer, Run, Step } from "@/api/types";
+import type { ActionAnswer, RegisteredDetail, Run, Schema, Step } from "@/api/types";
+import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
 import { asText, JsonField, readJson } from "@/components/json-field";
-import { problemText, say } from "@/components/toast";
-import { Button, Dialog, Field, IconButton, Input, Notice, Select, Switch } from "@/components/ui";
+import { complain, problemText, say } from "@/components/toast";
+import { Button, Dialog, Field, IconButton, Input, Notice, Select, Skeleton, Switch } from "@/components/ui";
+import type { Fault } from "@/lib/schema";
 import { forkText } from "@/text";
 import { stepName } from "./layout";
+
+interface Stored {
+  args: unknown[];
+  kwargs: Record<string, unknown>;
+}
 
 export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Step[]; from: string | null; onClose: () => void }) {
   return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;
@@ -24,7 +31,8 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   const choices = steps.filter((step) => isMain(step) || step.position === given);
   const [from, setFrom] = useState(given);
   const [editsInput, setEditsInput] = useState(false);
-  const [input, setInput] = useState<string | null>(null);
+  const [input, setInput] = useState<{ schema: Schema | null; state: InputState } | null>(null);
+  const [found, setFound] = useState<Fault[]>([]);
   const [edits, setEdits] = useState<Record<string, string>>({});
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [newId, setNewId] = useState("");
@@ -34,8 +42,18 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   const load = async () => {
     setEditsInput(true);
     if (input !== null) return;
-    const value = run.input_truncated || !run.input ? await get<unknown>(`workflows/${part(run.workflow_id)}/input`) : run.input;
-    setInput(asText(value));
+    try {
+      const [stored, known] = await Promise.all([
+        run.input_truncated || !run.input ? get<Stored>(`workflows/${part(run.workflow_id)}/input`) : (run.input as Stored),
+        // Nobody may know the workflow by now: then there is the JSON alone.
+        get<RegisteredDetail>(`registered/${part(run.name)}`).catch(() => null),
+      ]);
+      const named = byName(stored, known?.input_schema ?? null);
+      setInput(named ? { schema: known!.input_schema, state: freshInput(known!.input_schema, named) } : { schema: null, state: freshInput(null, stored) });
+    } catch (error) {
+      setEditsInput(false);
+      complain(error);
+    }
   };
   const act = useMutation({
     mutationFn: (body: Record<string, unknown>) => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/fork`, body),
@@ -49,9 +67,11 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     const faults: Record<string, string> = {};
     const body: Record<string, unknown> = { from_step: /^\d+$/.test(from) ? Number(from) : from };
     if (editsInput && input !== null) {
-      const found = readJson(input);
-      if (found.error) faults.input = found.error;
-      else body.input = found.value;
+      const read = readInput(input.state, input.schema);
+      setFound(read.faults);
+      if (read.error !== null) faults.input = read.error;
+      else if (read.faults.length > 0) faults.input = "";
+      else body.input = read.value;
     }
     const outputs: Record<string, unknown> = {};
     for (const [position, text] of Object.entries(edits)) {
@@ -102,7 +122,12 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
         </div>
         <Switch label={forkText.editInput} checked={editsInput} onCheckedChange={(on) => (on ? void load() : setEditsInput(false))} />
       </div>
-      {editsInput && input !== null && <JsonField label={forkText.editInput} text={input} onChange={setInput} error={wrong.input} />}
+      {editsInput && input === null && <Skeleton className="h-24 w-full rounded-md" />}
+      {editsInput && input !== null && (
+        <div className="rounded-md p-3 hairline">
+          <InputFields schema={input.schema} state={input.state} onChange={(state) => setInput({ ...input, state })} found={found} error={wrong.input || null} />
+        </div>
+      )}
       <div className="flex flex-col gap-2">
         <div className="flex items-center justify-between gap-3">
           <div>
@@ -160,6 +185,14 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
       {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
     </Dialog>
   );
+}
+
+/** The stored arguments as an object by parameter name, if the schema says which names they have. */
+function byName(stored: Stored, schema: Schema | null): Record<string, unknown> | null {
+  if (schema === null || schema.type !== "object" || !Array.isArray(stored?.args)) return null;
+  const names = Object.keys((schema.properties as object | undefined) ?? {});
+  if (stored.args.length > names.length) return null;
+  return { ...Object.fromEntries(stored.args.map((value, index) => [names[index]!, value])), ...stored.kwargs };
 }
 
 function comesBefore(position: string, from: string): boolean {

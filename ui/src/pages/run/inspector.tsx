@@ -5,6 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { ChevronRight, GitFork, X } from "lucide-react";
 import { useState } from "react";
 import { get, part } from "@/api/client";
+import { executorsQuery } from "./queries";
 import { useCan } from "@/api/session";
 import type { Attempt, Run, Step } from "@/api/types";
 import { JsonView } from "@/components/json";
@@ -14,6 +15,7 @@ import { Button, Copyable, IconButton, Skeleton } from "@/components/ui";
 import { absolute, clockMs, duration } from "@/lib/time";
 import { classes, shortName } from "@/lib/words";
 import { inspectorText } from "@/text";
+import { AmendMenu } from "./amend";
 import { stepName } from "./layout";
 import { StepIcon } from "./timeline";
 
@@ -31,6 +33,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
             {inspectorText.fork}
           </Button>
         )}
+        <AmendMenu run={run} step={step} />
         <IconButton label={inspectorText.close} size="sm" onClick={onClose} className="max-xl:hidden">
           <X />
         </IconButton>
@@ -49,6 +52,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
               <dd title={absolute(Date.parse(step.ended_at))}>{clockMs(Date.parse(step.ended_at))}</dd>
             </>
           )}
+          {step.kind === "step" && <Where run={run} />}
           {step.child_workflow_id && (
             <>
               <dt className="text-faint">{inspectorText.child}</dt>
@@ -78,6 +82,30 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
         </section>
       </div>
     </div>
+  );
+}
+
+/** Who carried the run out last: the process, as long as it is known, and its code. */
+function Where({ run }: { run: Run }) {
+  const executors = useQuery({ ...executorsQuery, enabled: run.executor_id !== null }).data?.items;
+  const process = executors?.find((one) => one.executor_id === run.executor_id);
+  return (
+    <>
+      {run.executor_id && (
+        <>
+          <dt className="text-faint">{inspectorText.process}</dt>
+          <dd className="min-w-0 truncate" title={run.executor_id}>
+            {process ? inspectorText.processOf(process.process_id, process.hostname) : <span className="font-mono text-xs">{run.executor_id}</span>}
+          </dd>
+        </>
+      )}
+      <dt className="text-faint">{inspectorText.version}</dt>
+      <dd className="min-w-0">
+        <Copyable text={run.application_version} className="font-mono text-xs leading-5">
+          {run.application_version}
+        </Copyable>
+      </dd>
+    </>
   );
 }
 

@@ -8,23 +8,26 @@ import { address, get, part, post, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ActionAnswer, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
+import { Markdown } from "@/components/markdown";
 import { LogView } from "@/components/log-view";
 import { Answer, Empty, Failed } from "@/components/states";
 import { AppStatus, canResume, isOpen, StatusBadge } from "@/components/status";
 import { complain, say } from "@/components/toast";
-import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag } from "@/components/ui";
+import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag, Tip } from "@/components/ui";
 import { useKept } from "@/lib/keep";
 import { usePhone, useWide } from "@/lib/media";
 import { absolute, duration, ms, seconds, useFastNow } from "@/lib/time";
 import { classes } from "@/lib/words";
 import { useTitle } from "@/shell/title";
 import { runText } from "@/text";
+import { Compare } from "./compare";
 import { ForkDialog } from "./fork";
+import { simple } from "./input";
 import { Failure, Inspector } from "./inspector";
-import { Compare, Family, RunAudit, RunProducts, Talk } from "./parts";
-import { productsQuery, runQuery, stepsQuery } from "./queries";
+import { Family, RunAudit, RunProducts, Talk } from "./parts";
+import { explainQuery, productsQuery, runQuery, stepsQuery } from "./queries";
 import { Waterfall } from "./timeline";
-import { SendDialog, WaitingCard } from "./waiting";
+import { CodePlace, SendDialog, WaitingCard } from "./waiting";
 
 const Graph = lazy(() => import("./graph"));
 
@@ -176,7 +179,7 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
             <AppStatus label={run.app_status} color={run.app_status_color} />
           </div>
           <div className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-0.5 text-muted">
-            {run.summary && <span className="break-words text-text">{run.summary}</span>}
+            {run.summary && <Markdown text={run.summary} className="min-w-0 break-words text-text" />}
             <Copyable text={run.workflow_id} label={runText.copyId} className="font-mono text-xs">
               {run.workflow_id}
             </Copyable>
@@ -189,9 +192,11 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
             </Button>
           )}
           {may && canResume(run.status) && (
-            <Button tone="primary" icon={<RotateCcw />} busy={resume.isPending} onClick={() => resume.mutate()}>
-              {runText.resume[run.status as "ERROR"] ?? runText.resume.ERROR}
-            </Button>
+            <Tip text={runText.resumeNote[run.status as "ERROR"] ?? runText.resumeNote.ERROR} side="bottom">
+              <Button tone="primary" icon={<RotateCcw />} busy={resume.isPending} onClick={() => resume.mutate()}>
+                {runText.resume[run.status as "ERROR"] ?? runText.resume.ERROR}
+              </Button>
+            </Tip>
           )}
           {may && (
             <Button icon={<GitFork />} onClick={onFork}>
@@ -252,12 +257,25 @@ function Confirm({ run, asking, onClose }: { run: Run; asking: "cancel" | "delet
 }
 
 function Facts({ run }: { run: Run }) {
+  const stack = useQuery(explainQuery(run.workflow_id, run.status)).data?.stack ?? [];
   const facts: [string, ReactNode][] = [];
   const add = (label: string, value: ReactNode) => facts.push([label, value]);
   add(runText.facts.created, <When at={run.created_at} />);
   if (run.started_at) add(runText.facts.started, <When at={run.started_at} />);
   if (run.completed_at) add(runText.facts.ended, <When at={run.completed_at} />);
   add(runText.facts.duration, <Length run={run} />);
+  if (isOpen(run.status) && stack.length > 0) {
+    add(
+      runText.facts.code,
+      <ol aria-label={runText.facts.codeLabel} className="flex flex-col gap-0.5" data-testid="stack">
+        {stack.map((line, index) => (
+          <li key={index} className="min-w-0 text-xs leading-5">
+            <span className="font-medium">{line.function}</span> <span className="text-muted"><CodePlace line={line} /></span>
+          </li>
+        ))}
+      </ol>,
+    );
+  }
   if (run.reason) add(runText.facts.reason, <span className="break-words">{run.reason}</span>);
   if (run.queue_name) {
     add(
@@ -327,16 +345,17 @@ function Length({ run }: { run: Run }) {
 }
 
 function Payloads({ run }: { run: Run }) {
+  const search = useSearch({ strict: false });
   return (
     <>
-      <Payload run={run} which="input" />
+      <Payload run={run} which="input" find={typeof search.find === "string" ? search.find : undefined} />
       {run.status === "SUCCESS" && <Payload run={run} which="output" />}
     </>
   );
 }
 
 /** The input or result; a large one only when somebody asks for it. */
-function Payload({ run, which }: { run: Run; which: "input" | "output" }) {
+function Payload({ run, which, find }: { run: Run; which: "input" | "output"; find?: string }) {
   const cut = which === "input" ? run.input_truncated : run.output_truncated;
   const [asked, setAsked] = useState(false);
   const whole = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: asked && cut === true, refetchInterval: false });
@@ -352,16 +371,7 @@ function Payload({ run, which }: { run: Run; which: "input" | "output" }) {
       </div>
     );
   }
-  return <JsonView label={label} value={which === "input" ? simple(value) : (value ?? null)} openTo={3} />;
-}
-
-/** Arguments by their place and by their name; whichever is empty is left out. */
-function simple(input: unknown): unknown {
-  if (input === null || typeof input !== "object") return input ?? null;
-  const { args, kwargs, ...rest } = input as { args?: unknown[]; kwargs?: Record<string, unknown> };
-  if (Object.keys(rest).length > 0 || !Array.isArray(args) || !kwargs) return input;
-  if (Object.keys(kwargs).length === 0) return args.length === 1 ? args[0] : args;
-  return args.length === 0 ? kwargs : input;
+  return <JsonView label={label} value={which === "input" ? simple(value) : (value ?? null)} openTo={3} find={find} />;
 }
 
 function RunSkeleton() {

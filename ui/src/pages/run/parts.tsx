@@ -1,22 +1,18 @@
-/** The quieter tabs of a run: family, messages and values, products, history, comparison. */
+/** The quieter tabs of a run: family, messages and values, products, history. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { stringify } from "@/api/lossless";
-import type { FamilyNode, Run, Step } from "@/api/types";
+import type { FamilyNode, Run } from "@/api/types";
 import { AuditTable } from "@/components/audit-table";
 import { JsonView } from "@/components/json";
-import { ProductList } from "@/components/product-list";
 import { Answer, Empty } from "@/components/states";
-import { StatusBadge, StatusIcon } from "@/components/status";
-import { Table } from "@/components/table";
-import { Ago, Field, Input, Tag } from "@/components/ui";
+import { StatusIcon } from "@/components/status";
+import { Ago, Tag } from "@/components/ui";
 import { duration } from "@/lib/time";
 import { classes } from "@/lib/words";
-import { partsText, statusText } from "@/text";
-import { stepName } from "./layout";
-import { auditQuery, familyQuery, messagesQuery, productsQuery, runQuery, stepsQuery, valuesQuery } from "./queries";
+import { partsText } from "@/text";
+import { Gallery } from "./gallery";
+import { auditQuery, familyQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
 
 export function Family({ run }: { run: Run }) {
   const query = useQuery(familyQuery(run.workflow_id, run.status));
@@ -111,86 +107,10 @@ export function Talk({ run }: { run: Run }) {
 
 export function RunProducts({ run }: { run: Run }) {
   const query = useQuery(productsQuery(run.workflow_id));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noProducts}>{partsText.noProductsNote}</Empty> : <ProductList products={page.items} inline />)}</Answer>;
+  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noProducts}>{partsText.noProductsNote}</Empty> : <Gallery products={page.items} />)}</Answer>;
 }
 
 export function RunAudit({ run }: { run: Run }) {
   const query = useQuery(auditQuery(run.workflow_id, run.status));
   return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noAudit}>{partsText.noAuditNote}</Empty> : <AuditTable lines={page.items} inline />)}</Answer>;
-}
-
-interface Pair {
-  position: string;
-  name: string;
-  here: Step | undefined;
-  there: Step | undefined;
-  isSame: boolean;
-}
-
-export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[]; other: string; onOther: (id: string) => void }) {
-  const [text, setText] = useState(other);
-  const [open, setOpen] = useState<string | null>(null);
-  const twin = useQuery({ ...runQuery(other), enabled: other !== "" });
-  const theirs = useQuery({ ...stepsQuery(other, twin.data?.status), enabled: other !== "" });
-  const byPosition = new Map((theirs.data ?? []).map((step) => [step.position, step]));
-  const pairs: Pair[] = [];
-  const seen = new Set<string>();
-  for (const step of [...steps, ...(theirs.data ?? [])]) {
-    if (seen.has(step.position)) continue;
-    seen.add(step.position);
-    const here = steps.find((one) => one.position === step.position);
-    const there = byPosition.get(step.position);
-    pairs.push({ position: step.position, name: step.function_name, here, there, isSame: here !== undefined && there !== undefined && here.error === there.error && stringify(here.output) === stringify(there.output) });
-  }
-  pairs.sort((a, b) => a.position.localeCompare(b.position, undefined, { numeric: true }));
-  const side = (step: Step | undefined) =>
-    step === undefined ? <span className="text-faint">–</span> : <span className={step.error ? "text-bad" : "text-muted"}>{step.error ? step.error.split(":")[0] : step.ended_at ? duration(Date.parse(step.ended_at) - Date.parse(step.started_at)) : partsText.running}</span>;
-  const chosen = pairs.find((pair) => pair.position === open);
-  return (
-    <div>
-      <div className="flex flex-wrap items-end gap-4 border-b px-4 py-3">
-        <div className="w-80 max-md:w-full">
-          <Field label={partsText.compareWith}>
-            {(wires) => <Input {...wires} value={text} onChange={(event) => setText(event.target.value)} onBlur={() => text !== other && onOther(text)} onKeyDown={(event) => event.key === "Enter" && onOther(text)} className="font-mono !text-xs" />}
-          </Field>
-        </div>
-        {twin.data && (
-          <div className="flex items-center gap-2 pb-1 text-muted">
-            <StatusBadge status={run.status} /> {partsText.here} · <StatusBadge status={twin.data.status} />
-            <Link to="/runs/$id" params={{ id: other }} className="text-accent hover:underline">
-              {partsText.there}
-            </Link>
-            <span>
-              {stringify(run.input ?? null) === stringify(twin.data.input ?? null) ? partsText.sameInput : partsText.otherInput} · {partsText.differing(pairs.filter((pair) => !pair.isSame).length)}
-            </span>
-          </div>
-        )}
-      </div>
-      {twin.error ? (
-        <Empty title={partsText.compareFailed} />
-      ) : (
-        <Table
-          inline
-          label={partsText.compare}
-          rows={pairs}
-          id={(pair) => pair.position}
-          onOpen={(pair) => setOpen(open === pair.position ? null : pair.position)}
-          selected={(pair) => pair.position === open}
-          columns={[
-            { key: "position", head: partsText.position, cell: (pair) => <span className="font-mono text-xs">{pair.position}</span>, width: "64px" },
-            { key: "name", head: partsText.step, cell: (pair) => <button type="button" onClick={() => setOpen(open === pair.position ? null : pair.position)}>{stepName(pair.name)}</button>, width: "minmax(100px, 1fr)" },
-            { key: "here", head: partsText.here, cell: (pair) => side(pair.here), width: "120px" },
-            { key: "there", head: partsText.there, cell: (pair) => side(pair.there), width: "120px" },
-            { key: "same", head: partsText.outcome, cell: (pair) => (pair.isSame ? <span className="text-faint">{partsText.same}</span> : <span className="font-medium text-warn">{pair.here && pair.there ? partsText.differs : partsText.onlyOne}</span>), width: "96px" },
-          ]}
-        />
-      )}
-      {chosen && (
-        <div className="grid grid-cols-1 gap-3 border-t p-4 lg:grid-cols-2">
-          <JsonView label={`${partsText.here} · ${statusText[run.status]}`} value={chosen.here ? (chosen.here.error ?? chosen.here.output) : null} />
-          <JsonView label={partsText.there} value={chosen.there ? (chosen.there.error ?? chosen.there.output) : null} />
-        </div>
-      )}
-    </div>
-  );
 }

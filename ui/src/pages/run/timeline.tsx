@@ -40,10 +40,12 @@ export function StepIcon({ step, className }: { step: Step; className?: string }
   return <SquareFunction className={look} />;
 }
 
-export function Waterfall({ run, steps, selected, onSelect }: { run: Run; steps: Step[]; selected: string | null; onSelect: (position: string | null) => void }) {
+/** `until` is where time stands still: a run out of a file does not go on. */
+export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run; steps: Step[]; selected: string | null; onSelect: (position: string | null) => void; until?: number }) {
   const isPhone = usePhone();
   const open = isOpen(run.status);
-  const now = useFastNow(open);
+  const clock = useFastNow(open && until === undefined);
+  const now = until ?? clock;
   const [fold, setFold] = useState(true);
   const [limit, setLimit] = useState(manyRows);
   const [scale, width] = useElementWidth();

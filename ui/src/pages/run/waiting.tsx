@@ -6,7 +6,7 @@ import { AlarmClock, CircleAlert, Hand, Layers, MailOpen, Moon, RotateCcw, Send,
 import { type ReactNode, useState } from "react";
 import { part, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, Explanation, Run } from "@/api/types";
+import type { ActionAnswer, CodeLine, Explanation, Run } from "@/api/types";
 import { Decide, Due } from "@/components/gate";
 import { JsonField, readJson } from "@/components/json-field";
 import { complain, say } from "@/components/toast";
@@ -67,11 +67,21 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
             </span>
           )}
           {explanation.until && <Until at={explanation.until} />}
+          {explanation.stack.length > 0 && <CodePlace line={explanation.stack.at(-1)!} />}
           {explanation.advice && <span className="break-words">{explanation.advice}</span>}
         </div>
       </div>
       <Release run={run} explanation={explanation} onFork={onFork} />
     </section>
+  );
+}
+
+/** A line of code, as short as it is still told apart: the whole path when pointed at. */
+export function CodePlace({ line }: { line: CodeLine }) {
+  return (
+    <span title={`${line.file}:${line.line}`} className="font-mono break-all">
+      {line.file.split(/[\\/]/).slice(-2).join("/")}:{line.line}
+    </span>
   );
 }
 

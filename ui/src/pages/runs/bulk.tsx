@@ -1,7 +1,8 @@
 /** One action on many runs: first what it would do, then why, then how far it came. */
 
-import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
 import { post } from "@/api/client";
 import type { BulkAnswer } from "@/api/types";
 import { problemText, say } from "@/components/toast";
@@ -12,70 +13,124 @@ import { bulkText } from "@/text";
 export type BulkAction = "cancel" | "resume" | "delete";
 export type Target = { ids: string[] } | { filter: Record<string, unknown> };
 
+/** Runs a request acts on: few enough that the bar moves, and that "Stop" stops soon. */
+const portion = 100;
+const failuresMost = 500;
+
+interface Progress {
+  seen: number;
+  done: number;
+  failed: BulkAnswer["failed"];
+  refused: number;
+  cursor: string | null;
+  state: "running" | "stopped" | "broken" | "over";
+  problem?: string;
+}
+
+const nothingYet: Progress = { seen: 0, done: 0, failed: [], refused: 0, cursor: null, state: "running" };
+
 export function BulkDialog({ action, target, onClose, onDone }: { action: BulkAction | null; target: Target; onClose: () => void; onDone: () => void }) {
   return action && <Inside action={action} target={target} onClose={onClose} onDone={onDone} />;
 }
 
-function Inside({ action, target, onClose, onDone }: { action: BulkAction; target: Target; onClose: () => void; onDone: () => void }) {
+function Inside({ action, target: given, onClose, onDone }: { action: BulkAction; target: Target; onClose: () => void; onDone: () => void }) {
+  // What was chosen when the dialog opened: the list behind it may move on meanwhile.
+  const [target] = useState(given);
   const [reason, setReason] = useState("");
+  const [progress, setProgress] = useState<Progress | null>(null);
+  const stopping = useRef(false);
+  useEffect(
+    () => () => {
+      stopping.current = true;
+    },
+    [],
+  );
   const trial = useQuery({
     queryKey: ["bulk", action, target],
     queryFn: () => post<BulkAnswer>("workflows/bulk", { action, ...target, dry_run: true }),
     staleTime: 0,
     gcTime: 0,
     refetchInterval: false,
-  });
-  const act = useMutation({
-    mutationFn: () => post<BulkAnswer>("workflows/bulk", { action, ...target, dry_run: false, reason: reason || undefined }),
-    onSuccess: (answer) => {
-      onDone();
-      if (answer.failed.length === 0) {
-        say(bulkText.done[action](answer.done));
-        onClose();
-      }
-    },
+    refetchOnWindowFocus: false,
   });
   const matched = trial.data?.matched ?? 0;
+  // Runs that were set aside can be resumed too, though their status does not tell.
+  const affected = trial.data?.affected || (action === "resume" ? matched : 0);
+
+  const act = async (from: Progress) => {
+    stopping.current = false;
+    let now: Progress = { ...from, state: "running", problem: undefined };
+    setProgress(now);
+    while (!stopping.current) {
+      try {
+        const answer = await post<BulkAnswer>("workflows/bulk", { action, ...target, dry_run: false, reason: reason || undefined, limit: portion, cursor: now.cursor ?? undefined });
+        now = {
+          seen: now.seen + answer.matched,
+          done: now.done + answer.done,
+          failed: [...now.failed, ...answer.failed].slice(0, failuresMost),
+          refused: now.refused + answer.failed.length,
+          cursor: answer.next_cursor,
+          state: answer.next_cursor === null ? "over" : "running",
+        };
+      } catch (error) {
+        now = { ...now, state: "broken", problem: problemText(error) };
+      }
+      setProgress(now);
+      if (now.state !== "running") break;
+    }
+    if (now.state === "running") {
+      now = { ...now, state: "stopped" };
+      setProgress(now);
+    }
+    if (now.state === "over" && now.refused === 0) {
+      say(bulkText.done[action](now.done));
+      onDone();
+      onClose();
+    }
+  };
+  const leave = () => {
+    stopping.current = true;
+    if (progress !== null) onDone();
+    onClose();
+  };
+  const isRunning = progress?.state === "running";
   return (
     <Dialog
       open
-      onClose={onClose}
+      onClose={leave}
       title={bulkText.title[action]}
       note={bulkText.note[action]}
       foot={
-        <>
-          <Button onClick={onClose}>{act.data ? bulkText.close : bulkText.cancel}</Button>
-          {!act.data && (
-            <Button tone={action === "resume" ? "primary" : "danger"} busy={act.isPending} disabled={!trial.data || matched === 0} onClick={() => act.mutate()}>
-              {act.isPending ? bulkText.busy : bulkText.go[action](matched, trial.data?.capped ?? false)}
+        progress === null ? (
+          <>
+            <Button onClick={leave}>{bulkText.cancel}</Button>
+            <Button tone={action === "resume" ? "primary" : "danger"} disabled={affected === 0} onClick={() => void act(nothingYet)}>
+              {bulkText.go[action](affected, trial.data?.capped ?? false)}
             </Button>
-          )}
-        </>
+          </>
+        ) : (
+          <>
+            {isRunning && <Button onClick={() => (stopping.current = true)}>{bulkText.stop}</Button>}
+            {(progress.state === "stopped" || progress.state === "broken") && <Button onClick={() => void act(progress)}>{bulkText.again}</Button>}
+            <Button tone="primary" busy={isRunning} onClick={leave}>
+              {isRunning ? bulkText.busy : bulkText.close}
+            </Button>
+          </>
+        )
       }
     >
-      {act.data ? (
-        <>
-          <Notice tone="warn">{bulkText.partly(act.data.done, act.data.failed.length)}</Notice>
-          <ul className="max-h-60 divide-y overflow-auto rounded-md hairline">
-            {act.data.failed.map((failure) => (
-              <li key={failure.workflow_id} className="px-3 py-1.5">
-                <div className="truncate font-mono text-xs">{failure.workflow_id}</div>
-                <div className="text-xs text-bad">{failure.detail}</div>
-              </li>
-            ))}
-          </ul>
-        </>
-      ) : (
+      {progress === null ? (
         <>
           {trial.error ? (
             <Notice tone="bad">{problemText(trial.error)}</Notice>
           ) : trial.data ? (
             <div className="rounded-md bg-sunken px-3 py-2.5 hairline" data-testid="bulk-count">
               <span className="text-lg font-semibold">
-                {count(matched)}
-                {trial.data.capped && "+"}
+                {count(affected)}
+                {trial.data.capped && affected > 0 && "+"}
               </span>{" "}
-              <span className="text-muted">{matched === 0 ? bulkText.none[action] : bulkText.matched[action](matched)}</span>
+              <span className="text-muted">{affected === 0 ? bulkText.none[action] : bulkText.matched[action](affected)}</span>
+              {affected < matched && <div className="text-xs text-faint">{bulkText.left(matched, trial.data.capped)}</div>}
             </div>
           ) : (
             <Skeleton className="h-12 w-full rounded-md" />
@@ -83,9 +138,46 @@ function Inside({ action, target, onClose, onDone }: { action: BulkAction; targe
           <Field label={bulkText.reason} hint={bulkText.reasonHint}>
             {(wires) => <Input {...wires} value={reason} onChange={(event) => setReason(event.target.value)} placeholder={bulkText.reasonExample} />}
           </Field>
-          {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
         </>
+      ) : (
+        <How progress={progress} all={Math.max(matched, progress.seen)} isMore={trial.data?.capped ?? false} />
       )}
     </Dialog>
+  );
+}
+
+function How({ progress, all, isMore }: { progress: Progress; all: number; isMore: boolean }) {
+  const share = all === 0 ? 1 : progress.state === "over" ? 1 : progress.seen / all;
+  const unchanged = progress.seen - progress.done - progress.refused;
+  return (
+    <div className="flex flex-col gap-3" data-testid="bulk-progress">
+      <div>
+        <div className="flex items-baseline gap-4 pb-2">
+          <span className="text-lg font-semibold">{bulkText.changed(progress.done)}</span>
+          {progress.refused > 0 && <span className="font-medium text-bad">{bulkText.refused(progress.refused)}</span>}
+          {unchanged > 0 && <span className="text-muted">{bulkText.unchanged(unchanged)}</span>}
+          <span className="flex-1" />
+          <span className="text-xs text-faint">{bulkText.seen(progress.seen, all, isMore && progress.state !== "over")}</span>
+        </div>
+        <div role="progressbar" aria-label={bulkText.progress} aria-valuemin={0} aria-valuemax={all} aria-valuenow={progress.seen} className="flex h-1.5 overflow-hidden rounded-full bg-hover">
+          <div className="h-full bg-accent transition-[width]" style={{ width: `${share * 100 * (1 - progress.refused / Math.max(1, progress.seen))}%` }} />
+          <div className="h-full bg-bad-fill transition-[width]" style={{ width: `${(share * 100 * progress.refused) / Math.max(1, progress.seen)}%` }} />
+        </div>
+      </div>
+      {progress.state === "stopped" && <Notice tone="warn">{bulkText.stopped}</Notice>}
+      {progress.state === "broken" && <Notice tone="bad">{bulkText.broke(progress.problem ?? "")}</Notice>}
+      {progress.failed.length > 0 && (
+        <ul aria-label={bulkText.failures} className="max-h-60 divide-y overflow-auto rounded-md hairline">
+          {progress.failed.map((failure) => (
+            <li key={failure.workflow_id} className="px-3 py-1.5">
+              <Link to="/runs/$id" params={{ id: failure.workflow_id }} className="block truncate font-mono text-xs hover:underline">
+                {failure.workflow_id}
+              </Link>
+              <div className="text-xs text-bad">{failure.detail}</div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
   );
 }

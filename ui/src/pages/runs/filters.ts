@@ -17,11 +17,31 @@ export interface Filters {
   tag: string[];
   version: string[];
   executor: string[];
+  error: string[];
+  /** A length like `10s..5m`, either side may be missing. */
+  took: string | undefined;
   parent: string | undefined;
+  fingerprint: string | undefined;
   range: Range;
   after: string | undefined;
   before: string | undefined;
   q: string | undefined;
+}
+
+const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds of a length that somebody wrote: `250ms`, `1.5s`, `90`, `2h`. */
+export function lengthOf(text: string): number | undefined {
+  const [, amount, unit] = /^\s*(\d+(?:[.,]\d+)?)\s*(ms|s|m|h|d)?\s*$/i.exec(text) ?? [];
+  if (amount === undefined) return undefined;
+  const seconds = Number(amount.replace(",", ".")) * units[(unit ?? "s").toLowerCase()]!;
+  return seconds <= 1e9 ? Math.round(seconds * 1000) / 1000 : undefined;
+}
+
+/** The two sides of `10s..5m`; nothing for a text that says neither. */
+export function bounds(text: string | undefined): { least: number | undefined; most: number | undefined } | undefined {
+  const [least, most] = (text ?? "").split("..").map((side) => lengthOf(side));
+  return least === undefined && most === undefined ? undefined : { least, most };
 }
 
 const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
@@ -35,7 +55,10 @@ export function readFilters(search: Search): Filters {
     tag: many(search.tag),
     version: many(search.version),
     executor: many(search.executor),
+    error: many(search.error),
+    took: bounds(one(search.took)) ? one(search.took) : undefined,
     parent: one(search.parent),
+    fingerprint: one(search.fingerprint),
     range: range && ranges.includes(range) ? range : "all",
     after: one(search.after),
     before: one(search.before),
@@ -51,7 +74,10 @@ export function writeFilters(filters: Filters): Search {
     tag: filters.tag,
     version: filters.version,
     executor: filters.executor,
+    error: filters.error,
+    took: filters.took,
     parent: filters.parent,
+    fingerprint: filters.fingerprint,
     range: filters.range === "all" ? undefined : filters.range,
     after: filters.after,
     before: filters.before,
@@ -75,7 +101,11 @@ export function asQuery(filters: Filters): Query {
     tag: filters.tag,
     version: filters.version,
     executor_id: filters.executor,
+    error_class: filters.error,
+    duration_min: bounds(filters.took)?.least,
+    duration_max: bounds(filters.took)?.most,
     parent_id: filters.parent,
+    fingerprint: filters.fingerprint === undefined ? undefined : [filters.fingerprint],
     created_after: filters.after ?? since,
     created_before: filters.before,
     search: filters.q,

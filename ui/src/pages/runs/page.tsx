@@ -1,26 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { ArrowUp, Ban, Bookmark, ChartScatter, Columns3, ListTree, Play, Plus, RotateCcw, Trash2, X } from "lucide-react";
+import { ArrowUp, Ban, Bookmark, CalendarClock, ChartScatter, ChevronDown, FileUp, ListTree, Pencil, Play, Plus, RotateCcw, SlidersHorizontal, Trash2, X } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 import { get } from "@/api/client";
 import { useCan } from "@/api/session";
-import { type Page, type Queue, type Registered, type Run, type RunStatus, statuses } from "@/api/types";
+import { type ErrorGroup, type Page, type Queue, type Registered, type Run, type RunStatus, statuses } from "@/api/types";
 import { Pick } from "@/components/pick";
 import { Marked, SearchField } from "@/components/search-field";
 import { Empty, Failed, SkeletonRows } from "@/components/states";
 import { AppStatus, isOpen, StatusIcon, StatusWord } from "@/components/status";
 import { type Column, Table } from "@/components/table";
-import { Ago, Button, Checkbox, Dialog, Field, IconButton, Input, Menu, Segments, Sentinel, Tag } from "@/components/ui";
+import { Ago, Button, Checkbox, Dialog, Field, IconButton, Input, Menu, Popover, Segments, Sentinel, Tag } from "@/components/ui";
 import { useKept } from "@/lib/keep";
 import { usePhone } from "@/lib/media";
 import { duration, ms, useNow } from "@/lib/time";
-import { classes, count } from "@/lib/words";
+import { classes, count, shortName } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { runsText, statusText } from "@/text";
 import { BulkDialog, type BulkAction } from "./bulk";
-import { asBody, asQuery, type Filters, isNarrowed, noFilters, ranges, readFilters, writeFilters } from "./filters";
+import { asBody, asQuery, type Filters, isNarrowed, lengthOf, noFilters, ranges, readFilters, writeFilters } from "./filters";
+import { hitOf, lookFor } from "./hits";
 import { useRuns } from "./list";
+import { scheduleOf, usePlanned } from "./planned";
 import { Scatter } from "./scatter";
 
 const columnKeys = ["summary", "id", "app", "tags", "queue", "version", "executor", "attempts", "created", "duration"] as const;
@@ -53,6 +55,9 @@ export function RunsPage() {
   const [shown, setShown] = useKept<ColumnKey[]>("runs.columns", usualColumns);
   const [views, setViews] = useKept<View[]>("runs.views", []);
   const [naming, setNaming] = useState(false);
+  const [editing, setEditing] = useState(false);
+  const [isDense, setDense] = useKept("runs.dense", false);
+  const [showsPlanned, setShowsPlanned] = useKept("runs.planned", true);
 
   const list = useRuns(filters, hovered || scrolled || chosen.size > 0);
   const { query, rows } = list;
@@ -73,6 +78,7 @@ export function RunsPage() {
   }, [frame]);
 
   const toggle = (run: Run) => {
+    if (scheduleOf(run)) return;
     setAllMatching(false);
     setChosen((before) => {
       const after = new Set(before);
@@ -84,28 +90,40 @@ export function RunsPage() {
     setChosen(on ? new Set(rows.map((run) => run.workflow_id)) : new Set());
     setAllMatching(false);
   };
-  const open = (run: Run) => void navigate({ to: "/runs/$id", params: { id: run.workflow_id } });
+  const open = (run: Run) => {
+    const schedule = scheduleOf(run);
+    if (schedule) void navigate({ to: "/schedules/$id", params: { id: schedule.id } });
+    else void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: lookFor(run, filters.q) });
+  };
 
+  const planned = usePlanned(filters, showsPlanned);
   const columns: Column<Run>[] = [
     ...(mayAct
       ? [
           {
             key: "pick",
             head: <Checkbox label={runsText.pickAll} checked={chosen.size === 0 ? false : chosen.size === rows.length ? true : "indeterminate"} onChange={toggleAll} disabled={rows.length === 0} />,
-            cell: (run: Run) => <Checkbox label={runsText.pick(run.workflow_id)} checked={chosen.has(run.workflow_id)} onChange={() => toggle(run)} />,
+            cell: (run: Run) => !scheduleOf(run) && <Checkbox label={runsText.pick(run.workflow_id)} checked={chosen.has(run.workflow_id)} onChange={() => toggle(run)} />,
             width: "16px",
           } satisfies Column<Run>,
         ]
       : []),
-    { key: "status", head: runsText.columns.status, cell: (run) => <StatusWord status={run.status} className={run.attention ? "text-warn" : run.status === "SUCCESS" || run.status === "CANCELLED" ? "text-muted" : ""} />, width: "118px" },
+    { key: "status", head: runsText.columns.status, cell: (run) => scheduleOf(run) ? <PlannedWord /> : <StatusWord status={run.status} className={run.attention ? "text-warn" : run.status === "SUCCESS" || run.status === "CANCELLED" ? "text-muted" : ""} />, width: "118px" },
     {
       key: "name",
       head: runsText.columns.name,
-      cell: (run) => (
-        <Link to="/runs/$id" params={{ id: run.workflow_id }} className="font-medium hover:underline">
-          <Marked text={run.name} search={filters.q} />
-        </Link>
-      ),
+      cell: (run) => {
+        const schedule = scheduleOf(run);
+        return schedule ? (
+          <Link to="/schedules/$id" params={{ id: schedule.id }} className="text-muted hover:underline">
+            {run.name}
+          </Link>
+        ) : (
+          <Link to="/runs/$id" params={{ id: run.workflow_id }} search={lookFor(run, filters.q)} className="font-medium hover:underline">
+            <Marked text={run.name} search={filters.q} />
+          </Link>
+        );
+      },
       width: "minmax(140px, 1fr)",
     },
     ...optional(filters, narrow).filter((column) => shown.includes(column.key as ColumnKey)),
@@ -142,22 +160,30 @@ export function RunsPage() {
               <ChartScatter />
             </IconButton>
             <Menu
-              trigger={<Button tone="ghost" icon={<Columns3 />}>{runsText.columnsButton}</Button>}
-              items={columnKeys.map((key) => ({
-                label: runsText.columns[key],
-                checked: shown.includes(key),
-                onSelect: () => setShown(shown.includes(key) ? shown.filter((other) => other !== key) : [...shown, key]),
-              }))}
+              trigger={<Button tone="ghost" icon={<SlidersHorizontal />}>{runsText.display}</Button>}
+              items={[
+                { label: runsText.planned, checked: showsPlanned, onSelect: () => setShowsPlanned(!showsPlanned) },
+                { label: runsText.dense, checked: isDense, onSelect: () => setDense(!isDense) },
+                ...columnKeys.map((key, index) => ({
+                  label: runsText.columns[key],
+                  checked: shown.includes(key),
+                  separated: index === 0,
+                  onSelect: () => setShown(shown.includes(key) ? shown.filter((other) => other !== key) : [...shown, key]),
+                })),
+              ]}
             />
           </>
         )}
+        <IconButton label={runsText.openFile} onClick={() => void navigate({ to: "/open" })}>
+          <FileUp />
+        </IconButton>
         <Menu
           trigger={<Button tone="ghost" icon={<Bookmark />}>{runsText.views}</Button>}
           items={[
             ...runsText.usualViews.map((view) => ({ label: view.name, onSelect: () => void navigate({ to: "/runs", search: view.search }) })),
             ...views.map((view, index) => ({ label: view.name, onSelect: () => void navigate({ to: "/runs", search: view.search }), separated: index === 0 })),
             { label: runsText.saveView, icon: <Plus />, onSelect: () => setNaming(true), disabled: !isNarrowed(filters), separated: true },
-            ...views.map((view) => ({ label: runsText.forgetView(view.name), icon: <Trash2 />, onSelect: () => setViews(views.filter((other) => other !== view)) })),
+            views.length > 0 && { label: runsText.editViews, icon: <Pencil />, onSelect: () => setEditing(true) },
           ]}
         />
       </PageHead>
@@ -198,7 +224,7 @@ export function RunsPage() {
           <SkeletonRows />
         ) : query.error && rows.length === 0 ? (
           <Failed error={query.error} onRetry={() => void query.refetch()} />
-        ) : rows.length === 0 ? (
+        ) : rows.length === 0 && planned.length === 0 ? (
           isNarrowed(filters) ? (
             <Empty icon={<ListTree />} title={runsText.noneMatch} action={<Button onClick={() => narrow(noFilters)}>{runsText.clear}</Button>}>
               {runsText.noneMatchNote}
@@ -222,7 +248,9 @@ export function RunsPage() {
           <Table
             label={runsText.title}
             columns={columns}
-            rows={rows}
+            rows={planned.length > 0 ? [...planned, ...rows] : rows}
+            rowHeight={isDense ? 28 : 36}
+            quiet={(run) => scheduleOf(run) !== undefined}
             id={(run) => run.workflow_id}
             onOpen={open}
             onToggle={mayAct ? toggle : undefined}
@@ -268,8 +296,10 @@ export function RunsPage() {
           list.reset();
         }}
       />
+      <EditViews views={views} open={editing} onClose={() => setEditing(false)} onChange={setViews} />
       <NameView
         open={naming}
+        taken={views.map((view) => view.name)}
         onClose={() => setNaming(false)}
         onName={(name) => {
           setViews([...views.filter((view) => view.name !== name), { name, search: writeFilters(filters) }]);
@@ -282,8 +312,8 @@ export function RunsPage() {
 
 function optional(filters: Filters, narrow: (change: Partial<Filters>) => void): Column<Run>[] {
   return [
-    { key: "summary", head: runsText.columns.summary, cell: (run) => <span className={run.error ? "text-bad" : "text-muted"} title={run.error ?? run.summary ?? undefined}><Marked text={run.error ?? run.summary ?? ""} search={filters.q} /></span>, width: "minmax(160px, 2fr)" },
-    { key: "id", head: runsText.columns.id, cell: (run) => <span className="font-mono text-xs text-muted"><Marked text={run.workflow_id} search={filters.q} /></span>, width: "minmax(120px, 1fr)" },
+    { key: "summary", head: runsText.columns.summary, cell: (run) => <Summary run={run} search={filters.q} />, width: "minmax(160px, 2fr)" },
+    { key: "id", head: runsText.columns.id, cell: (run) => scheduleOf(run) ? null : <span className="font-mono text-xs text-muted"><Marked text={run.workflow_id} search={filters.q} /></span>, width: "minmax(120px, 1fr)" },
     { key: "app", head: runsText.columns.app, cell: (run) => <AppStatus label={run.app_status} color={run.app_status_color} />, width: "140px" },
     {
       key: "tags",
@@ -292,7 +322,7 @@ function optional(filters: Filters, narrow: (change: Partial<Filters>) => void):
         <span className="flex gap-1">
           {run.tags.slice(0, 3).map((tag) => (
             <Tag key={tag} label={runsText.onlyTag(tag)} onClick={() => narrow({ tag: [tag] })}>
-              {tag}
+              <Marked text={tag} search={filters.q} />
             </Tag>
           ))}
         </span>
@@ -301,14 +331,15 @@ function optional(filters: Filters, narrow: (change: Partial<Filters>) => void):
     },
     { key: "queue", head: runsText.columns.queue, cell: (run) => <span className="text-muted">{run.queue_name}</span>, width: "96px" },
     { key: "version", head: runsText.columns.version, cell: (run) => <span className="font-mono text-xs text-muted">{run.application_version}</span>, width: "96px" },
-    { key: "executor", head: runsText.columns.executor, cell: (run) => <span className="font-mono text-xs text-muted">{run.executor_id ?? "–"}</span>, width: "120px" },
-    { key: "attempts", head: runsText.columns.attempts, cell: (run) => run.attempts, width: "64px", end: true },
+    { key: "executor", head: runsText.columns.executor, cell: (run) => <span className="font-mono text-xs text-muted">{scheduleOf(run) ? null : (run.executor_id ?? "–")}</span>, width: "120px" },
+    { key: "attempts", head: runsText.columns.attempts, cell: (run) => !scheduleOf(run) && run.attempts, width: "64px", end: true },
     { key: "created", head: runsText.columns.created, cell: (run) => <Ago at={run.created_at} className="text-muted" />, width: "76px", end: true },
     { key: "duration", head: runsText.columns.duration, cell: (run) => <Took run={run} />, width: "76px", end: true },
   ];
 }
 
 function Took({ run }: { run: Run }) {
+  if (scheduleOf(run)) return null;
   if (run.duration !== null) return <span className="text-muted">{duration(run.duration * 1000)}</span>;
   if (!isOpen(run.status) || run.status === "ENQUEUED" || !run.started_at) return <span className="text-faint">–</span>;
   return <Ticking since={ms(run.started_at)} />;
@@ -320,7 +351,54 @@ function Ticking({ since }: { since: number }) {
   return <span className="text-info">{apart < 60_000 ? `${Math.floor(apart / 1000)} s` : duration(apart)}</span>;
 }
 
+/** What a run says of itself; where the searched words stand in none of the columns, where they do. */
+function Summary({ run, search }: { run: Run; search: string | undefined }) {
+  const text = run.error ?? run.summary ?? "";
+  const place = hitOf(run, search);
+  const second = place === "summary" && run.error ? run.summary : null;
+  return (
+    <span className={run.error ? "text-bad" : "text-muted"} title={text || undefined}>
+      {place === "input" && <mark className="mr-1.5 rounded-xs bg-warn-soft px-1 text-xs text-warn">{runsText.inInput}</mark>}
+      {second && (
+        <span className="mr-2 text-muted">
+          <Marked text={second} search={search} />
+        </span>
+      )}
+      {place === "id" && (
+        <span className="mr-2 font-mono text-xs text-muted">
+          <Marked text={run.workflow_id} search={search} />
+        </span>
+      )}
+      <Marked text={text} search={search} />
+    </span>
+  );
+}
+
+function PlannedWord() {
+  return (
+    <span className="inline-flex items-center gap-1.5 whitespace-nowrap text-faint" data-status="PLANNED">
+      <CalendarClock className="size-3.5" />
+      {runsText.plannedWord}
+    </span>
+  );
+}
+
 function PhoneRow({ run, search }: { run: Run; search: string | undefined }) {
+  const schedule = scheduleOf(run);
+  if (schedule) {
+    return (
+      <div className="flex min-w-0 flex-col gap-0.5 text-muted">
+        <div className="flex items-center gap-2">
+          <CalendarClock className="size-3.5 shrink-0 text-faint" />
+          <Link to="/schedules/$id" params={{ id: schedule.id }} className="min-w-0 flex-1 truncate">
+            {run.name}
+          </Link>
+          <Ago at={run.created_at} className="text-xs text-faint" />
+        </div>
+        <div className="truncate pl-[22px] text-faint">{runsText.plannedBy(schedule.name)}</div>
+      </div>
+    );
+  }
   return (
     <div className="flex min-w-0 flex-col gap-0.5">
       <div className="flex items-center gap-2">
@@ -356,7 +434,10 @@ function FilterPicks({ filters, narrow }: { filters: Filters; narrow: (change: P
       <Pick label={runsText.filters.queue} value={filters.queue} onChange={(queue) => narrow({ queue })} choices={(queues?.items ?? []).map((one) => ({ value: one.name }))} />
       <Pick label={runsText.filters.tag} value={filters.tag} onChange={(tag) => narrow({ tag })} choices={(tags?.items ?? []).map((one) => ({ value: one.tag, note: count(one.count) }))} free />
       <Pick label={runsText.filters.version} value={filters.version} onChange={(version) => narrow({ version })} choices={[]} free />
+      <TookPick value={filters.took} onChange={(took) => narrow({ took })} />
+      <ErrorPick value={filters.error} onChange={(error) => narrow({ error })} />
       {filters.executor.length > 0 && <Pick label={runsText.filters.executor} value={filters.executor} onChange={(executor) => narrow({ executor })} choices={[]} free />}
+      {filters.fingerprint && <Pick label={runsText.filters.failure} value={[filters.fingerprint]} onChange={() => narrow({ fingerprint: undefined })} choices={[]} />}
       {filters.parent && <Pick label={runsText.filters.parent} value={[filters.parent]} onChange={() => narrow({ parent: undefined })} choices={[]} />}
       {filters.after || filters.before ? (
         <Button size="sm" className="!bg-accent-soft !text-accent !shadow-none" onClick={() => narrow({ after: undefined, before: undefined })}>
@@ -369,8 +450,80 @@ function FilterPicks({ filters, narrow }: { filters: Filters; narrow: (change: P
   );
 }
 
-function NameView({ open, onClose, onName }: { open: boolean; onClose: () => void; onName: (name: string) => void }) {
+/** Classes of errors that the errors page knows. */
+function ErrorPick({ value, onChange }: { value: string[]; onChange: (value: string[]) => void }) {
+  const query = useQuery({ queryKey: ["errors", "classes"], queryFn: ({ signal }) => get<Page<ErrorGroup>>("errors", { limit: 200 }, signal), enabled: false });
+  const groups = query.data?.items ?? [];
+  const classes = [...new Set(groups.map((group) => group.type))].sort();
+  return <Pick label={runsText.filters.error} value={value} onChange={onChange} choices={classes.map((type) => ({ value: type, label: shortName(type) }))} onOpen={() => void query.refetch()} free />;
+}
+
+function TookPick({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  const [open, setOpen] = useState(false);
+  const [least = "", most = ""] = (value ?? "").split("..");
+  const [sides, setSides] = useState({ least, most });
+  const isWrong = (side: string) => side.trim() !== "" && lengthOf(side) === undefined;
+  const apply = (next: { least: string; most: string }) => {
+    if (isWrong(next.least) || isWrong(next.most)) return;
+    const text = `${next.least.trim()}..${next.most.trim()}`;
+    onChange(text === ".." ? undefined : text);
+    setOpen(false);
+  };
+  return (
+    <span className={classes("inline-flex h-7 shrink-0 items-center rounded-md hairline", value ? "bg-accent-soft shadow-none" : "bg-bg")}>
+      <Popover
+        open={open}
+        onOpenChange={(on) => {
+          setOpen(on);
+          setSides({ least, most });
+        }}
+        className="w-64 p-3"
+        trigger={
+          <button type="button" className={classes("flex h-7 items-center gap-1 rounded-md px-2 text-xs font-medium whitespace-nowrap", value ? "text-accent" : "text-muted hover:text-text")}>
+            {value ? runsText.took(least, most) : runsText.filters.took}
+            {!value && <ChevronDown className="size-3.5 text-faint" />}
+          </button>
+        }
+      >
+        <form
+          className="flex flex-col gap-3"
+          onSubmit={(event) => {
+            event.preventDefault();
+            apply(sides);
+          }}
+        >
+          <div className="grid grid-cols-2 gap-2">
+            <Field label={runsText.atLeast} error={isWrong(sides.least) ? runsText.noLength : undefined}>
+              {(wires) => <Input {...wires} autoFocus placeholder="10s" value={sides.least} onChange={(event) => setSides({ ...sides, least: event.target.value })} />}
+            </Field>
+            <Field label={runsText.atMost} error={isWrong(sides.most) ? runsText.noLength : undefined}>
+              {(wires) => <Input {...wires} placeholder="5m" value={sides.most} onChange={(event) => setSides({ ...sides, most: event.target.value })} />}
+            </Field>
+          </div>
+          <div className="flex items-center justify-between gap-2">
+            <span className="text-xs text-faint">{runsText.lengthHint}</span>
+            <Button type="submit" size="sm" tone="primary">
+              {runsText.apply}
+            </Button>
+          </div>
+        </form>
+      </Popover>
+      {value && (
+        <button type="button" aria-label={runsText.clearTook} onClick={() => onChange(undefined)} className="flex h-7 w-6 items-center justify-center rounded-r-md text-accent hover:text-text">
+          <X className="size-3.5" />
+        </button>
+      )}
+    </span>
+  );
+}
+
+function NameView({ open, taken, onClose, onName }: { open: boolean; taken: string[]; onClose: () => void; onName: (name: string) => void }) {
   const [name, setName] = useState("");
+  const go = () => {
+    if (!name.trim()) return;
+    onName(name.trim());
+    setName("");
+  };
   return (
     <Dialog
       open={open}
@@ -378,12 +531,63 @@ function NameView({ open, onClose, onName }: { open: boolean; onClose: () => voi
       title={runsText.saveView}
       note={runsText.saveViewNote}
       foot={
-        <Button tone="primary" disabled={!name.trim()} onClick={() => onName(name.trim())}>
-          {runsText.save}
+        <Button tone="primary" disabled={!name.trim()} onClick={go}>
+          {taken.includes(name.trim()) ? runsText.replace : runsText.save}
         </Button>
       }
     >
-      <Field label={runsText.viewName}>{(wires) => <Input {...wires} autoFocus value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && onName(name.trim())} />}</Field>
+      <Field label={runsText.viewName} hint={taken.includes(name.trim()) ? runsText.replaces : undefined}>
+        {(wires) => <Input {...wires} autoFocus value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && go()} />}
+      </Field>
+    </Dialog>
+  );
+}
+
+/** Saved views under other names, in another order, or gone. */
+function EditViews({ views, open, onClose, onChange }: { views: View[]; open: boolean; onClose: () => void; onChange: (views: View[]) => void }) {
+  const [rows, setRows] = useState<{ name: string; search: View["search"] }[]>([]);
+  useEffect(() => {
+    if (open) setRows(views.map((view) => ({ ...view })));
+    // What is being written must not be overwritten while the dialog is open.
+  }, [open]); // eslint-disable-line react-hooks/exhaustive-deps
+  const names = rows.map((row) => row.name.trim());
+  const faultOf = (index: number) => (names[index] === "" ? runsText.nameNeeded : names.indexOf(names[index]!) !== index ? runsText.nameTaken : undefined);
+  const isWrong = rows.some((_, index) => faultOf(index) !== undefined);
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={runsText.editViews}
+      foot={
+        <>
+          <Button onClick={onClose}>{runsText.keepViews}</Button>
+          <Button
+            tone="primary"
+            disabled={isWrong}
+            onClick={() => {
+              onChange(rows.map((row) => ({ ...row, name: row.name.trim() })));
+              onClose();
+            }}
+          >
+            {runsText.saveViews}
+          </Button>
+        </>
+      }
+    >
+      {rows.length === 0 && <p className="text-muted">{runsText.noViews}</p>}
+      <ul className="flex flex-col gap-2">
+        {rows.map((row, index) => (
+          <li key={index} className="flex items-start gap-1">
+            <div className="min-w-0 flex-1">
+              <Input aria-label={runsText.nameOf(index + 1)} aria-invalid={faultOf(index) ? true : undefined} value={row.name} onChange={(event) => setRows(rows.map((other, at) => (at === index ? { ...other, name: event.target.value } : other)))} />
+              {faultOf(index) && <div className="mt-0.5 text-xs text-bad">{faultOf(index)}</div>}
+            </div>
+            <IconButton label={runsText.forgetView(row.name)} onClick={() => setRows(rows.filter((_, at) => at !== index))}>
+              <Trash2 />
+            </IconButton>
+          </li>
+        ))}
+      </ul>
     </Dialog>
   );
 }

@@ -1,0 +1,71 @@
+"""Where in the user's code a run stands, without disturbing it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from turbine.engine.execution import Execution
+from turbine.model.workflows import CodeLine
+
+OURS = str(Path(__file__).parents[1])
+LIBRARY = sysconfig.get_path("stdlib")
+LINES_MAX = 50
+
+
+def stack(execution: Execution) -> list[CodeLine]:
+    """The lines of user code that the body has reached, the body's own first. Called in the runtime's loop.
+
+    Values are not looked at.
+    """
+    frames = list(_of_task(execution) if execution.is_async else _of_thread(execution))
+    code = getattr(inspect.unwrap(execution.definition.fn or stack), "__code__", None)
+    body = next((at for at, frame in enumerate(frames) if frame.f_code is code), None)
+    if body is None:
+        return []  # it has not begun, or is over
+    home = frames[body].f_code.co_filename
+    return [_line(frame) for frame in frames[body:] if _is_told(frame.f_code.co_filename, home)][:LINES_MAX]
+
+
+def _line(frame: FrameType) -> CodeLine:
+    code = frame.f_code
+    return CodeLine(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
+
+
+def _is_told(file: str, home: str) -> bool:
+    """Whether a line belongs to users: what Turbine and the standard library do below a body is no news."""
+    if file == home:
+        return True
+    return not file.startswith((OURS, "<")) and (not file.startswith(LIBRARY) or "-packages" in file)
+
+
+def _of_task(execution: Execution) -> Iterator[FrameType]:
+    task = execution.main
+    waiting: Any = None if task is None else task.get_coro()
+    while waiting is not None:
+        for frame_name, next_name in _SUSPENDED:
+            frame = getattr(waiting, frame_name, None)
+            if frame is not None:
+                yield frame
+                waiting = getattr(waiting, next_name, None)
+                break
+        else:
+            return
+
+
+_SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
+"""Of coroutines, generators and asynchronous generators: the frame, and what they wait for."""
+
+
+def _of_thread(execution: Execution) -> Iterator[FrameType]:
+    frame = sys._current_frames().get(execution.thread or 0)  # pyright: ignore[reportPrivateUsage] - documented
+    frames: list[FrameType] = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return reversed(frames)

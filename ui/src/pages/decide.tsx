@@ -1,0 +1,67 @@
+/** One decision by a link, without an account: the question, the form, yes or no. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { post } from "@/api/client";
+import type { Approval } from "@/api/types";
+import { Decide, Due } from "@/components/gate";
+import { Failed } from "@/components/states";
+import { Skeleton } from "@/components/ui";
+import { Problem } from "@/api/client";
+import { absolute, ms } from "@/lib/time";
+import { useTitle } from "@/shell/title";
+import { decideText } from "@/text";
+import { Door } from "./login";
+
+type Asking = Pick<Approval, "title" | "name" | "details" | "form" | "status" | "due_at" | "created"> & { expires: string | null };
+
+/** Read once, then taken out of the address: it must not stay in the history of the browser. */
+function takeToken(): string {
+  const token = window.location.hash.slice(1);
+  if (token) window.history.replaceState(window.history.state, "", window.location.pathname);
+  return token;
+}
+
+export function DecidePage() {
+  useTitle(decideText.title);
+  const [token] = useState(takeToken);
+  const [decided, setDecided] = useState<boolean | null>(null);
+  const query = useQuery({
+    queryKey: ["decide"],
+    queryFn: () => post<Asking>("decide/look", { token }),
+    retry: false,
+    refetchInterval: false,
+    refetchOnWindowFocus: false,
+    gcTime: 0,
+  });
+  if (decided !== null) return <Door title={decided ? decideText.approved : decideText.rejected} note={decideText.thanks} />;
+  if (query.error instanceof Problem && query.error.status === 404) return <Door title={decideText.gone} note={decideText.goneNote} />;
+  if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
+  if (!query.data)
+    return (
+      <Door title={decideText.title}>
+        <Skeleton className="h-24 w-full rounded-md" />
+      </Door>
+    );
+  const gate = query.data;
+  if (gate.status !== "open") return <Door title={decideText.over[gate.status]} note={gate.title} />;
+  return (
+    <Door
+      wide
+      title={gate.title ?? decideText.asks(gate.name)}
+      note={
+        <span className="flex flex-wrap gap-x-3">
+          {gate.title && <span>{decideText.asks(gate.name)}</span>}
+          <Due at={gate.due_at} />
+        </span>
+      }
+    >
+      <Decide gate={gate} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
+      {gate.expires && (
+        <p className="mt-4 border-t pt-3 text-xs text-faint">
+          {decideText.counts} {decideText.until(absolute(ms(gate.expires)).split(" · ")[0]!)}.
+        </p>
+      )}
+    </Door>
+  );
+}

@@ -1,0 +1,118 @@
+/** One step, put right by hand: tried again, skipped with a value, or failed with a reason. */
+
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { CircleX, ListRestart, Redo2, Wrench } from "lucide-react";
+import { useState } from "react";
+import { part, post } from "@/api/client";
+import { useCan } from "@/api/session";
+import type { ActionAnswer, Run, Step } from "@/api/types";
+import { JsonField, readJson } from "@/components/json-field";
+import { isOpen } from "@/components/status";
+import { complain, problemText, say } from "@/components/toast";
+import { Button, Dialog, Field, Input, Menu, Notice } from "@/components/ui";
+import { amendText } from "@/text";
+import { stepName } from "./layout";
+
+type Act = "skip" | "fail";
+
+const isMain = (step: Step) => /^\d+$/.test(step.position);
+/** Gates are decided and sleeps are ended where the run waits; there is no value to give. */
+const takesValue = (step: Step) => !["sleep", "wait_for_approval"].includes(stepName(step.function_name));
+
+export function AmendMenu({ run, step }: { run: Run; step: Step }) {
+  const may = useCan("operator");
+  const client = useQueryClient();
+  const [act, setAct] = useState<Act | null>(null);
+  const again = useMutation({
+    mutationFn: (how: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${how}`),
+    onSuccess: (answer) => {
+      say(answer.changed ? amendText.retried : amendText.unchanged);
+      void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
+    },
+    onError: (error) => complain(error),
+  });
+  const open = isOpen(run.status);
+  const isUnderWay = step.ended_at === null && (open || run.status === "CANCELLED");
+  const rests = open && step.ended_at === null && step.kind === "step" && Boolean(step.attempts.at(-1)?.error);
+  const hasEndedRun = run.status === "ERROR" && Boolean(step.error) && (run.error?.includes(step.error!.slice(0, 40)) ?? false);
+  const canSkip = isMain(step) && takesValue(step) && (Boolean(step.error) || isUnderWay);
+  const canFail = isMain(step) && takesValue(step) && !step.error && step.kind !== "mark" && (step.ended_at !== null || isUnderWay);
+  if (!may || !(rests || hasEndedRun || canSkip || canFail)) return null;
+  return (
+    <>
+      <Menu
+        trigger={<Button size="sm" icon={<Wrench />} aria-label={amendText.menu} title={amendText.menu} />}
+        items={[
+          (rests || hasEndedRun) && { label: rests ? amendText.retryNow : amendText.retry, icon: <ListRestart />, onSelect: () => again.mutate(rests ? "release" : "resume") },
+          canSkip && { label: amendText.skip, icon: <Redo2 />, onSelect: () => setAct("skip") },
+          canFail && { label: amendText.fail, icon: <CircleX />, onSelect: () => setAct("fail") },
+        ]}
+      />
+      {act && <AmendDialog run={run} step={step} act={act} onClose={() => setAct(null)} />}
+    </>
+  );
+}
+
+function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: Act; onClose: () => void }) {
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [text, setText] = useState("null");
+  const [reason, setReason] = useState("");
+  const [wrong, setWrong] = useState<string | null>(null);
+  const open = isOpen(run.status);
+  const name = stepName(step.function_name);
+  const id = part(run.workflow_id);
+  const amend = useMutation({
+    mutationFn: async (change: Record<string, unknown>) => {
+      // First the old run ends: the two must not go on side by side.
+      if (open) await post<ActionAnswer>(`workflows/${id}/cancel`, { reason: amendText.cancelReason[act](step.position) });
+      return post<ActionAnswer>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
+    },
+    onSuccess: (answer) => {
+      say(amendText.done[act], answer.workflow_id);
+      onClose();
+      void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
+    },
+    onSettled: () => void client.invalidateQueries({ queryKey: ["run", run.workflow_id] }),
+  });
+  const go = () => {
+    if (act === "fail") return amend.mutate({ failures: { [step.position]: reason.trim() } });
+    const found = readJson(text);
+    setWrong(found.error ?? null);
+    if (found.error === undefined) amend.mutate({ edits: { [step.position]: found.value } });
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={amendText.title[act](step.position, name)}
+      note={amendText.note[act]}
+      foot={
+        <>
+          <Button onClick={onClose}>{amendText.keep}</Button>
+          <Button tone={act === "fail" ? "danger" : "primary"} busy={amend.isPending} disabled={act === "fail" && !reason.trim()} onClick={go}>
+            {open ? amendText.goOpen[act] : amendText.go[act]}
+          </Button>
+        </>
+      }
+    >
+      <ol className="flex list-decimal flex-col gap-0.5 rounded-md bg-sunken py-2 pr-3 pl-7 text-muted hairline" aria-label={amendText.happens}>
+        {amendText.steps(open, act, step.position).map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+      </ol>
+      {act === "skip" ? (
+        <div className="flex flex-col gap-1">
+          <span className="text-xs font-medium text-muted">{amendText.value}</span>
+          <JsonField label={amendText.value} text={text} onChange={setText} error={wrong} />
+        </div>
+      ) : (
+        <Field label={amendText.reason} hint={amendText.reasonHint}>
+          {(wires) => <Input {...wires} autoFocus value={reason} onChange={(event) => setReason(event.target.value)} onKeyDown={(event) => event.key === "Enter" && reason.trim() && go()} />}
+        </Field>
+      )}
+      {amend.error && <Notice tone="bad">{open ? amendText.afterCancel(problemText(amend.error)) : problemText(amend.error)}</Notice>}
+    </Dialog>
+  );
+}

@@ -1,0 +1,115 @@
+/** A run out of a file that `rt.export` or "Download as file" wrote, in the shape in which pages show runs. */
+
+import { ExactNumber, type Json, parse } from "@/api/lossless";
+import { type Run, type RunStatus, type Step, statuses } from "@/api/types";
+import { shortName } from "@/lib/words";
+import { openText } from "@/text";
+
+export interface Packed {
+  run: Run;
+  steps: Step[];
+  waits: { position: string; kind: string; subject: string; since: number; until: number | null }[];
+  exportedAt: number;
+}
+
+const format = 1;
+const kinds: Step["kind"][] = ["step", "wait", "child", "step", "mark"];
+
+/** An app status that the body has set: kept for replays, and no step. */
+const noteKind = 5;
+
+type Loose = Record<string, unknown>;
+
+const isLoose = (value: unknown): value is Loose => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ExactNumber);
+const text = (value: unknown) => (typeof value === "string" ? value : null);
+const number = (value: unknown) => (typeof value === "number" ? value : null);
+const iso = (value: unknown) => (typeof value === "number" && Math.abs(value) <= 8.64e15 ? new Date(value).toISOString() : null);
+const list = (value: unknown) => {
+  if (!Array.isArray(value) || !value.every(isLoose)) throw new Error(openText.wrong);
+  return value;
+};
+
+/** `Type: message` of a recorded error, as the server writes it. */
+function errorText(error: unknown): string | null {
+  if (!isLoose(error)) return null;
+  const message = text(error.message);
+  const name = shortName(text(error.type) ?? openText.unknownError);
+  return message ? `${name}: ${message}` : name;
+}
+
+const traceback = (error: unknown) => (isLoose(error) ? text(error.traceback) : null);
+
+/** Raises an error whose text is for people when this is no exported run. */
+export function unpack(source: string): Packed {
+  let document: unknown;
+  try {
+    document = parse(source);
+  } catch {
+    throw new Error(openText.noJson);
+  }
+  if (!isLoose(document) || document.format !== format) throw new Error(isLoose(document) && typeof document.format === "number" ? openText.otherFormat(document.format) : openText.wrong);
+  const id = text(document.workflow_id);
+  const name = text(document.name);
+  const exportedAt = number(document.exported_ms);
+  const status = statuses.find((one) => one === document.status) as RunStatus | undefined;
+  if (id === null || name === null || exportedAt === null || status === undefined) throw new Error(openText.wrong);
+
+  const failures = list(document.failures ?? []);
+  const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): Step => {
+    const position = text(step.position);
+    const started = iso(step.started_ms);
+    if (position === null || started === null) throw new Error(openText.wrong);
+    const failed = failures.filter((failure) => failure.position === position);
+    return {
+      workflow_id: id,
+      function_id: number(step.function_id) ?? 0,
+      function_name: text(step.name) ?? "",
+      position,
+      kind: kinds[number(step.kind) ?? 0] ?? "mark",
+      output: (step.output ?? null) as Json,
+      error: errorText(step.error),
+      traceback: traceback(step.error),
+      started_at: started,
+      ended_at: iso(step.ended_ms),
+      attempts: failed.map((failure) => ({ number: number(failure.number) ?? 0, started_at: started, ended_at: null, error: errorText(failure.error), traceback: traceback(failure.error) })),
+      child_workflow_id: text(step.child_workflow_id),
+    };
+  });
+  const created = iso(document.created_ms) ?? steps.map((step) => step.started_at).sort()[0] ?? new Date(exportedAt).toISOString();
+  const started = iso(document.started_ms);
+  const completed = iso(document.completed_ms);
+  const input = isLoose(document.input) ? (document.input as unknown as Run["input"]) : null;
+  const run: Run = {
+    workflow_id: id,
+    status,
+    name,
+    created_at: created,
+    updated_at: completed ?? created,
+    started_at: started ?? steps[0]?.started_at ?? null,
+    completed_at: completed,
+    duration: started && completed ? (Date.parse(completed) - Date.parse(started)) / 1000 : null,
+    output: (document.output ?? null) as Json,
+    error: errorText(document.error),
+    input,
+    executor_id: null,
+    application_version: text(document.application_version) ?? "",
+    application_id: "",
+    attempts: number(document.attempts) ?? 0,
+    queue_name: null,
+    queue_partition_key: null,
+    deduplication_id: null,
+    priority: 0,
+    timeout: null,
+    deadline: null,
+    parent_workflow_id: null,
+    forked_from: null,
+    app_status: null,
+    app_status_color: null,
+    summary: text(document.summary),
+    tags: [],
+    reason: null,
+    attention: null,
+  };
+  const waits = list(document.waits ?? []).map((wait) => ({ position: text(wait.position) ?? "", kind: text(wait.kind) ?? "", subject: text(wait.subject) ?? "", since: number(wait.since_ms) ?? exportedAt, until: number(wait.deadline_ms) }));
+  return { run, steps, waits, exportedAt };
+}
