@@ -1,6 +1,6 @@
 """Takes the pictures of the dashboard: `python scripts/screenshots.py [FOLDER] [--every] [--only NAME …]`.
 
-Lives through a month of a small shop in a minute, serves what is left of it, and looks at it with a Chromium. The
+Lives through a month of a small shop in two minutes, serves what is left of it, and looks at it with a Chromium. The
 pictures go to docs/screenshots; with --every each page is taken in light, in dark and on a phone, for a check by eye.
 Needs a built dashboard and `pip install playwright`.
 """

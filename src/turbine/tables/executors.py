@@ -17,7 +17,7 @@ DEPARTURES_KEPT = 200
 
 
 class Vitals(NamedTuple):
-    """How a process vitals: its busy threads, how late its event loop was, the memory it uses; None is unknown."""
+    """How a process fares: its busy threads, how late its event loop was, the memory it uses; None is unknown."""
 
     threads: int | None
     threads_max: int | None

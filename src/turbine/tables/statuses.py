@@ -465,8 +465,9 @@ def _clauses(wanted: Filter, dialect: str, source: _Source, parameters: dict[str
             clauses.append(f"{aside}w.{column} in ({_marks(field, values, parameters)})")
     if wanted.tag is not None and "tag" not in source.holds:
         marks = _marks("tag", wanted.tag, parameters)
-        tagged = f"select 1 from pt_workflow_tags as g where g.tag in ({marks}) and g.run = w.run"  # noqa: S608 - as above
-        clauses.append(f"exists ({tagged})")
+        # Not `exists`: Postgres would join all runs that have the tag.
+        tagged = f"select 1 from pt_workflow_tags as g where g.tag in ({marks}) and g.run = w.run limit 1"  # noqa: S608 - as above
+        clauses.append(f"({tagged}) is not null")
     if wanted.fingerprint is not None and "fingerprint" not in source.holds:
         marks = _marks("fingerprint", wanted.fingerprint, parameters)
         failed = f"select 1 from pt_failures as f where f.run = w.run and f.fingerprint in ({marks})"  # noqa: S608 - as above
