@@ -13,6 +13,7 @@ from turbine.ids import new_id
 from turbine.store import Statement, Store, Tx, bulk, open_store
 from turbine.store.tx import rows_json
 from turbine.tables import executors
+from turbine.tables.executors import Vitals
 
 _MAKE_ENTRIES = Statement.of("create table ledger_entries (id text primary key, text text not null)")
 _MAKE_TOTAL = Statement.of("create table ledger_total (total bigint not null)")
@@ -129,6 +130,7 @@ def opened() -> Iterator[Callable[[str], Store]]:
             hostname="test",
             process_id=0,
             names="[]",
+            vitals=Vitals(None, None, None, None),
         )
         store.hold(executor_id)
         return store

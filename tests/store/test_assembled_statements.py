@@ -12,8 +12,8 @@ import pytest
 
 from turbine.store import Statement, Tx, open_store
 from turbine.store.store import Store
-from turbine.tables import audit, deliveries, failures, figures, logs, products, search, statuses
-from turbine.tables.statuses import Filter
+from turbine.tables import audit, deliveries, failures, figures, lists, logs, products, search, statuses
+from turbine.tables.lists import Filter
 
 GROWING = re.compile(
     r"pt_(workflow_status|workflow_tags|failures|search_apart|audit|logs|products|deliveries|delivery_attempts)\b"
@@ -155,15 +155,15 @@ def wanted(names: Sequence[str]) -> Filter:
     return Filter(**{field: value for name in names for field, value in FILTERS[name].items()})
 
 
-@pytest.mark.parametrize("few", [statuses.FEW, -1], ids=["text read", "text looked up"])
+@pytest.mark.parametrize("few", [lists.FEW, -1], ids=["text read", "text looked up"])
 def test_no_list_and_no_count_of_runs_goes_through_all_of_them(store: Store, monkeypatch, few: int) -> None:
-    monkeypatch.setattr(statuses, "FEW", few)
+    monkeypatch.setattr(lists, "FEW", few)
     combined = [(name,) for name in FILTERS] + list(combinations(FILTERS, 2)) + [("status", "name", "queue", "tag")]
     if few < 0:
         combined = [names for names in combined if "search" in names]
     for names in combined:
         asked = wanted(names)
-        found = plans(store, statuses.count, wanted=asked, limit=10_001)
+        found = plans(store, lists.count, wanted=asked, limit=10_001)
         for more in PAGES[: 3 if len(names) == 1 else 1]:
             found += plans(store, statuses.page, wanted=asked, limit=51, load_input=False, **(BASE | more))
         assert found
@@ -178,13 +178,13 @@ BASE: dict[str, Any] = {"after": None, "ascending": False}
 
 @pytest.mark.parametrize(("name", "index"), LEADS.items())
 def test_each_filter_has_an_index_that_leads(filled_sqlite: Store, name: str, index: str) -> None:
-    found = plans(filled_sqlite, statuses.keys, wanted=wanted([name]), limit=51)
+    found = plans(filled_sqlite, lists.keys, wanted=wanted([name]), limit=51)
     assert any(re.search(index, plan) for _, plan in found), found
 
 
 def test_without_a_filter_the_list_walks_along_the_keys_and_stops(store: Store) -> None:
     for more in PAGES:
-        for text, plan in plans(store, statuses.keys, wanted=Filter(), limit=51, **more):
+        for text, plan in plans(store, lists.keys, wanted=Filter(), limit=51, **more):
             assert "limit" in text
             assert not re.search(r"Seq Scan|Sort", plan), plan
             assert [] == put_in_order(plan), plan
@@ -195,7 +195,7 @@ def test_the_check_finds_a_list_that_has_lost_its_index(tmp_path) -> None:
     try:
         store.write_blocking(one_run)
         store.write_blocking(lambda tx: tx.run(Statement.of("drop index pt_workflow_by_parent")))
-        found = plans(store, statuses.keys, wanted=wanted(["parent"]), limit=51)
+        found = plans(store, lists.keys, wanted=wanted(["parent"]), limit=51)
         assert any(scanned(plan) for _, plan in found), found
     finally:
         store.close()

@@ -10,6 +10,7 @@ import pytest
 
 from turbine.store import Statement, Store, Tx
 from turbine.tables import executors, kv, messages, steps, waits, workflows
+from turbine.tables.executors import Vitals
 from turbine.tables.ownership import Answer
 
 EXECUTOR = "me"
@@ -115,6 +116,7 @@ def prepare(store: Store) -> list[int]:
         hostname="test",
         process_id=0,
         names="[]",
+        vitals=Vitals(None, None, None, None),
     )
     store.hold(EXECUTOR)
     runs = [store.submit_blocking(workflows.start, start(f"run-{n}")).wait().run for n in range(10)]

@@ -22,8 +22,9 @@ from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Page, Status, WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
-from turbine.tables import details, statuses, steps, workflows
-from turbine.tables.statuses import Filter, Found
+from turbine.tables import details, lists, statuses, steps, workflows
+from turbine.tables.lists import Filter
+from turbine.tables.statuses import Found
 from turbine.tables.workflows import Claimed, Start, Started
 
 log = logging.getLogger("turbine")
@@ -182,7 +183,7 @@ def filter_of(
 
 async def count(port: Port, wanted: Filter, limit: int) -> int:
     """How many runs a filter lets through, counted up to a limit."""
-    return await port.store.read(statuses.count, wanted=wanted, limit=limit)
+    return await port.store.read(lists.count, wanted=wanted, limit=limit)
 
 
 def _length(seconds: float | None, what: str) -> int | None:

@@ -19,7 +19,7 @@ from turbine.http.desk import Desk, Operating, Viewing
 from turbine.http.shapes import Acted, Asked, Count, Cursor, Items, Json, Limit, Moment, Run, RunRow, Shape, When
 from turbine.ids import check_id, check_name, check_text, new_id
 from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
-from turbine.tables.statuses import Filter
+from turbine.tables.lists import Filter
 
 router = APIRouter(tags=["runs"])
 

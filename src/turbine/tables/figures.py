@@ -17,7 +17,7 @@ from typing import NamedTuple
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx
 from turbine.store.tx import rows_json
-from turbine.tables import queues, statuses
+from turbine.tables import lists, queues
 from turbine.tables.moments import first_runs, last_run
 from turbine.tables.queues import Counts
 
@@ -138,7 +138,7 @@ def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | Non
 
     Of those also how many were set aside, because their history does not fit the code.
     """
-    runs = statuses.keys(tx, wanted=statuses.Filter(name=[name]), limit=1000)
+    runs = lists.keys(tx, wanted=lists.Filter(name=[name]), limit=1000)
     rows = tx.all(SQL.spans, rows=rows_json([[run] for run in runs]))
     newest = [(status, started, ended) for status, started, ended in rows]
     versions = tx.all(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)
