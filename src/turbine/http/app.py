@@ -67,6 +67,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     settings.router,
     sql.router,
 )
+# Put together once: FastAPI makes what an application includes ready at its first request, which takes a while.
+_WHOLE = APIRouter(responses={"default": {"model": problems.Problem, "description": "A problem document (RFC 9457)."}})
+for _router in ROUTERS:
+    _WHOLE.include_router(_router)
 BODY_EXTRA = 64 * 1024
 """What a request may have beyond its largest payload."""
 
@@ -81,11 +85,9 @@ def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={"default": {"model": problems.Problem, "description": "A problem document (RFC 9457)."}},
     )
     problems.enter(api)
-    for router in ROUTERS:
-        api.include_router(router)
+    api.router.routes.extend(_WHOLE.routes)
     api.state.turbine = rt
     api.state.doors = Doors(lambda: port_of(rt), auth)
     api.state.stream = stream.Stream(rt)
