@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guide.md", "docs/from-go.md")
-MORE_PAGES = ("ARCHITECTURE.md", "docs/dev/STATUS.md")
+MORE_PAGES = ("ARCHITECTURE.md", "docs/limits.md", "docs/benchmarks.md")
 PATIENCE_SECONDS = 30
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
