@@ -82,10 +82,10 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
   );
 }
 
-export function ProductDetail({ product }: { product: Product }) {
-  const may = useCan("operator");
+/** Hands a product to its sender once more. */
+export function useResend(product: Product) {
   const client = useQueryClient();
-  const act = useMutation({
+  return useMutation({
     mutationFn: () => post(`products/${part(product.id)}/resend`),
     onSuccess: () => {
       say(productText.resent);
@@ -93,6 +93,11 @@ export function ProductDetail({ product }: { product: Product }) {
     },
     onError: (error) => complain(error),
   });
+}
+
+export function ProductDetail({ product }: { product: Product }) {
+  const may = useCan("operator");
+  const act = useResend(product);
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       <div className="flex h-12 shrink-0 items-center border-b pr-12 pl-4">

@@ -1,14 +1,13 @@
 /** The files of a run as cards: what they look like, whether they arrived, and their checksums. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Download, FileImage, FileText, FileType, Send } from "lucide-react";
 import { useState } from "react";
-import { address, part, post } from "@/api/client";
+import { address, part } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Product } from "@/api/types";
-import { pictures, ProductDetail, texts } from "@/components/product-list";
+import { pictures, ProductDetail, texts, useResend } from "@/components/product-list";
 import { Pill } from "@/components/status";
-import { complain, say } from "@/components/toast";
 import { Ago, Button, Copyable, Sheet } from "@/components/ui";
 import { bytes } from "@/lib/words";
 import { productText } from "@/text";
@@ -37,15 +36,7 @@ export function Gallery({ products }: { products: Product[] }) {
 
 function Card({ product, onOpen }: { product: Product; onOpen: () => void }) {
   const may = useCan("operator");
-  const client = useQueryClient();
-  const resend = useMutation({
-    mutationFn: () => post(`products/${part(product.id)}/resend`),
-    onSuccess: () => {
-      say(productText.resent);
-      void client.invalidateQueries({ queryKey: ["products"] });
-    },
-    onError: (error) => complain(error),
-  });
+  const resend = useResend(product);
   return (
     <li className="flex min-w-0 flex-col overflow-hidden rounded-lg border bg-bg">
       <button type="button" tabIndex={-1} aria-hidden onClick={onOpen} className="block h-32 overflow-hidden border-b bg-sunken text-left">

@@ -4,6 +4,7 @@ import { ExactNumber, type Json, parse } from "@/api/lossless";
 import { type Run, type RunStatus, type Step, statuses } from "@/api/types";
 import { shortName } from "@/lib/words";
 import { openText } from "@/text";
+import { bareRun } from "@/lib/bare-run";
 
 export interface Packed {
   run: Run;
@@ -80,10 +81,7 @@ export function unpack(source: string): Packed {
   const completed = iso(document.completed_ms);
   const input = isLoose(document.input) ? (document.input as unknown as Run["input"]) : null;
   const run: Run = {
-    workflow_id: id,
-    status,
-    name,
-    created_at: created,
+    ...bareRun({ workflow_id: id, status, name, created_at: created }),
     updated_at: completed ?? created,
     started_at: started ?? steps[0]?.started_at ?? null,
     completed_at: completed,
@@ -91,24 +89,9 @@ export function unpack(source: string): Packed {
     output: (document.output ?? null) as Json,
     error: errorText(document.error),
     input,
-    executor_id: null,
     application_version: text(document.application_version) ?? "",
-    application_id: "",
     attempts: number(document.attempts) ?? 0,
-    queue_name: null,
-    queue_partition_key: null,
-    deduplication_id: null,
-    priority: 0,
-    timeout: null,
-    deadline: null,
-    parent_workflow_id: null,
-    forked_from: null,
-    app_status: null,
-    app_status_color: null,
     summary: text(document.summary),
-    tags: [],
-    reason: null,
-    attention: null,
   };
   const waits = list(document.waits ?? []).map((wait) => ({ position: text(wait.position) ?? "", kind: text(wait.kind) ?? "", subject: text(wait.subject) ?? "", since: number(wait.since_ms) ?? exportedAt, until: number(wait.deadline_ms) }));
   return { run, steps, waits, exportedAt };

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { get } from "@/api/client";
 import type { Page, Run, Schedule } from "@/api/types";
+import { bareRun } from "@/lib/bare-run";
 import { asQuery, type Filters } from "./filters";
 
 const most = 5;
@@ -34,36 +35,8 @@ export function usePlanned(filters: Filters, isOn: boolean): Run[] {
 }
 
 function rowOf(schedule: Schedule): Run {
-  const at = schedule.next_at!;
-  const row: Run = {
-    workflow_id: `planned:${schedule.id}`,
-    status: "ENQUEUED",
-    name: schedule.workflow,
-    created_at: at,
-    updated_at: at,
-    started_at: null,
-    completed_at: null,
-    duration: null,
-    error: null,
-    executor_id: null,
-    application_version: "",
-    application_id: "",
-    attempts: 0,
-    queue_name: null,
-    queue_partition_key: null,
-    deduplication_id: null,
-    priority: 0,
-    timeout: null,
-    deadline: null,
-    parent_workflow_id: null,
-    forked_from: null,
-    app_status: null,
-    app_status_color: null,
-    summary: schedule.name,
-    tags: [],
-    reason: null,
-    attention: null,
-  };
+  const known = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
+  const row: Run = { ...bareRun(known), summary: schedule.name };
   schedules.set(row, schedule);
   return row;
 }
