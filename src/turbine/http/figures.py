@@ -175,7 +175,7 @@ async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] 
     size = max(5 * MINUTE_MS, hours * HOUR_MS // 96 // MINUTE_MS * MINUTE_MS)
     since_ms = (now_ms - hours * HOUR_MS) // size * size
     ended, found = await asyncio.gather(
-        port.store.read(figures.ended_since, since_ms=since_ms), port.store.read(figures.gauges, now_ms=now_ms)
+        port.store.read(figures.ended_since, since_ms=since_ms), port.store.read(figures.standing, now_ms=now_ms)
     )
     finished: Counter[int] = Counter()
     failed: Counter[int] = Counter()

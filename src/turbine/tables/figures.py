@@ -6,7 +6,6 @@ time are found by halving, and what lies between two keys is counted in an index
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -23,12 +22,11 @@ from turbine.tables.queues import Counts
 
 SQL = Statements(Path(__file__))
 
-LISTED_MAX = 5000
-"""Runs of a status up to which they are listed; more are counted span by span."""
 ENDED_MAX = 10_000
 """Ends that the figures of the last hours are made of, at most."""
 SAMPLE_MAX = 20_000
 """Runs that are looked at one by one, at most."""
+TAGS_MAX = 500
 THROUGHPUT_MS = 5 * 60 * 1000
 
 
@@ -44,12 +42,20 @@ class QueueFigures(NamedTuple):
     per_minute: float
 
 
+class Standing(NamedTuple):
+    """How things stand now."""
+
+    by_status: dict[str, int]
+    queues: list[QueueFigures]
+    """Without what they did before: `completed` and `failed` are 0."""
+
+
 class Gauges(NamedTuple):
     """What a monitoring system wants to know at every look."""
 
     by_status: dict[str, int]
     queues: list[QueueFigures]
-    """Without what they did before: `completed` and `failed` are 0."""
+    """As in `Standing`."""
     deliveries: dict[str, int]
     open_approvals: int
     executors: int
@@ -74,15 +80,18 @@ def _keys(tx: Tx, from_ms: int | None, to_ms: int | None) -> tuple[int, int]:
 
 
 def _counts(tx: Tx, spans: Sequence[tuple[int, int]], name: str | None = None) -> list[dict[str, int]]:
-    """How many runs of each status lie in spans of keys, counted in an index; rare ones are listed."""
+    """How many runs of each status lie in spans of keys, counted in an index.
+
+    Of what there are fewer runs than spans, these are listed: that is less work than a count for each span.
+    """
     counts: list[dict[str, int]] = [dict.fromkeys(WorkflowStatus, 0) for _ in spans]
     first, last = spans[0][0], spans[-1][1]
     starts = [start for start, _ in spans]
     frequent: list[WorkflowStatus] = []
     for status in WorkflowStatus:
-        span = {"status": status, "first": first, "last": last, "limit": LISTED_MAX}
+        span = {"status": status, "first": first, "last": last, "limit": len(spans)}
         few = tx.all(SQL.of_status, **span) if name is None else tx.all(SQL.of_status_and_name, name=name, **span)
-        if len(few) == LISTED_MAX:
+        if len(few) == len(spans):
             frequent.append(status)
             continue
         for (run,) in few:
@@ -127,10 +136,7 @@ def ended_since(tx: Tx, *, since_ms: int) -> list[tuple[int, int | None, str]]:
 
 def tags(tx: Tx) -> list[tuple[str, int]]:
     """The tags of the newest runs and how often each was given, the most frequent first."""
-    counts: Counter[str] = Counter()
-    for (text,) in tx.all(SQL.tags, first=last_run(tx) - SAMPLE_MAX):
-        counts.update(json.loads(text))
-    return counts.most_common(500)
+    return [(tag, count) for tag, count in tx.all(SQL.tags, first=last_run(tx) - SAMPLE_MAX, limit=TAGS_MAX)]
 
 
 def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[str, int, int]]]:
@@ -186,12 +192,17 @@ def held(tx: Tx, *, executors: Sequence[str]) -> dict[str, int]:
     return {executor: (tx.one(SQL.held, executor=executor) or (0,))[0] for executor in executors}
 
 
+def standing(tx: Tx, *, now_ms: int) -> Standing:
+    """How many runs there are of each status, and the queues in numbers."""
+    queued = [_queue(tx, one.name, queues.counts_open(tx, name=one.name), now_ms) for one in queues.listing(tx)]
+    return Standing(by_status(tx, from_ms=None, to_ms=None), queued)
+
+
 def gauges(tx: Tx, *, now_ms: int) -> Gauges:
     """What a monitoring system wants to know at every look."""
     statuses = rows_json([[status] for status in ("pending", "delivered", "dead")])
     return Gauges(
-        by_status=by_status(tx, from_ms=None, to_ms=None),
-        queues=[_queue(tx, one.name, queues.counts_open(tx, name=one.name), now_ms) for one in queues.listing(tx)],
+        *standing(tx, now_ms=now_ms),
         deliveries=dict(tx.all(SQL.deliveries, rows=statuses)),
         open_approvals=(tx.one(SQL.open_approvals) or (0,))[0],
         executors=(tx.one(SQL.live_executors) or (0,))[0],

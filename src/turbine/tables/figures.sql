@@ -63,10 +63,13 @@ order by completed_at_epoch_ms desc
 limit :limit
 
 -- name: tags
-select tags
-from pt_workflow_status
+-- `|| ''`: SQLite would go through all tags in their order.
+select tag || '', count(*)
+from pt_workflow_tags
 where run > :first
-and tags is not null
+group by tag || ''
+order by count(*) desc, tag || ''
+limit :limit
 
 -- name: oldest_enqueued
 select created_at_epoch_ms

@@ -4,7 +4,7 @@ select (select min(run) from pt_workflow_status), (select max(run) from pt_workf
 -- name: made_at
 -- When the run at or after a key was made.
 select
-    r.place,
+    r.mid,
     (
         select w.created_at_epoch_ms
         from pt_workflow_status as w
@@ -12,4 +12,19 @@ select
         order by w.run
         limit 1
     )
-from @rows(place bigint, mid bigint) as r
+from @rows(mid bigint) as r
+
+-- name: first_made
+-- Between two keys the first run that was made at a time or later.
+select
+    r.place,
+    (
+        select w.run
+        from pt_workflow_status as w
+        where w.run >= r.low
+        and w.run < r.high
+        and w.created_at_epoch_ms >= r.moment
+        order by w.run
+        limit 1
+    )
+from @rows(place bigint, moment bigint, low bigint, high bigint) as r

@@ -112,12 +112,11 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
     ValueError. A join writes nothing.
     """
-    refused = _wrong_queues(tx, rows)
-    fit = [row for row in rows if not _is_refused(row, refused)] if refused else rows
-    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(fit), executor=tx.executor)}
+    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor)}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
+    refused = _wrong_queues(tx, rows) if others else {}
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
-    tags = [[tag, made[row.id]] for row in fit if row.tags and row.id in made for tag in json.loads(row.tags)]
+    tags = [[tag, made[row.id]] for row in rows if row.tags and row.id in made for tag in json.loads(row.tags)]
     if tags:
         tx.put(SQL.add_tags, rows=rows_json(tags))
     results: list[Started | Exception] = []
@@ -144,8 +143,10 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
                 results.append(_conflict(row, name, queue))
             else:
                 results.append(Started(run, False, inputs == row.inputs))
-        else:
+        elif row.deduplication_id is not None:
             results.append(_deduplicated(tx, row))
+        else:  # its queue was declared this very moment
+            results.append(QueueNotFound(row.queue or ""))
     for queue in queues:
         tx.wake("queue", queue)
     if due:

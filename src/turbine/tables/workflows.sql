@@ -1,5 +1,6 @@
 -- name: start
--- On any clash, of ids or of deduplication ids, nothing is written for that row; the function tells which it was.
+-- On any clash, of ids or of deduplication ids, or for a queue that does not take it, nothing is written for that row;
+-- the function tells which it was.
 insert into pt_workflow_status (
     id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
     attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
@@ -13,7 +14,8 @@ select
     r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
     r.parent_position, r.forked_from, r.summary, r.tags, r.reason
 from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text) as r
-where true
+where r.queue is null
+or exists (select 1 from pt_queues as q where q.name = r.queue and (q.partitioned = 1) = (r.part is not null))
 on conflict do nothing
 returning run, id
 
