@@ -22,7 +22,7 @@ pytestmark = pytest.mark.crash
 
 Run = tuple[str, str, list[Any]]
 
-KILLS = 20
+KILLS = 16
 KILLS_LONG = 200
 SECONDS_TO_LIVE_MAX = 0.3
 BEFORE_READY = 0.1

@@ -18,8 +18,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 import turbine
+from turbine.cli.app import app
 
 TURBINE = str(Path(sys.executable).with_name("turbine"))
 PROGRAM = """
@@ -209,30 +211,28 @@ def test_what_cannot_be_served_is_told_in_one_line(tmp_path, arguments, told) ->
     assert 1 == len(ended.stderr.strip().splitlines())
 
 
-def test_accounts_are_kept_from_the_command_line(tmp_path, database_url) -> None:
-    where = ("--database", database_url)
-
-    def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return turbine_command(*arguments, *where, folder=tmp_path, input=typed)
+def test_accounts_are_kept_from_the_command_line(database_url) -> None:
+    def run(*arguments: str, typed: str = "") -> Any:
+        return CliRunner().invoke(app, [*arguments, "--database", database_url], input=typed, prog_name="turbine")
 
     made = run("account", "create", "Ada@example.com", "--role", "admin", "--password-stdin", "--json",
                typed="correct horse\n")  # fmt: skip
     assert ("ada@example.com", "admin") == tuple(json.loads(made.stdout)[name] for name in ("email", "role"))
     again = run("account", "create", "ada@example.com", "--password-stdin", typed="correct horse")
-    assert (1, True) == (again.returncode, "already" in again.stderr)
-    assert 1 == run("account", "create", "bob@example.com", "--password-stdin", typed="short").returncode
-    assert 2 == run("account", "create", "bob@example.com").returncode
-    assert 1 == run("account", "change", "ada@example.com", "--disable").returncode
-    assert 0 == run("account", "create", "bob@example.com", "--password-stdin", typed="correct horse").returncode
-    assert 0 == run("account", "change", "bob@example.com", "--role", "operator").returncode
+    assert (1, True) == (again.exit_code, "already" in again.stderr)
+    assert 1 == run("account", "create", "bob@example.com", "--password-stdin", typed="short").exit_code
+    assert 2 == run("account", "create", "bob@example.com").exit_code
+    assert 1 == run("account", "change", "ada@example.com", "--disable").exit_code
+    assert 0 == run("account", "create", "bob@example.com", "--password-stdin", typed="correct horse").exit_code
+    assert 0 == run("account", "change", "bob@example.com", "--role", "operator").exit_code
     assert "operator" in run("account", "list").stdout
-    assert 0 == run("account", "delete", "bob@example.com").returncode
-    assert 1 == run("account", "delete", "bob@example.com").returncode
+    assert 0 == run("account", "delete", "bob@example.com").exit_code
+    assert 1 == run("account", "delete", "bob@example.com").exit_code
     token = json.loads(run("token", "create", "ci", "--role", "viewer", "--json").stdout)
     listed = json.loads(run("token", "list", "--json").stdout)["items"]
     assert [token["id"]] == [one["id"] for one in listed]
     assert "token" not in listed[0]
     assert token["id"] in run("token", "list").stdout
-    assert 0 == run("token", "delete", token["id"]).returncode
-    assert 1 == run("token", "delete", token["id"]).returncode
-    assert 2 == run("token", "create", "ci", "--expires", "soon").returncode
+    assert 0 == run("token", "delete", token["id"]).exit_code
+    assert 1 == run("token", "delete", token["id"]).exit_code
+    assert 2 == run("token", "create", "ci", "--expires", "soon").exit_code
