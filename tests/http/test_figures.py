@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import turbine
+from turbine.http import figures as routes
 from turbine.store import Statement
 from turbine.tables import figures
 
@@ -92,3 +93,27 @@ async def test_figures_of_a_sample_are_of_the_time_that_is_counted_whole(open_si
     monkeypatch.setattr(figures, "ENDED_MAX", 5)  # the oldest span is half seen, and left out
     assert (4, 1, True) == ((seen := await summary())[0], seen[1], seen[3])
     assert seen[2] < whole[2]
+
+
+async def test_among_many_runs_a_summary_tells_their_counts_again_for_a_moment(open_site, monkeypatch) -> None:
+    site = await open_site(place)
+    viewer = await site.holder("viewer")
+
+    async def counted(path: str) -> int:
+        return (await viewer.get(path)).json()["by_status"]["SUCCESS"]
+
+    async def one_more() -> None:
+        await (await site.rt.run(place, 1)).result()
+        await site.rt.wait_idle()
+
+    await one_more()
+    assert 1 == await counted("metrics/summary")
+    await one_more()
+    assert 2 == await counted("metrics/summary")  # so few are always counted
+    monkeypatch.setattr(routes, "MANY", 2)
+    monkeypatch.setattr(routes, "COUNTED_MS", 3_600_000)
+    assert 2 == await counted("metrics/summary")
+    await one_more()
+    assert (2, 3) == (await counted("metrics/summary"), await counted("workflows/stats"))
+    monkeypatch.setattr(routes, "COUNTED_MS", 0)
+    assert 3 == await counted("metrics/summary")

@@ -256,7 +256,7 @@ def test_figures_are_counted_in_indexes(store: Store) -> None:
         (figures.ended_since, {"since_ms": 1}),
         (figures.tags, {}),
         (figures.gauges, {"now_ms": 1000}),
-        (figures.standing, {"now_ms": 1000}),
+        (figures.queued, {"now_ms": 1000}),
         (failures.groups, {"since_ms": 0, "until_ms": 10**12, "state": None, "after": None, "limit": 51}),
     ]  # fmt: skip
     for function, parameters in asked:

@@ -91,6 +91,7 @@ def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
     api.state.turbine = rt
     api.state.doors = Doors(lambda: port_of(rt), auth)
     api.state.stream = stream.Stream(rt)
+    api.state.counted = figures.Counted()
     api.state.setup_path = None
     _describe(api)
     return Gate(api, api.state.doors, rt.config.payload_max + BODY_EXTRA), api

@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from turbine.clock import to_datetime
+from turbine.engine.port import Port
 from turbine.http import schedules
 from turbine.http.desk import Viewing
 from turbine.http.registered import quantile
@@ -23,6 +24,9 @@ router = APIRouter(tags=["figures"])
 SCATTER_MAX = 1000
 BUCKETS_MAX = 1000
 PLANNED_MAX = 5000
+MANY = 200_000
+"""Runs from which on their counts are told again."""
+COUNTED_MS = 5000
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 _MS = Annotated[int, Query(ge=0, le=10**14)]
@@ -92,6 +96,24 @@ class Summary(Shape):
     sampled: bool = Field(default=False, description="Whether more ended than is counted: then `since` is later.")
 
 
+class Counted:
+    """How many runs there are of each status; among many the counts are told again for some seconds.
+
+    Overviews ask for them all the time, and counting goes through the whole index.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._at_ms: int | None = None
+
+    async def by_status(self, port: Port) -> dict[str, int]:
+        now_ms = port.clock.now_ms()
+        if self._at_ms is None or not self._at_ms <= now_ms < self._at_ms + COUNTED_MS:
+            self._counts = await port.store.read(figures.by_status, from_ms=None, to_ms=None)
+            self._at_ms = now_ms if sum(self._counts.values()) >= MANY else None
+        return self._counts
+
+
 @router.get("/workflows/stats")
 async def stats(
     desk: Viewing, from_: Annotated[When | None, Query(alias="from")] = None, to: When | None = None
@@ -155,6 +177,8 @@ async def calendar(
 def _day(start_ms: int, counts: dict[str, int]) -> Day:
     day = Day(time=to_datetime(start_ms))
     for name, count in counts.items():
+        if not count:
+            continue
         status = WorkflowStatus(name)
         if status is WorkflowStatus.SUCCESS:
             day.success += count
@@ -168,14 +192,20 @@ def _day(start_ms: int, counts: dict[str, int]) -> Day:
 
 
 @router.get("/metrics/summary")
-async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Summary:
-    """What ended in the last hours, at most the last ten thousand ends, and how queues stand now."""
+async def summary(request: Request, desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Summary:
+    """What ended in the last hours, at most the last ten thousand ends, and how queues stand now.
+
+    Among 200,000 runs or more, `by_status` may be five seconds old.
+    """
     port = desk.port
     now_ms = port.clock.now_ms()
     size = max(5 * MINUTE_MS, hours * HOUR_MS // 96 // MINUTE_MS * MINUTE_MS)
     since_ms = (now_ms - hours * HOUR_MS) // size * size
-    ended, found = await asyncio.gather(
-        port.store.read(figures.ended_since, since_ms=since_ms), port.store.read(figures.standing, now_ms=now_ms)
+    counted: Counted = request.app.state.counted
+    ended, queues, by_status = await asyncio.gather(
+        port.store.read(figures.ended_since, since_ms=since_ms),
+        port.store.read(figures.queued, now_ms=now_ms),
+        counted.by_status(port),
     )
     finished: Counter[int] = Counter()
     failed: Counter[int] = Counter()
@@ -214,9 +244,9 @@ async def summary(desk: Viewing, hours: Annotated[int, Query(ge=1, le=24 * 31)] 
                 running=one.running,
                 oldest_age=None if one.oldest_age_ms is None else one.oldest_age_ms / 1000,
             )
-            for one in found.queues
+            for one in queues
         ],
-        by_status={WorkflowStatus(status): count for status, count in found.by_status.items()},
+        by_status={WorkflowStatus(status): count for status, count in by_status.items()},
         since=to_datetime(began_ms),
         finished=sum(finished[place] for place in shown),
         failed=sum(failed[place] for place in shown),

@@ -42,20 +42,11 @@ class QueueFigures(NamedTuple):
     per_minute: float
 
 
-class Standing(NamedTuple):
-    """How things stand now."""
+class Gauges(NamedTuple):
+    """What a monitoring system wants to know at every look, beside how many runs there are of each status."""
 
-    by_status: dict[str, int]
     queues: list[QueueFigures]
     """Without what they did before: `completed` and `failed` are 0."""
-
-
-class Gauges(NamedTuple):
-    """What a monitoring system wants to know at every look."""
-
-    by_status: dict[str, int]
-    queues: list[QueueFigures]
-    """As in `Standing`."""
     deliveries: dict[str, int]
     open_approvals: int
     executors: int
@@ -192,17 +183,16 @@ def held(tx: Tx, *, executors: Sequence[str]) -> dict[str, int]:
     return {executor: (tx.one(SQL.held, executor=executor) or (0,))[0] for executor in executors}
 
 
-def standing(tx: Tx, *, now_ms: int) -> Standing:
-    """How many runs there are of each status, and the queues in numbers."""
-    queued = [_queue(tx, one.name, queues.counts_open(tx, name=one.name), now_ms) for one in queues.listing(tx)]
-    return Standing(by_status(tx, from_ms=None, to_ms=None), queued)
+def queued(tx: Tx, *, now_ms: int) -> list[QueueFigures]:
+    """How all queues stand now; without what they did before: `completed` and `failed` are 0."""
+    return [_queue(tx, one.name, queues.counts_open(tx, name=one.name), now_ms) for one in queues.listing(tx)]
 
 
 def gauges(tx: Tx, *, now_ms: int) -> Gauges:
-    """What a monitoring system wants to know at every look."""
+    """What a monitoring system wants to know at every look, beside how many runs there are of each status."""
     statuses = rows_json([[status] for status in ("pending", "delivered", "dead")])
     return Gauges(
-        *standing(tx, now_ms=now_ms),
+        queues=queued(tx, now_ms=now_ms),
         deliveries=dict(tx.all(SQL.deliveries, rows=statuses)),
         open_approvals=(tx.one(SQL.open_approvals) or (0,))[0],
         executors=(tx.one(SQL.live_executors) or (0,))[0],
