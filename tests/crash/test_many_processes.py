@@ -14,7 +14,7 @@ from journal import ACKNOWLEDGED, BEGIN, END, Mark
 pytestmark = pytest.mark.crash
 
 PROCESSES = 3
-SECONDS = 9.0
+SECONDS = 7.0
 SECONDS_LONG = 600.0
 PAUSE_BETWEEN_KILLS = (0.1, 1.2)
 BATCH = 20

@@ -328,7 +328,7 @@ RULES = {
     "D-47": Rule(
         "a waiting run is only rows, and gives its slot away where its queue says so",
         (
-            "runtime/test_sleepers::test_eight_thousand_sleeping_runs_cost_less_than_twenty_four_megabytes_and_wake",
+            "runtime/test_sleepers::test_six_thousand_sleeping_runs_cost_less_than_eighteen_megabytes_and_wake",
             "runtime/test_waits::test_parked_blocking_runs_give_their_threads_back",
             "runtime/test_queues::test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise",
         ),

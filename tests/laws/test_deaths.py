@@ -18,10 +18,9 @@ QUICK = {
         "hopeless_retries",
         "products",
         "question_and_answer",
-        "queued_child",
         "values",
     },
-    "postgres": {"called_child", "helpful_retries", "message_to_itself"},
+    "postgres": {"helpful_retries", "message_to_itself"},
 }
 """What is tried each time; the others with --long."""
 ALL = [

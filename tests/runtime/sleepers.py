@@ -1,4 +1,4 @@
-"""A process with 8,000 sleeping runs, for `test_sleepers.py`: prints what they cost and how late the last one woke."""
+"""A process with 6,000 sleeping runs, for `test_sleepers.py`: prints what they cost and how late the last one woke."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import turbine
 
-COUNT = 8_000
+COUNT = 6_000
 CHUNK = 500
 
 

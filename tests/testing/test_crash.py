@@ -33,9 +33,9 @@ async def grown(number: int) -> str:
     return await note(f"child of {number}")
 
 
-async def test_a_workflow_that_survives_every_death_is_reported_as_such(database_url: str) -> None:
+async def test_a_workflow_that_survives_every_death_is_reported_as_such(sqlite_url: str) -> None:
     ran.clear()
-    report = await crash_everywhere(honest, 7, database=database_url)
+    report = await crash_everywhere(honest, 7, database=sqlite_url)
     assert report.crash_points >= 2 * 8
     assert () == report.differences
     assert len(ran) > report.crash_points
