@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
 import turbine
 from turbine import RateLimit, Runtime
+from turbine.clock import SystemClock
 from turbine.store import open_store
 from turbine.tables import queues
 from turbine.testing import World
@@ -34,6 +36,16 @@ async def job(queue: str, number: int, seconds: float = 0.0) -> int:
 async def wait_for_go(number: int) -> int:
     await turbine.recv("go")
     return number
+
+
+class RestlessClock(SystemClock):
+    """A millisecond passes between any two looks at it."""
+
+    def __init__(self) -> None:
+        self.looks = count()
+
+    def now_ms(self) -> int:
+        return super().now_ms() + next(self.looks)
 
 
 @pytest.fixture(autouse=True)
@@ -211,6 +223,17 @@ async def test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise(datab
         for handle in (keeping, lending):
             await rt.send(handle.workflow_id, None, "go")
         assert [1, 2, 3] == [await handle.result(timeout=10) for handle in (keeping, behind, lending)]
+
+
+async def test_a_run_that_pauses_over_the_turn_of_a_millisecond_is_parked_all_the_same(database_url):
+    rt = runtime(database_url, park_after=timedelta(0), clock=RestlessClock())
+    rt.queue("lends", global_concurrency=1, release_while_waiting=True)
+    async with rt:
+        lending = await rt.run(wait_for_go.options(queue="lends"), 1)
+        passing = await rt.run(job.options(queue="lends"), "lends", 2)
+        assert 2 == await passing.result(timeout=10)
+        await rt.send(lending.workflow_id, None, "go")
+        assert 1 == await lending.result(timeout=10)
 
 
 async def test_limits_that_were_changed_at_run_time_hold_at_once_and_last(database_url):

@@ -200,7 +200,9 @@ class Runner:
         `by_itself` when it is the caller who waits; else a call has just ended beside waits, and what awaited it may
         go on with the next one.
         """
-        if execution.signal is not None or not execution.is_idle:
+        # Not the time of now: `sweep` knows by it whether this is still the same pause.
+        since_ms = execution.paused_since_ms
+        if since_ms is None or execution.signal is not None or not execution.is_idle:
             return
         if self.port.is_draining() and by_itself:
             execution.end(Signal.PARK)
@@ -213,9 +215,9 @@ class Runner:
         if by_itself and ((is_alone and is_far) or is_crowded):
             execution.end(Signal.PARK)
             return
-        self._paused.append((now_ms, execution))
+        self._paused.append((since_ms, execution))
         if not self._sweeping:
-            self._sweep_at(now_ms + self.port.park_after_ms)
+            self._sweep_at(since_ms + self.port.park_after_ms)
 
     def _waits_itself(self, execution: Execution) -> bool:
         """Whether it is the body's own task that waits, so that no other task of it can be under way unseen."""
