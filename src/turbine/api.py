@@ -66,14 +66,19 @@ def step_definition(fn: Any) -> StepDefinition:
     return StepDefinition(fn=fn, name=name_of(fn), is_async=is_async)
 
 
-def begin_step(word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
-    """Take a position for a step of any callable; the coroutine runs or replays it."""
+def begin_step(
+    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], over: list[int] | None = None
+) -> Coroutine[Any, Any, Any]:
+    """Take a position for a step of any callable; the coroutine runs or replays it.
+
+    `over` gets the function id of a step whose outcome the body takes later, when it is over.
+    """
     definition = step_definition(fn)
     here = HERE.get()
     if type(here) is Frame:
         return _inline(definition, args, kwargs)
     line = place(word).own_line()
-    return call_step(line.execution, line.take(), definition, args, kwargs)
+    return call_step(line.execution, line.take(), definition, args, kwargs, over)
 
 
 async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -44,6 +45,16 @@ def groups_of_tasks(is_quick: bool) -> None:
     for names in ("ab", "cd", "e"):
         for task in [turbine.sync.do_async(step, name) for name in names]:
             task.result()
+
+
+@turbine.sync.workflow
+def asks_late() -> None:
+    first = turbine.sync.do_async(quick, "a")
+    while not first.done():
+        time.sleep(MOMENT)
+    turbine.sync.do_async(quick, "b").result()
+    first.result()
+    turbine.sync.do(quick, "c")
 
 
 @turbine.workflow
@@ -101,6 +112,16 @@ async def test_groups_side_by_side_follow_each_other_as_groups(open_site, workfl
 
     first = {("0", "2"), ("0", "3"), ("1", "2"), ("1", "3")}
     assert first | {("2", "4"), ("3", "4"), ("4", "result")} == edges
+
+
+async def test_a_step_does_not_follow_a_task_that_nobody_has_asked_for_its_outcome(open_site) -> None:
+    """Though it was over: else the graph would show how threads take turns, and not the program."""
+    site = await open_site(asks_late)
+    await (await site.rt.run(asks_late.options(id="r"))).result()
+
+    edges, _ = await graph(site, "r")
+
+    assert {("0", "2"), ("1", "2"), ("2", "result")} == edges
 
 
 async def test_a_long_step_stands_beside_the_line_that_goes_on_meanwhile(open_site) -> None:

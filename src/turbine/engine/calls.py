@@ -27,14 +27,22 @@ from turbine.tables.steps import AttemptFailed, Begun, Outcome
 
 
 async def call_step(
-    execution: Execution, position: str, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+    execution: Execution,
+    position: str,
+    step: StepDefinition,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    over: list[int] | None = None,
 ) -> Any:
-    """The outcome of a step at a position: replayed if it is recorded, else made and recorded."""
+    """The outcome of a step at a position: replayed if it is recorded, else made and recorded.
+
+    The body has it when this returns, unless it is to be put down in `over`, for a body that takes it later.
+    """
     if execution.signal is not None:
         await execution.turn_away()
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
-        execution.last_step = max(execution.last_step, record.function_id)
+        execution.has_outcome(record.function_id, over)
         return replayed(execution, record, step.result)
     if execution.is_rehearsal:
         await execution.stay()
@@ -43,7 +51,7 @@ async def call_step(
     try:
         return await live.outcome(args, kwargs)
     finally:
-        execution.last_step = max(execution.last_step, live.function_id)
+        execution.has_outcome(live.function_id, over)
         execution.leave()
 
 

@@ -116,6 +116,13 @@ class Execution:
         self._next_function_id += 1
         return number
 
+    def has_outcome(self, function_id: int, over: list[int] | None = None) -> None:
+        """The body has the outcome of a step; or a task has it, and tells in `over` what the body can take."""
+        if over is not None:
+            over.append(function_id)
+        elif function_id > self.last_step:
+            self.last_step = function_id
+
     # Signals
 
     def check(self) -> None:

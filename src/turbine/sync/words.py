@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
-from turbine.engine.execution import run_inline
+from turbine.engine.execution import Execution, run_inline
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.products import frame_of_step, store_product
 from turbine.model.approvals import ApprovalResult
@@ -45,19 +45,25 @@ def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
 class StepTask(Generic[R]):
     """A step that runs beside the body, in a thread."""
 
-    def __init__(self, future: Future[R]) -> None:
+    def __init__(self, future: Future[R], execution: Execution, over: list[int]) -> None:
         self._future = future
+        self._execution = execution
+        self._over = over
 
     def done(self) -> bool:
         return self._future.done()
 
     def result(self) -> R:
         """Its value, once it is done; raises its error."""
+        self.exception()
         return self._future.result()
 
     def exception(self) -> BaseException | None:
         """Its error, once it is done; None when it succeeded."""
-        return self._future.exception()
+        error = self._future.exception()
+        for function_id in self._over:
+            self._execution.has_outcome(function_id)
+        return error
 
 
 @overload
@@ -69,9 +75,11 @@ def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[
 def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
     """Start a step now, in a thread of its own, and go on; it takes its position here."""
     in_thread("do_async")
-    place("do_async").execution.check()
-    operation = api.begin_step("do_async", fn, args, kwargs)
-    return StepTask(_beside(lambda: run_inline(operation)))
+    execution = place("do_async").execution
+    execution.check()
+    over: list[int] = []
+    operation = api.begin_step("do_async", fn, args, kwargs, over)
+    return StepTask(_beside(lambda: run_inline(operation)), execution, over)
 
 
 def _beside(call: Callable[[], T]) -> Future[T]:
