@@ -139,9 +139,10 @@ def local(page: Any, at: datetime) -> str:
     return (at - timedelta(minutes=offset)).strftime("%Y-%m-%dT%H:%M")
 
 
-def test_a_workflow_shows_its_code_and_an_executor_how_it_fares(open_page: Open) -> None:
-    page = open_page("workflows/place_order")
-    expect(page.get_by_text("place_order(order: Order) -> str")).to_be_visible()
+def test_a_workflow_shows_its_code_and_an_executor_how_it_fares(site: Site, open_page: Open) -> None:
+    site.ask("POST", "trigger", {"name": "remind_later", "input": {"name": "open run"}, "id": "open-run"})
+    page = open_page("workflows/remind_later")
+    expect(page.get_by_text("remind_later(name: str) -> str")).to_be_visible()
     expect(page.get_by_text(re.compile("tests/browser/shop.py:\\d+"))).to_be_visible()
     expect(page.get_by_text("running now")).to_be_visible()
     page = open_page("executors")
