@@ -3,10 +3,23 @@ import { RouterProvider } from "@tanstack/react-router";
 import { Tooltip } from "radix-ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { basePath } from "./api/place";
 import { queryClient } from "./api/session";
 import { Toasts } from "./components/toast";
 import { router } from "./router";
 import "./styles.css";
+
+// A part that cannot be loaded is most often one of an older build, of which this page still is. One try: what is broken
+// for another reason must not be loaded for ever.
+window.addEventListener("vite:preloadError", () => {
+  const key = "turbine.loaded-anew";
+  if (Date.now() - Number(sessionStorage.getItem(key) ?? 0) < 60_000) return;
+  void fetch(`${basePath}/`, { method: "HEAD" }).then((answer) => {
+    if (!answer.ok) return;
+    sessionStorage.setItem(key, String(Date.now()));
+    window.location.reload();
+  }, () => undefined);
+});
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -27,6 +27,7 @@ export type Query = Record<string, string | number | boolean | null | undefined 
 
 let csrf: string | undefined;
 let signedOut: (() => void) | undefined;
+let refused: (() => void) | undefined;
 
 export function keepCsrf(token: string | undefined): void {
   csrf = token;
@@ -34,6 +35,11 @@ export function keepCsrf(token: string | undefined): void {
 
 export function onSignedOut(listener: () => void): void {
   signedOut = listener;
+}
+
+/** Hears that the server refused a change: whoever looks may have another role by now. */
+export function onRefused(listener: () => void): void {
+  refused = listener;
 }
 
 export function address(path: string, query: Query = {}): string {
@@ -70,7 +76,20 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   const text = await response.text();
   if (response.ok) return (text ? parse(text) : undefined) as T;
   if (response.status === 401 && !path.startsWith("login") && !path.startsWith("password")) signedOut?.();
+  if (response.status === 403 && method !== "GET" && csrf !== undefined) {
+    if (headers["X-CSRF-Token"] !== (await freshCsrf())) return ask(method, path, options);
+    refused?.();
+  }
   throw problemOf(response, text);
+}
+
+/** The token of the session as it is now: somebody may have signed in anew in another tab. */
+async function freshCsrf(): Promise<string | undefined> {
+  const before = csrf;
+  csrf = undefined; // so that nothing is asked twice more
+  const session = await ask<{ csrf?: string | null }>("GET", "session").catch(() => null);
+  csrf = session?.csrf ?? before;
+  return csrf;
 }
 
 export interface Raw {

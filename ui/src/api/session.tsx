@@ -1,9 +1,9 @@
 /** Who is signed in, and what that allows. */
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
-import { get, keepCsrf, Problem } from "./client";
+import { get, keepCsrf, onRefused, Problem } from "./client";
 import { streamState } from "./stream";
-import type { Role, Session } from "./types";
+import type { Approval, Role, Session } from "./types";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -29,7 +29,9 @@ export const sessionQuery = {
   refetchInterval: false as const,
 };
 
-const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
+onRefused(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey }));
+
+const rank: Record<Role, number> = { viewer: 0, approver: 1, operator: 2, admin: 3 };
 
 export function useSession(): Session | undefined {
   return useQuery(sessionQuery).data;
@@ -40,4 +42,12 @@ export function useCan(role: Role): boolean {
   const session = useSession();
   if (!session) return false;
   return rank[session.role ?? (session.auth === "none" ? "admin" : "viewer")] >= rank[role];
+}
+
+/** Whether the one who looks may decide a gate: approvers what is assigned to them or to nobody, operators all. */
+export function useMayDecide(): (gate: Partial<Pick<Approval, "assignees">>) => boolean {
+  const email = useSession()?.email;
+  const all = useCan("operator");
+  const own = useCan("approver");
+  return ({ assignees = [] }) => all || (own && (assignees.length === 0 || Boolean(email && assignees.includes(email))));
 }

@@ -1,8 +1,14 @@
-/** One event stream for the whole page. Where it cannot be had, the queries poll instead. */
+/**
+ * One event stream for the whole browser. Where it cannot be had, the queries poll instead.
+ *
+ * A browser opens no more than six connections to a server that speaks HTTP/1.1, and a stream holds one for good: with
+ * a stream in each tab the seventh tab would never load. So one tab holds the stream and tells the others.
+ */
 
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { address } from "./client";
+import { apiPath } from "./place";
 import type { RunStatus } from "./types";
 
 export interface RunEvent {
@@ -13,6 +19,10 @@ export interface RunEvent {
 }
 
 type State = "connecting" | "live" | "polling";
+type Kind = "run" | "changed" | "reset";
+
+/** What tabs tell each other: what the stream said, how it is, or that somebody wants to know how it is. */
+type Word = { kind: Kind; data: string } | { state: State } | { ask: true };
 
 /** Which queries a list of the server feeds. */
 const feeds: Record<string, string[]> = {
@@ -28,77 +38,162 @@ const feeds: Record<string, string[]> = {
 };
 
 const flushEvery = 1000;
+/** More runs than this are not told apart: all that are shown are asked for again. */
+const runsMost = 200;
+/** Milliseconds after which a tab that nobody sees gives its own stream back. */
+const patience = 10_000;
 
+const shared = `turbine ${apiPath}`;
+// Over plain http from elsewhere pages get no locks: there each tab that is seen has its own stream.
+const canShare = "locks" in navigator && "BroadcastChannel" in window;
+
+let over: AbortController | undefined;
+let channel: BroadcastChannel | undefined;
 let source: EventSource | undefined;
 let state: State = "connecting";
 let client: QueryClient | undefined;
 let flushTimer: number | undefined;
 let retryTimer: number | undefined;
+let hideTimer: number | undefined;
 let failures = 0;
 const stale = new Set<string>();
 const staleRuns = new Set<string>();
+let everyRun = false;
 const stateWatchers = new Set<() => void>();
 const runWatchers = new Set<(event: RunEvent | null) => void>();
 
 function become(next: State): void {
+  if (source) tell({ state: next });
   if (next === state) return;
+  const wasLive = state === "live";
   state = next;
   for (const watcher of stateWatchers) watcher();
+  // A query looks at how often it is to ask when it gets an answer: without one more it would never begin.
+  if (wasLive && next === "polling") void client?.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "runs-list", refetchType: document.hidden ? "none" : "active" });
+}
+
+function tell(word: Word): void {
+  channel?.postMessage(word);
 }
 
 export function openStream(queries: QueryClient): void {
   client = queries;
-  if (source) return;
+  if (over) return;
+  over = new AbortController();
+  const { signal } = over;
+  document.addEventListener("visibilitychange", look, { signal });
+  if (!canShare) {
+    if (!document.hidden) connect();
+    return;
+  }
+  channel = new BroadcastChannel(shared);
+  channel.onmessage = ({ data: word }: MessageEvent<Word>) => {
+    if ("ask" in word) {
+      if (source) tell({ state });
+    } else if ("state" in word) become(word.state);
+    else take(word.kind, word.data);
+  };
+  tell({ ask: true });
+  const lead = () =>
+    new Promise<void>((resolve) => {
+      if (signal.aborted) return resolve();
+      signal.addEventListener("abort", () => resolve());
+      if (state !== "connecting") {
+        // Another tab held it until now, and what came in between nobody has heard.
+        take("reset", "{}");
+        tell({ kind: "reset", data: "{}" });
+      }
+      connect();
+    });
+  navigator.locks.request(shared, { signal }, lead).catch(() => undefined); // closed while it waited for its turn
+}
+
+function connect(isAgain = false): void {
+  window.clearTimeout(retryTimer);
   source = new EventSource(address("stream"), { withCredentials: true });
   source.onopen = () => {
     failures = 0;
     become("live");
+    // A new stream does not know where the former one ended.
+    if (isAgain) hear("reset", "{}");
+    isAgain = false;
   };
   source.onerror = () => {
     become("polling");
     if (source?.readyState !== EventSource.CLOSED) return;
     // The browser gave up (the server answered with an error): try again, ever more slowly.
-    source = undefined;
-    window.clearTimeout(retryTimer);
-    retryTimer = window.setTimeout(() => openStream(queries), Math.min(30_000, 1000 * 2 ** failures++));
+    retryTimer = window.setTimeout(() => connect(true), Math.min(30_000, 1000 * 2 ** failures++));
   };
-  source.addEventListener("run", (event) => {
-    const run = read<RunEvent>(event);
-    if (!run) return;
-    staleRuns.add(run.workflow_id);
-    stale.add("workflows");
-    for (const watcher of runWatchers) watcher(run);
-    schedule();
-  });
-  source.addEventListener("changed", (event) => {
-    for (const list of read<{ lists: string[] }>(event)?.lists ?? []) {
-      stale.add(list);
-      if (list === "workflows") for (const watcher of runWatchers) watcher(null);
+  for (const kind of ["run", "changed", "reset"] as const) source.addEventListener(kind, (event: MessageEvent<string>) => hear(kind, event.data));
+}
+
+function hear(kind: Kind, data: string): void {
+  tell({ kind, data });
+  take(kind, data);
+}
+
+function take(kind: Kind, data: string): void {
+  switch (kind) {
+    case "run": {
+      const run = read<RunEvent>(data);
+      if (!run) break;
+      staleRuns.add(run.workflow_id);
+      stale.add("workflows");
+      for (const watcher of runWatchers) watcher(run);
+      break;
     }
-    schedule();
-  });
-  source.addEventListener("reset", () => {
-    for (const list of Object.keys(feeds)) stale.add(list);
-    for (const watcher of runWatchers) watcher(null);
-    void client?.invalidateQueries({ queryKey: ["run"] });
-    schedule();
-  });
+    case "changed":
+      for (const list of read<{ lists: string[] }>(data)?.lists ?? []) {
+        stale.add(list);
+        if (list === "workflows") for (const watcher of runWatchers) watcher(null);
+      }
+      break;
+    case "reset":
+      for (const list of Object.keys(feeds)) stale.add(list);
+      everyRun = true;
+      for (const watcher of runWatchers) watcher(null);
+  }
+  if (staleRuns.size > runsMost) {
+    everyRun = true;
+    staleRuns.clear();
+  }
+  schedule();
 }
 
 export function closeStream(): void {
-  source?.close();
-  source = undefined;
-  window.clearTimeout(retryTimer);
+  over?.abort();
+  over = undefined;
+  disconnect();
+  channel?.close();
+  channel = undefined;
+  window.clearTimeout(hideTimer);
   become("connecting");
 }
 
-function read<T>(event: Event): T | undefined {
+function disconnect(): void {
+  window.clearTimeout(retryTimer);
+  source?.close();
+  source = undefined;
+}
+
+/** A tab that nobody sees asks for nothing but approvals, which its title counts; it catches up when it is seen again. */
+function look(): void {
+  window.clearTimeout(hideTimer);
+  if (!canShare && document.hidden) {
+    hideTimer = window.setTimeout(() => {
+      disconnect();
+      become("polling");
+    }, patience);
+  } else if (!canShare && !source) connect(true);
+  if (!document.hidden) schedule();
+}
+
+function read<T>(data: string): T | undefined {
   try {
-    return JSON.parse((event as MessageEvent<string>).data) as T;
+    return JSON.parse(data) as T;
   } catch {
     // A line we cannot read tells at least that something happened.
     stale.add("workflows");
-    schedule();
     return undefined;
   }
 }
@@ -109,10 +204,16 @@ function schedule(): void {
 
 function flush(): void {
   flushTimer = undefined;
+  if (document.hidden) {
+    if (stale.delete("approvals")) void client?.invalidateQueries({ queryKey: ["approvals"] });
+    return;
+  }
   const keys = new Set([...stale].flatMap((list) => feeds[list] ?? [list]));
   stale.clear();
   for (const key of keys) void client?.invalidateQueries({ queryKey: [key] });
-  for (const id of staleRuns) void client?.invalidateQueries({ queryKey: ["run", id] });
+  if (everyRun) void client?.invalidateQueries({ queryKey: ["run"] });
+  else for (const id of staleRuns) void client?.invalidateQueries({ queryKey: ["run", id] });
+  everyRun = false;
   staleRuns.clear();
 }
 

@@ -7,7 +7,7 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
-export type Role = "viewer" | "operator" | "admin";
+export type Role = "viewer" | "approver" | "operator" | "admin";
 
 export interface Session {
   authenticated: boolean;
@@ -66,12 +66,21 @@ export interface Run {
   attention: string | null;
 }
 
+/** Who carried out an attempt. */
+export interface Process {
+  executor_id: string;
+  hostname: string;
+  process_id: number;
+  application_version: string;
+}
+
 export interface Attempt {
   number: number;
   started_at: string;
   ended_at: string | null;
   error: string | null;
   traceback?: string | null;
+  process?: Process | null;
 }
 
 export interface Step {
@@ -227,13 +236,16 @@ export interface Queue {
   paused: boolean;
 }
 
-export interface QueueStats {
+export interface QueueNumbers {
   enqueued: number;
   running: number;
   completed: number;
   failed: number;
   oldest_age: number | null;
   throughput_per_minute: number;
+}
+
+export interface QueueStats extends QueueNumbers {
   holders: { workflow_id: string; name: string; executor_id: string | null; since: string | null }[];
   partitions: { key: string; enqueued: number; running: number }[];
 }
@@ -254,6 +266,7 @@ export interface Approval {
   by: string | null;
   comment: string | null;
   data: Json;
+  assignees: string[];
   summary: string | null;
 }
 
@@ -335,12 +348,25 @@ export interface Webhook {
   updated: string;
 }
 
+export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+
+export interface QuietHours {
+  start: string;
+  end: string;
+  timezone: string;
+  weekdays: (typeof weekdays)[number][];
+  urgent: string[];
+}
+
 export interface AlertChannel {
   id: string;
   name: string;
   url: string;
   events: string[];
   enabled: boolean;
+  workflows: string[];
+  quiet: QuietHours | null;
+  quiet_until: string | null;
   created: string;
   updated: string;
 }
@@ -439,8 +465,23 @@ export interface Token {
 
 export interface Settings {
   config: Record<string, string>;
-  storage: { database_bytes: number; tables: { name: string; rows: number | null; bytes: number | null }[]; products_bytes: number };
+  storage: {
+    database_bytes: number;
+    free_bytes: number | null;
+    disk_free_bytes: number | null;
+    growth: { sizes: { at: string; bytes: number; used_bytes: number }[]; per_day: number | null; full_in: number | null };
+    tables: { name: string; rows: number | null; bytes: number | null }[];
+    products_bytes: number;
+  };
   versions: Record<string, string>;
+}
+
+/** How long some runs are kept; null stands for any, or for ever. */
+export interface RetentionRule {
+  workflow: string | null;
+  status: RunStatus | null;
+  keep: number | null;
+  updated: string;
 }
 
 export interface Message {

@@ -49,7 +49,7 @@ export default function CodeEditor({ value, onChange, label, hint }: { value: st
           syntaxHighlighting(colours),
           look,
           EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           ...(hint ? [placeholder(hint)] : []),
           keymap.of([...defaultKeymap, ...historyKeymap]),
           EditorView.updateListener.of((update) => update.docChanged && tell.current(update.state.doc.toString())),

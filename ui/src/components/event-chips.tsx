@@ -7,15 +7,15 @@ import { Pill } from "./status";
 export const events = ["workflow.SUCCESS", "workflow.ERROR", "workflow.CANCELLED", "workflow.WAITING_FOR_APPROVAL", "workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"];
 const every = "workflow.*";
 
-export function EventChips({ value, onChange }: { value: string[]; onChange: (events: string[]) => void }) {
+export function EventChips({ value, onChange, choices = [every, ...events], label = eventText.title }: { value: string[]; onChange: (events: string[]) => void; choices?: string[]; label?: string }) {
   const toggle = (event: string) => {
     if (event === every) return onChange(value.includes(every) ? [] : [every]);
     const rest = value.filter((one) => one !== every && one !== event);
     onChange(value.includes(event) ? rest : [...rest, event]);
   };
   return (
-    <div role="group" aria-label={eventText.title} className="flex flex-wrap gap-1.5">
-      {[every, ...events].map((event) => (
+    <div role="group" aria-label={label} className="flex flex-wrap gap-1.5">
+      {choices.map((event) => (
         <button
           key={event}
           type="button"

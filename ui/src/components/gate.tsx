@@ -4,7 +4,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Check, X } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { part, post, Problem } from "@/api/client";
-import { useCan } from "@/api/session";
+import { useMayDecide, useSession } from "@/api/session";
 import type { Approval } from "@/api/types";
 import { ms, relative, useNow, absolute } from "@/lib/time";
 import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
@@ -34,11 +34,15 @@ export interface Decision {
   data: unknown;
 }
 
-type Question = Pick<Approval, "title" | "name" | "details" | "form"> & Partial<Pick<Approval, "id" | "workflow_id">>;
+type Question = Pick<Approval, "title" | "name" | "details" | "form"> & Partial<Pick<Approval, "id" | "workflow_id" | "assignees">>;
 
 /** `send` decides in another way than as who is signed in. */
 export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: (approved: boolean) => void; send?: (decision: Decision) => Promise<unknown> }) {
-  const may = useCan("operator") || send !== undefined;
+  const mayDecide = useMayDecide();
+  const email = useSession()?.email;
+  const may = send !== undefined || mayDecide(gate);
+  const asked = send === undefined && gate.assignees && gate.assignees.length > 0 ? orList(gate.assignees) : null;
+  const isMine = Boolean(email && gate.assignees?.includes(email));
   const client = useQueryClient();
   const [comment, setComment] = useState("");
   const [data, setData] = useState<unknown>(() => (gate.form ? initial(asJsonSchema(gate.form), asJsonSchema(gate.form)) : null));
@@ -74,6 +78,7 @@ export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: 
           <SchemaForm schema={gate.form} value={data} onChange={setData} faults={found} />
         </Suspense>
       )}
+      {asked && (may || !mayDecide({})) && <p className="text-xs break-words text-faint">{may && !isMine ? gateText.forOthers(asked) : gateText.assigned(asked)}</p>}
       {may ? (
         <>
           <Textarea aria-label={gateText.comment} placeholder={gateText.comment} rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />
@@ -88,10 +93,14 @@ export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: 
           </div>
         </>
       ) : (
-        <Notice>{gateText.viewer}</Notice>
+        <Notice>{mayDecide({}) && asked ? gateText.notYours(asked) : gateText.viewer}</Notice>
       )}
     </div>
   );
+}
+
+function orList(emails: string[]): string {
+  return emails.length < 2 ? emails.join("") : `${emails.slice(0, -1).join(", ")} ${gateText.or} ${emails.at(-1)}`;
 }
 
 /** A flat object reads best as a list of facts; anything deeper is JSON. */

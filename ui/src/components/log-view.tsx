@@ -19,9 +19,19 @@ type Level = (typeof levels)[number];
 const looksMost = 40;
 const levelLook: Record<string, string> = { DEBUG: "text-faint", INFO: "text-muted", WARNING: "text-warn", ERROR: "text-bad", CRITICAL: "text-bad font-semibold" };
 
-export function LogView({ workflowId, step, onStep, compact, live }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean }) {
-  const [level, setLevel] = useState<Level>("DEBUG");
-  const [search, setSearch] = useState("");
+export interface Narrowing {
+  level: Level;
+  search: string;
+}
+
+export const noNarrowing: Narrowing = { level: "DEBUG", search: "" };
+export const levelOf = (text: unknown): Level => levels.find((one) => one === text) ?? "DEBUG";
+
+/** `narrowing` is kept by whoever shows it, who hears of changes by `onNarrow`; else the view keeps it itself. */
+export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: Narrowing; onNarrow?: (narrowing: Narrowing) => void }) {
+  const [own, setOwn] = useState(noNarrowing);
+  const { level, search } = narrowing ?? own;
+  const narrow = (change: Partial<Narrowing>) => (onNarrow ?? setOwn)({ level, search, ...change });
   const [follow, setFollow] = useState(true);
   const [behind, setBehind] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
@@ -66,8 +76,8 @@ export function LogView({ workflowId, step, onStep, compact, live }: { workflowI
   return (
     <div className={classes("flex min-h-0 flex-col", compact ? "max-h-96" : "flex-1")}>
       <div className={classes("flex shrink-0 flex-wrap items-center gap-2 border-b py-2", compact ? "px-0" : "px-4")}>
-        <SearchField value={search} onChange={setSearch} placeholder={logText.search} className={compact ? "w-40" : "w-60 max-md:w-full"} />
-        <Segments label={logText.level} value={level} onChange={setLevel} options={levels.map((one) => ({ key: one, label: logText.levels[one] }))} />
+        <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder={logText.search} className={compact ? "w-40" : "w-60 max-md:w-full"} />
+        <Segments label={logText.level} value={level} onChange={(next) => narrow({ level: next })} options={levels.map((one) => ({ key: one, label: logText.levels[one] }))} />
         <span className="flex-1" />
         {!compact && lines.length > 0 && (
           <>
@@ -91,12 +101,7 @@ export function LogView({ workflowId, step, onStep, compact, live }: { workflowI
           <Empty
             title={logText.noneMatch}
             action={
-              <Button
-                onClick={() => {
-                  setSearch("");
-                  setLevel("DEBUG");
-                }}
-              >
+              <Button onClick={() => narrow(noNarrowing)}>
                 {logText.clear}
               </Button>
             }
@@ -146,10 +151,14 @@ export function LogView({ workflowId, step, onStep, compact, live }: { workflowI
                     <span className={classes("w-12 shrink-0 leading-5", levelLook[line.level] ?? "text-muted")}>{line.level === "WARNING" ? "WARN" : line.level.slice(0, 5)}</span>
                     {!step && !compact && (
                       <span className="w-14 shrink-0 truncate leading-5">
-                        {line.step ? (
-                          <button type="button" title={logText.stepOf(line.step)} className="text-faint hover:text-accent" onClick={() => onStep?.(line.step!)}>
+                        {line.step && onStep ? (
+                          <button type="button" title={logText.stepOf(line.step)} className="text-faint hover:text-accent" onClick={() => onStep(line.step!)}>
                             {line.step}
                           </button>
+                        ) : line.step && line.workflow_id ? (
+                          <Link to="/runs/$id" params={{ id: line.workflow_id }} search={{ step: line.step }} title={logText.stepOf(line.step)} className="text-faint hover:text-accent">
+                            {line.step}
+                          </Link>
                         ) : (
                           <span className="text-faint">–</span>
                         )}

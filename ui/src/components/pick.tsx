@@ -28,6 +28,7 @@ export function Pick({ label, choices, value, onChange, onOpen, free, single }: 
   return (
     <span className={classes("inline-flex h-7 shrink-0 items-center rounded-md hairline", value.length > 0 ? "bg-accent-soft shadow-none" : "bg-bg")}>
       <Popover
+        label={label}
         open={open}
         onOpenChange={(on) => {
           setOpen(on);

@@ -8,6 +8,7 @@ import { dayOf, clock, relative, toLocalField, useNow } from "@/lib/time";
 import { scheduleText } from "@/text";
 import { problemText } from "./toast";
 import { Field, Input, Segments, Select } from "./ui";
+import { ownZone, ZoneInput } from "./zone-input";
 
 export interface When {
   type: "cron" | "once";
@@ -20,7 +21,7 @@ export interface When {
 }
 
 export function freshWhen(type: "cron" | "once" = "cron"): When {
-  return { type, expression: "0 9 * * 1-5", timezone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC", jitter: "", catchUp: "last", overlap: "start", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
+  return { type, expression: "0 9 * * 1-5", timezone: ownZone(), jitter: "", catchUp: "last", overlap: "start", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
 }
 
 export function whenOf(schedule: Schedule): When {
@@ -58,7 +59,6 @@ export function describe(schedule: Schedule): string {
   return (schedule.cron_expression && sentence(schedule.cron_expression)) || schedule.cron_expression || "";
 }
 
-const zones: string[] = typeof Intl.supportedValuesOf === "function" ? ["UTC", ...Intl.supportedValuesOf("timeZone")] : ["UTC"];
 const jitters = ["", "10", "30", "60", "300", "900", "3600"];
 
 export function ScheduleFields({ when, onChange, only }: { when: When; onChange: (when: When) => void; only?: "cron" | "once" }) {
@@ -84,16 +84,7 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
           </div>
           <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
             <Field label={scheduleText.zone}>
-              {(wires) => (
-                <>
-                  <Input {...wires} list="zones" value={when.timezone} onChange={(event) => set({ timezone: event.target.value })} />
-                  <datalist id="zones">
-                    {zones.map((zone) => (
-                      <option key={zone} value={zone} />
-                    ))}
-                  </datalist>
-                </>
-              )}
+              {(wires) => <ZoneInput {...wires} value={when.timezone} onChange={(timezone) => set({ timezone })} />}
             </Field>
             <Field label={scheduleText.jitter}>
               {(wires) => (

@@ -1,7 +1,7 @@
 /** A form made of a JSON Schema. What it writes is exact; what is wrong stands at its field. */
 
 import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { ExactNumber, isExact, stringify } from "@/api/lossless";
 import type { Schema } from "@/api/types";
 import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, resolve, titleOf, variants } from "@/lib/schema";
@@ -96,8 +96,14 @@ function TextPart(props: PartProps) {
   const text = typeof value === "string" ? value : "";
   const tell = (next: string) => onChange(next === "" && !props.required ? undefined : next === "" ? undefined : next);
   const format = schema.format as string | undefined;
+  const wantsRoom = format === "textarea" || (typeof schema.maxLength === "number" && schema.maxLength > 200) || text.length > 80 || text.includes("\n");
+  const [long, setLong] = useState(wantsRoom);
+  const line = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    // Not while somebody writes in it: another field in its place would not have the focus.
+    if (wantsRoom && document.activeElement !== line.current) setLong(true);
+  }, [wantsRoom]);
   if (format === "date-time") return <DateTimePart {...props} />;
-  const long = format === "textarea" || (typeof schema.maxLength === "number" && schema.maxLength > 200) || text.length > 80 || text.includes("\n");
   const type = format === "date" ? "date" : format === "time" ? "time" : format === "email" ? "email" : format === "uri" ? "url" : format === "password" ? "password" : "text";
   return (
     <Field {...frame(props)}>
@@ -105,7 +111,7 @@ function TextPart(props: PartProps) {
         long ? (
           <Textarea {...wires} rows={4} value={text} placeholder={example(schema)} onChange={(event) => tell(event.target.value)} />
         ) : (
-          <Input {...wires} type={type} step={type === "time" ? 1 : undefined} value={text} placeholder={example(schema) ?? (format === "duration" ? "PT1H30M" : format === "uuid" ? "00000000-0000-…" : undefined)} onChange={(event) => tell(event.target.value)} />
+          <Input {...wires} ref={line} type={type} step={type === "time" ? 1 : undefined} value={text} placeholder={example(schema) ?? (format === "duration" ? "PT1H30M" : format === "uuid" ? "00000000-0000-…" : undefined)} onChange={(event) => tell(event.target.value)} />
         )
       }
     </Field>

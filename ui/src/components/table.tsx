@@ -3,6 +3,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { usePhone } from "@/lib/media";
+import { useScrolled } from "@/lib/scrolled";
 import { classes } from "@/lib/words";
 import { useKeys } from "@/shell/keys";
 
@@ -47,6 +48,7 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
   const height = stacked ? phoneHeight : rowHeight;
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => frame.current, estimateSize: () => height, overscan: 12, enabled: !inline, getItemKey: (index) => id(rows[index]!) });
   useEffect(() => virtual.measure(), [height, virtual]);
+  useScrolled(frame, label, !inline);
 
   const move = (by: number) => {
     if (rows.length === 0) return;

@@ -141,13 +141,47 @@ export function Field({ label, hint, error, required, children }: { label: React
   );
 }
 
+let lastOutside: HTMLElement | null = null;
+document.addEventListener("focusin", ({ target }) => {
+  if (target instanceof HTMLElement && !target.closest("[role=dialog]")) lastOutside = target;
+});
+
+/** The focus goes back to where it was: what opens a dialog here is no trigger that Radix knows of. */
+export function useReturn() {
+  const from = useRef<HTMLElement | null>(null);
+  return {
+    onOpenAutoFocus: () => {
+      const here = document.activeElement as HTMLElement | null;
+      const menu = here?.closest("[role=menu]");
+      from.current = menu ? document.getElementById(menu.getAttribute("aria-labelledby") ?? "") : here;
+    },
+    onCloseAutoFocus: (event: Event) => {
+      event.preventDefault();
+      // Nothing was noted if a field inside took the focus by itself.
+      const to = from.current ?? lastOutside;
+      from.current = null;
+      if (to?.isConnected) to.focus({ preventScroll: true });
+    },
+  };
+}
+
 export function Dialog({ open, onClose, title, note, children, foot, wide }: { open: boolean; onClose: () => void; title: ReactNode; note?: ReactNode; children?: ReactNode; foot?: ReactNode; wide?: boolean }) {
+  const goBack = useReturn();
   return (
     <RadixDialog.Root open={open} onOpenChange={(on) => !on && onClose()}>
       <RadixDialog.Portal>
         <RadixDialog.Overlay className="animate-appear fixed inset-0 z-40 bg-scrim" />
         <RadixDialog.Content
           {...(note ? {} : { "aria-describedby": undefined })}
+          {...goBack}
+          // What was written in a large one must not be lost by a click beside it, or by leaving the editor.
+          onInteractOutside={(event) => wide && event.preventDefault()}
+          onEscapeKeyDown={(event) => {
+            const editor = document.activeElement?.closest<HTMLElement>(".cm-editor");
+            if (!wide || !editor) return;
+            event.preventDefault();
+            (document.activeElement as HTMLElement).blur();
+          }}
           className={classes(
             "animate-rise fixed top-[8vh] left-1/2 z-40 flex max-h-[84vh] w-[calc(100vw-32px)] -translate-x-1/2 flex-col rounded-lg bg-bg shadow-pop outline-none max-md:top-auto max-md:bottom-0 max-md:max-h-[92dvh] max-md:w-full max-md:rounded-b-none",
             wide ? "max-w-3xl" : "max-w-lg",
@@ -172,12 +206,14 @@ export function Dialog({ open, onClose, title, note, children, foot, wide }: { o
 
 /** A panel that comes from the right: the whole screen on a phone. */
 export function Sheet({ open, onClose, title, children, side = "right", bare }: { open: boolean; onClose: () => void; title: string; children: ReactNode; side?: "left" | "right"; bare?: boolean }) {
+  const goBack = useReturn();
   return (
     <RadixDialog.Root open={open} onOpenChange={(on) => !on && onClose()}>
       <RadixDialog.Portal>
         <RadixDialog.Overlay className="animate-appear fixed inset-0 z-40 bg-scrim" />
         <RadixDialog.Content
           aria-describedby={undefined}
+          {...goBack}
           className={classes("fixed inset-y-0 z-40 flex flex-col bg-bg shadow-pop outline-none", side === "right" ? "animate-slide right-0 w-[480px] max-w-full" : "animate-appear left-0 w-64 max-w-[84vw]")}
         >
           <RadixDialog.Title className="sr-only">{title}</RadixDialog.Title>
@@ -206,7 +242,8 @@ export interface MenuItem {
 
 export function Menu({ trigger, items, align = "end" }: { trigger: ReactNode; items: (MenuItem | false | null | undefined)[]; align?: "start" | "end" }) {
   return (
-    <DropdownMenu.Root>
+    // Not modal: that would hide the page behind it from screen readers, with the focus still in it.
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content align={align} sideOffset={4} collisionPadding={8} className="animate-appear z-50 max-h-[70vh] min-w-44 overflow-y-auto rounded-lg bg-bg p-1 shadow-pop">
@@ -252,12 +289,12 @@ export function Menu({ trigger, items, align = "end" }: { trigger: ReactNode; it
   );
 }
 
-export function Popover({ trigger, children, align = "start", open, onOpenChange, className }: { trigger: ReactNode; children: ReactNode; align?: "start" | "center" | "end"; open?: boolean; onOpenChange?: (on: boolean) => void; className?: string }) {
+export function Popover({ label, trigger, children, align = "start", open, onOpenChange, className }: { label: string; trigger: ReactNode; children: ReactNode; align?: "start" | "center" | "end"; open?: boolean; onOpenChange?: (on: boolean) => void; className?: string }) {
   return (
     <RadixPopover.Root open={open} onOpenChange={onOpenChange}>
       <RadixPopover.Trigger asChild>{trigger}</RadixPopover.Trigger>
       <RadixPopover.Portal>
-        <RadixPopover.Content align={align} sideOffset={4} collisionPadding={8} className={classes("animate-appear z-50 max-w-[calc(100vw-16px)] rounded-lg bg-bg shadow-pop outline-none", className ?? "w-72 p-3")}>
+        <RadixPopover.Content aria-label={label} align={align} sideOffset={4} collisionPadding={8} className={classes("animate-appear z-50 max-w-[calc(100vw-16px)] rounded-lg bg-bg shadow-pop outline-none", className ?? "w-72 p-3")}>
           {children}
         </RadixPopover.Content>
       </RadixPopover.Portal>

@@ -3,14 +3,14 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { Bell, Check, Hand, Link2, X } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { get, part, post } from "@/api/client";
-import { useCan } from "@/api/session";
+import { useCan, useMayDecide, useSession } from "@/api/session";
 import type { Approval, Page } from "@/api/types";
 import { Decide, Due } from "@/components/gate";
 import { JsonView } from "@/components/json";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty } from "@/components/states";
+import { Answer, Empty, Failed } from "@/components/states";
 import { Pill } from "@/components/status";
 import { problemText, say } from "@/components/toast";
 import { Ago, Button, Checkbox, Copyable, Dialog, Field, Notice, Segments, Select, Sheet, Textarea } from "@/components/ui";
@@ -28,51 +28,67 @@ export function ApprovalsPage() {
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const isPhone = usePhone();
-  const may = useCan("operator");
+  const mayDecide = useMayDecide();
+  const me = useSession()?.email;
+  const mine = Boolean(me) && search.whose !== "all";
   const view = search.view === "decided" ? "decided" : "open";
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   const [bulk, setBulk] = useState<boolean | null>(null);
-  const query = useQuery(view === "open" ? openApprovals : { queryKey: ["approvals", "decided"], queryFn: ({ signal }: { signal: AbortSignal }) => get<Page<Approval>>("approvals", { open: "false", limit: 200 }, signal) });
+  const query = useQuery(view === "open" ? openApprovals(mine) : { queryKey: ["approvals", "decided", mine ? "mine" : "all"], queryFn: ({ signal }: { signal: AbortSignal }) => get<Page<Approval>>("approvals", { open: "false", assignee: mine ? "me" : undefined, limit: 500 }, signal) });
   const words = text.toLowerCase();
-  const gates = (query.data?.items ?? []).filter((gate) => `${gate.title} ${gate.name} ${gate.summary} ${gate.workflow_id}`.toLowerCase().includes(words)).sort(view === "open" ? byDue : (a, b) => (b.decided_at ?? "").localeCompare(a.decided_at ?? ""));
+  const gates = (query.data?.items ?? []).filter((gate) => `${gate.title} ${gate.name} ${gate.summary} ${gate.workflow_id} ${gate.assignees.join(" ")}`.toLowerCase().includes(words)).sort(view === "open" ? byDue : (a, b) => (b.decided_at ?? "").localeCompare(a.decided_at ?? ""));
   const id = typeof search.gate === "string" ? search.gate : null;
-  const open = gates.find((gate) => gate.id === id) ?? (isPhone ? null : (gates[0] ?? null));
-  const show = (gate: string | null) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, gate: gate ?? undefined }, replace: true });
+  // Beside the list the first gate is shown, and stays: whoever is about to press a button must not find another one
+  // under it because a more urgent gate came in, or because somebody else has decided this one.
+  const [first, setFirst] = useState<{ of: string; id: string } | null>(null);
+  const shownOf = `${view} ${mine ? "mine" : "all"} ${text}`;
+  const wanted = id ?? (first?.of === shownOf ? first.id : null);
+  const listed = gates.find((gate) => gate.id === wanted);
+  const elsewhere = useQuery({ queryKey: ["approvals", "one", wanted], queryFn: ({ signal }) => get<Approval>(`approvals/${part(wanted ?? "")}`, undefined, signal), enabled: wanted !== null && listed === undefined && query.data !== undefined });
+  const open = listed ?? (wanted === null ? null : (elsewhere.data ?? null));
+  const top = gates[0]?.id;
+  useEffect(() => {
+    if (!isPhone && wanted === null && top !== undefined) setFirst({ of: shownOf, id: top });
+  }, [isPhone, wanted, top, shownOf]);
+  const whose = search.whose === "all" ? "all" : undefined;
+  const show = (gate: string | null) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, whose, gate: gate ?? undefined }, replace: true });
   const move = (by: number) => {
     const at = gates.findIndex((gate) => gate.id === open?.id);
     const next = gates[Math.min(gates.length - 1, Math.max(0, at + by))];
     if (next) show(next.id);
   };
   useKeys({ j: () => move(1), k: () => move(-1) });
-  const simple = gates.filter((gate) => !gate.form);
+  const simple = gates.filter((gate) => !gate.form && mayDecide(gate));
   const detail = open && (
     <Detail
       key={open.id}
       gate={open}
       onDecided={() => {
         const at = gates.findIndex((gate) => gate.id === open.id);
-        show(isPhone ? null : (gates[at + 1]?.id ?? null));
+        setFirst(null);
+        show(isPhone ? null : (gates[at + 1]?.id ?? gates[at - 1]?.id ?? null));
       }}
     />
   );
   return (
     <>
-      <PageHead title={approvalsText.title} note={view === "open" && query.data ? <span className="text-faint">{gates.length}</span> : undefined}>
+      <PageHead title={approvalsText.title} note={view === "open" && query.data ? <span className="text-faint">{gates.length}{query.data.next_cursor && "+"}</span> : undefined}>
         {!isPhone && <SearchField value={text} onChange={setText} placeholder={approvalsText.search} className="w-52" />}
-        <Segments label={approvalsText.show} value={view} onChange={(next) => void navigate({ to: "/approvals", search: { view: next === "decided" ? next : undefined } })} options={[{ key: "open", label: approvalsText.open }, { key: "decided", label: approvalsText.decided }]} />
+        {me && <Segments label={approvalsText.whose} value={mine ? "mine" : "all"} onChange={(next) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, whose: next === "all" ? next : undefined } })} options={[{ key: "mine", label: approvalsText.mine }, { key: "all", label: approvalsText.all }]} />}
+        <Segments label={approvalsText.show} value={view} onChange={(next) => void navigate({ to: "/approvals", search: { view: next === "decided" ? next : undefined, whose } })} options={[{ key: "open", label: approvalsText.open }, { key: "decided", label: approvalsText.decided }]} />
         <NoticeButton />
       </PageHead>
       <Answer query={query}>
         {() =>
-          gates.length === 0 ? (
-            <Empty icon={<Hand />} title={text ? approvalsText.noneMatch : view === "open" ? approvalsText.none : approvalsText.noneDecided}>
+          gates.length === 0 && (open === null || id === null) ? (
+            <Empty icon={<Hand />} title={text ? approvalsText.noneMatch : view === "decided" ? approvalsText.noneDecided : me && !mine ? approvalsText.noneAtAll : approvalsText.none}>
               {view === "open" && !text ? approvalsText.noneNote : null}
             </Empty>
           ) : (
             <div className="flex min-h-0 flex-1">
               <div className="flex w-[400px] shrink-0 flex-col border-r max-md:w-full max-md:border-r-0">
-                {view === "open" && may && simple.length > 1 && (
+                {view === "open" && simple.length > 1 && (
                   <div className="flex h-10 shrink-0 items-center gap-2 border-b px-4 text-xs text-muted">
                     <Checkbox label={approvalsText.pickAll} checked={chosen.size === 0 ? false : chosen.size === simple.length ? true : "indeterminate"} onChange={(on) => setChosen(on ? new Set(simple.map((gate) => gate.id)) : new Set())} />
                     {chosen.size === 0 ? (
@@ -92,13 +108,13 @@ export function ApprovalsPage() {
                 )}
                 <ul className="min-h-0 flex-1 overflow-y-auto" aria-label={approvalsText.title}>
                   {gates.map((gate) => (
-                    <li key={gate.id} className={classes("relative flex items-start gap-3 border-b px-4 py-2.5", gate.id === open?.id ? "bg-selected" : "hover:bg-hover")}>
-                      {view === "open" && may && simple.length > 1 && (
-                        <span className={classes("relative z-10 mt-0.5", gate.form && "invisible")}>
+                    <li key={gate.id} className={classes("relative flex items-start gap-3 border-b px-4 py-2.5 [contain-intrinsic-size:auto_78px] [content-visibility:auto]", gate.id === open?.id ? "bg-selected" : "hover:bg-hover")}>
+                      {view === "open" && simple.length > 1 && (
+                        <span className={classes("relative z-10 mt-0.5", !simple.includes(gate) && "invisible")}>
                           <Checkbox
                             label={approvalsText.pick(gate.title ?? gate.name)}
                             checked={chosen.has(gate.id)}
-                            disabled={Boolean(gate.form)}
+                            disabled={!simple.includes(gate)}
                             onChange={(on) => setChosen(on ? new Set([...chosen, gate.id]) : new Set([...chosen].filter((one) => one !== gate.id)))}
                           />
                         </span>
@@ -111,6 +127,7 @@ export function ApprovalsPage() {
                         <div className="mt-0.5 flex items-center gap-3 text-xs text-faint">
                           <Ago at={gate.status === "open" ? gate.created : gate.decided_at} />
                           {gate.status === "open" ? gate.due_at && <Due at={gate.due_at} /> : gate.by && <span className="truncate">{approvalsText.by(gate.by)}</span>}
+                          {gate.status === "open" && gate.assignees.length > 0 && <For emails={gate.assignees} />}
                         </div>
                       </div>
                       {gate.status !== "open" && <Pill tone={tones[gate.status]}>{approvalsText.statuses[gate.status]}</Pill>}
@@ -123,7 +140,7 @@ export function ApprovalsPage() {
                   {detail}
                 </Sheet>
               ) : (
-                <div className="min-w-0 flex-1 overflow-y-auto">{detail}</div>
+                <div className="min-w-0 flex-1 overflow-y-auto">{detail ?? (elsewhere.error && <Failed error={elsewhere.error} />)}</div>
               )}
             </div>
           )
@@ -141,6 +158,19 @@ export function ApprovalsPage() {
         />
       )}
     </>
+  );
+}
+
+/** Whose decision a gate waits for, in a few words; all of them when pointed at. */
+function For({ emails }: { emails: string[] }) {
+  const me = useSession()?.email;
+  const isMine = me !== undefined && emails.includes(me);
+  const others = emails.length - 1;
+  const words = isMine ? (others === 0 ? approvalsText.forYou : approvalsText.forYouToo(others)) : others === 0 ? approvalsText.forOne(emails[0]!) : approvalsText.forSome(emails[0]!, others);
+  return (
+    <span title={emails.join(", ")} className={classes("min-w-0 truncate", isMine && "font-medium text-accent")}>
+      {words}
+    </span>
   );
 }
 
@@ -164,11 +194,12 @@ function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) 
             {approvalsText.asked} <Ago at={gate.created} />
           </span>
           {gate.status === "open" && <Due at={gate.due_at} />}
+          {gate.status !== "open" && gate.assignees.length > 0 && <span className="break-words">{approvalsText.assigned(gate.assignees.join(", "))}</span>}
         </div>
       </div>
       {gate.status === "open" ? (
         <>
-          <Decide gate={gate} onDecided={onDecided} />
+          <Decide key={gate.id} gate={gate} onDecided={onDecided} />
           {may && (
             <div className="border-t pt-3">
               <Button tone="ghost" icon={<Link2 />} className="-ml-3" onClick={() => setLinking(true)}>

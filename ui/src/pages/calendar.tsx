@@ -9,7 +9,8 @@ import { describe } from "@/components/schedule-fields";
 import { Columns, Figure } from "@/components/spark";
 import { Answer } from "@/components/states";
 import { Ago, Segments, Skeleton } from "@/components/ui";
-import { clock, day, dayOf, minute, ms, seconds } from "@/lib/time";
+import { midnights, spans } from "@/lib/days";
+import { clock, dayOf, ms, seconds } from "@/lib/time";
 import { classes, count, many, percent } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -20,6 +21,7 @@ const weeksAhead = 4;
 
 interface Cell {
   from: number;
+  to: number;
   data: CalendarDay | undefined;
 }
 
@@ -31,14 +33,15 @@ export function CalendarPage() {
   const hours = search.hours === "168" ? 168 : 24;
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) }).data?.items ?? [];
   const today = new Date();
-  today.setHours(0, 0, 0, 0);
   // Weeks begin on Monday.
-  const monday = today.getTime() - ((today.getDay() + 6) % 7) * day;
-  const from = monday - (weeksBack - 1) * 7 * day;
-  const to = monday + (weeksAhead + 1) * 7 * day;
+  const monday = -((today.getDay() + 6) % 7);
+  const edges = midnights(today, monday - (weeksBack - 1) * 7, (weeksBack + weeksAhead) * 7);
   const query = useQuery({
-    queryKey: ["calendar", name ?? null, from],
-    queryFn: ({ signal }) => get<{ days: CalendarDay[] }>("calendar", { from_ms: from, to_ms: to, bucket_mins: 1440, name }, signal),
+    queryKey: ["calendar", name ?? null, edges[0]],
+    queryFn: async ({ signal }) => {
+      const answers = spans(edges).map(({ from, to, size }) => get<{ days: CalendarDay[] }>("calendar", { from_ms: from, to_ms: to, bucket_mins: size, name }, signal));
+      return (await Promise.all(answers)).flatMap((answer) => answer.days);
+    },
     refetchInterval: 60_000,
   });
   const metrics = useQuery({ queryKey: ["metrics", hours], queryFn: ({ signal }) => get<MetricsSummary>("metrics/summary", { hours }, signal), refetchInterval: 30_000 });
@@ -54,7 +57,7 @@ export function CalendarPage() {
       <div className="min-h-0 flex-1 overflow-y-auto">
         <section className="border-b px-4 py-4">
           <Answer query={query} skeleton={<Skeleton className="h-40 w-full" />}>
-            {(answer) => <Heat days={answer.days} from={from} to={to} today={today.getTime()} name={name} />}
+            {(days) => <Heat days={days} edges={edges} today={new Date().setHours(0, 0, 0, 0)} name={name} />}
           </Answer>
         </section>
         <section className="border-b px-4 py-4">
@@ -92,26 +95,11 @@ export function CalendarPage() {
   );
 }
 
-function Heat({ days, from, to, today, name }: { days: CalendarDay[]; from: number; to: number; today: number; name: string | undefined }) {
+function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number[]; today: number; name: string | undefined }) {
   const navigate = useNavigate();
-  const byDay = new Map<number, CalendarDay>();
-  for (const one of days) {
-    // A bucket belongs to the local day in which its middle lies.
-    const at = new Date(ms(one.time) + 12 * 60 * minute);
-    at.setHours(0, 0, 0, 0);
-    const before = byDay.get(at.getTime());
-    byDay.set(at.getTime(), before ? { ...one, success: before.success + one.success, error: before.error + one.error, cancelled: before.cancelled + one.cancelled, open: before.open + one.open, planned: before.planned + one.planned } : one);
-  }
-  const weeks: Cell[][] = [];
-  for (let week = 0; week < (to - from) / (7 * day); week++) {
-    weeks.push(
-      Array.from({ length: 7 }, (_, index) => {
-        const at = new Date(from);
-        at.setDate(at.getDate() + week * 7 + index);
-        return { from: at.getTime(), data: byDay.get(at.getTime()) };
-      }),
-    );
-  }
+  const byDay = new Map(days.map((one) => [ms(one.time), one]));
+  const cells: Cell[] = edges.slice(0, -1).map((from, index) => ({ from, to: edges[index + 1]!, data: byDay.get(from) }));
+  const weeks = Array.from({ length: cells.length / 7 }, (_, week) => cells.slice(week * 7, week * 7 + 7));
   const most = Math.max(1, ...days.map((one) => one.success + one.error + one.cancelled + one.open));
   const past = days.reduce((sum, one) => sum + one.success + one.error + one.cancelled + one.open, 0);
   const ended = days.reduce((sum, one) => sum + one.success + one.error, 0);
@@ -146,13 +134,9 @@ function Heat({ days, from, to, today, name }: { days: CalendarDay[]; from: numb
                     type="button"
                     title={`${dayOf(cell.from)}\n${calendarText.cell(cell.data)}`}
                     aria-label={`${dayOf(cell.from)}: ${calendarText.cell(cell.data)}`}
-                    onClick={() => {
-                      const next = new Date(cell.from);
-                      next.setDate(next.getDate() + 1);
-                      void navigate({ to: "/runs", search: { workflow: name, after: new Date(cell.from).toISOString(), before: next.toISOString() } });
-                    }}
-                    className={classes("size-[18px] rounded-[3px]", look(cell.data, cell.from >= today + day), cell.from === today && "ring-1 ring-text ring-offset-1 ring-offset-bg")}
-                    style={{ opacity: strength(cell.data, most, cell.from >= today + day) }}
+                    onClick={() => void navigate({ to: "/runs", search: { workflow: name, after: new Date(cell.from).toISOString(), before: new Date(cell.to).toISOString() } })}
+                    className={classes("size-[18px] rounded-[3px]", look(cell.data, cell.from > today), cell.from === today && "ring-1 ring-text ring-offset-1 ring-offset-bg")}
+                    style={{ opacity: strength(cell.data, most, cell.from > today) }}
                   />
                 ))}
               </div>

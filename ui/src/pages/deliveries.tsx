@@ -78,7 +78,7 @@ export function DeliveriesPage() {
 function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
   const may = useCan("operator");
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal) });
+  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal), refetchInterval: (known) => (known.state.data?.status === "pending" ? 2000 : false) });
   const act = useMutation({
     mutationFn: () => post(`deliveries/${part(id)}/resend`),
     onSuccess: () => {
@@ -140,7 +140,7 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
                   ))}
                 </ol>
               ) : (
-                <Notice>{deliveryText.noAttempts}</Notice>
+                <Notice>{one.kind === "alert" && one.status === "pending" && one.next_at && Date.parse(one.next_at) > Date.now() + 60_000 ? deliveryText.quiet : deliveryText.noAttempts}</Notice>
               )}
             </section>
             {one.payload !== undefined && one.payload !== null && <JsonView label={deliveryText.payload} value={one.payload} />}

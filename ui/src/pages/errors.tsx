@@ -30,9 +30,8 @@ export function ErrorsPage() {
   const [open, setOpen] = useState<string | null>(null);
   const [retrying, setRetrying] = useState<ErrorGroup | null>(null);
   const state: ErrorGroup["state"] = search.state === "resolved" || search.state === "ignored" ? search.state : "open";
-  // The start of the span moves with the minute, so that the list has one key while somebody looks at it.
-  const from = useMemo(() => new Date(Math.floor((Date.now() - ranges[range]) / minute) * minute).toISOString(), [range, state]);
-  const { answer: query, rows: groups, more } = usePages<ErrorGroup>(["errors"], "errors", { state, from }, 50);
+  const since = () => new Date(Math.floor((Date.now() - ranges[range]) / minute) * minute).toISOString();
+  const { answer: query, rows: groups, more } = usePages<ErrorGroup>(["errors", state, range], "errors", () => ({ state, from: since() }), { limit: 50 });
   const client = useQueryClient();
   const mark = useMutation({
     mutationFn: ({ group, to }: { group: ErrorGroup; to: ErrorGroup["state"] }) => put(`errors/${part(group.fingerprint)}/state`, { state: to }),

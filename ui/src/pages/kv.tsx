@@ -1,6 +1,7 @@
 /** The key-value store: look, change with a check that nobody else did meanwhile, and say what a value must look like. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Boxes, Plus, Trash2, Undo2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { get, part, Problem, put, remove } from "@/api/client";
@@ -11,7 +12,7 @@ import { asText, JsonField, readJson } from "@/components/json-field";
 import { usePages } from "@/components/pages";
 import { Difference } from "@/components/difference";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty } from "@/components/states";
+import { Answer, Empty, Failed } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
 import { problemText, say } from "@/components/toast";
@@ -28,18 +29,22 @@ const SchemaForm = lazy(() => import("@/components/schema-form").then((found) =>
 export function KvPage() {
   useTitle(kvText.title);
   const may = useCan("operator");
-  const [prefix, setPrefix] = useState("");
-  const [open, setOpen] = useState<KvRecord | "new" | null>(null);
+  const search = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const [isNew, setNew] = useState(false);
+  const prefix = typeof search.prefix === "string" ? search.prefix : "";
+  const open = typeof search.key === "string" ? search.key : null;
+  const go = (change: Record<string, string | undefined>) => void navigate({ to: "/kv", search: { ...search, ...change }, replace: true });
   const { answer, rows, more } = usePages<KvRecord>(["kv"], "kv", { prefix });
   const add = (
-    <Button tone="primary" icon={<Plus />} onClick={() => setOpen("new")}>
+    <Button tone="primary" icon={<Plus />} onClick={() => setNew(true)}>
       {kvText.add}
     </Button>
   );
   return (
     <>
       <PageHead title={kvText.title}>
-        <SearchField value={prefix} onChange={setPrefix} placeholder={kvText.prefix} className="w-52" />
+        <SearchField value={prefix} onChange={(text) => go({ prefix: text || undefined })} placeholder={kvText.prefix} className="w-52" />
         {may && add}
       </PageHead>
       <Answer query={answer}>
@@ -57,9 +62,9 @@ export function KvPage() {
               label={kvText.title}
               rows={rows}
               id={(record) => record.key}
-              onOpen={setOpen}
+              onOpen={(record) => go({ key: record.key })}
               columns={[
-                { key: "key", head: kvText.key, cell: (record) => <button type="button" onClick={() => setOpen(record)} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(110px, 1fr)" },
+                { key: "key", head: kvText.key, cell: (record) => <button type="button" onClick={() => go({ key: record.key })} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(110px, 1fr)" },
                 { key: "value", head: kvText.value, cell: (record) => <span className="font-mono text-xs text-muted">{record.value === null ? <span className="font-sans text-faint">{kvText.noValue}</span> : stringify(record.value).slice(0, 200)}</span>, width: "minmax(90px, 2.4fr)" },
                 { key: "schema", head: kvText.schema, wide: true, cell: (record) => record.schema && <Pill tone="info">{kvText.hasSchema}</Pill>, width: "80px" },
                 { key: "updated", head: kvText.updated, cell: (record) => <Ago at={record.updated} className="text-muted" />, width: "80px", end: true },
@@ -69,8 +74,24 @@ export function KvPage() {
           )
         }
       </Answer>
-      {open && <Edit key={open === "new" ? "" : open.key} record={open === "new" ? null : open} onClose={() => setOpen(null)} />}
+      {isNew && <Edit record={null} onClose={() => setNew(false)} />}
+      {open !== null && <Opened key={open} name={open} listed={rows.find((record) => record.key === open)} onClose={() => go({ key: undefined })} />}
     </>
+  );
+}
+
+/** A key that the address names: as the list has it, or from the server when the list has it not or not yet. */
+function Opened({ name, listed, onClose }: { name: string; listed: KvRecord | undefined; onClose: () => void }) {
+  const [known] = useState(listed);
+  // Nothing is kept of it: who writes must see what is there when the dialog opens, not what was there the last time.
+  const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: known === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
+  if (known) return <Edit record={known} onClose={onClose} />;
+  if (query.data) return <Edit record={query.data} onClose={onClose} />;
+  if (!query.error) return null;
+  return (
+    <Dialog open onClose={onClose} title={<span className="font-mono text-sm break-all">{name}</span>}>
+      <Failed error={query.error} onRetry={() => void query.refetch()} />
+    </Dialog>
   );
 }
 
@@ -199,13 +220,13 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
       {tab === "history" && record ? (
         <History record={record} onDone={() => done(kvText.wasPutBack)} />
       ) : tab === "schema" ? (
-        <JsonField label={kvText.schema} text={schemaSource} onChange={setSchemaSource} hint={kvText.schemaHint} error={wrong.schema} />
+        <JsonField key="schema" label={kvText.schema} text={schemaSource} onChange={setSchemaSource} hint={kvText.schemaHint} error={wrong.schema} />
       ) : mode === "form" && record?.schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
           <SchemaForm schema={record.schema} value={value} onChange={setValue} faults={found} />
         </Suspense>
       ) : (
-        <JsonField label={kvText.value} text={text} onChange={setText} error={wrong.value ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || kvText.value}: ${fault.message}`).join("  ") : null)} />
+        <JsonField key="value" label={kvText.value} text={text} onChange={setText} error={wrong.value ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || kvText.value}: ${fault.message}`).join("  ") : null)} />
       )}
       {error && !theirs && <Notice tone="bad">{problemText(error)}</Notice>}
     </Dialog>
@@ -238,7 +259,7 @@ function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
             <ol className="max-h-[46vh] overflow-y-auto rounded-md hairline max-md:max-h-36" aria-label={kvText.history}>
               {items.map((one, index) => (
                 <li key={`${one.at} ${index}`} className="border-b last:border-b-0">
-                  <button type="button" aria-pressed={index === shown} aria-label={kvText.pick(absolute(ms(one.at)))} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
+                  <button type="button" aria-pressed={index === shown} title={kvText.pick(absolute(ms(one.at)))} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
                     <span className="flex gap-2">
                       <Ago at={one.at} className="font-medium" />
                       {index === 0 && <span className="text-faint">{kvText.now}</span>}

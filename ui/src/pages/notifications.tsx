@@ -2,16 +2,20 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Bell, Plus, Send, Trash2 } from "lucide-react";
+import { Bell, Moon, Plus, Send, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { get, part, patch, post, remove } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { AlertChannel, Page } from "@/api/types";
+import type { AlertChannel, Page, QuietHours, Registered } from "@/api/types";
 import { EventChips, EventList } from "@/components/event-chips";
+import { Pick } from "@/components/pick";
+import { freshQuiet, hoursOf, QuietFields, quietFault } from "@/components/quiet-fields";
 import { Answer, Empty } from "@/components/states";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
 import { Ago, Button, Dialog, Field, IconButton, Input, Notice, Select, Switch } from "@/components/ui";
+import { usePhone } from "@/lib/media";
+import { absolute, clock, short, useNow } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { channelText } from "@/text";
@@ -20,6 +24,7 @@ import { buildUrl, services } from "./services";
 export function NotificationsPage() {
   useTitle(channelText.title);
   const isAdmin = useCan("admin");
+  const isPhone = usePhone();
   const client = useQueryClient();
   const [open, setOpen] = useState<AlertChannel | "new" | null>(null);
   const query = useQuery({ queryKey: ["alert-channels"], queryFn: ({ signal }) => get<Page<AlertChannel>>("alert-channels", { limit: 500 }, signal) });
@@ -57,9 +62,16 @@ export function NotificationsPage() {
               rowHeight={44}
               onOpen={isAdmin ? setOpen : undefined}
               columns={[
-                { key: "name", head: channelText.name, cell: (channel) => (isAdmin ? <button type="button" className="font-medium hover:underline" onClick={() => setOpen(channel)}>{channel.name}</button> : <span className="font-medium">{channel.name}</span>), width: "minmax(100px, 1fr)" },
+                { key: "name", head: channelText.name, cell: (channel) => (
+                    <div className="min-w-0">
+                      {isAdmin ? <button type="button" className="block max-w-full truncate font-medium hover:underline" onClick={() => setOpen(channel)}>{channel.name}</button> : <span className="block truncate font-medium">{channel.name}</span>}
+                      {isPhone && channel.quiet_until && <div className="text-xs text-muted"><Hours channel={channel} /></div>}
+                    </div>
+                  ), width: "minmax(100px, 1fr)" },
                 { key: "service", head: channelText.service, cell: (channel) => <span className="text-muted">{channel.url.split(":")[0]}</span>, width: "90px" },
                 { key: "events", head: channelText.events, wide: true, cell: (channel) => <EventList events={channel.events} />, width: "minmax(200px, 2fr)" },
+                { key: "workflows", head: channelText.workflows, wide: true, cell: (channel) => <span title={channel.workflows.join(", ")} className={channel.workflows.length > 0 ? "block truncate" : "text-faint"}>{channel.workflows.join(", ") || channelText.allWorkflows}</span>, width: "minmax(80px, 1fr)" },
+                { key: "quiet", head: channelText.hours, wide: true, cell: (channel) => <Hours channel={channel} />, width: "150px" },
                 { key: "created", head: channelText.created, wide: true, cell: (channel) => <Ago at={channel.created} className="text-muted" />, width: "80px" },
                 {
                   key: "test",
@@ -83,6 +95,21 @@ export function NotificationsPage() {
   );
 }
 
+/** Until when a channel is quiet now, else when it will be. */
+function Hours({ channel }: { channel: AlertChannel }) {
+  const now = useNow();
+  if (!channel.quiet) return <span className="text-faint">{channelText.noHours}</span>;
+  const hours = hoursOf(channel.quiet);
+  const until = channel.quiet_until ? Date.parse(channel.quiet_until) : 0;
+  if (until <= now) return <span title={`${hours} ${channel.quiet.timezone}`} className="block truncate text-muted">{hours}</span>;
+  return (
+    <span title={`${hours} ${channel.quiet.timezone} · ${absolute(until)}`} className="inline-flex items-center gap-1.5 whitespace-nowrap">
+      <Moon className="size-3.5 text-accent" />
+      {channelText.quietUntil(until - now < 86_400_000 ? clock(until).slice(0, 5) : short(until))}
+    </span>
+  );
+}
+
 function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () => void }) {
   const client = useQueryClient();
   const [name, setName] = useState(channel?.name ?? "");
@@ -91,7 +118,11 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
   const [url, setUrl] = useState("");
   const [events, setEvents] = useState(channel?.events ?? ["workflow.ERROR"]);
   const [enabled, setEnabled] = useState(channel?.enabled ?? true);
+  const [workflows, setWorkflows] = useState(channel?.workflows ?? []);
+  const [quiet, setQuiet] = useState<QuietHours | null>(channel?.quiet ?? null);
   const [sure, setSure] = useState(false);
+  const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) }).data?.items ?? [];
+  const fault = quiet && quietFault(quiet);
   const chosen = services.find((one) => one.key === service);
   const built = chosen ? buildUrl(chosen, parts) : url.trim();
   const finish = (words: string) => {
@@ -100,7 +131,7 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
     onClose();
   };
   const save = useMutation({
-    mutationFn: () => (channel ? patch(`alert-channels/${part(channel.id)}`, { name, events, enabled, ...(built && { url: built }) }) : post("alert-channels", { name, url: built, events, enabled })),
+    mutationFn: () => (channel ? patch(`alert-channels/${part(channel.id)}`, { name, events, enabled, workflows, quiet, ...(built && { url: built }) }) : post("alert-channels", { name, url: built, events, enabled, workflows, quiet })),
     onSuccess: () => finish(channelText.saved),
   });
   const drop = useMutation({ mutationFn: () => remove(`alert-channels/${part(channel!.id)}`), onSuccess: () => finish(channelText.deleted) });
@@ -119,7 +150,7 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
           )}
           {sure && <span className="mr-auto text-bad">{channelText.reallyDelete}</span>}
           <Button onClick={onClose}>{channelText.cancel}</Button>
-          <Button tone="primary" busy={save.isPending} disabled={!name || (!channel && !built)} onClick={() => save.mutate()}>
+          <Button tone="primary" busy={save.isPending} disabled={!name || (!channel && !built) || Boolean(fault)} onClick={() => save.mutate()}>
             {channelText.save}
           </Button>
         </>
@@ -159,7 +190,22 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
         <EventChips value={events} onChange={setEvents} />
         <span className="text-xs text-faint">{channelText.eventsHint}</span>
       </div>
-      <div className="flex items-center justify-between">
+      <div className="flex flex-col items-start gap-1.5">
+        <span className="text-xs font-medium text-muted">{channelText.onlyOf}</span>
+        <Pick free label={channelText.workflows} value={workflows} onChange={setWorkflows} choices={registered.map((one) => ({ value: one.name }))} />
+        <span className="text-xs break-words text-faint">{workflows.length > 1 ? workflows.join(", ") : channelText.onlyOfHint}</span>
+      </div>
+      <div className="flex flex-col gap-3 border-t pt-3">
+        <div className="flex items-start justify-between gap-4">
+          <div>
+            {channelText.hours}
+            <div className="text-xs text-faint">{channelText.hoursHint}</div>
+          </div>
+          <Switch label={channelText.hours} checked={quiet !== null} onCheckedChange={(on) => setQuiet(on ? (channel?.quiet ?? freshQuiet()) : null)} />
+        </div>
+        {quiet && <QuietFields quiet={quiet} onChange={setQuiet} fault={fault} />}
+      </div>
+      <div className="flex items-center justify-between border-t pt-3">
         {channelText.onField}
         <Switch label={channelText.onField} checked={enabled} onCheckedChange={setEnabled} />
       </div>

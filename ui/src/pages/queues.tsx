@@ -1,12 +1,12 @@
 /** Queues: how deep, how old, who holds the slots, and the limits, to be changed while they work. */
 
-import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { ChevronLeft, Layers, Pause, Play, SlidersHorizontal } from "lucide-react";
 import { useState } from "react";
 import { get, part, patch, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { Page, Queue, QueueStats, Run } from "@/api/types";
+import type { Page, Queue, QueueNumbers, QueueStats, Run } from "@/api/types";
 import { Figure, Meter } from "@/components/spark";
 import { RunTable } from "@/components/run-table";
 import { Answer, Empty } from "@/components/states";
@@ -22,6 +22,10 @@ import { queuesText } from "@/text";
 
 const statsOf = (name: string) => ({ queryKey: ["queues", name, "stats"], queryFn: ({ signal }: { signal: AbortSignal }) => get<QueueStats>(`queues/${part(name)}/stats`, undefined, signal) });
 
+interface Listed extends Queue {
+  stats: QueueNumbers;
+}
+
 export function limitWords(queue: Queue): string[] {
   return [
     queue.worker_concurrency !== null && queuesText.perWorker(queue.worker_concurrency),
@@ -36,10 +40,9 @@ export function limitWords(queue: Queue): string[] {
 export function QueuesPage() {
   useTitle(queuesText.title);
   const navigate = useNavigate();
-  const query = useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => get<Page<Queue>>("queues", { limit: 500 }, signal) });
+  const query = useQuery({ queryKey: ["queues", "with stats"], queryFn: ({ signal }) => get<Page<Listed>>("queues", { stats: true }, signal) });
   const queues = query.data?.items ?? [];
-  const stats = useQueries({ queries: queues.map((queue) => statsOf(queue.name)) });
-  const of = (queue: Queue) => stats[queues.indexOf(queue)]?.data;
+  const of = (queue: Listed) => queue.stats;
   return (
     <>
       <PageHead title={queuesText.title} />
@@ -116,7 +119,7 @@ export function QueuesPage() {
 
 const perMinute = (value: number | undefined) => (value === undefined ? "–" : queuesText.perMinute(value < 10 ? value.toFixed(1) : count(Math.round(value))));
 
-function Old({ stats }: { stats: QueueStats | undefined }) {
+function Old({ stats }: { stats: QueueNumbers | undefined }) {
   const age = stats?.oldest_age ?? null;
   return <span className={age !== null && age > 300 ? "text-warn" : "text-muted"}>{seconds(age)}</span>;
 }
@@ -151,7 +154,7 @@ function Detail({ queue }: { queue: Queue }) {
       <PageHead
         title={
           <span className="flex items-center gap-1.5">
-            <Link to="/queues" className="flex items-center text-muted hover:text-text">
+            <Link to="/queues" className="flex shrink-0 items-center text-muted hover:text-text">
               <ChevronLeft className="size-4" /> {queuesText.title}
             </Link>
             <span className="text-faint">/</span> {queue.name} {queue.paused && <Pill tone="warn">{queuesText.paused}</Pill>}

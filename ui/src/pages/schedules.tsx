@@ -196,7 +196,7 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
       <PageHead
         title={
           <span className="flex items-center gap-1.5">
-            <Link to="/schedules" className="flex items-center text-muted hover:text-text">
+            <Link to="/schedules" className="flex shrink-0 items-center text-muted hover:text-text">
               <ChevronLeft className="size-4" /> {scheduleText.title}
             </Link>
             <span className="text-faint">/</span> {schedule.name}

@@ -1,24 +1,23 @@
-/** Accounts, tokens, storage, and how this runtime is set. */
+/** Accounts, tokens, and how this runtime is set. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download, LogOut, Plus, Trash2 } from "lucide-react";
+import { LogOut, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { address, get, part, patch, post, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
-import type { Account, CalendarDay, Page, Role, Settings, Token } from "@/api/types";
-import { Columns, Meter } from "@/components/spark";
+import type { Account, Page, Role, Token } from "@/api/types";
 import { Answer, Empty } from "@/components/states";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, IconButton, Input, Notice, Segments, Select, Switch, Tabs } from "@/components/ui";
-import { day, dayOf, ms } from "@/lib/time";
-import { bytes, count } from "@/lib/words";
+import { day } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { settingsText, storageText } from "@/text";
+import { settingsText } from "@/text";
+import { settingsQuery, Storage } from "./storage";
 
-const roles: Role[] = ["viewer", "operator", "admin"];
+const roles: Role[] = ["viewer", "approver", "operator", "admin"];
 
 interface SessionRow {
   id: string;
@@ -66,8 +65,6 @@ export function SettingsPage() {
   );
 }
 
-const settingsQuery = { queryKey: ["settings"], queryFn: ({ signal }: { signal: AbortSignal }) => get<Settings>("settings", undefined, signal) };
-
 function General() {
   const query = useQuery(settingsQuery);
   return (
@@ -105,163 +102,6 @@ function Facts({ facts, env }: { facts: Record<string, unknown>; env?: boolean }
         </div>
       ))}
     </dl>
-  );
-}
-
-function Storage() {
-  const isAdmin = useCan("admin");
-  const session = useSession();
-  const query = useQuery(settingsQuery);
-  return (
-    <Answer query={query}>
-      {({ storage, config }) => {
-        const tables = [...storage.tables].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-        const most = Math.max(1, ...tables.map((table) => table.bytes ?? 0));
-        return (
-          <>
-            <div className="flex flex-wrap items-center gap-x-10 gap-y-3 border-b px-4 py-4">
-              <div>
-                <div className="text-xs text-faint">{settingsText.database}</div>
-                <div className="text-lg font-semibold">{bytes(storage.database_bytes)}</div>
-              </div>
-              <div>
-                <div className="text-xs text-faint">{settingsText.products}</div>
-                <div className="text-lg font-semibold">{bytes(storage.products_bytes)}</div>
-              </div>
-              <div>
-                <div className="text-xs text-faint">{settingsText.retention}</div>
-                <div className="text-lg font-semibold">{config.gc_retention?.replace(", 0:00:00", "") || settingsText.forEver}</div>
-              </div>
-              <Growth />
-              <span className="flex-1" />
-              {isAdmin &&
-                (session?.database === "sqlite" ? (
-                  <a href={address("backup")} download className="inline-flex h-8 items-center gap-1.5 rounded-md px-3 font-medium hairline hover:bg-hover">
-                    <Download className="size-4" /> {settingsText.backup}
-                  </a>
-                ) : (
-                  <span className="text-faint">{settingsText.pgBackup}</span>
-                ))}
-            </div>
-            <div className="grid gap-8 border-b p-4 lg:grid-cols-2">
-              {isAdmin && <CleanUp kept={config.gc_retention?.replace(", 0:00:00", "") ?? ""} />}
-              <section aria-label={storageText.restore}>
-                <h2 className="font-semibold">{storageText.restore}</h2>
-                <p className="mt-1 text-muted">{session?.database === "postgres" ? storageText.restorePostgres : storageText.restoreSqlite}</p>
-              </section>
-            </div>
-            <div className="shrink-0">
-            <Table
-              inline
-              label={settingsText.tables}
-              rows={tables}
-              id={(table) => table.name}
-              columns={[
-                { key: "name", head: settingsText.table, cell: (table) => <span className="font-mono text-xs">{table.name}</span>, width: "minmax(140px, 1fr)" },
-                { key: "bar", head: "", wide: true, cell: (table) => <Meter label={table.name} value={table.bytes} most={most} />, width: "minmax(120px, 2fr)" },
-                ...(tables.some((table) => table.rows !== null) ? [{ key: "rows", head: settingsText.rows, cell: (table: Settings["storage"]["tables"][number]) => (table.rows === null ? "–" : count(table.rows)), width: "96px", end: true }] : []),
-                { key: "bytes", head: settingsText.size, cell: (table) => <span className="text-muted">{table.bytes === null ? "–" : bytes(table.bytes)}</span>, width: "80px", end: true },
-              ]}
-            />
-            </div>
-          </>
-        );
-      }}
-    </Answer>
-  );
-}
-
-/** How many runs were made on each of the last seven days: counted, not guessed. */
-function Growth() {
-  const today = new Date();
-  today.setHours(0, 0, 0, 0);
-  const from = today.getTime() - 6 * day;
-  const query = useQuery({ queryKey: ["calendar", "growth", from], queryFn: ({ signal }) => get<{ days: CalendarDay[] }>("calendar", { from_ms: from, to_ms: from + 7 * day, bucket_mins: 1440 }, signal) });
-  if (!query.data) return null;
-  const points = query.data.days.map((one) => ({ at: ms(one.time), made: one.success + one.error + one.cancelled + one.open }));
-  return (
-    <div>
-      <div className="text-xs text-faint">{storageText.made}</div>
-      <div className="flex items-end gap-3">
-        <div className="text-lg font-semibold">{count(Math.round(points.reduce((sum, one) => sum + one.made, 0) / Math.max(1, points.length)))}</div>
-        <div className="mb-1 w-24">
-          <Columns height={20} label={`${storageText.made}, ${storageText.madeNote}: ${points.map((one) => count(one.made)).join(", ")}`} points={points.map((one) => ({ value: one.made, title: storageText.perDay(dayOf(one.at), one.made) }))} />
-        </div>
-      </div>
-    </div>
-  );
-}
-
-interface Due {
-  runs: number;
-  deliveries: number;
-  logs: number;
-  older_than: number | null;
-}
-
-function CleanUp({ kept }: { kept: string }) {
-  const client = useQueryClient();
-  const [age, setAge] = useState("");
-  const [sure, setSure] = useState(false);
-  const older = age === "" ? undefined : Number(age) * 86_400;
-  const query = useQuery({ queryKey: ["garbage", age], queryFn: ({ signal }) => get<Due>("garbage", { older_than: older }, signal) });
-  const act = useMutation({
-    mutationFn: () => post<{ runs: number }>("garbage", { older_than: older ?? null }),
-    onSuccess: ({ runs }) => {
-      say(storageText.removed(runs));
-      setSure(false);
-      void client.invalidateQueries();
-    },
-    onError: (error) => complain(error),
-  });
-  const due = query.data;
-  const some = due !== undefined && due.runs + due.deliveries + due.logs > 0;
-  const capped = (value: number) => `${count(value)}${value >= 10_000 ? "+" : ""}`;
-  return (
-    <section aria-label={storageText.clean}>
-      <h2 className="font-semibold">{storageText.clean}</h2>
-      <p className="mt-1 text-muted">{storageText.cleanNote}</p>
-      <div className="mt-3 flex flex-wrap items-end gap-x-6 gap-y-3">
-        <Field label={storageText.olderThan}>
-          {(wires) => (
-            <Select {...wires} value={age} onChange={(event) => setAge(event.target.value)}>
-              <option value="">{kept ? storageText.retention(kept) : storageText.forEver}</option>
-              {[0, 1, 7, 30, 90].map((days) => (
-                <option key={days} value={days}>
-                  {storageText.days(days)}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        {(["runs", "deliveries", "logs"] as const).map((key) => (
-          <div key={key}>
-            <div className="text-xs text-faint">{storageText.due[key]}</div>
-            <div className="h-8 text-lg font-semibold tabular-nums">{due ? capped(due[key]) : "–"}</div>
-          </div>
-        ))}
-        <Button tone="danger" icon={<Trash2 />} disabled={!some} onClick={() => setSure(true)}>
-          {storageText.remove}
-        </Button>
-      </div>
-      {query.error && <p className="mt-2 text-bad">{problemText(query.error)}</p>}
-      {due && (
-        <Dialog
-          open={sure}
-          onClose={() => setSure(false)}
-          title={storageText.sure(due.runs, due.runs >= 10_000)}
-          note={storageText.sureNote}
-          foot={
-            <>
-              <Button onClick={() => setSure(false)}>{storageText.cancel}</Button>
-              <Button tone="danger" busy={act.isPending} onClick={() => act.mutate()}>
-                {storageText.remove}
-              </Button>
-            </>
-          }
-        />
-      )}
-    </section>
   );
 }
 

@@ -103,7 +103,7 @@ export function WorkflowPage() {
           <PageHead
             title={
               <span className="flex items-center gap-1.5">
-                <Link to="/workflows" className="flex items-center text-muted hover:text-text">
+                <Link to="/workflows" className="flex shrink-0 items-center text-muted hover:text-text">
                   <ChevronLeft className="size-4" /> {workflowsText.title}
                 </Link>
                 <span className="text-faint">/</span> {one.name}

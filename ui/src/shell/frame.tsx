@@ -6,7 +6,7 @@ import { CircleHelp, Command, LogOut, Menu as MenuIcon, Monitor, Moon, PanelLeft
 import { type ReactNode, useEffect, useState } from "react";
 import { get, post } from "@/api/client";
 import { queryClient, useCan, useSession } from "@/api/session";
-import { closeStream, openStream, useStreamState } from "@/api/stream";
+import { closeStream, openStream, streamState, useStreamState } from "@/api/stream";
 import type { Approval, Page } from "@/api/types";
 import { Logo } from "@/components/logo";
 import { complain, say } from "@/components/toast";
@@ -23,10 +23,23 @@ import { places } from "./places";
 import { setTheme, useTheme } from "./theme";
 import { useTitleCount } from "./title";
 
-export const openApprovals = {
-  queryKey: ["approvals", "open"],
-  queryFn: ({ signal }: { signal: AbortSignal }) => get<Page<Approval>>("approvals", { open: "true", limit: 200 }, signal),
-};
+const gatesAtOnce = 500;
+const gatesMost = 2000;
+
+/** Gates that are open: all, or what is assigned to whoever is signed in, or to nobody. Those that wait longest come on the last page. */
+export const openApprovals = (mine: boolean) => ({
+  queryKey: ["approvals", "open", mine ? "mine" : "all"],
+  queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Page<Approval>> => {
+    const items: Approval[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page<Approval> = await get<Page<Approval>>("approvals", { open: "true", assignee: mine ? "me" : undefined, limit: gatesAtOnce, cursor }, signal);
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null && items.length < gatesMost);
+    return { items, next_cursor: cursor };
+  },
+});
 
 export function Frame() {
   const isPhone = usePhone();
@@ -48,7 +61,9 @@ export function Frame() {
     c: () => void navigate({ to: "/start" }),
     "[": () => setSlim(!slim),
   });
-  const gates = useQuery(openApprovals).data?.items;
+  const session = useSession();
+  // Also while nobody looks: the title counts them, and the system tells of new ones.
+  const gates = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
   const waiting = gates?.length ?? 0;
   useNotices(gates);
   useTitleCount(waiting);
@@ -284,7 +299,7 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
 export function PageHead({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
   return (
     <div className="flex min-h-[49px] shrink-0 flex-wrap items-center gap-x-3 gap-y-2 border-b px-4 py-2">
-      <h1 className="text-base font-semibold">{title}</h1>
+      <h1 className="max-w-full min-w-0 text-base font-semibold [overflow-wrap:anywhere]">{title}</h1>
       {note && <div className="min-w-0 truncate text-muted">{note}</div>}
       <div className="flex-1" />
       {children}

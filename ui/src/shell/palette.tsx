@@ -9,7 +9,7 @@ import { get } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Page, Queue, Registered, Run, Schedule } from "@/api/types";
 import { StatusIcon } from "@/components/status";
-import { Ago, Kbd } from "@/components/ui";
+import { Ago, Kbd, useReturn } from "@/components/ui";
 import { classes } from "@/lib/words";
 import { paletteText } from "@/text";
 import { allPlaces } from "./places";
@@ -25,11 +25,12 @@ interface Entry {
 }
 
 export function Palette({ open, onClose, onHelp }: { open: boolean; onClose: () => void; onHelp: () => void }) {
+  const goBack = useReturn();
   return (
     <RadixDialog.Root open={open} onOpenChange={(on) => !on && onClose()}>
       <RadixDialog.Portal>
         <RadixDialog.Overlay className="animate-appear fixed inset-0 z-50 bg-scrim" />
-        <RadixDialog.Content aria-describedby={undefined} className="animate-rise fixed top-[12vh] left-1/2 z-50 flex max-h-[70vh] w-[calc(100vw-24px)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg bg-bg shadow-pop outline-none">
+        <RadixDialog.Content aria-describedby={undefined} {...goBack} className="animate-rise fixed top-[12vh] left-1/2 z-50 flex max-h-[70vh] w-[calc(100vw-24px)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg bg-bg shadow-pop outline-none">
           <RadixDialog.Title className="sr-only">{paletteText.title}</RadixDialog.Title>
           <Inside onClose={onClose} onHelp={onHelp} />
         </RadixDialog.Content>

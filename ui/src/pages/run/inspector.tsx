@@ -5,7 +5,6 @@ import { Link } from "@tanstack/react-router";
 import { ChevronRight, GitFork, X } from "lucide-react";
 import { useState } from "react";
 import { get, part } from "@/api/client";
-import { executorsQuery } from "./queries";
 import { useCan } from "@/api/session";
 import type { Attempt, Run, Step } from "@/api/types";
 import { JsonView } from "@/components/json";
@@ -52,7 +51,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
               <dd title={absolute(Date.parse(step.ended_at))}>{clockMs(Date.parse(step.ended_at))}</dd>
             </>
           )}
-          {step.kind === "step" && <Where run={run} />}
+          {step.kind === "step" && <Where run={run} step={step} />}
           {step.child_workflow_id && (
             <>
               <dt className="text-faint">{inspectorText.child}</dt>
@@ -71,7 +70,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
             <h3 className="mb-1.5 text-xs font-medium text-muted">{inspectorText.attempts(step.attempts.length)}</h3>
             <ol className="divide-y rounded-md hairline">
               {step.attempts.map((attempt) => (
-                <AttemptRow key={attempt.number} attempt={attempt} />
+                <AttemptRow key={attempt.number} attempt={attempt} moved={new Set(step.attempts.map((one) => one.process?.executor_id)).size > 1} />
               ))}
             </ol>
           </section>
@@ -85,24 +84,25 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
   );
 }
 
-/** Who carried the run out last: the process, as long as it is known, and its code. */
-function Where({ run }: { run: Run }) {
-  const executors = useQuery({ ...executorsQuery, enabled: run.executor_id !== null }).data?.items;
-  const process = executors?.find((one) => one.executor_id === run.executor_id);
+/** Who carried the step out, as long as that is known, and with which code; else what the run itself tells. */
+function Where({ run, step }: { run: Run; step: Step }) {
+  const process = step.attempts.at(-1)?.process;
+  const executor = process?.executor_id ?? run.executor_id;
+  const version = process?.application_version ?? run.application_version;
   return (
     <>
-      {run.executor_id && (
+      {executor && (
         <>
           <dt className="text-faint">{inspectorText.process}</dt>
-          <dd className="min-w-0 truncate" title={run.executor_id}>
-            {process ? inspectorText.processOf(process.process_id, process.hostname) : <span className="font-mono text-xs">{run.executor_id}</span>}
+          <dd className="min-w-0 truncate" title={executor}>
+            {process ? inspectorText.processOf(process.process_id, process.hostname) : <span className="font-mono text-xs">{executor}</span>}
           </dd>
         </>
       )}
       <dt className="text-faint">{inspectorText.version}</dt>
       <dd className="min-w-0">
-        <Copyable text={run.application_version} className="font-mono text-xs leading-5">
-          {run.application_version}
+        <Copyable text={version} className="font-mono text-xs leading-5">
+          {version}
         </Copyable>
       </dd>
     </>
@@ -134,7 +134,11 @@ export function Failure({ error, traceback }: { error: string; traceback?: strin
       <div className="flex items-start gap-2 px-3 py-2">
         <div className="min-w-0 flex-1">
           <div title={type} className="font-mono text-xs leading-5 font-semibold text-bad">{shortName(type)}</div>
-          {message && <div className="break-words whitespace-pre-wrap">{message}</div>}
+          {message && (
+            <div tabIndex={message.length > 600 ? 0 : undefined} role={message.length > 600 ? "group" : undefined} aria-label={message.length > 600 ? inspectorText.error : undefined} className="max-h-52 overflow-y-auto break-words whitespace-pre-wrap">
+              {message}
+            </div>
+          )}
         </div>
         <Copyable text={traceback ?? error} label={inspectorText.copyError} className="mt-0.5" />
       </div>
@@ -150,7 +154,8 @@ export function Failure({ error, traceback }: { error: string; traceback?: strin
   );
 }
 
-function AttemptRow({ attempt }: { attempt: Attempt }) {
+/** `moved`: not all attempts were made by one process, so each tells whose it was. */
+function AttemptRow({ attempt, moved }: { attempt: Attempt; moved: boolean }) {
   const [open, setOpen] = useState(false);
   const began = Date.parse(attempt.started_at);
   return (
@@ -164,6 +169,11 @@ function AttemptRow({ attempt }: { attempt: Attempt }) {
         <span className="flex-1" />
         <span className="text-muted">{attempt.ended_at ? duration(Date.parse(attempt.ended_at) - began) : inspectorText.running}</span>
       </div>
+      {moved && attempt.process && (
+        <div className="truncate pl-4 text-xs text-muted" title={attempt.process.executor_id}>
+          {inspectorText.madeBy(inspectorText.processOf(attempt.process.process_id, attempt.process.hostname), attempt.process.application_version)}
+        </div>
+      )}
       {attempt.error && (
         <button type="button" disabled={!attempt.traceback} onClick={() => setOpen(!open)} className="mt-0.5 w-full pl-4 text-left text-xs break-words text-bad">
           {attempt.error}

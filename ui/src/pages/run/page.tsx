@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Ban, ChevronLeft, Download, Ellipsis, GitFork, RotateCcw, Send, Trash2, Workflow } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useState } from "react";
-import { address, get, part, post, remove } from "@/api/client";
+import { address, get, part, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ActionAnswer, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
@@ -35,9 +35,11 @@ export function RunPage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const query = useQuery(runQuery(id));
   useTitle(query.data ? `${query.data.name} ${query.data.workflow_id}` : id);
+  // Somebody has deleted it while it was looked at: nothing that it shows can still be done.
+  if (query.error instanceof Problem && query.error.status === 404) return <Failed error={query.error} />;
   return (
     <Answer query={query} skeleton={<RunSkeleton />}>
-      {(run) => (query.error && !query.data ? <Failed error={query.error} /> : <Inside key={id} run={run} />)}
+      {(run) => <Inside key={id} run={run} />}
     </Answer>
   );
 }
@@ -320,7 +322,7 @@ function Facts({ run }: { run: Run }) {
       {facts.map(([label, value]) => (
         <div key={label} className="contents">
           <dt className="text-faint">{label}</dt>
-          <dd className="min-w-0">{value}</dd>
+          <dd className="min-w-0 [overflow-wrap:anywhere]">{value}</dd>
         </div>
       ))}
     </dl>

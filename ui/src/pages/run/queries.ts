@@ -2,7 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { get, part } from "@/api/client";
-import type { Approval, AuditLine, Executor, Explanation, FamilyNode, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
+import type { Approval, AuditLine, Explanation, FamilyNode, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
 import { isOpen } from "@/components/status";
 
 const stepsMost = 5000;
@@ -66,12 +66,6 @@ export const gatesQuery = (id: string) =>
     queryKey: ["approvals", "of", id],
     queryFn: ({ signal }) => get<Page<Approval>>("approvals", { workflow_id: id, open: "all", limit: 100 }, signal),
   });
-
-export const executorsQuery = queryOptions({
-  queryKey: ["executors"],
-  queryFn: ({ signal }) => get<Page<Executor>>("executors", { limit: 500 }, signal),
-  staleTime: 30_000,
-});
 
 export const productsQuery = (id: string) =>
   queryOptions({

@@ -1,8 +1,8 @@
 /**
  * The live list: pages from the server, kept fresh by the event stream.
  *
- * A row that is shown is brought up to date where it stands. A new row comes to the top only while nobody reads there;
- * otherwise it waits behind the "new" pill.
+ * While somebody reads, a row is brought up to date where it stands, and a new one waits behind the "new" pill. While
+ * nobody does, the list is what the server says: its newest page, without runs that no longer fit.
  */
 
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
@@ -10,11 +10,15 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
 import { hearRuns, streamState } from "@/api/stream";
 import type { Page, Run } from "@/api/types";
+import { isOpen } from "@/components/status";
 import { asQuery, type Filters } from "./filters";
 
 const pageSize = 100;
 const refreshEvery = 1000;
 const pollEvery = 5000;
+/** Not every move of a run is told one by one, least of all those in other processes: open runs are looked at anew. */
+const lookEvery = 15_000;
+const rowsAtOnce = 100;
 
 type Pages = InfiniteData<Page<Run>, string | null>;
 
@@ -47,6 +51,7 @@ export function useRuns(filters: Filters, paused: boolean) {
     },
     [client, key],
   );
+  const replace = useCallback((head: Page<Run>) => client.setQueryData<Pages>(key, { pages: [head], pageParams: [null] }), [client, key]);
   const prepend = useCallback(
     (runs: Run[]) => {
       client.setQueryData<Pages>(key, (data) => {
@@ -73,29 +78,34 @@ export function useRuns(filters: Filters, paused: boolean) {
     let stopped = false;
     let timer: number | undefined;
     const touched = new Set<string>();
+    const touchOpen = () => {
+      for (const run of now.current.rows) if (isOpen(run.status)) touched.add(run.workflow_id);
+    };
     const refresh = async () => {
       timer = undefined;
-      if (now.current.rows === undefined || document.hidden) return;
+      if (document.hidden) return;
       const shown = new Set(now.current.rows.map((run) => run.workflow_id));
-      const old = [...touched].filter((id) => shown.has(id)).slice(0, 100);
-      touched.clear();
+      for (const id of touched) if (!shown.has(id)) touched.delete(id);
+      const old = now.current.paused ? [...touched].slice(0, rowsAtOnce) : [];
+      for (const id of old) touched.delete(id);
       try {
         const [head, changed] = await Promise.all([
           get<Page<Run>>("workflows", { ...asQuery(filters), limit: pageSize }),
-          old.length > 0 ? get<Page<Run>>("workflows", { ids: old, limit: 100 }) : null,
+          old.length > 0 ? get<Page<Run>>("workflows", { ids: old, limit: rowsAtOnce }) : null,
         ]);
         if (stopped) return;
+        if (!now.current.paused) {
+          replace(head);
+          touched.clear();
+          setFresh([]);
+          setGap(false);
+          return;
+        }
         patch([...head.items, ...(changed?.items ?? [])]);
         const unseen = head.items.filter((run) => !shown.has(run.workflow_id));
-        const isGap = unseen.length === head.items.length && head.next_cursor !== null && shown.size > 0;
-        if (unseen.length === 0) setFresh([]);
-        else if (now.current.paused || isGap) {
-          setFresh(unseen);
-          setGap(isGap);
-        } else {
-          prepend(unseen);
-          setFresh([]);
-        }
+        setFresh(unseen);
+        setGap(unseen.length > 0 && unseen.length === head.items.length && head.next_cursor !== null && shown.size > 0);
+        if (touched.size > 0) soon();
       } catch {
         // The list stands as it was; the next event or poll asks again, and the frame shows that the stream is gone.
       }
@@ -105,12 +115,15 @@ export function useRuns(filters: Filters, paused: boolean) {
     };
     const deaf = hearRuns((event) => {
       if (event) touched.add(event.workflow_id);
+      else touchOpen();
       soon();
     });
+    let looked = Date.now();
     const poll = window.setInterval(() => {
-      if (streamState() === "live") return;
-      for (const run of now.current.rows.slice(0, 100)) touched.add(run.workflow_id);
-      soon();
+      if (streamState() === "live" && Date.now() - looked < lookEvery) return;
+      looked = Date.now();
+      touchOpen();
+      if (streamState() !== "live" || touched.size > 0) soon();
     }, pollEvery);
     const back = () => !document.hidden && soon();
     document.addEventListener("visibilitychange", back);
@@ -121,7 +134,7 @@ export function useRuns(filters: Filters, paused: boolean) {
       window.clearInterval(poll);
       document.removeEventListener("visibilitychange", back);
     };
-  }, [filters, patch, prepend]);
+  }, [filters, patch, replace]);
 
   return { query, rows, fresh: fresh.length, gap, showFresh, reset };
 }

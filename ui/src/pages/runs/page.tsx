@@ -73,6 +73,7 @@ export function RunsPage() {
   useEffect(() => {
     if (!frame) return;
     const look = () => setScrolled(frame.scrollTop > 60);
+    look();
     frame.addEventListener("scroll", look, { passive: true });
     return () => frame.removeEventListener("scroll", look);
   }, [frame]);
@@ -472,6 +473,7 @@ function TookPick({ value, onChange }: { value: string | undefined; onChange: (v
   return (
     <span className={classes("inline-flex h-7 shrink-0 items-center rounded-md hairline", value ? "bg-accent-soft shadow-none" : "bg-bg")}>
       <Popover
+        label={runsText.filters.took}
         open={open}
         onOpenChange={(on) => {
           setOpen(on);

@@ -1,0 +1,70 @@
+/** When an alert channel is not to be disturbed. */
+
+import { type QuietHours, weekdays } from "@/api/types";
+import { classes } from "@/lib/words";
+import { channelText } from "@/text";
+import { EventChips, events } from "./event-chips";
+import { Field, Input } from "./ui";
+import { ownZone, ZoneInput } from "./zone-input";
+
+export const freshQuiet = (): QuietHours => ({ start: "22:00", end: "07:00", timezone: ownZone(), weekdays: [], urgent: ["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"] });
+
+/** What is wrong with quiet hours; null when nothing is. */
+export function quietFault(quiet: QuietHours): string | null {
+  if (!quiet.start || !quiet.end || !quiet.timezone.trim()) return channelText.needTimes;
+  return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? channelText.endless : null;
+}
+
+export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; fault: string | null }) {
+  const set = (change: Partial<QuietHours>) => onChange({ ...quiet, ...change });
+  const overnight = quiet.start !== "" && quiet.end !== "" && quiet.end <= quiet.start;
+  return (
+    <div className="flex flex-col gap-3">
+      <div className="grid grid-cols-[1fr_1fr_1.4fr] gap-3 max-md:grid-cols-2">
+        <Field label={channelText.from}>{(wires) => <Input {...wires} type="time" value={quiet.start} onChange={(event) => set({ start: event.target.value.slice(0, 5) })} />}</Field>
+        <Field label={channelText.until} hint={overnight ? channelText.nextDay : undefined}>
+          {(wires) => <Input {...wires} type="time" value={quiet.end} onChange={(event) => set({ end: event.target.value.slice(0, 5) })} />}
+        </Field>
+        <div className="max-md:col-span-2">
+          <Field label={channelText.zone}>{(wires) => <ZoneInput {...wires} value={quiet.timezone} onChange={(timezone) => set({ timezone })} />}</Field>
+        </div>
+      </div>
+      <div className="flex flex-col gap-1.5">
+        <span className="text-xs font-medium text-muted">{channelText.days}</span>
+        <div role="group" aria-label={channelText.days} className="grid grid-cols-7 gap-1.5">
+          {weekdays.map((day) => {
+            const on = quiet.weekdays.includes(day);
+            return (
+              <button
+                key={day}
+                type="button"
+                aria-pressed={on}
+                onClick={() => set({ weekdays: weekdays.filter((one) => (one === day ? !on : quiet.weekdays.includes(one))) })}
+                className={classes("h-7 rounded-md text-xs font-medium", on ? "bg-accent-soft text-accent" : "text-muted hairline hover:text-text")}
+              >
+                {channelText.dayNames[day]}
+              </button>
+            );
+          })}
+        </div>
+        <span className="text-xs text-faint">{channelText.daysHint}</span>
+      </div>
+      <div className="flex flex-col gap-1.5">
+        <span className="text-xs font-medium text-muted">{channelText.urgent}</span>
+        <EventChips label={channelText.urgent} choices={events} value={quiet.urgent} onChange={(urgent) => set({ urgent })} />
+        <span className="text-xs text-faint">{channelText.urgentHint}</span>
+      </div>
+      {fault && (
+        <div role="alert" className="text-xs text-bad">
+          {fault}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Quiet hours in a few words: `22:00–07:00 Fri Sat`. */
+export function hoursOf(quiet: QuietHours): string {
+  const days = quiet.weekdays.map((day) => channelText.dayNames[day]).join(" ");
+  return `${quiet.start}–${quiet.end} ${days}`.trim();
+}

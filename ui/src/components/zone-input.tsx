@@ -1,0 +1,23 @@
+/** A time zone, by its IANA name. */
+
+import { useId } from "react";
+import { Input } from "./ui";
+
+const zones: string[] = typeof Intl.supportedValuesOf === "function" ? ["UTC", ...Intl.supportedValuesOf("timeZone")] : ["UTC"];
+
+/** The zone of whoever looks. */
+export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+export function ZoneInput({ value, onChange, ...wires }: { value: string; onChange: (zone: string) => void; id?: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) {
+  const list = useId();
+  return (
+    <>
+      <Input {...wires} list={list} value={value} onChange={(event) => onChange(event.target.value)} />
+      <datalist id={list}>
+        {zones.map((zone) => (
+          <option key={zone} value={zone} />
+        ))}
+      </datalist>
+    </>
+  );
+}

@@ -1,0 +1,26 @@
+/** How far a list was scrolled when somebody left it: going back leads there again, a new visit to the top. */
+
+import { useRouter } from "@tanstack/react-router";
+import { type RefObject, useLayoutEffect } from "react";
+
+const entriesMost = 200;
+/** By the entry of the browser's history and the name of the list. */
+const known = new Map<string, number>();
+
+export function useScrolled(frame: RefObject<HTMLElement | null>, label: string, isOn: boolean): void {
+  const { history } = useRouter();
+  useLayoutEffect(() => {
+    const box = frame.current;
+    if (!box || !isOn) return;
+    const entry = () => `${history.location.state.__TSR_key} ${label}`;
+    const before = known.get(entry());
+    if (before !== undefined) box.scrollTop = before;
+    const keep = () => {
+      known.set(entry(), box.scrollTop);
+      if (known.size > entriesMost) known.delete(known.keys().next().value!);
+    };
+    box.addEventListener("scroll", keep, { passive: true });
+    return () => box.removeEventListener("scroll", keep);
+    // Only what it finds when it comes: from then on it belongs to whoever scrolls.
+  }, [frame, history, isOn]); // eslint-disable-line react-hooks/exhaustive-deps
+}
