@@ -75,7 +75,7 @@ from turbine.errors import (
     WorkflowTimeout,
 )
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
-from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 from turbine.model.approvals import ApprovalLink, ApprovalRecord, ApprovalResult, ApprovalStatus
 from turbine.model.audit import AuditRecord
 from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
@@ -84,6 +84,7 @@ from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord, LogSource
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.retention import RetentionRule
 from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
@@ -145,11 +146,13 @@ __all__ = [
     "ProductStatus",
     "Queue",
     "QueueNotFound",
+    "QuietHours",
     "RateLimit",
     "RecvTimeout",
     "RegisteredWorkflow",
     "RegistrationConflict",
     "ResultTimeout",
+    "RetentionRule",
     "Role",
     "Runtime",
     "Schedule",

@@ -287,6 +287,7 @@ def wait_for_approval(
     timeout: timedelta | float | None = None,
     details: Any = None,
     form: Any = None,
+    assignees: Sequence[str] = (),
 ) -> Coroutine[Any, Any, ApprovalResult]:
     """Wait until a person decides: `decision = await turbine.wait_for_approval("Ship it?", timeout=…)`.
 
@@ -294,6 +295,10 @@ def wait_for_approval(
     Schema) for whoever decides by `rt.approve`, HTTP, command line or dashboard. Meanwhile the run's status is
     WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout when `timeout` (timedelta
     or seconds, going on through restarts) is over, ValidationFailed for a form that is no schema.
+
+    `assignees` are e-mail addresses of those who are asked: it is in their inboxes, and notifications name them. Over
+    HTTP other approvers may not decide it, operators and admins may. They are kept when the gate opens; a replay with
+    others changes nothing. Raises ValueError for what is no address.
     """
     line = place("wait_for_approval").own_line()
     return gates.wait_for_approval(
@@ -304,6 +309,7 @@ def wait_for_approval(
         form=form,
         schema=gates.schema_of(form),
         timeout=None if timeout is None else seconds_of(timeout, "timeout"),
+        assignees=gates.assignees_of(assignees),
     )
 
 
@@ -330,8 +336,9 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     """Send a text to the people behind an alert channel: `await turbine.send_notification("ops", "Stock is low")`.
 
     In a body it is recorded like a step and is one delivery, also across crashes; in a step it is part of the step. A
-    disabled channel hears nothing of it. With `wait` it returns when the service has taken the text. Raises NotFound
-    for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+    disabled channel hears nothing of it; quiet hours do not hold it back. With `wait` it returns when the service has
+    taken the text. Raises NotFound for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed
+    after the last attempt.
     """
     here = HERE.get()
     if type(here) is Frame:

@@ -42,6 +42,10 @@ class SystemClock:
         return loop.call_later(max(0.0, due_ms - time.time() * 1000 + 1) / 1000, callback)
 
 
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""What a `datetime` can show."""
+
+
 def to_datetime(epoch_ms: int) -> datetime:
     """The aware UTC time of an epoch in milliseconds."""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC)
@@ -51,7 +55,7 @@ def to_ms(moment: datetime) -> int:
     """Epoch milliseconds of an aware time; ValueError for a naive one, whose zone nobody knows."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone; pass an aware datetime, for example datetime.now(UTC)")
-    return round(moment.timestamp() * 1000)
+    return min(max(round(moment.timestamp() * 1000), _FIRST_MS), _LAST_MS)
 
 
 def span_ms(span: timedelta | float) -> int:

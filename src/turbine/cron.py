@@ -56,20 +56,11 @@ class Cron:
             begin = begin.replace(tzinfo=None, fold=0)
         last = after_ms
         for moment in CronSim(self._fields, begin):
-            tick = round((self._on_the_wall(moment) if self._is_on_the_wall else moment).timestamp()) * 1000
+            tick = round((on_the_wall(moment, self._zone) if self._is_on_the_wall else moment).timestamp()) * 1000
             # Several times of the skipped hour come at its end together, and a repeated hour's times are over.
             if tick > last:
                 last = tick
                 yield tick
-
-    def _on_the_wall(self, moment: datetime) -> datetime:
-        """The first time at which the clock on the wall shows this, or has passed it."""
-        shown = moment.replace(tzinfo=self._zone)
-        if not _exists(shown):
-            shown = shown.replace(second=0)
-            while not _exists(shown):
-                shown += _MINUTE
-        return shown
 
     def next_ms(self, after_ms: int) -> int | None:
         """The first tick after a time; None when there is none within fifty years."""
@@ -84,6 +75,16 @@ class Cron:
             if len(found) == count or begin_ms == after_ms:
                 return list(found)
             window_ms *= 4
+
+
+def on_the_wall(moment: datetime, zone: tzinfo) -> datetime:
+    """The first time at which the clock on the wall of a zone shows this, or has passed it."""
+    shown = moment.replace(tzinfo=zone)
+    if not _exists(shown):
+        shown = shown.replace(second=0)
+        while not _exists(shown):
+            shown += _MINUTE
+    return shown
 
 
 def check_cron(text: str) -> str:

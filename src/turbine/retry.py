@@ -85,14 +85,18 @@ class RetryPolicy:
         return self.retry_if is None or bool(self.retry_if(exc))
 
 
+_LONGEST = 6000 * 365.25 * 86400
+"""Seconds from now that a `datetime` can still show."""
+
+
 def seconds_of(duration: timedelta | float, what: str) -> float:
-    """Seconds of a duration given as `timedelta` or seconds.
+    """Seconds of a duration given as `timedelta` or seconds; 6,000 years stand for all that is longer.
 
     Raises ValueError, naming `what`, if it is negative, NaN or infinite, TypeError if it is no duration at all.
     """
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()
-    return _number(duration, what, "a timedelta or a number of seconds")
+    return min(_number(duration, what, "a timedelta or a number of seconds"), _LONGEST)
 
 
 def _number(value: Any, what: str, wanted: str = "a number") -> float:

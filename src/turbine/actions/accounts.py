@@ -3,65 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from turbine.actions.pages import after_key, check_limit
-from turbine.clock import Clock
+from turbine.engine.port import Port
 from turbine.errors import NotFound, ValidationFailed
 from turbine.ids import new_id
-from turbine.model.accounts import AccountRecord, Role, SessionRecord
+from turbine.model.accounts import AccountRecord, Role, SessionRecord, email_of
 from turbine.model.workflows import Page
-from turbine.store import Store
 from turbine.tables import accounts
 
 T = TypeVar("T")
 
 PASSWORD_MIN = 8
 PASSWORD_MAX = 1024
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
-
-
-class Door(Protocol):
-    """What these actions need of a runtime; the command line has it without launching one."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def clock(self) -> Clock: ...
 
 
 class Accounts:
     """People who sign in with e-mail and password: `rt.accounts`."""
 
-    def __init__(self, door: Callable[[], Door]) -> None:
-        self._door = door
+    def __init__(self, port: Callable[[], Port]) -> None:
+        self._port = port
 
     async def create(self, email: str, password: str, role: str = Role.VIEWER) -> AccountRecord:
         """Make an account. Raises Conflict for an address that is taken, ValidationFailed."""
-        door = self._door()
+        port = self._port()
         id_, address, kind = new_id(), check_email(email), check_role(role)
         hashed = await hash_password(check_password(password))
-        now_ms = door.clock.now_ms()
-        await door.store.write(accounts.add, id=id_, email=address, password=hashed, role=kind, now_ms=now_ms)
+        now_ms = port.clock.now_ms()
+        await port.store.write(accounts.add, id=id_, email=address, password=hashed, role=kind, now_ms=now_ms)
         return await self.get(id_)
 
     async def get(self, id: str) -> AccountRecord:
         """One account. Raises NotFound."""
-        found = await self._door().store.read(accounts.get, id=id)
+        found = await self._port().store.read(accounts.get, id=id)
         if found is None:
             raise NotFound(kind="account", id=id)
         return found
 
     async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[AccountRecord]:
         """One page of accounts, the oldest first."""
-        found = await self._door().store.read(
+        found = await self._port().store.read(
             accounts.listing, after=after_key(cursor) or 0, limit=check_limit(limit) + 1
         )
         items = [record for _, record in found[:limit]]
@@ -80,40 +67,40 @@ class Accounts:
 
         Raises NotFound, ValidationFailed, and Conflict for what would leave nobody who may administer.
         """
-        door = self._door()
+        port = self._port()
         kind = None if role is None else check_role(role)
         hashed = None if password is None else await hash_password(check_password(password))
-        await door.store.write(
+        await port.store.write(
             accounts.change,
             id=id,
             role=kind,
             enabled=enabled,
             password=hashed,
             kept_session=kept_session,
-            now_ms=door.clock.now_ms(),
+            now_ms=port.clock.now_ms(),
         )
         return await self.get(id)
 
     async def delete(self, id: str) -> None:
         """Remove an account and end its sessions. Raises NotFound, and Conflict for the last admin."""
-        await self._door().store.write(accounts.remove, id=id)
+        await self._port().store.write(accounts.remove, id=id)
 
     async def sessions(self) -> Page[SessionRecord]:
         """The browsers that are signed in, newest first, at most a thousand."""
-        door = self._door()
-        return Page(await door.store.read(accounts.sessions, now_ms=door.clock.now_ms()))
+        port = self._port()
+        return Page(await port.store.read(accounts.sessions, now_ms=port.clock.now_ms()))
 
     async def revoke(self, session_id: str) -> None:
         """End a session. Raises NotFound."""
-        await self._door().store.write(accounts.remove_session, id=session_id)
+        await self._port().store.write(accounts.remove_session, id=session_id)
 
 
 def check_email(email: str) -> str:
     """The address as it is stored: without spaces around it, in lower case. Raises ValidationFailed."""
-    address = email.strip().lower()
-    if len(address) > 320 or not _EMAIL.fullmatch(address) or not address.isprintable():
-        raise _wrong("email", f"{email[:80]!r} is no e-mail address", "email")
-    return address
+    try:
+        return email_of(email)
+    except ValueError as error:
+        raise _wrong("email", str(error), "email") from None
 
 
 def check_password(password: str) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from turbine.actions import notifications
-from turbine.actions.events import check_enabled, events_json, refused
+from turbine.actions.events import check_enabled, events_json, quiet_json, refused, workflows_json
 from turbine.actions.pages import after_key, check_limit
 from turbine.engine.port import Port
 from turbine.errors import NotFound
 from turbine.ids import check_name, new_id
-from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 from turbine.model.workflows import Page
 from turbine.registry import UNSET
 from turbine.senders.alert import is_usable
@@ -26,12 +26,22 @@ class AlertChannels:
         self._port = port
 
     async def create(
-        self, *, name: str, url: str, events: Sequence[str] = (), enabled: bool = True
+        self,
+        *,
+        name: str,
+        url: str,
+        events: Sequence[str] = (),
+        enabled: bool = True,
+        workflows: Sequence[str] = (),
+        quiet: QuietHours | None = None,
     ) -> AlertChannelRecord:
         """Add a channel: an Apprise URL such as `slack://…`, `mailto://…` or `ntfy://…`, under a name of its own.
 
-        Without events it hears only what `send_notification` sends to its name. Raises ValidationFailed for a URL that
-        Apprise does not understand and for unknown events, Conflict for a name that is taken.
+        Without events it hears only what `send_notification` sends to its name; with `workflows`, names in which `*`
+        is anything, of events of those only. In `quiet` hours events wait, durably, until these are over; urgent ones,
+        `send_notification`, `test` and what somebody sends again by hand never wait. Raises ValidationFailed for a URL
+        that Apprise does not understand, unknown events and quiet hours that cannot be; Conflict for a name that is
+        taken.
         """
         port = self._port()
         record: Any = await port.store.write(
@@ -41,6 +51,8 @@ class AlertChannels:
             url=await _sealed(url, port),
             events=events_json(events, "channel", least=0),
             enabled=check_enabled(enabled),
+            workflows=workflows_json(workflows),
+            quiet=quiet_json(quiet),
             now_ms=port.clock.now_ms(),
             open=port.payloads.open,
         )
@@ -74,8 +86,13 @@ class AlertChannels:
         url: str = UNSET,
         events: Sequence[str] = UNSET,
         enabled: bool = UNSET,
+        workflows: Sequence[str] = UNSET,
+        quiet: QuietHours | None = UNSET,
     ) -> AlertChannelRecord:
-        """Change a channel; what is not named stays. Raises NotFound, and what `create` raises."""
+        """Change a channel; what is not named stays. Raises NotFound, and what `create` raises.
+
+        With other quiet hours, or None for none, what waits for the end of those before goes by the new ones at once.
+        """
         port = self._port()
         record: Any = await port.store.write(
             alert_channels.update,
@@ -84,6 +101,8 @@ class AlertChannels:
             url=None if url is UNSET else await _sealed(url, port),
             events=None if events is UNSET else events_json(events, "channel", least=0),
             enabled=None if enabled is UNSET else check_enabled(enabled),
+            workflows=None if workflows is UNSET else workflows_json(workflows),
+            quiet=None if quiet is UNSET else quiet_json(quiet),
             now_ms=port.clock.now_ms(),
             open=port.payloads.open,
         )
@@ -94,7 +113,7 @@ class AlertChannels:
         await self._port().store.write(alert_channels.delete, id=check_name(id, "alert channel id"))
 
     async def test(self, id: str) -> None:
-        """Send a test message, also to a channel that is disabled, and wait until the service has taken it.
+        """Send a test message, also to a channel that is disabled or quiet, and wait until the service has taken it.
 
         Raises NotFound, and DeliveryFailed after the last attempt.
         """

@@ -37,11 +37,13 @@ class Approvals:
         workflow_id: str | None = None,
         open: bool | None = True,
         *,
+        assignee: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ApprovalRecord]:
         """One page of gates, newest first: open ones, with `open=False` decided ones, with None all.
 
+        With `assignee`, an e-mail address, only those that are assigned to them or to nobody; an empty text is nobody.
         Raises ValueError for a limit or cursor that can never be right.
         """
         port = self._port()
@@ -52,6 +54,7 @@ class Approvals:
             after=after_key(cursor),
             limit=check_limit(limit) + 1,
             open=port.payloads.open,
+            assignee=None if assignee is None else check_text(assignee, "assignee").strip().lower(),
         )
         items = [record for _, record in found[:limit]]
         return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
@@ -73,8 +76,13 @@ class Approvals:
         by: str | None = None,
         data: Any = None,
         approval_id: str | None = None,
+        only_as: str | None = None,
     ) -> ApprovalRecord:
-        """Decide a gate; see `Runtime.approve`."""
+        """Decide a gate; see `Runtime.approve`.
+
+        With `only_as`, an e-mail address or an empty text for none, a gate that is assigned to others is refused with
+        NotAllowed: so the HTTP API asks for approvers. Else whom it is assigned to keeps nobody from deciding.
+        """
         port = self._port()
         decision, check = prepare(port, approved, comment, by, data)
         decided = await port.store.write(
@@ -83,14 +91,15 @@ class Approvals:
             approval_id=None if approval_id is None else check_id(approval_id),
             decision=decision,
             check=check,
+            only_as=only_as,
         )
         return await self.get(str(decided))
 
     async def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
         """Make a link by which somebody without an account decides this gate, once.
 
-        It counts until it is used, for `lasts` (at most 31 days), and while who made it may decide. Raises NotFound,
-        Conflict for a gate that is decided, ValueError.
+        It counts until it is used, for `lasts` (at most 31 days), and while who made it is operator or admin. Raises
+        NotFound, Conflict for a gate that is decided, ValueError.
         """
         if not timedelta(0) < lasts <= LINK_MAX:
             raise ValueError(f"A link lasts up to {LINK_MAX.days} days, not {lasts}")

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import NamedTuple
 
 from turbine.actions import products
 from turbine.engine.port import Port
+from turbine.model.retention import RetentionRule, rule_for
 from turbine.store import Tx
-from turbine.tables import deliveries, failures, kv, logs, storage, workflows
-from turbine.tables.storage import Collectable
+from turbine.tables import deliveries, failures, kv, logs, retention, storage, workflows
 
 RUNS_AT_ONCE = 100
 """Runs in one transaction: they may have many steps each."""
 ROWS_AT_ONCE = 2000
 LOGS_KEPT_MS = 5 * 24 * 3600 * 1000
+LOOKS_MAX = 100
+"""Stretches of old runs at which a preview looks, most of which rules may keep."""
+
+
+class Collectable(NamedTuple):
+    """What garbage collection would remove now, each counted up to `storage.COUNT_MAX`."""
+
+    runs: int
+    is_partial: bool
+    """Whether there may be more runs than that: there are too many to look at all."""
+    by_rule: list[tuple[RetentionRule, int]]
+    """How many of the runs each rule lets go; the rest is as old as the usual retention wants."""
+    deliveries: int
+    logs: int
 
 
 async def collect(port: Port, older_than_ms: int | None) -> int:
     """Remove what is over for longer than this: runs with all that is theirs, settled deliveries. How many runs.
 
-    And kinds of failures of which no run is left, and what deleted keys had held.
-
-    None removes none of these. In any case log records older than 5 days go, and bytes of products that nobody owns.
-    Runs with a delivery that is still to be made are left for the next time; what is open is never touched.
+    And kinds of failures of which no run is left, and what deleted keys had held. None removes none of these. Runs of
+    which a rule speaks go by that rule instead. In any case log records older than 5 days go, and bytes of products
+    that nobody owns. Runs with a delivery that is still to be made are left for the next time; what is open is never
+    touched.
     """
     now_ms = port.clock.now_ms()
     count = 0
+    async for runs in _due(port, older_than_ms, now_ms):
+        for begin in range(0, len(runs), RUNS_AT_ONCE):
+            portion = runs[begin : begin + RUNS_AT_ONCE]
+            count += await port.store.write(_forget_runs, runs=portion, now_ms=now_ms, usual_ms=older_than_ms)
     if older_than_ms is not None:
         before_ms = now_ms - older_than_ms
-        count = await _in_batches(port, _forget_runs, before_ms, RUNS_AT_ONCE)
         await _in_batches(port, deliveries.collect, before_ms, ROWS_AT_ONCE)
         await _in_batches(port, failures.collect, before_ms, ROWS_AT_ONCE)
         await _in_batches(port, kv.forget_deleted, before_ms, ROWS_AT_ONCE)
@@ -39,9 +58,36 @@ async def collect(port: Port, older_than_ms: int | None) -> int:
 
 async def preview(port: Port, older_than_ms: int | None) -> Collectable:
     """What `collect` would remove now; nothing changes."""
+    store = port.store
     now_ms = port.clock.now_ms()
+    rules = await store.read(retention.listing, after=("", ""), limit=retention.RULES_MAX)
+    count, looks = 0, 0
+    kinds: Counter[tuple[str, str]] = Counter()
+    is_partial = False
+    async for runs in _due(port, older_than_ms, now_ms):
+        count += len(runs)
+        looks += 1
+        if rules:
+            kinds.update({(name, status): n for name, status, n in await store.read(retention.kinds, runs=runs)})
+        if count >= storage.COUNT_MAX or looks >= LOOKS_MAX:
+            is_partial = True
+            break
+    by_rule: Counter[RetentionRule] = Counter()
+    for (name, status), n in kinds.items():
+        rule = rule_for(rules, name, status)
+        if rule is not None:
+            by_rule[rule] += n
     before_ms = None if older_than_ms is None else now_ms - older_than_ms
-    return await port.store.read(storage.collectable, before_ms=before_ms, logs_before_ms=now_ms - LOGS_KEPT_MS)
+    rest = await store.read(storage.collectable, before_ms=before_ms, logs_before_ms=now_ms - LOGS_KEPT_MS)
+    return Collectable(min(count, storage.COUNT_MAX), is_partial, list(by_rule.items()), rest.deliveries, rest.logs)
+
+
+async def _due(port: Port, usual_ms: int | None, now_ms: int) -> AsyncGenerator[list[int]]:
+    """Runs that are due, a stretch at a time."""
+    after_ms: int | None = -1
+    while after_ms is not None:
+        runs, after_ms = await port.store.read(retention.due, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
+        yield runs
 
 
 async def _in_batches(port: Port, forget: Callable[..., int], before_ms: int, limit: int) -> int:
@@ -53,6 +99,6 @@ async def _in_batches(port: Port, forget: Callable[..., int], before_ms: int, li
             return count
 
 
-def _forget_runs(tx: Tx, *, before_ms: int, limit: int) -> int:
-    runs = workflows.finished_before(tx, before_ms=before_ms, limit=limit)
-    return workflows.delete(tx, runs=runs) if runs else 0
+def _forget_runs(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> int:
+    still = retention.still_due(tx, runs=runs, now_ms=now_ms, usual_ms=usual_ms)
+    return workflows.delete(tx, runs=still) if still else 0

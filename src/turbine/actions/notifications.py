@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Any
 
+from turbine.actions.looks import look_until
 from turbine.engine.port import Port
 from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, check_text, new_id
@@ -14,8 +14,6 @@ from turbine.tables import alert_channels, deliveries
 from turbine.tables.alert_channels import Message
 
 TEST_TEXT = "[Turbine] This is a test message. The alert channel works."
-POLL = 1.0
-"""Seconds between looks when no wake is heard."""
 
 
 async def send(
@@ -28,10 +26,11 @@ async def send(
     workflow_id: str | None = None,
     place: str | None = None,
 ) -> None:
-    """Send a text to a channel as it is; a disabled one hears nothing of it. Durable before anything is sent.
+    """Send a text to a channel as it is, also in its quiet hours; a disabled one hears nothing of it.
 
-    At one `place` of a run it is one delivery, however often a crash has it asked for. Raises NotFound for an unknown
-    name, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+    Durable before anything is sent. At one `place` of a run it is one delivery, however often a crash has it asked for.
+    Raises NotFound for an unknown name, ValueError for an empty text, and with `wait` DeliveryFailed after the last
+    attempt.
     """
     text = check_text(message, "message")
     if not text:
@@ -61,27 +60,17 @@ def _id_of(place: str) -> str:
 
 async def _verdict(port: Port, delivery_id: str, what: str) -> None:
     """Return when a delivery is delivered, whichever process does it. Raises DeliveryFailed when it is dead."""
-    changed = asyncio.Event()
-    unsubscribe = port.wakes.subscribe("delivered", delivery_id, changed.set)
-    try:
-        while True:
-            changed.clear()
-            known = await port.store.read(deliveries.verdict, delivery_id=delivery_id)
-            if known is None:
-                raise NotFound(kind="delivery", id=delivery_id)
-            status, attempts, error = known
-            if status == DeliveryStatus.DELIVERED:
-                return
-            if status == DeliveryStatus.DEAD:
-                raise DeliveryFailed(
-                    f"{what} was not delivered (delivery {delivery_id}, attempts {attempts}): {error};"
-                    " mend the channel, then send it again"
-                )
-            port.store.expect()
-            try:
-                async with asyncio.timeout(POLL):
-                    await changed.wait()
-            except TimeoutError:
-                continue  # the slow poll: look again
-    finally:
-        unsubscribe()
+
+    async def look() -> bool | None:
+        known = await port.store.read(deliveries.verdict, delivery_id=delivery_id)
+        if known is None:
+            raise NotFound(kind="delivery", id=delivery_id)
+        status, attempts, error = known
+        if status == DeliveryStatus.DEAD:
+            raise DeliveryFailed(
+                f"{what} was not delivered (delivery {delivery_id}, attempts {attempts}): {error};"
+                " mend the channel, then send it again"
+            )
+        return True if status == DeliveryStatus.DELIVERED else None
+
+    await look_until(port, "delivered", delivery_id, look)

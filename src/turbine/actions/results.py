@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from turbine.actions.looks import POLL, look_until
 from turbine.engine.execution import Execution
 from turbine.engine.handles import Stored
 from turbine.engine.port import Port
 from turbine.errors import ResultTimeout, WorkflowNotFound
 from turbine.tables import statuses
-
-POLL = 1.0
-"""Seconds between looks when no wake is heard."""
 
 
 async def await_outcome(
@@ -27,40 +25,30 @@ async def await_outcome(
         stored = await _local(execution, loop, timeout)
         if stored is not None:
             return stored
-    changed = asyncio.Event()
-    unsubscribe = port.wakes.subscribe("done", workflow_id, changed.set)
-    try:
-        while True:
-            changed.clear()
-            known = await port.store.read(statuses.outcome, workflow_id=workflow_id)
-            if known is None:
-                raise WorkflowNotFound(workflow_id)
-            is_over, stored = known
-            if is_over:
-                return stored
-            left = poll or POLL
-            if until is not None:
-                left = min(left, until - loop.time())
-                if left <= 0:
-                    raise ResultTimeout(workflow_id=workflow_id)
-            port.store.expect()
-            try:
-                async with asyncio.timeout(left):
-                    await changed.wait()
-            except TimeoutError:
-                continue  # the slow poll: look again
-    finally:
-        unsubscribe()
+
+    async def look() -> Stored | None:
+        known = await port.store.read(statuses.outcome, workflow_id=workflow_id)
+        if known is None:
+            raise WorkflowNotFound(workflow_id)
+        is_over, outcome = known
+        return outcome if is_over else None
+
+    left = None if until is None else until - loop.time()
+    stored = await look_until(port, "done", workflow_id, look, timeout=left, poll=poll or POLL)
+    if stored is None:
+        raise ResultTimeout(workflow_id=workflow_id)
+    return stored
 
 
 async def _local(execution: Execution, loop: asyncio.AbstractEventLoop, timeout: float | None) -> Stored | None:
     """The outcome of a run of this process; None when it left memory without one, or in time."""
     future: asyncio.Future[Any] = loop.create_future()
     execution.listeners.append(future)
-    if timeout is None:
-        return await future
     try:
         async with asyncio.timeout(timeout):
             return await future
     except TimeoutError:
         return None
+    finally:
+        if future.cancelled():  # who asks again and again shall not leave something behind each time
+            execution.listeners.remove(future)

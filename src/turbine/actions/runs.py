@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from turbine.actions import products
@@ -15,7 +17,7 @@ from turbine.codec import plain
 from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
-from turbine.engine.starting import encode_input, prepare
+from turbine.engine.starting import encode_input, first_claim, prepare
 from turbine.errors import Deduplicated, NotFound, ShuttingDown, WorkflowNotFound
 from turbine.ids import check_id, check_name, check_text
 from turbine.model.steps import StepInfo
@@ -25,7 +27,7 @@ from turbine.store import Tx
 from turbine.tables import details, lists, statuses, steps, workflows
 from turbine.tables.lists import Filter
 from turbine.tables.statuses import Found
-from turbine.tables.workflows import Claimed, Start, Started
+from turbine.tables.workflows import Start, Started
 
 log = logging.getLogger("turbine")
 
@@ -56,21 +58,25 @@ async def start(
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
     if definition.fn is not None and port.registry.get(definition.name) is None:
         raise not_registered(definition)
-    started = cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
+    entered = port.store.submit(workflows.start, row, len(inputs))
+    # A caller who goes away takes nothing with him: what he has started is carried out.
+    entered.add_done_callback(partial(_take_up, port, definition, row))
+    started = cast(Started, await asyncio.shield(entered))
     if not started.is_new and not started.same_input:
         log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)
+    return started, row
+
+
+def _take_up(port: Port, definition: WorkflowDefinition, row: Start, entered: asyncio.Future[Any]) -> None:
+    """Tell of a run that was just started, and carry it out if that is ours to do."""
+    if entered.cancelled() or entered.exception() is not None:
+        return
+    started: Started = entered.result()
     if started.is_new and port.probe.listeners:
         status = WorkflowStatus(row.status)
         port.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
     if started.is_new and row.direct:
-        assert row.started_ms is not None
-        port.adopt(
-            Claimed(
-                started.run, row.id, row.name, inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, None
-            ),
-            definition,
-        )
-    return started, row
+        port.adopt(first_claim(row, started), definition)
 
 
 async def status(port: Port, workflow_id: str) -> Status:

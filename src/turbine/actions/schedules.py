@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from turbine.actions import triggers
+from turbine.actions.pages import after_key, check_limit
 from turbine.actions.triggers import Known
 from turbine.clock import span_ms, to_datetime, to_ms
 from turbine.codec import payload_type, plain
@@ -36,7 +37,6 @@ from turbine.tables.workflows import Start, Started
 
 log = logging.getLogger("turbine")
 
-LIMIT_MAX = 1000
 PREVIEW_MAX = 1000
 BACKFILL_MAX = 1000
 REASON_MAX = 1000
@@ -109,15 +109,13 @@ class Schedules:
     ) -> Page[ScheduleRecord]:
         """One page of schedules, newest first. Raises ValueError for a limit, type or cursor that cannot be right."""
         port = self._port()
-        if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
-            raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
         rows: list[ScheduleRow] = await port.store.read(
             schedules.page,
             workflow=workflow,
             kind=None if type is None else str(ScheduleType(type)),
             enabled=None if enabled is None else int(enabled),
-            before=_key(cursor),
-            limit=limit + 1,
+            before=after_key(cursor),
+            limit=check_limit(limit) + 1,
         )
         shown = [_record(port, row) for row in rows[:limit]]
         return Page(shown, str(rows[limit - 1].schedule) if len(rows) > limit else None)
@@ -353,7 +351,8 @@ def _start(port: Port, known: Known, row: ScheduleRow, id: str, tick_ms: int) ->
     arguments = known.accept(tick_text(tick_ms) if value is None and known.takes_tick else value)
     inputs = encoded(port, known.definition, arguments)
     summed = None if known.parameters is not None else arguments
-    return for_anyone(prepare(port, known.definition, StartOptions(id=check_id(id)), inputs, summed))
+    options = StartOptions(id=check_id(id), application_version=known.version)
+    return for_anyone(prepare(port, known.definition, options, inputs, summed))
 
 
 def _checked_reason(reason: str | None) -> str | None:
@@ -443,11 +442,3 @@ def _record(port: Port, row: ScheduleRow) -> ScheduleRecord:
         overlap=Overlap(row.overlap),
         reason=row.reason,
     )
-
-
-def _key(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
-    return int(cursor)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
+from turbine.actions.looks import look_until
 from turbine.actions.runs import key_of
 from turbine.codec import PayloadType, payload_type, plain
 from turbine.engine.port import Port
@@ -12,8 +12,6 @@ from turbine.errors import ValueTimeout
 from turbine.registry import UNSET
 from turbine.tables import messages
 from turbine.tables.messages import Sent
-
-POLL = 1.0
 
 
 async def send(port: Port, workflow_id: str, message: Any, topic: str) -> None:
@@ -27,33 +25,16 @@ async def get_value(
 ) -> Any:
     """A published value of a run; waits until it is set. Raises WorkflowNotFound, ValueTimeout without a default."""
     run = await key_of(port, workflow_id)
-    changed = asyncio.Event()
-    unsubscribe = port.wakes.subscribe("value", (run, key), changed.set)
-    loop = asyncio.get_running_loop()
-    until = None if timeout is None else loop.time() + timeout
-    try:
-        while True:
-            changed.clear()
-            text = await port.store.read(messages.value, run=run, key=key)
-            if text is not None:
-                return kind.decode(port.payloads.open(text), f"the value {key!r} of run {workflow_id}")
-            left = POLL if until is None else min(POLL, until - loop.time())
-            if left <= 0:
-                if default is not UNSET:
-                    return default
-                raise ValueTimeout(f"Run {workflow_id} did not set {key!r} in time", workflow_id=workflow_id)
-            port.store.expect()
-            await _wait(changed, left)
-    finally:
-        unsubscribe()
 
+    async def look() -> str | None:
+        return await port.store.read(messages.value, run=run, key=key)
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return  # the slow poll: look again
+    text = await look_until(port, "value", (run, key), look, timeout=timeout)
+    if text is not None:
+        return kind.decode(port.payloads.open(text), f"the value {key!r} of run {workflow_id}")
+    if default is not UNSET:
+        return default
+    raise ValueTimeout(f"Run {workflow_id} did not set {key!r} in time", workflow_id=workflow_id)
 
 
 async def values(port: Port, workflow_id: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from turbine.actions.accounts import Door, check_role, hash_secret, new_secret
+from turbine.actions.accounts import check_role, hash_secret, new_secret
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import span_ms, to_ms
+from turbine.engine.port import Port
 from turbine.errors import NotFound
 from turbine.ids import check_name, new_id
 from turbine.model.accounts import TokenRecord
@@ -22,16 +23,16 @@ PREFIX = "turbine_"
 class Tokens:
     """Keys with which programs use the HTTP API: `rt.tokens`."""
 
-    def __init__(self, door: Callable[[], Door]) -> None:
-        self._door = door
+    def __init__(self, port: Callable[[], Port]) -> None:
+        self._port = port
 
     async def create(self, name: str, role: str, expires: datetime | timedelta | None = None) -> TokenRecord:
         """Make a token; `.token` of the answer is the only time it is seen. It ends at `expires` (a time or a span).
 
         Raises ValidationFailed for an unknown role, ValueError for a name or an expiry that can never be right.
         """
-        door = self._door()
-        now_ms = door.clock.now_ms()
+        port = self._port()
+        now_ms = port.clock.now_ms()
         if expires is None:
             expires_ms = None
         else:
@@ -39,7 +40,7 @@ class Tokens:
             if expires_ms <= now_ms:
                 raise ValueError(f"the token would be over before it begins: {expires!r}")
         id_, secret = new_id(), PREFIX + new_secret()
-        await door.store.write(
+        await port.store.write(
             accounts.add_token,
             id=id_,
             name=check_name(name, "token name"),
@@ -52,7 +53,7 @@ class Tokens:
 
     async def get(self, id: str) -> TokenRecord:
         """What is known of a token, without the token. Raises NotFound."""
-        found = await self._door().store.read(accounts.token, id=id)
+        found = await self._port().store.read(accounts.token, id=id)
         if found is None:
             raise NotFound(kind="token", id=id)
         return found
@@ -60,7 +61,7 @@ class Tokens:
     async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[TokenRecord]:
         """One page of tokens, newest first; those that have expired are listed too."""
         key = after_key(cursor)
-        found = await self._door().store.read(
+        found = await self._port().store.read(
             accounts.tokens, before=accounts.NEWEST if key is None else key, limit=check_limit(limit) + 1
         )
         items = [record for _, record in found[:limit]]
@@ -68,4 +69,4 @@ class Tokens:
 
     async def delete(self, id: str) -> None:
         """Revoke a token, from its next use on. Raises NotFound."""
-        await self._door().store.write(accounts.remove_token, id=id)
+        await self._port().store.write(accounts.remove_token, id=id)

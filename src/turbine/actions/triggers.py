@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from turbine.engine.starting import prepare
 from turbine.errors import NotRegistered, NotTriggerable, ShuttingDown
 from turbine.model.workflows import RegisteredWorkflow
 from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
+from turbine.store import Tx
 from turbine.tables import registry, workflows
 from turbine.tables.registry import Mirrored
 from turbine.tables.workflows import Started
@@ -27,11 +28,15 @@ log = logging.getLogger("turbine")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A workflow that may be started by name; `parameters` (their schema) is None for one that is registered here."""
+    """A workflow that may be started by name; `parameters` (their schema) is None for one that is registered here.
+
+    `version` is that of the process whose code it is, if this is another one that is there now.
+    """
 
     definition: WorkflowDefinition
     parameters: dict[str, Any] | None
     takes_tick: bool
+    version: str | None = None
 
     def accept(self, value: Any) -> Arguments:
         """The arguments that input from outside stands for. Raises ValidationFailed."""
@@ -53,11 +58,12 @@ async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
     here = port.registry.get(name)
     if here is not None:
         return Known(here, None, here.takes_tick)
-    elsewhere: Mirrored | None = await port.store.read(registry.find, name_or_fqn=name)
-    if elsewhere is None:
+    found: tuple[Mirrored, str | None] | None = await port.store.read(_look, name=name)
+    if found is None:
         raise NotRegistered(
             f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
         )
+    elsewhere, version = found
     definition = WorkflowDefinition(
         fn=None,
         name=elsewhere.name,
@@ -69,7 +75,12 @@ async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
         queue=elsewhere.queue,
         timeout=None if elsewhere.timeout_ms is None else elsewhere.timeout_ms / 1000,
     )
-    return Known(definition, _parsed(elsewhere.parameters) or {}, bool(elsewhere.takes_tick))
+    return Known(definition, _parsed(elsewhere.parameters) or {}, bool(elsewhere.takes_tick), version)
+
+
+def _look(tx: Tx, *, name: str) -> tuple[Mirrored, str | None] | None:
+    found = registry.find(tx, name_or_fqn=name)
+    return None if found is None else (found, registry.version(tx, name=found.name))
 
 
 async def trigger(
@@ -101,7 +112,8 @@ async def start(port: Port, known: Known, options: StartOptions, arguments: Argu
     if port.is_draining():
         raise ShuttingDown(f"Workflow {known.definition.name!r} was not started: this runtime is shutting down")
     inputs = encoded(port, known.definition, arguments)
-    row = for_anyone(prepare(port, known.definition, options, inputs, None))
+    of_there = replace(options, application_version=options.application_version or known.version)
+    row = for_anyone(prepare(port, known.definition, of_there, inputs, None))
     cast(Started, await port.store.submit(workflows.start, row, len(inputs)))
     return row.id
 

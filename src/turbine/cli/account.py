@@ -2,68 +2,64 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
-from urllib.parse import quote
+import signal
+import sys
+from typing import Annotated
 
 import typer
 
-from turbine.actions.accounts import Accounts
-from turbine.cli.people import Bench, Document, act, read_password, show
-from turbine.cli.terminal import FAILED, leave
+from turbine.cli.command import at_door
+from turbine.cli.door import Document, Door, Misused, whole
+from turbine.cli.screen import Screen, moment
 from turbine.errors import NotFound
-from turbine.model.accounts import AccountRecord
 
-account = typer.Typer(no_args_is_help=True, help="People who sign in to the dashboard.")
+app = typer.Typer(no_args_is_help=True, help="People who sign in to the dashboard.")
 
-Database = Annotated[str | None, typer.Option("--database", help="URL of the database.", show_default=False)]
-Server = Annotated[str | None, typer.Option("--server", help="URL of a server, instead.", show_default=False)]
-Token = Annotated[str | None, typer.Option("--token", help="API token for the server.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+ALL = sys.maxsize
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The e-mail address.")]
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
-@account.command()
-def create(
-    email: Annotated[str, typer.Argument(help="The e-mail address.")],
-    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
-    password_stdin: Stdin = False,
-    database: Database = None,
-    server: Server = None,
-    token: Token = None,
-    as_json: AsJson = False,
+@app.command()
+@at_door
+async def create(
+    door: Door,
+    screen: Screen,
+    email: Email,
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
+    ] = "viewer",
+    password_stdin: FromStdin = False,
 ) -> None:
-    """Make an account."""
-    password = read_password("account create", password_stdin)
-
-    async def here(bench: Bench) -> AccountRecord:
-        return await Accounts(bench.change("account.create", email, role=role)).create(email, password, role)
-
-    body: Document = {"email": email, "password": password, "role": role}
-    made = act("account create", database, server, token, here, ("POST", "accounts", body))
-    typer.echo(json.dumps(made) if as_json else f"{made['email']} may sign in as {made['role']}")
+    """Make an account; the password is asked for."""
+    password = _read_password(from_stdin=password_stdin)
+    made = await door.create_account({"email": email, "password": password, "role": role})
+    screen.say(made, f"{made['email']} may sign in as {made['role']}")
 
 
-@account.command("list")
-def listing(database: Database = None, server: Server = None, token: Token = None, as_json: AsJson = False) -> None:
-    """List all accounts."""
-    items = _all("account list", database, server, token)
-    if as_json:
-        typer.echo(json.dumps({"items": items, "next_cursor": None}))
-    else:
-        show(items, ["email", "role", "enabled", "created", "last_login", "id"])
+@app.command("list")
+@at_door
+async def list_accounts(door: Door, screen: Screen) -> None:
+    """List all accounts, the oldest first."""
+    found = await whole(door.accounts, ALL)
+    rows = (
+        (one["email"], one["role"], one["enabled"], moment(one["created"]), moment(one["last_login"]), one["id"])
+        for one in found["items"]
+    )
+    screen.table(found, ("EMAIL", "ROLE", "ENABLED", "CREATED", "LAST LOGIN", "ID"), rows, "No accounts.")
 
 
-@account.command()
-def change(
-    email: Annotated[str, typer.Argument(help="The e-mail address.")],
-    role: Annotated[str | None, typer.Option(help="viewer, operator or admin.", show_default=False)] = None,
+@app.command()
+@at_door
+async def change(
+    door: Door,
+    screen: Screen,
+    email: Email,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
+    ] = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it may sign in.")] = None,
-    password_stdin: Stdin = False,
-    database: Database = None,
-    server: Server = None,
-    token: Token = None,
-    as_json: AsJson = False,
+    password_stdin: FromStdin = False,
 ) -> None:
     """Change role, password, or whether an account may sign in."""
     changes: Document = {}
@@ -72,54 +68,36 @@ def change(
     if enabled is not None:
         changes["enabled"] = enabled
     if password_stdin:
-        changes["password"] = read_password("account change", from_stdin=True)
-    id_ = _id_of("account change", email, database, server, token)
-    told = {name: value for name, value in changes.items() if name != "password"}
-
-    async def here(bench: Bench) -> AccountRecord:
-        return await Accounts(bench.change("account.update", email, **told)).update(id_, **changes)
-
-    made = act("account change", database, server, token, here, ("PATCH", f"accounts/{quote(id_, safe='')}", changes))
-    typer.echo(json.dumps(made) if as_json else f"{made['email']} is changed")
+        changes["password"] = _read_password(from_stdin=True)
+    made = await door.change_account(await _id_of(door, email), changes)
+    screen.say(made, f"{made['email']} is changed")
 
 
-@account.command()
-def delete(
-    email: Annotated[str, typer.Argument(help="The e-mail address.")],
-    database: Database = None,
-    server: Server = None,
-    token: Token = None,
-) -> None:
+@app.command()
+@at_door
+async def delete(door: Door, screen: Screen, email: Email) -> None:
     """Remove an account; its sessions end."""
-    id_ = _id_of("account delete", email, database, server, token)
-
-    async def here(bench: Bench) -> None:
-        await Accounts(bench.change("account.delete", email)).delete(id_)
-
-    act("account delete", database, server, token, here, ("DELETE", f"accounts/{quote(id_, safe='')}", None))
-    typer.echo(f"{email} is removed")
+    id_ = await _id_of(door, email)
+    await door.delete_account(id_)
+    screen.say({"id": id_, "email": email, "deleted": True}, f"{email} is removed")
 
 
-def _all(command: str, database: str | None, server: str | None, token: str | None) -> list[Document]:
-    items: list[Document] = []
-    cursor: str | None = None
-    while True:
-        after = cursor
-
-        async def here(bench: Bench, after: str | None = after) -> Any:
-            return await Accounts(lambda: bench).list(limit=500, cursor=after)
-
-        path = "accounts?limit=500" + ("" if cursor is None else f"&cursor={cursor}")
-        page = act(command, database, server, token, here, ("GET", path, None))
-        items += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return items
+async def _id_of(door: Door, email: str) -> str:
+    for one in (await whole(door.accounts, ALL))["items"]:
+        if one["email"] == email.strip().lower():
+            return one["id"]
+    raise NotFound(kind="account", id=email)
 
 
-def _id_of(command: str, email: str, database: str | None, server: str | None, token: str | None) -> str:
-    known = {one["email"]: one["id"] for one in _all(command, database, server, token)}
-    id_ = known.get(email.strip().lower())
-    if id_ is None:
-        leave(command, str(NotFound(kind="account", id=email)), FAILED)
-    return id_
+def _read_password(*, from_stdin: bool) -> str:
+    """The password from standard input, or asked for twice at a terminal. Raises Misused where there is none."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise Misused("there is no terminal to ask for a password; give it with --password-stdin")
+    # The event loop would keep ctrl-C to itself until the question is answered.
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    finally:
+        signal.signal(signal.SIGINT, kept)

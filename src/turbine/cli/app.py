@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli import house, kv, outside, queues, runs, schedules, tail
-from turbine.cli.account import account
+from turbine.cli import account, house, kv, outside, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
 from turbine.cli.serve import serve
-from turbine.cli.token import token
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -50,8 +48,10 @@ app.add_typer(schedules.app, name="schedules")
 app.add_typer(kv.app, name="kv")
 app.add_typer(outside.products, name="products")
 app.add_typer(outside.deliveries, name="deliveries")
-app.add_typer(account, name="account")
-app.add_typer(token, name="token")
+app.add_typer(account.app, name="account")
+app.add_typer(token.app, name="token")
+app.add_typer(retention.app, name="retention")
 app.command()(house.backup)
+app.command()(house.vacuum)
 app.command()(house.doctor)
 app.command()(house.migrate)

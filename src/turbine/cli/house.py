@@ -1,4 +1,4 @@
-"""Commands about the database as a whole: backup, doctor, migrate."""
+"""Commands about the database as a whole: backup, vacuum, doctor, migrate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 
 from turbine.cli.command import at_door
 from turbine.cli.door import Door
@@ -22,6 +23,21 @@ async def backup(
     """Copy a SQLite database to a new file while everything goes on."""
     made = await door.backup(path)
     screen.say({"path": str(made), "bytes": made.stat().st_size}, str(made))
+
+
+@at_door
+async def vacuum(door: Door, screen: Screen) -> None:
+    """Give free room back to the disk while everything goes on. On Postgres: VACUUM (ANALYZE) of Turbine's tables."""
+    done = await door.vacuum()
+    freed, goal = done["freed_bytes"], done["free_bytes"]
+    while not done["done"] and goal > 0 and done["freed_bytes"]:
+        done = await door.vacuum()
+        freed += done["freed_bytes"]
+        goal -= done["freed_bytes"]
+    told = [f"{decimal(freed)} given back; the database has {decimal(done['database_bytes'])}"]
+    if done["skipped"]:
+        told.append(f"Skipped, because somebody has locked or owns them: {', '.join(done['skipped'])}")
+    screen.say({**done, "freed_bytes": freed}, *told)
 
 
 @at_door

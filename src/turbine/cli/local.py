@@ -14,19 +14,22 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
-from turbine.actions import forks, runs, talk, triggers
+from turbine.actions import forks, runs, talk, triggers, vacuum
 from turbine.actions import queues as queueing
+from turbine.actions.accounts import Accounts
 from turbine.actions.approvals import Approvals
-from turbine.actions.audit import audited
+from turbine.actions.audit import audited, line_of
 from turbine.actions.deliveries import Deliveries
 from turbine.actions.kv import MISSING, Kv
+from turbine.actions.retention import Retention
 from turbine.actions.schedules import Schedules
+from turbine.actions.tokens import Tokens
 from turbine.cli.door import Document, plain
 from turbine.clock import to_datetime
 from turbine.engine.port import Port
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
-from turbine.model.accounts import Caller, Role
+from turbine.model.accounts import Caller, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
@@ -35,7 +38,7 @@ from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
 from turbine.store import Tx
-from turbine.tables import details, figures, queues
+from turbine.tables import audit, details, figures, queues
 from turbine.tables.details import Behind
 
 T = TypeVar("T")
@@ -74,7 +77,7 @@ class Local:
             require_database(self.url)
             # Not the settings that are meant for the program: its executor id is taken, and what it keeps stays kept.
             rt = Runtime(self.url, executor_id=None, gc_retention=None, shutdown_timeout=0, codec=self._codec)
-            rt._instrument = _leave_deliveries  # pyright: ignore[reportPrivateUsage]
+            rt._instrument = Live.only_look  # pyright: ignore[reportPrivateUsage]
             await rt.launch()
             self._rt = rt
         return self._rt
@@ -320,6 +323,70 @@ class Local:
     async def backup(self, path: Path) -> Path:
         return await (await self._runtime()).backup(path)
 
+    async def vacuum(self) -> Document:
+        port = await self._port()
+        line = line_of(port.clock.now_ms(), Caller(_actor(), Role.ADMIN), "database.vacuum", "database")
+        await port.store.write(audit.add, line=line)
+        done = plain(await vacuum.vacuum(port))
+        done["done"] = done.pop("is_done")
+        return done
+
+    async def rules(self, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).retention.list(limit=limit, cursor=cursor))
+
+    async def set_rule(self, asked: Document) -> Document:
+        port = await self._change("retention.set", _rule(asked), keep=asked["keep"])
+        found = await Retention(lambda: port).set(asked["keep"], workflow=asked["workflow"], status=asked["status"])
+        return plain(found)
+
+    async def delete_rule(self, asked: Document) -> None:
+        port = await self._change("retention.delete", _rule(asked))
+        if not await Retention(lambda: port).delete(workflow=asked["workflow"], status=asked["status"]):
+            raise NotFound(kind="rule", id=_rule(asked))
+
+    # Who may come in
+
+    async def accounts(self, limit: int, cursor: str | None) -> Document:
+        return plain(await (await self._runtime()).accounts.list(limit=limit, cursor=cursor))
+
+    async def create_account(self, asked: Document) -> Document:
+        await self._make_sure()
+        port = await self._change("account.create", asked["email"], role=asked["role"])
+        return plain(await Accounts(lambda: port).create(**asked))
+
+    async def change_account(self, id: str, changes: Document) -> Document:
+        known = await (await self._runtime()).accounts.get(id)
+        told = changes | {"password": "changed"} if "password" in changes else changes
+        port = await self._change("account.update", known.email, **told)
+        return plain(await Accounts(lambda: port).update(id, **changes))
+
+    async def delete_account(self, id: str) -> None:
+        known = await (await self._runtime()).accounts.get(id)
+        port = await self._change("account.delete", known.email)
+        await Accounts(lambda: port).delete(id)
+
+    async def tokens(self, limit: int, cursor: str | None) -> Document:
+        page = await (await self._runtime()).tokens.list(limit=limit, cursor=cursor)
+        return {"items": [_without_token(one) for one in page.items], "next_cursor": page.next_cursor}
+
+    async def create_token(self, asked: Document) -> Document:
+        await self._make_sure()
+        port = await self._change("token.create", asked["name"], role=asked["role"], expires=plain(asked["expires"]))
+        return plain(await Tokens(lambda: port).create(**asked))
+
+    async def delete_token(self, id: str) -> None:
+        known = await (await self._runtime()).tokens.get(id)
+        port = await self._change("token.delete", known.name)
+        await Tokens(lambda: port).delete(id)
+
+    async def _make_sure(self) -> None:
+        """Make the database, if there is none: somebody may be let in before the first start."""
+        file = sqlite_file(self.url)
+        if file is not None and not file.exists():
+            await self.migrate()
+
+    # The house itself
+
     async def examine(self) -> list[Document]:
         from turbine.cli.checkup import examine
 
@@ -365,11 +432,6 @@ def require_database(url: str) -> None:
         )
 
 
-def _leave_deliveries(live: Live) -> None:
-    # Whoever only looks in is not the one to send: his network and his settings are not the application's.
-    live.ways.clear()
-
-
 def _person() -> str:
     try:
         return getpass.getuser()
@@ -379,6 +441,16 @@ def _person() -> str:
 
 def _actor() -> str:
     return f"cli:{_person()}"
+
+
+def _without_token(token: TokenRecord) -> Document:
+    shown = plain(token)
+    del shown["token"]
+    return shown
+
+
+def _rule(asked: Document) -> str:
+    return f"{asked['workflow'] or '*'} {asked['status'] or '*'}"
 
 
 def _run(status: Status) -> Document:
@@ -399,7 +471,10 @@ def _step(step: StepInfo, behind: Behind) -> Document:
     shown["child_status"] = behind.child_statuses.get(step.child_workflow_id or "")
     shown["output_truncated"] = False
     for attempt in shown["attempts"]:
-        attempt["traceback"] = behind.tracebacks.get((step.position, attempt["number"]))
+        is_last = attempt is shown["attempts"][-1]
+        attempt["traceback"] = behind.traceback(step.position, attempt["number"], is_last=is_last)
+        life = behind.life(step.position, attempt["number"], is_last=is_last)
+        attempt["process"] = None if life is None else life._asdict()
     return shown
 
 

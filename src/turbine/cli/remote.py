@@ -39,10 +39,6 @@ class Remote:
     ) -> None:
         await self._client.aclose()
 
-    async def ask(self, method: str, path: str, body: Document | None = None) -> Any:
-        """Any request, for what has no word of its own here. Raises Misused and Refused."""
-        return await self._ask(method, path, json=body)
-
     async def _get(self, path: str, **query: Any) -> Any:
         given = {name: value for name, value in plain(query).items() if value is not None}
         return await self._ask("GET", path, params=given)
@@ -131,14 +127,12 @@ class Remote:
     # Queues
 
     async def queues(self) -> list[Document]:
-        found = (await self._get("queues"))["items"]
-        return [{**queue, **_numbers(await self._stats(queue["name"]))} for queue in found]
+        found: list[Document] = (await self._get("queues", stats=True))["items"]
+        return [queue | queue.pop("stats") for queue in found]
 
     async def queue(self, name: str) -> Document:
-        return {**await self._get(f"queues/{_in_path(name)}"), **await self._stats(name)}
-
-    async def _stats(self, name: str) -> Document:
-        return await self._get(f"queues/{_in_path(name)}/stats")
+        path = f"queues/{_in_path(name)}"
+        return {**await self._get(path), **await self._get(f"{path}/stats")}
 
     async def pause_queue(self, name: str) -> Document:
         return await self._post(f"queues/{_in_path(name)}/pause")
@@ -211,6 +205,42 @@ class Remote:
         await self._fetch("backup", target)
         return target
 
+    async def vacuum(self) -> Document:
+        return await self._post("vacuum")
+
+    async def rules(self, limit: int, cursor: str | None) -> Document:
+        return await self._get("retention", limit=limit, cursor=cursor)
+
+    async def set_rule(self, asked: Document) -> Document:
+        return await self._ask("PUT", "retention", json=asked)
+
+    async def delete_rule(self, asked: Document) -> None:
+        known = {name: value for name, value in asked.items() if value is not None}
+        await self._ask("DELETE", "retention", params=known)
+
+    # Who may come in
+
+    async def accounts(self, limit: int, cursor: str | None) -> Document:
+        return await self._get("accounts", limit=limit, cursor=cursor)
+
+    async def create_account(self, asked: Document) -> Document:
+        return await self._post("accounts", asked)
+
+    async def change_account(self, id: str, changes: Document) -> Document:
+        return await self._ask("PATCH", f"accounts/{_in_path(id)}", json=changes)
+
+    async def delete_account(self, id: str) -> None:
+        await self._ask("DELETE", f"accounts/{_in_path(id)}")
+
+    async def tokens(self, limit: int, cursor: str | None) -> Document:
+        return await self._get("tokens", limit=limit, cursor=cursor)
+
+    async def create_token(self, asked: Document) -> Document:
+        return await self._post("tokens", asked)
+
+    async def delete_token(self, id: str) -> None:
+        await self._ask("DELETE", f"tokens/{_in_path(id)}")
+
     async def _fetch(self, path: str, target: Path) -> None:
         """Load down into a new file, which only its owner may read. Raises FileExistsError; half a file is removed."""
         descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -265,10 +295,6 @@ class Remote:
 def _in_path(text: str) -> str:
     # Dots alone would be taken for steps up the path.
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
-
-
-def _numbers(stats: Document) -> Document:
-    return {name: value for name, value in stats.items() if name not in ("holders", "partitions")}
 
 
 def _check(name: str, is_well: bool, text: str, **facts: Any) -> Document:

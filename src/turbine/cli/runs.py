@@ -47,9 +47,9 @@ async def list_runs(
         list[WorkflowStatus] | None,
         typer.Option("--status", metavar="STATUS", case_sensitive=False, help="With this status; may be repeated."),
     ] = None,
-    name: Annotated[Several, typer.Option("--name", help="Of this workflow; may be repeated.")] = None,
-    queue: Annotated[Several, typer.Option("--queue", help="Of this queue; may be repeated.")] = None,
-    tag: Annotated[Several, typer.Option("--tag", help="With this tag; may be repeated.")] = None,
+    name: Annotated[Several, typer.Option("--name", metavar="NAME", help="Of this workflow; may be repeated.")] = None,
+    queue: Annotated[Several, typer.Option("--queue", metavar="NAME", help="Of this queue; may be repeated.")] = None,
+    tag: Annotated[Several, typer.Option("--tag", metavar="TAG", help="With this tag; may be repeated.")] = None,
     search: Annotated[
         str | None, typer.Option("--search", help="Part of id, name, summary, tags, input or error.")
     ] = None,
@@ -224,7 +224,7 @@ async def trigger(
     queue: Annotated[str | None, typer.Option("--queue", help="Put it into this queue.")] = None,
     delay: Annotated[str | None, typer.Option("--delay", help="Start it later: 90s, 30m, 2h.")] = None,
     priority: Annotated[int, typer.Option("--priority", help="Smaller comes first, in a queue with priorities.")] = 0,
-    tag: Annotated[Several, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    tag: Annotated[Several, typer.Option("--tag", metavar="TAG", help="A tag; may be repeated.")] = None,
 ) -> None:
     """Start a workflow that is declared triggerable."""
     asked: Document = {

@@ -299,7 +299,7 @@ def _in_time(
     port = execution.port
     due_ms = port.clock.now_ms() + round(timeout * 1000)
     port.loop.call_soon_threadsafe(port.clock.call_at, port.loop, due_ms, lambda: settle(None, TimeoutError()))
-    port.threads.submit(call)
+    port.threads.submit_for_waiter(call)
     return future.result()
 
 

@@ -9,7 +9,7 @@ from turbine.engine.calls import replayed
 from turbine.engine.execution import Execution
 from turbine.engine.handles import failure_of
 from turbine.engine.lines import Line, Place
-from turbine.engine.starting import encode_input, prepare
+from turbine.engine.starting import encode_input, first_claim, prepare
 from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
 from turbine.registry import HERE, StartOptions, WorkflowDefinition
@@ -17,7 +17,7 @@ from turbine.tables import steps, waits, workflows
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
-from turbine.tables.workflows import Claimed, Start, Started
+from turbine.tables.workflows import Start, Started
 
 RESULT_STEP = "pt.getResult"
 
@@ -124,25 +124,23 @@ async def _start(
         now_ms,
         now_ms if is_done else None,
     )
-    answer: Started | Answer | Exception = await _write_start(execution, start, step)
+    answer: Started | Answer | Exception = await _write_start(execution, definition, start, step)
     if isinstance(answer, Answer):
         raise execution.refuse(answer)
     if isinstance(answer, Exception):
         await _record_failure(execution, step, answer)
-    elif answer.is_new and start.direct:
-        claimed = Claimed(
-            answer.run, start.id, start.name, inputs, start.fence, start.attempts, now_ms, start.deadline_ms, None
-        )
-        if execution.is_async:
-            port.adopt(claimed, definition)
-        else:
-            port.loop.call_soon_threadsafe(port.adopt, claimed, definition)
     return start.id, function_id, now_ms
 
 
-async def _write_start(execution: Execution, start: Start, step: Outcome) -> Started | Answer | Exception:
+async def _write_start(
+    execution: Execution, definition: WorkflowDefinition, start: Start, step: Outcome
+) -> Started | Answer | Exception:
+    def take_up(answer: Any) -> None:
+        if isinstance(answer, Started) and answer.is_new and start.direct:
+            execution.port.adopt(first_claim(start, answer), definition)
+
     try:
-        return await execution.write(workflows.start_child, (start, step), len(start.inputs))
+        return await execution.write(workflows.start_child, (start, step), len(start.inputs), then=take_up)
     except (TurbineError, ValueError) as error:  # a refusal: recorded, so that a replay sees it too
         return error
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from turbine.engine.lines import Line, Place, current_task_or_thread
@@ -226,12 +226,22 @@ class Execution:
 
     # The door
 
-    async def write(self, function: Any, row: Any, size: int = 0) -> Any:
-        """Hand one row to a bulk function and wait for its answer; in a thread, by blocking."""
+    async def write(self, function: Any, row: Any, size: int = 0, then: Callable[[Any], None] | None = None) -> Any:
+        """Hand one row to a bulk function and wait for its answer; in a thread, by blocking.
+
+        `then` hears the answer in the loop, also when whoever waited for it was cancelled meanwhile.
+        """
         try:
-            if self.is_async:
-                return await self.port.store.submit(function, row, size)
-            return self.port.store.submit_blocking(function, row, size).wait()
+            if not self.is_async:
+                answer = self.port.store.submit_blocking(function, row, size).wait()
+                if then is not None:
+                    self.port.loop.call_soon_threadsafe(then, answer)
+                return answer
+            entered = self.port.store.submit(function, row, size)
+            if then is None:
+                return await entered
+            entered.add_done_callback(lambda done: done.cancelled() or done.exception() or then(done.result()))
+            return await asyncio.shield(entered)
         except StoreUnavailable as error:
             raise self.away() from error
 

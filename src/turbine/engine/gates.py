@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,15 @@ from turbine.engine.calls import replayed
 from turbine.engine.execution import Execution
 from turbine.engine.talk import UNTYPED, Operation
 from turbine.errors import ApprovalTimeout
-from turbine.ids import new_id
+from turbine.ids import check_text, new_id
+from turbine.model.accounts import email_of
 from turbine.model.approvals import ApprovalResult
 from turbine.tables import approvals
 from turbine.tables.approvals import Ask, Decided
 from turbine.tables.ownership import Answer
 
 APPROVAL = "pt.waitForApproval"
+ASSIGNEES_MAX = 100
 
 
 async def wait_for_approval(
@@ -31,8 +34,12 @@ async def wait_for_approval(
     form: Any,
     schema: dict[str, Any] | None,
     timeout: float | None,
+    assignees: Sequence[str] = (),
 ) -> ApprovalResult:
-    """Open a gate at this position, once, and wait for its decision; what was decided is recorded."""
+    """Open a gate at this position, once, and wait for its decision; what was decided is recorded.
+
+    Who it is assigned to is kept with the gate when it opens, and no part of the history: a replay compares nothing.
+    """
     if execution.signal is not None:
         await execution.turn_away()
     call = Operation(execution, position, APPROVAL)
@@ -59,6 +66,7 @@ async def wait_for_approval(
                 form_text,
                 execution.port.clock.now_ms(),
                 call.is_late,
+                assignees,
             )
             answer = await execution.write(approvals.ask, row, len(details_text or "") + len(form_text or ""))
             if isinstance(answer, Decided):
@@ -77,6 +85,16 @@ async def wait_for_approval(
     finally:
         execution.close_wait(wait)
         execution.leave()
+
+
+def assignees_of(emails: Sequence[str]) -> tuple[str, ...]:
+    """The addresses as they are stored, each once. Raises TypeError for one text, ValueError for what is no address."""
+    if isinstance(emails, str):
+        raise TypeError(f"assignees must be a sequence of e-mail addresses, such as [{emails!r}]")
+    known = dict.fromkeys(email_of(check_text(email, "person's e-mail address")) for email in emails)
+    if len(known) > ASSIGNEES_MAX:
+        raise ValueError(f"an approval has at most {ASSIGNEES_MAX} assignees, not {len(known)}")
+    return tuple(known)
 
 
 def schema_of(form: Any) -> dict[str, Any] | None:

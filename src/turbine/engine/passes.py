@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from contextvars import Context
@@ -22,7 +23,7 @@ from turbine.engine.outcomes import (
     Signal,
     Unloaded,
 )
-from turbine.errors import NonDeterministicWorkflow, SerializationError, StoreUnavailable
+from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
 from turbine.registry import HERE
 
 
@@ -42,7 +43,10 @@ async def carry_out(execution: Execution) -> Outcome:
     finally:
         HERE.set(None)
         # From here on a cancellation of the run must not break off the writing of its end.
-        execution.main = None
+        task, execution.main = execution.main, None
+        if task is not None and task.cancelling():  # one that the body returned too soon to notice would come now
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
         for task in list(execution.tasks):
             task.cancel()
     return outcome
@@ -80,7 +84,7 @@ def _returned(execution: Execution, value: Any) -> Outcome:
     try:
         text = execution.definition.result.encode(value, what)
         return Completed(execution.port.payloads.seal(text, what))
-    except SerializationError as error:
+    except Exception as error:  # noqa: BLE001 - SerializationError, or what the user's codec or annotation raises
         return Failed(encode_error(error))
 
 

@@ -12,7 +12,7 @@ from turbine.engine.port import Port
 from turbine.ids import new_id
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
-from turbine.tables.workflows import Start
+from turbine.tables.workflows import Claimed, Start, Started
 
 log = logging.getLogger("turbine")
 
@@ -105,6 +105,14 @@ def prepare(
         summary=_summary(definition, arguments),
         tags=json.dumps(list(tags), ensure_ascii=False) if tags else None,
         reason="timeout" if is_late else None,
+    )
+
+
+def first_claim(row: Start, started: Started) -> Claimed:
+    """What a run that was started directly is to the executor that started it."""
+    assert row.started_ms is not None
+    return Claimed(
+        started.run, row.id, row.name, row.inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, row.queue
     )
 
 

@@ -22,6 +22,8 @@ class Threads:
         self._idle = 0
         self._alive = 0
         self._closed = False
+        self.crowded: Callable[[], None] | None = None
+        """Hears, in any thread, that a call waits and all threads are taken."""
 
     @property
     def alive(self) -> int:
@@ -31,6 +33,11 @@ class Threads:
     def backlog(self) -> int:
         """Calls that wait for a thread."""
         return max(0, len(self._waiting) - self._idle)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a call waits until one of the threads is free."""
+        return self._alive >= self.maximum and self.backlog > 0
 
     @property
     def in_use(self) -> int:
@@ -48,6 +55,20 @@ class Threads:
                 threading.Thread(target=self._main, name=f"turbine-{self._alive}", daemon=True).start()
             else:
                 self._work.notify()
+        if self.crowded is not None and self.is_crowded:
+            self.crowded()
+
+    def submit_for_waiter(self, call: Callable[[], None]) -> None:
+        """The same for a thread of these that only waits for the call: where all are taken it gets one beside them.
+
+        Else those who wait could take all threads from those whom they wait for.
+        """
+        with self._lock:
+            is_full = self._alive >= self.maximum and len(self._waiting) >= self._idle and not self._closed
+        if is_full:
+            threading.Thread(target=call, name="turbine-beside", daemon=True).start()
+        else:
+            self.submit(call)
 
     def _main(self) -> None:
         while True:

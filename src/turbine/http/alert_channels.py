@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from turbine.actions.alert_channels import AlertChannels
-from turbine.http.desk import Administering, Viewing
+from turbine.actions.events import WORKFLOWS_MAX
+from turbine.http.desk import Administering, Desk, Viewing
 from turbine.http.listeners import Listener, changes_of
-from turbine.http.shapes import Asked, Cursor, Items, Limit, Shape
+from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Shape
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 
 router = APIRouter(tags=["alert channels"])
+
+
+Hours = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["22:00"])]
+Workflows = Annotated[
+    list[str],
+    Field(
+        max_length=WORKFLOWS_MAX,
+        description="Names of workflows, in which `*` is anything; empty: all.",
+        examples=[["billing.*"]],
+    ),
+]
+
+
+class Quiet(Asked):
+    """When alerts wait: from start up to end by the clock on the wall, over midnight when the end is not later."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    start: Hours
+    end: Hours = Field(examples=["07:00"])
+    timezone: str = Field(max_length=100, examples=["Europe/Berlin"])
+    weekdays: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        default_factory=list[Any], strict=False, description="On which days they begin; empty: on each."
+    )
+    urgent: list[str] = Field(
+        default_factory=list[str],
+        strict=False,
+        description="Events that are told all the same.",
+        examples=[["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"]],
+    )
+
+    def hours(self) -> QuietHours:
+        return QuietHours(**self.model_dump())
 
 
 class Channel(Listener):
@@ -20,6 +55,9 @@ class Channel(Listener):
 
     name: str
     url: str = Field(examples=["slack://***"])
+    workflows: Workflows
+    quiet: Quiet | None
+    quiet_until: Moment | None = Field(default=None, description="Until when it is quiet now; null when it is not.")
 
 
 class NewChannel(Asked):
@@ -29,6 +67,8 @@ class NewChannel(Asked):
     url: str = Field(max_length=4000, examples=["ntfy://ntfy.sh/our-topic"])
     events: list[str] = Field(default_factory=list[str])
     enabled: bool = True
+    workflows: Workflows = Field(default_factory=list[str])
+    quiet: Quiet | None = None
 
 
 class ChannelChange(Asked):
@@ -38,6 +78,8 @@ class ChannelChange(Asked):
     url: str = Field(default="", max_length=4000)
     events: list[str] = Field(default_factory=list[str])
     enabled: bool = True
+    workflows: Workflows = Field(default_factory=list[str])
+    quiet: Quiet | None = Field(default=None, description="null: never quiet. What waits goes by the new hours.")
 
 
 class Tested(Shape):
@@ -49,31 +91,52 @@ class Tested(Shape):
 @router.get("/alert-channels")
 async def listing(desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Channel]:
     """A page of channels, newest first."""
-    return Items[Channel].model_validate(await desk.rt.alert_channels.list(limit=limit, cursor=cursor))
+    page = await desk.rt.alert_channels.list(limit=limit, cursor=cursor)
+    return Items(items=[_shown(desk, one) for one in page.items], next_cursor=page.next_cursor)
+
+
+def _shown(desk: Desk, record: AlertChannelRecord) -> Channel:
+    shown = Channel.model_validate(record)
+    shown.quiet_until = None if record.quiet is None else record.quiet.until(desk.now())
+    return shown
 
 
 @router.post("/alert-channels", status_code=201)
 async def create(asked: NewChannel, desk: Administering) -> Channel:
     """Make a channel."""
-    port = desk.change("alert_channel.create", asked.name[:200], events=asked.events)
-    made = await AlertChannels(lambda: port).create(
-        name=asked.name, url=asked.url, events=asked.events, enabled=asked.enabled
+    port = desk.change(
+        "alert_channel.create",
+        asked.name[:200],
+        events=asked.events,
+        workflows=asked.workflows or None,
+        quiet=None if asked.quiet is None else asked.quiet.model_dump(),
     )
-    return Channel.model_validate(made)
+    made = await AlertChannels(lambda: port).create(
+        name=asked.name,
+        url=asked.url,
+        events=asked.events,
+        enabled=asked.enabled,
+        workflows=asked.workflows,
+        quiet=None if asked.quiet is None else asked.quiet.hours(),
+    )
+    return _shown(desk, made)
 
 
 @router.get("/alert-channels/{id:key}")
 async def one(id: str, desk: Viewing) -> Channel:
     """A channel."""
-    return Channel.model_validate(await desk.rt.alert_channels.get(id))
+    return _shown(desk, await desk.rt.alert_channels.get(id))
 
 
 @router.patch("/alert-channels/{id:key}")
 async def change(id: str, asked: ChannelChange, desk: Administering) -> Channel:
     """Change a channel."""
     changes, told = changes_of(asked, hidden="url")
+    if "quiet" in changes:
+        changes["quiet"] = None if asked.quiet is None else asked.quiet.hours()
+        told["quiet"] = "none" if asked.quiet is None else asked.quiet.model_dump()
     port = desk.change("alert_channel.update", id, **told)
-    return Channel.model_validate(await AlertChannels(lambda: port).update(id, **changes))
+    return _shown(desk, await AlertChannels(lambda: port).update(id, **changes))
 
 
 @router.delete("/alert-channels/{id:key}", status_code=204)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from turbine.http import (
@@ -26,6 +27,7 @@ from turbine.http import (
     products,
     queues,
     registered,
+    retention,
     runs,
     schedules,
     settings,
@@ -65,6 +67,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     tokens.router,
     settings.router,
+    retention.router,
     sql.router,
 )
 # Put together once: FastAPI makes what an application includes ready at its first request, which takes a while.
@@ -86,7 +89,7 @@ def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
         redoc_url=None,
         redirect_slashes=False,
     )
-    problems.enter(api)
+    problems.enter(api, _methods)
     api.router.routes.extend(_WHOLE.routes)
     api.state.turbine = rt
     api.state.doors = Doors(lambda: port_of(rt), auth)
@@ -95,6 +98,13 @@ def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
     api.state.setup_path = None
     _describe(api)
     return Gate(api, api.state.doors, rt.config.payload_max + BODY_EXTRA), api
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that a path can be asked with."""
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 def _describe(api: FastAPI) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from turbine.actions.approvals import Approvals
-from turbine.http.desk import Desk, Operating, Viewing, runtime_of
+from turbine.http.desk import Deciding, Desk, Operating, Viewing, runtime_of
 from turbine.http.doors import base_of
 from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, Shape
 from turbine.model.approvals import ApprovalRecord, ApprovalStatus
@@ -36,6 +36,10 @@ class Approval(Shape):
     by: str | None
     comment: str
     data: Json
+    assignees: list[str] = Field(
+        description="The e-mail addresses of those whose decision it waits for; empty: anybody's.",
+        examples=[["ada@example.com"]],
+    )
     summary: str | None = Field(default=None, description="The run's summary.")
 
 
@@ -94,12 +98,24 @@ async def listing(
     desk: Viewing,
     open: Literal["true", "false", "all"] = "true",
     workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
+    assignee: Annotated[
+        str | None,
+        Query(
+            max_length=320,
+            description="An e-mail address, or `me`: what is assigned to them, or to nobody.",
+            examples=["me"],
+        ),
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[Approval]:
     """A page of gates, newest first: open ones, decided ones, or all."""
     page = await desk.rt.approvals.list(
-        workflow_id, {"true": True, "false": False, "all": None}[open], limit=limit, cursor=cursor
+        workflow_id,
+        {"true": True, "false": False, "all": None}[open],
+        assignee=(desk.caller.email or "") if assignee == "me" else assignee,
+        limit=limit,
+        cursor=cursor,
     )
     return Items(items=await _with_summaries(desk, page.items), next_cursor=page.next_cursor)
 
@@ -121,12 +137,18 @@ async def one(id: str, desk: Viewing) -> Approval:
 
 
 @router.post("/approvals/{id:key}/decide")
-async def decide(id: str, asked: Decision, desk: Operating) -> Approval:
-    """Decide; a gate is decided at most once."""
+async def decide(id: str, asked: Decision, desk: Deciding) -> Approval:
+    """Decide; a gate is decided at most once. Approvers decide what is assigned to them or to nobody."""
     gate = await desk.rt.approvals.get(id)
     port = desk.change("approval.decide", id, workflow_id=gate.workflow_id, approved=asked.approved)
     await Approvals(lambda: port).decide(
-        gate.workflow_id, asked.approved, asked.comment, by=desk.caller.actor, data=asked.data, approval_id=id
+        gate.workflow_id,
+        asked.approved,
+        asked.comment,
+        by=desk.caller.actor,
+        data=asked.data,
+        approval_id=id,
+        only_as=desk.only_as,
     )
     (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
     return shown

@@ -38,6 +38,11 @@ class Desk:
         known = {name: value for name, value in detail.items() if value is not None}
         return audited(self.port, self.caller, action, target, workflow_id=workflow_id, detail=known)
 
+    @property
+    def only_as(self) -> str | None:
+        """As whom approvals are decided: approvers decide what is theirs or nobody's, above them anybody may all."""
+        return None if self.caller.role.allows(Role.OPERATOR) else self.caller.email or ""
+
     def now(self) -> datetime:
         """The time by the runtime's clock."""
         return to_datetime(self.port.clock.now_ms())
@@ -73,5 +78,6 @@ def needs(role: Role) -> Callable[[Request], Coroutine[Any, Any, Desk]]:
 
 
 Viewing = Annotated[Desk, Depends(needs(Role.VIEWER))]
+Deciding = Annotated[Desk, Depends(needs(Role.APPROVER))]
 Operating = Annotated[Desk, Depends(needs(Role.OPERATOR))]
 Administering = Annotated[Desk, Depends(needs(Role.ADMIN))]

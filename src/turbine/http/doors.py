@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from turbine.actions.accounts import check_role, hash_secret
+from turbine.actions.accounts import check_email, check_role, hash_secret
 from turbine.actions.tokens import PREFIX
 from turbine.engine.port import Port
 from turbine.errors import NotAllowed
@@ -28,7 +28,9 @@ IDLE_MS = 7 * 24 * 3600 * 1000
 SEEN_EVERY_MS = 5 * 60 * 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-SignIn = Callable[[Request], "str | Awaitable[str | None] | None"]
+Told = str | tuple[str, str] | None
+"""What a host tells of somebody: a role, a role and an e-mail address, or None for nobody."""
+SignIn = Callable[[Request], "Told | Awaitable[Told]"]
 Auth = Literal["accounts", "none"] | SignIn
 
 
@@ -56,8 +58,7 @@ class Doors:
             return None if known is None else Caller(f"token:{known[0]}", known[1])
         if callable(self._auth):
             answer = self._auth(request)
-            role = await answer if inspect.isawaitable(answer) else answer
-            return None if role is None else Caller("host", check_role(role))
+            return _of_host(await answer if inspect.isawaitable(answer) else answer)
         cookie = request.cookies.get(COOKIE)
         return None if cookie is None else await self._of_session(cookie)
 
@@ -90,6 +91,16 @@ class Doors:
             given = request.headers.get("x-csrf-token", "")
             if not secrets.compare_digest(given.encode(), csrf_of(request).encode()):
                 raise NotAllowed("The header X-CSRF-Token is missing or wrong; GET session tells the right one")
+
+
+def _of_host(told: Told) -> Caller | None:
+    if told is None:
+        return None
+    if isinstance(told, str):
+        return Caller("host", check_role(told))
+    role, email = told
+    address = check_email(email)
+    return Caller(f"host:{address}", check_role(role), email=address)
 
 
 def csrf_of(request: Request) -> str:

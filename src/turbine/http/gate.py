@@ -31,7 +31,8 @@ OPEN = frozenset(
 """What needs no sign-in, and `HEAD` of it; to decide by a link needs its token."""
 SMALL_MAX = 64 * 1024
 """Bytes of a request from somebody who is not signed in."""
-
+NO_HEAD = frozenset({"/stream", "/backup"})
+"""What has no end, and what costs a copy of the database: nobody gets to know these by their heads."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -80,6 +81,13 @@ class Gate:
         if length.isdecimal() and int(length) > limit:
             await _too_large(limit)(scope, receive, answer)
             return
+        if _is_no_json(request):
+            await problems.respond(415, "Send the body as JSON, with Content-Type: application/json")(
+                scope, receive, answer
+            )
+            return
+        if request.method == "HEAD" and path not in NO_HEAD:
+            scope = {**scope, "method": "GET"}  # the answer leaves the body out
         try:
             await self.app(scope, body, answer)
         except _TooLarge:
@@ -130,11 +138,13 @@ class _Answer:
             start, self._start = self._start, None
             message = self._tagged(start, message)
             await self._send(start)
+        if self._request.method == "HEAD" and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     def _may_be_known(self, status: int, headers: Headers) -> bool:
         kind = headers.get("content-type", "")
-        return status == 200 and self._request.method == "GET" and kind.startswith("application/json")
+        return status == 200 and self._request.method in ("GET", "HEAD") and kind.startswith("application/json")
 
     def _tagged(self, start: Message, message: Message) -> Message:
         if message.get("more_body"):
@@ -144,7 +154,9 @@ class _Answer:
         headers["etag"] = tag
         headers["cache-control"] = "private, no-cache"
         headers.add_vary_header("cookie, authorization")
-        if tag in [one.strip() for one in self._request.headers.get("if-none-match", "").split(",")]:
+        # A proxy that compresses answers makes their tags weak.
+        known = [one.strip().removeprefix("W/") for one in self._request.headers.get("if-none-match", "").split(",")]
+        if tag in known or "*" in known:
             start["status"] = 304
             del headers["content-length"]
             return {"type": "http.response.body", "body": b""}
@@ -153,6 +165,14 @@ class _Answer:
 
 def _too_large(limit: int) -> Any:
     return problems.respond(413, f"The request is larger than {limit} bytes", code=ErrorCode.TOO_LARGE)
+
+
+def _is_no_json(request: Request) -> bool:
+    """Whether a body comes that says of itself that it is something else, or does not say what it is."""
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    return request.method in ("POST", "PUT", "PATCH") and has_body and not is_json
 
 
 def _with_slashes(scope: Scope) -> Scope:

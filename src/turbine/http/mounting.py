@@ -49,8 +49,9 @@ def setup(
     The API comes to `<prefix>/api/pt`, the dashboard to `<prefix>/_/turbine/`. With `lifespan` the runtime is launched
     after the application's own start, and shut down before its own end, so that workflows can use what the application
     has opened; without, the caller launches it. `auth` is `"accounts"`, `"none"` (this machine only), or a function
-    of the request that tells the role of whoever asks (viewer, operator, admin), or None. Other keywords are those of
-    `Runtime`. Behind a proxy, tell the server its root path. Raises ValueError for a prefix that is none.
+    of the request that tells the role of whoever asks (viewer, approver, operator, admin), role and e-mail address as a
+    tuple (who has one has approvals assigned to him), or None. Other keywords are those of `Runtime`. Behind a proxy,
+    tell the server its root path. Raises ValueError for a prefix that is none.
     """
     rt = Runtime(database, workflows=workflows, **config)
     mount(app, rt, prefix=prefix, dashboard=dashboard, lifespan=lifespan, auth=auth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -59,10 +59,8 @@ _CODES = {
     401: ErrorCode.NOT_SIGNED_IN,
     403: ErrorCode.NOT_ALLOWED,
     404: ErrorCode.NOT_FOUND,
-    405: ErrorCode.BAD_REQUEST,
     409: ErrorCode.CONFLICT,
     413: ErrorCode.TOO_LARGE,
-    416: ErrorCode.BAD_REQUEST,
     422: ErrorCode.VALIDATION,
     503: ErrorCode.STORE_UNAVAILABLE,
 }
@@ -90,7 +88,7 @@ def respond(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem document as an answer."""
-    number = code or _CODES.get(status, ErrorCode.INTERNAL)
+    number = code or _CODES.get(status, ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL)
     document: dict[str, Any] = {
         "type": f"urn:turbine:{number.name.lower().replace('_', '-')}",
         "title": HTTPStatus(status).phrase,
@@ -120,8 +118,17 @@ def _is_down(error: TurbineError) -> bool:
     return type(error) is TurbineError
 
 
-def enter(app: FastAPI) -> None:
-    """Let an application answer every error with a problem document."""
+def _complaint(found: dict[str, Any]) -> dict[str, Any]:
+    where, message = found["loc"][1:], str(found["msg"])
+    if found["type"] == "json_invalid":
+        why = found.get("ctx", {}).get("error", message)
+        where, message = (), f"This is no JSON: {why} (character {found['loc'][-1]})"
+    path = [part if isinstance(part, int) else str(part) for part in where]
+    return {"path": path, "message": message, "type": str(found["type"])}
+
+
+def enter(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
+    """Let an application answer every error with a problem document; `methods` tells what a path can be asked."""
 
     async def turbine(request: Request, error: Exception) -> Response:
         assert isinstance(error, TurbineError)
@@ -138,14 +145,7 @@ def enter(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
-        complaints = [
-            {
-                "path": [part if isinstance(part, int) else str(part) for part in one["loc"][1:]],
-                "message": str(one["msg"]),
-                "type": str(one["type"]),
-            }
-            for one in found
-        ]
+        complaints = [_complaint(one) for one in found]
         in_body = any(one["loc"][0] == "body" for one in found)
         told = "; ".join(
             f"{'.'.join(str(part) for part in one['path']) or 'the body'}: {one['message']}" for one in complaints
@@ -154,10 +154,16 @@ def enter(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        headers = dict(error.headers) if error.headers else None
+        headers = dict(error.headers) if error.headers else {}
+        detail = str(error.detail)
         if error.status_code in (204, 304):
             return Response(status_code=error.status_code, headers=headers)
-        return respond(error.status_code, str(error.detail), headers=headers)
+        if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
+            detail = f"There is nothing at {request.url.path[:500]}; GET openapi.json tells what there is"
+        elif error.status_code == 405:
+            headers["Allow"] = ", ".join(methods(request))
+            detail = f"{request.method} is not possible here, only {headers['Allow']}"
+        return respond(error.status_code, detail, headers=headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from turbine.actions import queues as queueing
@@ -77,7 +77,7 @@ class Partition(Shape):
     running: int
 
 
-class Stats(Shape):
+class Numbers(Shape):
     """A queue in numbers."""
 
     enqueued: int
@@ -86,15 +86,49 @@ class Stats(Shape):
     failed: int
     oldest_age: float | None = Field(description="Seconds that the run waits which waits longest.")
     throughput_per_minute: float = Field(description="Runs that ended, over the last five minutes.")
+
+
+class Listed(Queue):
+    """A queue in a list."""
+
+    stats: Numbers | None = Field(default=None, description="Its numbers, if they were asked for.")
+
+
+class Stats(Numbers):
+    """A queue in numbers, and who is in it."""
+
     holders: list[Holder]
     partitions: list[Partition]
 
 
 @router.get("/queues")
-async def listing(desk: Viewing) -> Items[Queue]:
+async def listing(
+    desk: Viewing, stats: Annotated[bool, Query(description="With the numbers of each queue.")] = False
+) -> Items[Listed]:
     """All queues, by name."""
-    found = await desk.port.store.read(queues.listing)
-    return Items(items=[Queue.model_validate(one) for one in found])
+    found = await desk.port.store.read(_listed, now_ms=desk.port.clock.now_ms() if stats else None)
+    return Items(
+        items=[
+            Listed.model_validate(known).model_copy(update={"stats": numbers and _numbers(numbers)})
+            for known, numbers in found
+        ]
+    )
+
+
+def _listed(tx: Tx, *, now_ms: int | None) -> list[tuple[model.Queue, figures.QueueFigures | None]]:
+    known = queues.listing(tx)
+    return [(one, None if now_ms is None else figures.queue(tx, name=one.name, now_ms=now_ms)) for one in known]
+
+
+def _numbers(found: figures.QueueFigures) -> Numbers:
+    return Numbers(
+        enqueued=found.enqueued,
+        running=found.running,
+        completed=found.completed,
+        failed=found.failed,
+        oldest_age=None if found.oldest_age_ms is None else found.oldest_age_ms / 1000,
+        throughput_per_minute=found.per_minute,
+    )
 
 
 @router.get("/queues/{name:key}")
@@ -116,12 +150,7 @@ async def stats(name: str, desk: Viewing) -> Stats:
     await _known(desk, name)
     numbers, holders, partitions = await desk.port.store.read(_stats, name=name, now_ms=desk.port.clock.now_ms())
     return Stats(
-        enqueued=numbers.enqueued,
-        running=numbers.running,
-        completed=numbers.completed,
-        failed=numbers.failed,
-        oldest_age=None if numbers.oldest_age_ms is None else numbers.oldest_age_ms / 1000,
-        throughput_per_minute=numbers.per_minute,
+        **_numbers(numbers).model_dump(),
         holders=[
             Holder(
                 workflow_id=workflow_id,

@@ -15,7 +15,7 @@ from turbine.actions.approvals import Approvals
 from turbine.engine.port import Port
 from turbine.errors import Conflict, NotFound, StepFailed, TurbineError, ValidationFailed
 from turbine.http import shapes
-from turbine.http.desk import Desk, Operating, Viewing
+from turbine.http.desk import Deciding, Desk, Operating, Viewing
 from turbine.http.shapes import Acted, Asked, Count, Cursor, Items, Json, Limit, Moment, Run, RunRow, Shape, When
 from turbine.ids import check_id, check_name, check_text, new_id
 from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
@@ -396,8 +396,8 @@ async def resume(id: str, desk: Operating) -> Acted:
 
 
 @router.post("/workflows/{id:key}/approve")
-async def approve(id: str, asked: Approve, desk: Operating) -> Acted:
-    """Decide about a gate of a run."""
+async def approve(id: str, asked: Approve, desk: Deciding) -> Acted:
+    """Decide about a gate of a run. Approvers decide what is assigned to them or to nobody."""
     port = desk.change("approval.decide", asked.approval_id or check_id(id), workflow_id=id, approved=asked.approved)
     await Approvals(lambda: port).decide(
         id,
@@ -406,6 +406,7 @@ async def approve(id: str, asked: Approve, desk: Operating) -> Acted:
         by=desk.caller.actor,
         data=asked.data,
         approval_id=asked.approval_id,
+        only_as=desk.only_as,
     )
     return await _acted(desk, id, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import re
 import shutil
@@ -10,18 +11,21 @@ import tempfile
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from turbine.actions import garbage
+from turbine.actions import garbage, vacuum
 from turbine.actions.audit import line_of
+from turbine.clock import to_datetime
 from turbine.http.desk import Administering, Desk, Viewing
-from turbine.http.shapes import Asked, Shape
-from turbine.store import Tx
+from turbine.http.shapes import Asked, Moment, Seconds, Shape
+from turbine.model.storage import Size, growth_per_day
+from turbine.model.workflows import WorkflowStatus
+from turbine.store import Store, Tx
 from turbine.tables import audit, storage
 
 router = APIRouter(tags=["settings"])
@@ -38,10 +42,39 @@ class Table(Shape):
     bytes: int | None
 
 
+class Measured(Shape):
+    """How large the database was at a time, and how much of that was in use."""
+
+    at: Moment
+    bytes: int
+    used_bytes: int
+
+
+class Growth(Shape):
+    """How the database has grown: measured every hour, after two days once a day, for 90 days."""
+
+    sizes: list[Measured] = Field(description="The oldest first.")
+    per_day: int | None = Field(
+        examples=[125_829_120],
+        description="Bytes by which what is in use grows in a day, a straight line through the last 7 days; negative"
+        " where it shrinks. null for less than a day of measurements.",
+    )
+    full_in: float | None = Field(
+        examples=[2_937_600.0],
+        description="Seconds until the disk is full at that pace. null where it does not grow, where there are not"
+        " enough measurements, and where nobody tells how much is free (Postgres).",
+    )
+
+
 class Storage(Shape):
     """How much room the data takes."""
 
     database_bytes: int
+    free_bytes: int | None = Field(
+        description="Of these, what is free for what comes next; POST vacuum gives it back. null on Postgres."
+    )
+    disk_free_bytes: int | None = Field(description="Free on the disk of the database; null where nobody tells.")
+    growth: Growth
     tables: list[Table]
     products_bytes: int
 
@@ -57,14 +90,11 @@ class Settings(Shape):
 @router.get("/settings")
 async def settings(desk: Viewing) -> Settings:
     """Configuration, storage and versions."""
-    size, tables, kept = await desk.port.store.read(_storage)
+    port = desk.port
+    room = await port.store.read(_storage)
     return Settings(
         config=_config(desk.rt.config) | {"database": masked(desk.rt.database)},
-        storage=Storage(
-            database_bytes=size,
-            tables=[Table(name=one.name, rows=one.rows, bytes=one.size) for one in tables],
-            products_bytes=kept,
-        ),
+        storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,
@@ -74,8 +104,49 @@ async def settings(desk: Viewing) -> Settings:
     )
 
 
-def _storage(tx: Tx) -> tuple[int, list[storage.Table], int]:
-    return storage.database_size(tx), storage.tables(tx), storage.products_size(tx)
+class _Room(NamedTuple):
+    size: int
+    free: int | None
+    tables: list[storage.Table]
+    products: int
+    sizes: list[Size]
+
+
+def _storage(tx: Tx) -> _Room:
+    return _Room(
+        storage.database_size(tx),
+        storage.free_size(tx),
+        storage.tables(tx),
+        storage.products_size(tx),
+        storage.sizes(tx),
+    )
+
+
+def _disk_free(store: Store) -> int | None:
+    if store.dialect != "sqlite" or store.is_memory:
+        return None
+    return shutil.disk_usage(Path(store.path).parent).free
+
+
+def _shown(room: _Room, disk_free: int | None) -> Storage:
+    per_day = growth_per_day(room.sizes)
+    full_in = None
+    if per_day is not None and per_day >= 1 and disk_free is not None:
+        full_in = (disk_free + (room.free or 0)) / per_day * 86_400
+    return Storage(
+        database_bytes=room.size,
+        free_bytes=room.free,
+        disk_free_bytes=disk_free,
+        growth=Growth(
+            sizes=[
+                Measured(at=to_datetime(one.at_ms), bytes=one.bytes, used_bytes=one.used_bytes) for one in room.sizes
+            ],
+            per_day=None if per_day is None else round(per_day),
+            full_in=full_in,
+        ),
+        tables=[Table(name=one.name, rows=one.rows, bytes=one.size) for one in room.tables],
+        products_bytes=room.products,
+    )
 
 
 def _config(config: Any) -> dict[str, str]:
@@ -99,17 +170,31 @@ def masked(url: str) -> str:
 
 
 class Age(Asked):
-    """What is over for longer than this is removed; without it, than the configured retention."""
+    """What is over for longer than this is removed; without it, than the configured retention.
+
+    Runs of which a rule of `retention` speaks go by that rule in any case.
+    """
 
     older_than: float | None = Field(
         default=None, ge=0, le=10**9, allow_inf_nan=False, description="Seconds.", examples=[604800]
     )
 
 
+class Let(Shape):
+    """How many runs one rule lets go."""
+
+    workflow: str | None
+    status: WorkflowStatus | None
+    keep: Seconds | None
+    runs: int
+
+
 class Collectable(Shape):
     """What would be removed, each counted up to 10,000."""
 
     runs: int
+    partial: bool = Field(description="Whether there may be more runs than that.")
+    by_rule: list[Let] = Field(description="Of these runs, those of which a rule speaks.")
     deliveries: int
     logs: int
     older_than: float | None = Field(description="Seconds; null where runs are kept for ever.")
@@ -130,6 +215,10 @@ async def garbage_preview(
     found = await garbage.preview(desk.port, age_ms)
     return Collectable(
         runs=found.runs,
+        partial=found.is_partial,
+        by_rule=[
+            Let(workflow=rule.workflow, status=rule.status, keep=rule.keep, runs=runs) for rule, runs in found.by_rule
+        ],
         deliveries=found.deliveries,
         logs=found.logs,
         older_than=None if age_ms is None else age_ms / 1000,
@@ -153,6 +242,37 @@ async def garbage_collect(asked: Age, desk: Administering) -> Collected:
     # Many transactions: the line stands before them, so that what is gone is never gone without it.
     await port.store.write(audit.add, line=line)
     return Collected(runs=await garbage.collect(port, age_ms))
+
+
+class Vacuumed(Shape):
+    """What giving back a portion of the free room has brought."""
+
+    freed_bytes: int = Field(description="By how much the database is smaller now.", examples=[83_886_080])
+    database_bytes: int = Field(examples=[251_658_240])
+    free_bytes: int = Field(description="What could still be given back.", examples=[0])
+    done: bool = Field(description="Whether nothing is left; else ask again.")
+    skipped: list[str] = Field(description="Postgres: tables that were locked, or that belong to another user.")
+
+
+@router.post("/vacuum")
+async def vacuum_portion(desk: Administering) -> Vacuumed:
+    """Give a portion of the free room back to the disk (SQLite: up to 400 MB), or tidy all tables (Postgres).
+
+    SQLite works in small transactions, so everybody goes on meanwhile; 409 for a file that was not made by Turbine.
+    Postgres does a plain `VACUUM (ANALYZE)`, which makes room inside the tables and may take minutes.
+    """
+    port = desk.port
+    line = line_of(port.clock.now_ms(), desk.caller, "database.vacuum", "database")
+    # Many transactions, or none: the line stands before them.
+    await port.store.write(audit.add, line=line)
+    done = await vacuum.vacuum(port)
+    return Vacuumed(
+        freed_bytes=done.freed_bytes,
+        database_bytes=done.database_bytes,
+        free_bytes=done.free_bytes,
+        done=done.is_done,
+        skipped=done.skipped,
+    )
 
 
 @router.get(

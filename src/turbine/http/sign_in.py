@@ -170,7 +170,7 @@ async def set_up(asked: SetUp, request: Request, response: Response) -> SignedIn
 async def password(asked: NewPassword, desk: Viewing) -> Response:
     """Change one's own password; other browsers of the account are signed out."""
     email = desk.caller.email
-    if email is None:
+    if email is None or desk.caller.session_id is None:
         raise NotAllowed("Only somebody who signed in with a password can change it")
     port = desk.port
     wait_ms = await port.store.write(accounts.knock, address=None, email=email, now_ms=port.clock.now_ms())

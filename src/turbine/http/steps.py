@@ -35,6 +35,15 @@ _KINDS: dict[int, KindName] = {
 }
 
 
+class Process(Shape):
+    """Who carried out an attempt."""
+
+    executor_id: str
+    hostname: str
+    process_id: int
+    application_version: str
+
+
 class Attempt(Shape):
     """One execution of a step's body."""
 
@@ -43,6 +52,9 @@ class Attempt(Shape):
     ended_at: Moment | None
     error: str | None
     traceback: str | None = None
+    process: Process | None = Field(
+        default=None, description="Who carried it out; null when that is forgotten, after ten thousand launches."
+    )
 
 
 class Step(Shape):
@@ -136,9 +148,10 @@ def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
     if step.child_workflow_id in behind.child_statuses:
         shown.child_status = WorkflowStatus(behind.child_statuses[step.child_workflow_id])
     for attempt in shown.attempts:
-        attempt.traceback = behind.tracebacks.get((step.position, attempt.number))
-    if shown.attempts and shown.attempts[-1].error is not None and shown.attempts[-1].traceback is None:
-        shown.attempts[-1].traceback = behind.last_tracebacks.get(step.position)
+        is_last = attempt is shown.attempts[-1]
+        attempt.traceback = behind.traceback(step.position, attempt.number, is_last=is_last)
+        life = behind.life(step.position, attempt.number, is_last=is_last)
+        attempt.process = None if life is None else Process.model_validate(life)
     return shown
 
 

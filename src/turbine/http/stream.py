@@ -19,7 +19,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from turbine.clock import to_datetime
-from turbine.errors import TurbineError
+from turbine.errors import StoreUnavailable, TurbineError
 from turbine.http.desk import Viewing, port_of
 from turbine.http.doors import Doors
 from turbine.http.shapes import moment_text
@@ -187,11 +187,12 @@ class Stream:
 
     def _tell(self, message: bytes, mark: Mark) -> None:
         for queue in self._clients:
+            told = message
             if queue.full():
                 while not queue.empty():
                     queue.get_nowait()
-                message = _event("reset", {}, mark)
-            queue.put_nowait(message)
+                told = _event("reset", {}, mark)
+            queue.put_nowait(told)
 
 
 def _run_event(one: Moved, mark: Mark) -> bytes:
@@ -230,20 +231,31 @@ async def stream(
 async def _send(
     source: Stream, queue: asyncio.Queue[bytes | None], first: list[bytes], doors: Doors, request: Request
 ) -> AsyncGenerator[bytes]:
+    loop = asyncio.get_running_loop()
+    check_at = loop.time() + PING
     try:
         for message in first:
             yield message
         while True:
             try:
-                async with asyncio.timeout(PING):
+                async with asyncio.timeout_at(check_at):
                     message = await queue.get()
             except TimeoutError:
-                # Whoever was signed out meanwhile, or lost the role, hears no more.
-                if await doors.caller(request) is None:
-                    return
                 message = b": ping\n\n"
+            if loop.time() >= check_at:
+                # Whoever was signed out meanwhile hears no more, however much there is to tell.
+                if not await _may_hear(doors, request):
+                    return
+                check_at = loop.time() + PING
             if message is None:
                 return
             yield message
     finally:
         source.leave(queue)
+
+
+async def _may_hear(doors: Doors, request: Request) -> bool:
+    try:
+        return await doors.caller(request) is not None
+    except StoreUnavailable:
+        return True  # that cannot be known now, and without the database there is nothing to tell

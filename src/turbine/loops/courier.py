@@ -19,7 +19,7 @@ from turbine.model.deliveries import DeliveryKind, DeliveryStatus, Verdict, back
 from turbine.senders import Way
 from turbine.store import Tx
 from turbine.tables import deliveries, products
-from turbine.tables.deliveries import Held, Settled
+from turbine.tables.deliveries import GivenBack, Held, Settled
 
 log = logging.getLogger("turbine")
 
@@ -48,7 +48,7 @@ class Courier:
         self._ways = ways
         self._under_way: dict[asyncio.Task[None], Held] = {}
         self._attempts: list[Attempt] = []
-        self._given_back: list[int] = []
+        self._given_back: list[GivenBack] = []
         self.duty = Duty("courier", self.tick, port.clock)
 
     def heard(self, kind: str, key: int | str | None) -> None:
@@ -83,15 +83,12 @@ class Courier:
         room = {kind: AT_ONCE - taken[kind] for kind in self._ways}
         return {kind: count for kind, count in room.items() if count > 0}
 
-    async def _turn(
-        self, room: dict[str, int], now_ms: int, pause_ms: int = GIVEN_BACK_MS
-    ) -> tuple[list[Held], int | None]:
+    async def _turn(self, room: dict[str, int], now_ms: int) -> tuple[list[Held], int | None]:
         attempts, given_back = list(self._attempts), list(self._given_back)
         answer = await self._port.store.write(
             _note_and_claim,
             attempts=attempts,
             given_back=given_back,
-            again_ms=now_ms + pause_ms,
             room=room,
             now_ms=now_ms,
         )
@@ -106,22 +103,28 @@ class Courier:
         at_ms, began = port.clock.now_ms(), port.loop.time()
         way = self._ways.get(held.kind)
         if way is None:
-            self._given_back.append(held.delivery)
+            self._give_back(held)
             return
         try:
             verdict = await way.deliver(held)
         except (ShuttingDown, StoreUnavailable):
-            self._given_back.append(held.delivery)
+            self._give_back(held)
             return
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # by us; else a sender raises it as any other error
-                self._given_back.append(held.delivery)
+                self._given_back.append(GivenBack(held.delivery, at_ms))
                 return
             verdict = Verdict("CancelledError")
         except Exception as error:  # noqa: BLE001 - the user's sender, and the whole network: its error is the verdict
             verdict = Verdict(f"{type(error).__name__}: {error}")
+        if verdict.not_before_ms is not None:
+            self._given_back.append(GivenBack(held.delivery, verdict.not_before_ms))
+            return
         self._attempts.append(self._noted(held, verdict, at_ms, round((port.loop.time() - began) * 1000)))
+
+    def _give_back(self, held: Held) -> None:
+        self._given_back.append(GivenBack(held.delivery, self._port.clock.now_ms() + GIVEN_BACK_MS))
 
     def _noted(self, held: Held, verdict: Verdict, at_ms: int, duration_ms: int) -> Attempt:
         number = held.attempts + 1
@@ -175,7 +178,7 @@ class Courier:
         await self._break_off()
         if self.is_busy:
             try:
-                await self._turn({}, self._port.clock.now_ms(), pause_ms=0)
+                await self._turn({}, self._port.clock.now_ms())
             except StoreUnavailable as error:
                 log.warning("%s deliveries were not noted and will be made again: %s", len(self._attempts), error)
 
@@ -195,8 +198,7 @@ def _note_and_claim(
     tx: Tx,
     *,
     attempts: Sequence[Attempt],
-    given_back: Sequence[int],
-    again_ms: int,
+    given_back: Sequence[GivenBack],
     room: Mapping[str, int],
     now_ms: int,
 ) -> tuple[list[Held], int | None]:
@@ -207,7 +209,7 @@ def _note_and_claim(
         if is_over and held.kind == DeliveryKind.PRODUCT:
             products.delivered(tx, product_id=held.target, error=note.error, now_ms=now_ms)
     if given_back:
-        deliveries.give_back(tx, deliveries=given_back, next_ms=again_ms)
+        deliveries.give_back(tx, given_back)
     claimed = [
         held for kind, limit in room.items() for held in deliveries.claim(tx, kind=kind, limit=limit, now_ms=now_ms)
     ]

@@ -82,6 +82,8 @@ class Lease:
             executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
         )
         self._enlist()
+        life = self._store.write_blocking(executors.begin_life, executor_id=self._executor_id)
+        self._store.hold(self._executor_id, life)
         self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
         self._thread.start()
 
@@ -114,7 +116,7 @@ class Lease:
                 if now - self._renewed > self._lease_ms / 1000:
                     self._healthy_since = now
                 self._renewed = now
-            except TurbineError as error:
+            except Exception as error:  # noqa: BLE001 - without this thread the runs would soon be others'
                 if not self._stopping.is_set():
                     log.warning("The lease of executor %s could not be renewed: %s", self._executor_id, error)
 

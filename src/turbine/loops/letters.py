@@ -21,11 +21,11 @@ class Letters:
         for run, position in met:
             self._runner.nudge(run, position)
         if letters:
-            for run in letters:
-                self._runner.cancelled(run)
-            await port.store.write(workflows.take_letters, runs=letters)
+            for run, fence in letters:
+                self._runner.cancelled(run, fence)
+            await port.store.write(workflows.take_letters, letters=letters)
         return None
 
 
-def _mail(tx: Tx, *, executor: str) -> tuple[list[int], list[tuple[int, str]]]:
+def _mail(tx: Tx, *, executor: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
     return workflows.letters(tx, executor=executor), waits.met_of(tx, executor=executor)

@@ -52,6 +52,8 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused: deque[tuple[int, Execution]] = deque()
         self._sweeping = False
+        self._is_interrupted = False
+        port.threads.crowded = self._crowded
 
     def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
         """Carry out a run that this executor owns."""
@@ -61,16 +63,22 @@ class Runner:
         task = self.port.loop.create_task(self._carry(execution), context=self.port.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self._is_interrupted:  # its start was being written while everything was broken off
+            execution.end(Signal.INTERRUPT)
         return execution
 
     async def adopt_all(self, claimed: Sequence[Claimed], fresh: Collection[int] = ()) -> None:
-        """Carry out runs that were claimed, each against its history; `fresh` ones have none."""
-        old = [one.run for one in claimed if one.run not in fresh]
-        histories = await self.port.store.read(steps.histories, runs=old) if old else {}
+        """Carry out runs that were claimed, each against its history; `fresh` ones have none.
+
+        They are ours from the claim on, and nobody else takes them: their histories are asked for until they are there.
+        """
+        old = [one for one in claimed if one.run not in fresh]
+        histories = await self._histories(old) if old else {}
         for one in claimed:
-            definition = self.port.registry.get(one.name)
-            assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-            self.adopt(one, definition, histories.get(one.run))
+            if one.run in histories or one.run in fresh:
+                definition = self.port.registry.get(one.name)
+                assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
+                self.adopt(one, definition, histories.get(one.run))
 
     async def _carry(self, execution: Execution) -> None:
         while True:
@@ -89,25 +97,37 @@ class Runner:
                 self._drop(execution)
                 return
             # The database was away for this pass. It is still ours: once more, from its last recorded step.
-            histories = await self._read_again(execution)
-            if histories is None:
+            await asyncio.sleep(TRY_AGAIN)
+            history = (await self._histories([execution.claimed])).get(execution.run)
+            if history is None:
                 self._drop(execution)
                 return
             listeners = execution.listeners
-            execution = Execution(self.port, execution.claimed, execution.definition, histories[execution.run])
+            execution = Execution(self.port, execution.claimed, execution.definition, history)
             execution.listeners = listeners
             self.executions[execution.run] = self.by_id[execution.id] = execution
 
-    async def _read_again(self, execution: Execution) -> dict[int, History] | None:
-        """The history of a run, as soon as the database gives it; None when the store was closed meanwhile."""
+    async def _histories(self, claimed: Sequence[Claimed]) -> dict[int, History]:
+        """The histories of runs, as soon as the database gives them; of none when the store was closed meanwhile.
+
+        A run whose history cannot be read although the database is there is set aside, alone.
+        """
         while True:
-            await asyncio.sleep(TRY_AGAIN)
             try:
-                return await self.port.store.read(steps.histories, runs=[execution.run])
+                return await self.port.store.read(steps.histories, runs=[one.run for one in claimed])
             except StoreUnavailable as error:
                 if self.port.store.writer.is_closed:
-                    return None
-                log.warning("Run %s waits for the database: %s", execution.id, error)
+                    return {}
+                log.warning("Run %s waits for the database: %s", ", ".join(one.id for one in claimed[:3]), error)
+            except Exception as error:
+                if len(claimed) > 1:
+                    return {run: history for one in claimed for run, history in (await self._histories([one])).items()}
+                (one,) = claimed
+                log.exception("The history of run %s cannot be read; it is set aside", one.id)
+                attention = f"Turbine could not read the history of this run: {error!r}. Resume tries again"
+                await self._persist(workflows.set_aside, (one.run, one.fence, attention))
+                return {}
+            await asyncio.sleep(TRY_AGAIN)
 
     async def _carry_in_thread(self, execution: Execution) -> Outcome:
         loop = self.port.loop
@@ -119,9 +139,11 @@ class Runner:
 
         context = self.port.context.copy()
         self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
-        if self.port.threads.backlog:
-            self._make_room()
         return await future
+
+    def _crowded(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            self.port.loop.call_soon_threadsafe(self._make_room)
 
     def _make_room(self) -> None:
         """All threads are taken and somebody waits for one: runs that wait themselves leave theirs at once."""
@@ -211,7 +233,7 @@ class Runner:
         due_ms = execution.timer_due_ms()
         is_alone = len(execution.waits) == 1 and (not execution.is_async or self._waits_itself(execution))
         is_far = due_ms is not None and due_ms - now_ms > self.port.park_after_ms
-        is_crowded = not execution.is_async and self.port.threads.backlog > 0
+        is_crowded = not execution.is_async and self.port.threads.is_crowded
         if by_itself and ((is_alone and is_far) or is_crowded):
             execution.end(Signal.PARK)
             return
@@ -248,10 +270,13 @@ class Runner:
         if execution is not None:
             execution.nudge(position)
 
-    def cancelled(self, run: int, reason: str | None = None) -> bool:
-        """The row of a run says it was cancelled; whether it was in this process."""
+    def cancelled(self, run: int, fence: int, reason: str | None = None) -> bool:
+        """The row of a run says it was cancelled while it had this fence; whether it was in this process.
+
+        What is carried out here by now may be a later life of it, which was resumed: that goes on.
+        """
         execution = self.executions.get(run)
-        if execution is None:
+        if execution is None or execution.fence > fence:
             return False
         execution.end(Signal.CANCELLED, reason)
         # The row says it already: nobody has to wait until the body has come to its end.
@@ -278,6 +303,7 @@ class Runner:
 
     def interrupt(self) -> None:
         """Break off everything that still runs; nothing of it becomes an outcome."""
+        self._is_interrupted = True
         for execution in list(self.executions.values()):
             execution.end(Signal.INTERRUPT)
 

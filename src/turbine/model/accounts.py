@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
 
 class Role(StrEnum):
@@ -12,6 +15,8 @@ class Role(StrEnum):
 
     VIEWER = "viewer"
     """Looks at everything but accounts and tokens; never sees a secret."""
+    APPROVER = "approver"
+    """Decides approvals that are assigned to them or to nobody, and does nothing else."""
     OPERATOR = "operator"
     """Acts on runs, approvals, schedules, queues, keys and products."""
     ADMIN = "admin"
@@ -71,3 +76,11 @@ class Caller:
     email: str | None = None
     session_id: str | None = None
     """The session of a browser; None for a token, the host's own sign-in, or no sign-in at all."""
+
+
+def email_of(text: str) -> str:
+    """The address as it is stored: without spaces around it, in lower case. Raises ValueError for what is none."""
+    address = text.strip().lower()
+    if len(address) > 320 or not _EMAIL.fullmatch(address) or not address.isprintable():
+        raise ValueError(f"{text[:80]!r} is no e-mail address")
+    return address

@@ -66,3 +66,5 @@ class ApprovalRecord:
     by: str | None
     comment: str
     data: Any
+    assignees: list[str] = field(default_factory=list[str])
+    """The e-mail addresses of those whose decision it waits for; without any, anybody's."""

@@ -66,11 +66,15 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one attempt came to: delivered without an `error`; with one, tried again unless that is `final`."""
+    """What one attempt came to: delivered without an `error`; with one, tried again unless that is `final`.
+
+    With `not_before_ms` it was none: nothing was sent, because it has to wait until then.
+    """
 
     error: str | None = None
     status_code: int | None = None
     final: bool = False
+    not_before_ms: int | None = None
 
 
 def backoff_ms(failed: int) -> int:

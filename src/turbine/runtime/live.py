@@ -25,6 +25,7 @@ from turbine.loops.queues import QueueClaimer
 from turbine.loops.recovery import Recovery
 from turbine.loops.runner import Runner
 from turbine.loops.scheduler import Scheduler
+from turbine.loops.surveyor import LOOK, Surveyor
 from turbine.loops.timers import Timers
 from turbine.model.workflows import Event, WorkflowStatus
 from turbine.senders import Way
@@ -86,7 +87,7 @@ class Live:
             app=runtime.app,
         )
         self._webhooks = WebhookWay(store, clock, config, self.port.payloads.open)
-        self._alerts = AlertWay(store, self.port.payloads.open)
+        self._alerts = AlertWay(store, clock, self.port.payloads.open)
         self.ways: dict[str, Way] = {"webhook": self._webhooks, "alert": self._alerts}
         """How each kind of delivery leaves this process; what has no way here is left to others."""
         self._set_product_way(runtime.product_sender)
@@ -112,7 +113,8 @@ class Live:
         self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
         self._duties = (self.recovery, self.timers, self.letters, self.watch, self.schedules, garbage, self.scribe.duty)
         indexer = Duty("indexer", Indexer(self.port).tick, clock)
-        self._duties = (*self._duties, self.courier.duty, indexer)
+        surveyor = Duty("surveyor", Surveyor(self.port).tick, clock, slow_poll=LOOK)
+        self._duties = (*self._duties, self.courier.duty, indexer, surveyor)
         self._first_look = recovery.tick
         self._looked_at = 0.0
         self._next_look: asyncio.TimerHandle | None = None
@@ -124,6 +126,14 @@ class Live:
             for name in declared
             if listened is None or name in listened
         }
+
+    def only_look(self) -> None:
+        """Before the start, for whoever only looks in: send nothing, and leave garbage and measuring to the others.
+
+        His network and his settings are not the application's.
+        """
+        self.ways.clear()
+        self._duties = tuple(duty for duty in self._duties if duty.name not in ("garbage", "surveyor"))
 
     def set_product_sender(self, sender: ProductSender | None) -> None:
         """Send products this way from now on, or leave them to other processes. From any thread."""
@@ -166,8 +176,8 @@ class Live:
                 case "wait":
                     self.runner.nudge(key[0], key[1])
                 case "cancelled":
-                    if self.runner.cancelled(key[0], key[1]):
-                        self.store.post(workflow_table.take_letters_of, key[0])
+                    if self.runner.cancelled(*key):
+                        self.store.post(workflow_table.take_letters_of, (key[0], key[1]))
                 case "due" | "deadline":
                     self.timers.call_at(key)
                 case "done":
@@ -271,10 +281,15 @@ class Live:
 
     async def wait_idle(self) -> None:
         calm = 0
+        claiming = (self.timers, self.schedules, *(claimer.duty for claimer in self.claimers.values()))
         while calm < 2:
             await asyncio.sleep(0.002)
             executions = list(self.runner.executions.values())
             if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+                calm = 0
+                continue
+            # One that was called, or is at it, may have a run in its hands that is in no memory yet.
+            if not (self.port.is_draining() or all(duty.is_resting for duty in claiming)):
                 calm = 0
                 continue
             if not await self.courier.is_idle():

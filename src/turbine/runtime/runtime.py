@@ -8,15 +8,16 @@ import logging
 import os
 import socket
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from turbine.actions import backup as backups
 from turbine.actions import explain as explaining
-from turbine.actions import exports, forks, garbage, notifications, results, runs, talk, triggers
+from turbine.actions import exports, forks, garbage, notifications, results, runs, talk, triggers, vacuum
 from turbine.actions import queues as queueing
 from turbine.actions.accounts import Accounts
 from turbine.actions.alert_channels import AlertChannels
@@ -27,6 +28,7 @@ from turbine.actions.failures import Failures
 from turbine.actions.kv import Kv
 from turbine.actions.logs import Logs
 from turbine.actions.products import Products
+from turbine.actions.retention import Retention
 from turbine.actions.schedules import Schedules
 from turbine.actions.tokens import Tokens
 from turbine.actions.webhooks import Webhooks
@@ -91,6 +93,7 @@ class Runtime:
         self._draining = False
         self._executor_id = self.config.executor_id or _fresh_executor_id()
         self._was_launched = False
+        self._is_launching = False
         self._instrument: Callable[[Live], None] | None = None
         """Called with the launched half before anything of it moves; the testing kit puts its instruments in there."""
         self.accounts = Accounts(self._port)
@@ -117,6 +120,8 @@ class Runtime:
         """Everything outgoing, with its attempts."""
         self.products = Products(self._port)
         """The files that steps made."""
+        self.retention = Retention(self._port)
+        """How long runs are kept, by workflow and status."""
         self._product_sender: ProductSender | None = None
         self.set_product_sender(self.config.product_sender)
         for workflow in workflows:
@@ -138,9 +143,12 @@ class Runtime:
         if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
         if overrides:
-            from dataclasses import replace
-
-            workflow = type(workflow)(replace(workflow.definition, **overrides), workflow.start_options)
+            old = workflow.definition
+            fields = ("name", "max_recoveries", "schedule", "triggerable", "input_schema")
+            fields += ("tags", "summary", "queue", "timeout")
+            said: dict[str, Any] = {field: getattr(old, field) for field in fields}
+            again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
+            workflow = type(workflow)(again.definition, workflow.start_options)
         self._registry.add(workflow.definition)
         return workflow
 
@@ -228,8 +236,15 @@ class Runtime:
         Raises AlreadyLaunched, StoreInvalid for a database that can never work, StoreUnavailable for one that is
         away, StoreTooNew for one that a newer Turbine has migrated.
         """
-        if self._live is not None:
+        if self._live is not None or self._is_launching:
             raise AlreadyLaunched("This runtime is launched already; shut it down before launching it again")
+        self._is_launching = True
+        try:
+            await self._launch()
+        finally:
+            self._is_launching = False
+
+    async def _launch(self) -> None:
         if self._was_launched and self.config.executor_id is None:
             self._executor_id = _fresh_executor_id()
         if self.config.switch_interval is not None:
@@ -336,8 +351,9 @@ class Runtime:
             known = self._registry.get(definition.name)
             if known is not None and known.fn is definition.fn:
                 definition = known
+        result = definition.result  # an annotation that cannot be read is told before anything is started
         _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
-        return self.handle(row.id, definition.result)
+        return self.handle(row.id, result)
 
     async def trigger(
         self,
@@ -460,7 +476,8 @@ class Runtime:
         """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
 
         Recorded steps stay; of a failed run the failure that ended it is forgotten, so the failed step runs again.
-        Attempts count from 0 and the deadline is cleared. Raises WorkflowNotFound, Deduplicated.
+        Children that were cancelled with it are taken up with it. Attempts count from 0 and the deadline is cleared.
+        Raises WorkflowNotFound, Deduplicated.
         """
         await self._in_loop(lambda: runs.resume(self._port(), check_id(id)))
         return self.retrieve(id)
@@ -517,14 +534,25 @@ class Runtime:
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
 
-        Never touches what is open, or what is still to be delivered. With a retention of None, and none given, no run
-        is removed. Log records go after 5 days in any case. ValueError for a negative time.
+        Never touches what is open, or what is still to be delivered. Runs of which a rule of `rt.retention` speaks go
+        by that rule, whatever is given here; of the others none with a retention of None, and none given. Log records
+        go after 5 days in any case. ValueError for a negative time.
         """
         age = self.config.gc_retention if older_than is None else older_than
         age_ms = None if age is None else span_ms(age)
         if age_ms is not None and age_ms < 0:
             raise ValueError(f"older_than must not be negative: {older_than!r}")
         return await self._in_loop(lambda: garbage.collect(self._port(), age_ms))
+
+    async def vacuum(self) -> int:
+        """Give back what is free in the database: how many bytes smaller it is now.
+
+        Garbage collection leaves free pages, which what comes next fills again; so this is for a database that will
+        stay smaller. It works in small pieces, and everything goes on meanwhile. On Postgres it is a plain
+        `VACUUM (ANALYZE)` of the tables of Turbine, which makes room inside them. Raises StoreUnavailable, Conflict
+        for a SQLite file that was not made by Turbine.
+        """
+        return await self._in_loop(lambda: vacuum.whole(self._port()))
 
     async def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything goes on; returns its path.
@@ -645,6 +673,7 @@ class Runtime:
     async def send_notification(self, channel: str, message: str, *, wait: bool = True) -> None:
         """Send a text to the alert channel of this name, as it is; a disabled channel hears nothing of it.
 
+        Quiet hours of the channel do not hold it back.
         It is durable before it is sent, and with `wait` this returns when the service has taken it. Raises NotFound for
         an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
         """
@@ -652,8 +681,8 @@ class Runtime:
 
     # Watching
 
-    async def events(self) -> AsyncIterator[Event]:
-        """What happens in this process from now on, after its commit: `async for event in rt.events()`.
+    def events(self) -> AsyncIterator[Event]:
+        """What happens in this process from this call on, after its commit: `async for event in rt.events()`.
 
         A slow reader misses nothing up to 10,000 events, then the oldest ones.
         """
@@ -670,12 +699,11 @@ class Runtime:
             with contextlib.suppress(RuntimeError):  # the listener's loop is closed
                 loop.call_soon_threadsafe(put, event)
 
-        self._probe.listeners.append(listen)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._probe.listeners.remove(listen)
+        listeners = self._probe.listeners
+        listeners.append(listen)
+        told = _told(queue)
+        weakref.finalize(told, listeners.remove, listen).atexit = False
+        return told
 
     async def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now; what waits for time or others does not count."""
@@ -683,6 +711,11 @@ class Runtime:
         self._port()
         assert live is not None
         await self._in_loop(live.wait_idle)
+
+
+async def _told(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:
+    while True:
+        yield await queue.get()
 
 
 def _fresh_executor_id() -> str:

@@ -6,6 +6,7 @@ Apprise blocks and says only yes or no, so each message goes in a thread, and wh
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import threading
@@ -15,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+from turbine.clock import Clock, to_datetime, to_ms
 from turbine.codec import describe_error
-from turbine.model.deliveries import TEST_EVENT, Verdict
+from turbine.model.alert_channels import QuietHours
+from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, Verdict
 from turbine.store import Store
 from turbine.tables import alert_channels
 from turbine.tables.deliveries import Held
@@ -35,8 +38,9 @@ _SAID = {
 class AlertWay:
     """Tells people."""
 
-    def __init__(self, store: Store, open: Callable[[str], str]) -> None:
+    def __init__(self, store: Store, clock: Clock, open: Callable[[str], str]) -> None:
         self._store = store
+        self._clock = clock
         self._open = open
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="turbine-alert")
 
@@ -44,9 +48,13 @@ class AlertWay:
         address = await self._store.read(alert_channels.address, id=held.target)
         if address is None:
             return Verdict("the alert channel was deleted", final=True)
-        url, enabled = address
-        if not enabled and held.event != TEST_EVENT:
+        url, is_enabled, quiet = address
+        if not is_enabled and held.event != TEST_EVENT:
             return Verdict("the alert channel is disabled; enable it and send this again", final=True)
+        if quiet is not None and _may_wait(held, quiet):
+            quiet_until = quiet.until(to_datetime(self._clock.now_ms()))
+            if quiet_until is not None:
+                return Verdict(not_before_ms=to_ms(quiet_until))
         text = text_of(held, self._open)
         return await asyncio.get_running_loop().run_in_executor(self._threads, _notify, self._open(url), text)
 
@@ -55,13 +63,20 @@ class AlertWay:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+def _may_wait(held: Held, quiet: QuietHours) -> bool:
+    """Whether quiet hours are for a message: not for an urgent event, and not for what somebody sends by hand."""
+    by_hand = held.event in (None, TEST_EVENT) or held.attempts_before > 0
+    return not by_hand and not {held.event, EVERY_EVENT} & set(quiet.urgent)
+
+
 def text_of(held: Held, open: Callable[[str], str]) -> str:
     """The message as it was given, or one line about what happened to a run."""
     if held.message is not None:
         return open(held.message)
     said = _SAID.get(held.event or "", f"reached {held.run_status}")
+    by = "" if held.assignees is None else f" by {' or '.join(json.loads(held.assignees))}"
     error = "" if held.error is None else f": {describe_error(held.error)}"
-    return f"[Turbine] Workflow {held.name} ({held.workflow_id}) {said}{error}"
+    return f"[Turbine] Workflow {held.name} ({held.workflow_id}) {said}{by}{error}"
 
 
 def is_usable(url: str) -> bool:

@@ -184,5 +184,7 @@ def body_of(held: Held, open: Callable[[str], str]) -> bytes:
         document["output"] = output
     if held.error is not None:
         document["error"] = describe_error(held.error)
+    if held.assignees is not None:
+        document["assignees"] = from_json(held.assignees)
     document["timestamp"] = to_datetime(held.created_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return to_json(document)

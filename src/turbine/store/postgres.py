@@ -23,6 +23,7 @@ from typing import Any, Literal, LiteralString, cast
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store.sql import Statement
@@ -38,7 +39,12 @@ READERS_MAX = 4
 RECONNECT_MAX = 2.0
 """Seconds between attempts to reach a server that is away, at most."""
 
-_SETTINGS = "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 5000"
+_SETTINGS = (
+    "set timezone to 'UTC'; set synchronous_commit to on; set idle_in_transaction_session_timeout to 5000;"
+    # What the role has for its other programs: a batch that is broken off would be taken for a wrong one, and what is
+    # read behind a lock must be what is there by then.
+    " set statement_timeout to 0; set lock_timeout to 0; set default_transaction_isolation to 'read committed'"
+)
 _MARK = "update pt_executors set batch = %(batch)s where executor_id = %(executor)s"
 _MARKED = "select batch from pt_executors where executor_id = %(executor)s for update"
 
@@ -59,6 +65,7 @@ class PostgresTx:
         "executor",
         "is_decided",
         "is_open",
+        "life",
         "wakes",
     )
 
@@ -69,6 +76,7 @@ class PostgresTx:
         self._is_decisive = False
         self._was_decided = False
         self.executor = ""
+        self.life = 0
         self.is_open = False
         """Whether the server has heard of this transaction."""
         self.is_decided = False
@@ -224,9 +232,9 @@ class PostgresBackend:
     def _reopen(self) -> None:
         self._drop()
         self._connection = connect(self.url)
-        executor = self.tx.executor
+        executor, life = self.tx.executor, self.tx.life
         self.tx = PostgresTx(self._connection)
-        self.tx.executor = executor
+        self.tx.executor, self.tx.life = executor, life
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -342,6 +350,29 @@ def _heard_in(notification: str) -> tuple[str, list[Wake]]:
 
 def _hashable(key: Any) -> Any:
     return tuple(cast("list[Any]", key)) if isinstance(key, list) else key
+
+
+def vacuum(url: str, tables: list[str]) -> list[str]:
+    """Free the dead rows of these tables for new ones, and count them anew; returns the tables that were skipped.
+
+    Nobody waits for it: it takes no lock that a read or a write needs, and skips a table that is locked.
+    Raises StoreUnavailable.
+    """
+    skipped: list[str] = []
+    with connect(url) as connection:
+        told: list[str] = []
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+        try:
+            connection.execute("set statement_timeout to 0")
+            for table in tables:
+                told.clear()
+                query = sql.SQL("vacuum (analyze, skip_locked) {}").format(sql.Identifier(table))
+                connection.execute(query)
+                if told:
+                    skipped.append(table)
+        except psycopg.Error as error:
+            raise StoreUnavailable(f"Postgres broke off the vacuum: {str(error).strip()}") from error
+    return skipped
 
 
 def connect(url: str) -> psycopg.Connection[Row]:

@@ -79,9 +79,10 @@ class Store:
     def writer(self) -> Writer:
         return self._writer
 
-    def hold(self, executor: str) -> None:
-        """Write as this executor from now on: fenced statements compare with it."""
+    def hold(self, executor: str, life: int = 0) -> None:
+        """Write as this executor from now on: fenced statements compare with it. `life` says which process it is."""
         self._backend.tx.executor = executor
+        self._backend.tx.life = life
 
     # -- writes
 
@@ -179,6 +180,15 @@ class Store:
         if self._hearing is not None:
             self._hearing.close()
             self._hearing = None
+
+    def vacuum(self, tables: list[str]) -> list[str]:
+        """Tidy tables of Postgres on a connection of its own, in whatever thread asks; returns what was skipped.
+
+        It may take minutes. Reads and writes of these tables go on. Raises StoreUnavailable.
+        """
+        from turbine.store.postgres import vacuum
+
+        return vacuum(self.url, tables)
 
     def close(self, *, patient: bool = True) -> None:
         """Finish all writes that have entered, then let go of the database. Idempotent."""

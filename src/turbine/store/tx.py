@@ -22,6 +22,8 @@ class Tx(Protocol):
     dialect: Literal["sqlite", "postgres"]
     executor: str
     """The id of the executor that holds this door; empty before launch."""
+    life: int
+    """Which life of which executor that is (a row of pt_lives); 0 before launch."""
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""

@@ -10,7 +10,7 @@ from turbine.config import Config
 from turbine.errors import *  # noqa: F403 - the same errors under the same names
 from turbine.errors import Cancelled, ErrorCode
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
-from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 from turbine.model.approvals import ApprovalLink, ApprovalRecord, ApprovalResult, ApprovalStatus
 from turbine.model.audit import AuditRecord
 from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
@@ -19,6 +19,7 @@ from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord, LogSource
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.retention import RetentionRule
 from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, ScheduleRecord, ScheduleType
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
@@ -90,8 +91,10 @@ __all__ = [
     "ProductSender",
     "ProductStatus",
     "Queue",
+    "QuietHours",
     "RateLimit",
     "RegisteredWorkflow",
+    "RetentionRule",
     "Role",
     "Runtime",
     "Schedule",

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
 
-from turbine.model.alert_channels import AlertChannelRecord
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 from turbine.model.approvals import ApprovalLink, ApprovalRecord
 from turbine.model.deliveries import DeliveryAttempt, DeliveryRecord
 from turbine.model.failures import FailureGroup, FailureState
 from turbine.model.kv import KVChange, KVRecord
 from turbine.model.logs import LogRecord
 from turbine.model.products import ProductRecord
+from turbine.model.retention import RetentionRule
 from turbine.model.schedules import Backfill, Schedule, ScheduleRecord
 from turbine.model.webhooks import WebhookRecord
-from turbine.model.workflows import Page
+from turbine.model.workflows import Page, WorkflowStatus
 from turbine.registry import UNSET, WorkflowBase
 
 if TYPE_CHECKING:
@@ -86,6 +87,27 @@ class Failures:
         return self._runtime.wait_for(self._runtime.inner.failures.mark(fingerprint, state, by=by))
 
 
+class Retention:
+    """How long runs are kept, by workflow and status; see `turbine.Runtime.retention`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def set(
+        self, keep: timedelta | float | None, *, workflow: str | None = None, status: WorkflowStatus | str | None = None
+    ) -> RetentionRule:
+        """Keep these runs for so long after their end, for ever with None. Raises ValueError."""
+        return self._runtime.wait_for(self._runtime.inner.retention.set(keep, workflow=workflow, status=status))
+
+    def delete(self, *, workflow: str | None = None, status: WorkflowStatus | str | None = None) -> bool:
+        """Lift the rule for exactly these runs; whether there was one. Raises ValueError."""
+        return self._runtime.wait_for(self._runtime.inner.retention.delete(workflow=workflow, status=status))
+
+    def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[RetentionRule]:
+        """One page of the rules, by workflow and status."""
+        return self._runtime.wait_for(self._runtime.inner.retention.list(limit=limit, cursor=cursor))
+
+
 class Logs:
     """What bodies and steps have logged; see `turbine.Runtime.logs`."""
 
@@ -132,12 +154,16 @@ class Approvals:
         workflow_id: str | None = None,
         open: bool | None = True,
         *,
+        assignee: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ApprovalRecord]:
-        """One page of gates, newest first: open ones, with `open=False` decided ones, with None all."""
+        """One page of gates, newest first: open ones, with `open=False` decided ones, with None all.
+
+        With `assignee`, an e-mail address, only those that are assigned to them or to nobody.
+        """
         inner = self._runtime.inner.approvals
-        return self._runtime.wait_for(inner.list(workflow_id, open, limit=limit, cursor=cursor))
+        return self._runtime.wait_for(inner.list(workflow_id, open, assignee=assignee, limit=limit, cursor=cursor))
 
     def get(self, id: str) -> ApprovalRecord:
         """One gate. Raises NotFound."""
@@ -286,10 +312,21 @@ class AlertChannels:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def create(self, *, name: str, url: str, events: Sequence[str] = (), enabled: bool = True) -> AlertChannelRecord:
+    def create(
+        self,
+        *,
+        name: str,
+        url: str,
+        events: Sequence[str] = (),
+        enabled: bool = True,
+        workflows: Sequence[str] = (),
+        quiet: QuietHours | None = None,
+    ) -> AlertChannelRecord:
         """Add a channel. Raises ValidationFailed, Conflict."""
-        inner = self._runtime.inner.alert_channels
-        return self._runtime.wait_for(inner.create(name=name, url=url, events=events, enabled=enabled))
+        act = self._runtime.inner.alert_channels.create(
+            name=name, url=url, events=events, enabled=enabled, workflows=workflows, quiet=quiet
+        )
+        return self._runtime.wait_for(act)
 
     def get(self, id: str) -> AlertChannelRecord:
         """One channel, its URL masked. Raises NotFound."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,18 @@ from turbine.runtime import Runtime as AsyncRuntime
 from turbine.senders.products import ProductSender
 from turbine.sync.accounts import Accounts, Audit, Tokens
 from turbine.sync.handles import Handle
-from turbine.sync.nouns import AlertChannels, Approvals, Deliveries, Failures, Kv, Logs, Products, Schedules, Webhooks
+from turbine.sync.nouns import (
+    AlertChannels,
+    Approvals,
+    Deliveries,
+    Failures,
+    Kv,
+    Logs,
+    Products,
+    Retention,
+    Schedules,
+    Webhooks,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +68,7 @@ class Runtime:
         self.alert_channels = AlertChannels(self)
         self.deliveries = Deliveries(self)
         self.products = Products(self)
+        self.retention = Retention(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -254,6 +266,10 @@ class Runtime:
         """Remove runs that ended longer ago than this; returns how many."""
         return self.wait_for(self.inner.garbage_collect(older_than))
 
+    def vacuum(self) -> int:
+        """Give back what is free in the database: how many bytes smaller it is now. See `turbine.Runtime.vacuum`."""
+        return self.wait_for(self.inner.vacuum())
+
     def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything goes on. See `turbine.Runtime.backup`."""
         return self.wait_for(self.inner.backup(path))
@@ -295,26 +311,21 @@ class Runtime:
         return self.wait_for(self.inner.approve(id, approved, comment, by, data, approval_id))
 
     def events(self) -> Iterator[Event]:
-        """What happens in this process from now on, after its commit."""
-        events = self.inner.events()
-        first = self.wait_for(_begin(events))
-        while True:
-            yield self.wait_for(_next_of(first))
-            first = self.wait_for(_begin(events))
+        """What happens in this process from this call on, after its commit."""
+        events = self.wait_for(_watch(self.inner))
+        return iter(lambda: self.wait_for(_next_of(events)), None)
 
     def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now."""
         self.wait_for(self.inner.wait_idle())
 
 
-async def _begin(events: Any) -> asyncio.Task[Event]:
-    task = asyncio.ensure_future(anext(events))
-    await asyncio.sleep(0)
-    return task
+async def _watch(inner: AsyncRuntime) -> AsyncIterator[Event]:
+    return inner.events()
 
 
-async def _next_of(task: asyncio.Task[Event]) -> Event:
-    return await task
+async def _next_of(events: AsyncIterator[Event]) -> Event | None:
+    return await anext(events, None)
 
 
 def _refused(act: Coroutine[Any, Any, T]) -> T:

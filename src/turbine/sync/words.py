@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from datetime import datetime, timedelta
@@ -208,10 +208,12 @@ def wait_for_approval(
     timeout: timedelta | float | None = None,
     details: Any = None,
     form: Any = None,
+    assignees: Sequence[str] = (),
 ) -> ApprovalResult:
     """Wait until a person decides; see `turbine.wait_for_approval`."""
     in_thread("wait_for_approval")
-    return run_inline(api.wait_for_approval(title, timeout=timeout, details=details, form=form))
+    act = api.wait_for_approval(title, timeout=timeout, details=details, form=form, assignees=assignees)
+    return run_inline(act)
 
 
 def send_notification(channel: str, message: str, *, wait: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.errors import Conflict, NotFound
-from turbine.model.alert_channels import AlertChannelRecord, masked
+from turbine.model.alert_channels import AlertChannelRecord, QuietHours, masked
 from turbine.model.deliveries import TEST_EVENT, DeliveryKind, DeliveryStatus
 from turbine.store import Statements, Tx
 from turbine.tables import deliveries
@@ -30,6 +30,14 @@ class Message(NamedTuple):
     now_ms: int
 
 
+class Address(NamedTuple):
+    """What a delivery needs of a channel; the URL is as it is stored."""
+
+    url: str
+    is_enabled: bool
+    quiet: QuietHours | None
+
+
 def create(
     tx: Tx,
     *,
@@ -38,11 +46,23 @@ def create(
     url: str,
     events: str,
     enabled: bool,
+    workflows: str,
+    quiet: str,
     now_ms: int,
     open: Callable[[str], str],
 ) -> AlertChannelRecord | Conflict:
     """Add a channel; it hears of what happens from this transaction on. Refuses a name that is taken."""
-    if not tx.run(SQL.create, id=id, name=name, url=url, events=events, enabled=int(enabled), now=now_ms):
+    if not tx.run(
+        SQL.create,
+        id=id,
+        name=name,
+        url=url,
+        events=events,
+        enabled=int(enabled),
+        workflows=workflows,
+        quiet=quiet,
+        now=now_ms,
+    ):
         return _taken(name)
     return _stored(tx, id, open)
 
@@ -55,16 +75,33 @@ def update(
     url: str | None,
     events: str | None,
     enabled: bool | None,
+    workflows: str | None,
+    quiet: str | None,
     now_ms: int,
     open: Callable[[str], str],
 ) -> AlertChannelRecord | NotFound | Conflict:
-    """Change a channel; None keeps what is there. Refuses a name that another one has."""
+    """Change a channel; None keeps what is there. Refuses a name that another one has.
+
+    With other quiet hours, what waits for the end of those before is looked at anew.
+    """
     holder = None if name is None else tx.one(SQL.by_name, name=name)
     if holder is not None and holder[0] != id:
         return _taken(name)
     flag = None if enabled is None else int(enabled)
-    if not tx.run(SQL.update, id=id, name=name, url=url, events=events, enabled=flag, now=now_ms):
+    if not tx.run(
+        SQL.update,
+        id=id,
+        name=name,
+        url=url,
+        events=events,
+        enabled=flag,
+        workflows=workflows,
+        quiet=quiet,
+        now=now_ms,
+    ):
         return NotFound(kind="alert channel", id=id)
+    if quiet is not None:
+        deliveries.hasten(tx, target=id, now_ms=now_ms)
     return _stored(tx, id, open)
 
 
@@ -89,10 +126,10 @@ def page(tx: Tx, *, limit: int, before: int | None, open: Callable[[str], str]) 
     return [(row[0], _record(row, open)) for row in rows]
 
 
-def address(tx: Tx, *, id: str) -> tuple[str, bool] | None:
-    """What a delivery needs of a channel: the URL as it is stored, and whether it is enabled."""
+def address(tx: Tx, *, id: str) -> Address | None:
+    """What a delivery needs of a channel."""
     row = tx.one(SQL.get, id=id)
-    return None if row is None else (row[3], bool(row[5]))
+    return None if row is None else Address(row[3], bool(row[5]), _quiet(row[9]))
 
 
 def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
@@ -145,7 +182,7 @@ def _stored(tx: Tx, id: str, open: Callable[[str], str]) -> AlertChannelRecord:
 
 
 def _record(row: Sequence[Any], open: Callable[[str], str]) -> AlertChannelRecord:
-    _, id_, name, url, events, enabled, created_ms, updated_ms = row
+    _, id_, name, url, events, enabled, created_ms, updated_ms, workflows, quiet = row
     return AlertChannelRecord(
         id=id_,
         name=name,
@@ -154,4 +191,13 @@ def _record(row: Sequence[Any], open: Callable[[str], str]) -> AlertChannelRecor
         enabled=bool(enabled),
         created=to_datetime(created_ms),
         updated=to_datetime(updated_ms),
+        workflows=[] if workflows is None else json.loads(workflows),
+        quiet=_quiet(quiet),
     )
+
+
+def _quiet(text: str | None) -> QuietHours | None:
+    if text is None:
+        return None
+    found = json.loads(text)
+    return QuietHours(found["start"], found["end"], found["timezone"], tuple(found["weekdays"]), tuple(found["urgent"]))

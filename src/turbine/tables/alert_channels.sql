@@ -1,6 +1,6 @@
 -- name: create
-insert into pt_alert_channels (id, name, url, events, enabled, created_ms, updated_ms)
-values (:id, :name, :url, :events, :enabled, :now, :now)
+insert into pt_alert_channels (id, name, url, events, enabled, workflows, quiet, created_ms, updated_ms)
+values (:id, :name, :url, :events, :enabled, nullif(:workflows, '[]'), nullif(:quiet, 'null'), :now, :now)
 on conflict (name) do nothing
 
 -- name: update
@@ -9,6 +9,8 @@ set name = coalesce(:name, name),
     url = coalesce(:url, url),
     events = coalesce(:events, events),
     enabled = coalesce(:enabled, enabled),
+    workflows = nullif(coalesce(:workflows, workflows), '[]'),
+    quiet = nullif(coalesce(:quiet, quiet), 'null'),
     updated_ms = :now
 where id = :id
 
@@ -16,7 +18,7 @@ where id = :id
 delete from pt_alert_channels where id = :id
 
 -- name: get
-select channel, id, name, url, events, enabled, created_ms, updated_ms
+select channel, id, name, url, events, enabled, created_ms, updated_ms, workflows, quiet
 from pt_alert_channels
 where id = :id
 
@@ -24,7 +26,7 @@ where id = :id
 select id, enabled from pt_alert_channels where name = :name
 
 -- name: page
-select channel, id, name, url, events, enabled, created_ms, updated_ms
+select channel, id, name, url, events, enabled, created_ms, updated_ms, workflows, quiet
 from pt_alert_channels
 where channel < :before
 order by channel desc

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.codec import plain
-from turbine.errors import Conflict, NotFound, WorkflowNotFound
+from turbine.errors import Conflict, NotAllowed, NotFound, WorkflowNotFound
+from turbine.model.accounts import Role
 from turbine.model.approvals import WAITING_COLOR, WAITING_LABEL, ApprovalRecord, ApprovalStatus
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
@@ -22,6 +23,8 @@ SQL = Statements(Path(__file__))
 
 EVENT = "workflow.WAITING_FOR_APPROVAL"
 NEWEST = 2**62
+EVERYBODY = "*"
+"""In place of an e-mail address: whoever a gate is assigned to."""
 
 
 class Ask(NamedTuple):
@@ -34,6 +37,7 @@ class Ask(NamedTuple):
     form: str | None
     now_ms: int
     is_late: bool
+    assignees: Sequence[str] = ()
 
 
 class Decided(NamedTuple):
@@ -63,9 +67,9 @@ def ask(tx: Tx, rows: Sequence[Ask]) -> list[Answer | Decided]:
     Answers Decided, Answer.WAIT for an open gate, Answer.DONE for one whose time is up (it is closed by then), or why
     the run may not ask.
     """
+    lock(tx, [row.wait.run for row in rows])  # first: a cancellation closes the gates that are there
     answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
     held = [row for row in rows if answers[row.wait.run, row.wait.fence] is Answer.DONE]
-    lock(tx, [row.wait.run for row in held])
     places = rows_json([[row.wait.run, row.wait.position] for row in held])
     gates = {found[:2]: found[2:] for found in tx.all(SQL.gates, rows=places)} if held else {}
     results: list[Answer | Decided] = []
@@ -79,7 +83,7 @@ def ask(tx: Tx, rows: Sequence[Ask]) -> list[Answer | Decided]:
 def _ask(tx: Tx, row: Ask, gate: tuple[Any, ...] | None) -> Answer | Decided:
     wait = row.wait
     if gate is None or gate[1] == ApprovalStatus.CANCELLED:
-        _open(tx, row)
+        _open(tx, row, again=gate is not None)
         if row.is_late:
             found = tx.one(SQL.gates, rows=rows_json([[wait.run, wait.position]]))
             assert found is not None
@@ -100,11 +104,12 @@ def _ask(tx: Tx, row: Ask, gate: tuple[Any, ...] | None) -> Answer | Decided:
     return Decided(status == ApprovalStatus.APPROVED, by, comment, data, decided_ms)
 
 
-def _open(tx: Tx, row: Ask) -> None:
+def _open(tx: Tx, row: Ask, *, again: bool) -> None:
     run = row.wait.run
     own = tx.one(SQL.own_status, run=run)
     assert own is not None  # its ownership was checked above
     before = tx.one(SQL.before, run=run) or own[:2]
+    assignees = json.dumps(row.assignees, ensure_ascii=False) if row.assignees else None
     tx.run(
         SQL.open,
         id=row.id,
@@ -116,13 +121,19 @@ def _open(tx: Tx, row: Ask) -> None:
         title=row.title,
         details=row.details,
         form=row.form,
+        assignees=assignees,
         due=row.wait.deadline_ms,
         now=row.now_ms,
         before_label=before[0],
         before_color=before[1],
     )
+    if again:
+        tx.run(SQL.unassign, run=run, position=row.wait.position)
+    if row.assignees:
+        emails = rows_json([[email] for email in row.assignees])
+        tx.run(SQL.assign, rows=emails, run=run, position=row.wait.position)
     tx.run(SQL.show_waiting, run=run, label=WAITING_LABEL, color=WAITING_COLOR, now=row.now_ms)
-    deliveries.announce(tx, [Announcement(run, EVENT, "WAITING_FOR_APPROVAL", row.now_ms)])
+    deliveries.announce(tx, [Announcement(run, EVENT, "WAITING_FOR_APPROVAL", row.now_ms, assignees)])
     tx.wake("status", (own[2], own[3], "WAITING_FOR_APPROVAL"))
 
 
@@ -159,11 +170,13 @@ def decide(
     approval_id: str | None,
     decision: Decision,
     check: Callable[[dict[str, Any] | None], Exception | None],
+    only_as: str | None = None,
 ) -> str | Exception:
     """Decide a gate and wake its run, in one transaction. Returns the gate's id.
 
     `check` judges what the approver filled in against the form. Refuses with Conflict a gate that is decided already,
-    a run without an open gate, and one with several when none is named; nothing is kept for a later gate.
+    a run without an open gate, and one with several when none is named; nothing is kept for a later gate. With
+    `only_as`, an e-mail address or an empty text, also with NotAllowed a gate that is assigned to others.
     """
     run = tx.one(SQL.run_of, id=workflow_id)
     if run is None:
@@ -173,17 +186,22 @@ def decide(
         gates = tx.all(SQL.open_of_run, run=run[0])
         if len(gates) != 1:
             return _undecidable(workflow_id, len(gates))
-        approval, form = gates[0]
+        approval, form, assigned = gates[0]
     else:
         gate = tx.one(SQL.one_of_run, id=approval_id, run=run[0])
         if gate is None:
             return NotFound(kind="approval", id=approval_id, workflow_id=workflow_id)
-        approval, form, status = gate
+        approval, form, assigned, status = gate
         if status != ApprovalStatus.OPEN:
             return Conflict(
                 f"This approval of run {workflow_id!r} is {status} already; the first decision counts",
                 workflow_id=workflow_id,
             )
+    assignees: list[str] = [] if assigned is None else json.loads(assigned)
+    if only_as is not None and assignees and only_as not in assignees:
+        return NotAllowed(
+            f"This approval is assigned to {', '.join(assignees)}; others need the role {Role.OPERATOR} to decide it"
+        )
     complaint = check(None if form is None else json.loads(form))
     if complaint is not None:
         return complaint
@@ -203,7 +221,9 @@ def _undecidable(workflow_id: str, count: int) -> Conflict:
 
 
 def _id_of(tx: Tx, approval: int, workflow_id: str) -> str:
-    rows = tx.all(SQL.gates_of_workflow, workflow_id=workflow_id, after=approval + 1, limit=1, is_open=-1)
+    rows = tx.all(
+        SQL.gates_of_workflow, workflow_id=workflow_id, after=approval + 1, limit=1, is_open=-1, email=EVERYBODY
+    )
     return rows[0][1]
 
 
@@ -221,12 +241,33 @@ def listing(
     after: int | None,
     limit: int,
     open: Callable[[str], str],
+    assignee: str | None = None,
 ) -> list[tuple[int, ApprovalRecord]]:
-    """Gates with their keys, newest first, starting after a key."""
+    """Gates with their keys, newest first, starting after a key; with `assignee` those assigned to them or to nobody.
+
+    An empty text is nobody.
+    """
     below = NEWEST if after is None else after
+    wanted = -1 if is_open is None else int(is_open)
     if workflow_id is not None:
-        wanted = -1 if is_open is None else int(is_open)
-        rows = tx.all(SQL.gates_of_workflow, workflow_id=workflow_id, after=below, limit=limit, is_open=wanted)
+        rows = tx.all(
+            SQL.gates_of_workflow,
+            workflow_id=workflow_id,
+            after=below,
+            limit=limit,
+            is_open=wanted,
+            email=EVERYBODY if assignee is None else assignee,
+        )
+    elif assignee is not None:
+        rows: list[tuple[Any, ...]] = []
+        if is_open:
+            rows += tx.all(SQL.open_assigned, email=assignee, after=below, limit=limit)
+        else:
+            rows += tx.all(SQL.assigned, email=assignee, after=below, limit=limit, is_open=wanted)
+            rows += tx.all(SQL.unassigned, after=below, limit=limit)
+        if is_open is not False:
+            rows += tx.all(SQL.open_to_all, after=below, limit=limit)
+        rows = sorted(rows, key=lambda row: -row[0])[:limit]
     elif is_open is None:
         rows = tx.all(SQL.all_gates, after=below, limit=limit)
     elif is_open:
@@ -238,7 +279,7 @@ def listing(
 
 def _record(row: tuple[Any, ...], open: Callable[[str], str]) -> ApprovalRecord:
     _, id_, workflow_id, name, function_id, position, title, details, form, status, due, created, *decision = row
-    decided_ms, by, comment, data = decision
+    decided_ms, by, comment, data, assignees = decision
     return ApprovalRecord(
         id=id_,
         workflow_id=workflow_id,
@@ -255,4 +296,5 @@ def _record(row: tuple[Any, ...], open: Callable[[str], str]) -> ApprovalRecord:
         by=by,
         comment=comment,
         data=None if data is None else plain(open(data)),
+        assignees=[] if assignees is None else json.loads(assignees),
     )

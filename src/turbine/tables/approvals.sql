@@ -19,11 +19,11 @@ select app_status, app_status_color, id, name from pt_workflow_status where run 
 -- name: open
 -- A gate that a cancellation had closed opens again when its run is resumed.
 insert into pt_approvals as a (
-    id, run, workflow_id, name, position, function_id, title, details, form, status, due_ms, created_ms,
+    id, run, workflow_id, name, position, function_id, title, details, form, assignees, status, due_ms, created_ms,
     before_label, before_color
 )
 values (
-    :id, :run, :workflow_id, :name, :position, :function_id, :title, :details, :form, 'open', :due, :now,
+    :id, :run, :workflow_id, :name, :position, :function_id, :title, :details, :form, :assignees, 'open', :due, :now,
     :before_label, :before_color
 )
 on conflict (run, position) do update
@@ -31,6 +31,7 @@ set status = 'open',
     title = excluded.title,
     details = excluded.details,
     form = excluded.form,
+    assignees = excluded.assignees,
     due_ms = excluded.due_ms,
     decided_ms = null,
     decided_by = null,
@@ -39,6 +40,19 @@ set status = 'open',
     before_label = excluded.before_label,
     before_color = excluded.before_color
 where a.status = 'cancelled'
+
+-- name: assign
+insert into pt_approval_assignees (email, approval)
+select r.email, a.approval
+from @rows(email text) as r
+cross join pt_approvals as a
+where a.run = :run
+and a.position = :position
+on conflict do nothing
+
+-- name: unassign
+delete from pt_approval_assignees
+where approval in (select a.approval from pt_approvals as a where a.run = :run and a.position = :position)
 
 -- name: show_waiting
 update pt_workflow_status
@@ -92,22 +106,22 @@ and not exists (select 1 from pt_approvals as g where g.run = :run and g.status 
 select run from pt_workflow_status where id = :id
 
 -- name: open_of_run
-select approval, form from pt_approvals where run = :run and status = 'open' order by approval
+select approval, form, assignees from pt_approvals where run = :run and status = 'open' order by approval
 
 -- name: one_of_run
-select approval, form, status from pt_approvals where id = :id and run = :run
+select approval, form, assignees, status from pt_approvals where id = :id and run = :run
 
 -- name: get
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data
+    decided_ms, decided_by, comment, data, assignees
 from pt_approvals
 where id = :id
 
 -- name: open_gates
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data
+    decided_ms, decided_by, comment, data, assignees
 from pt_approvals
 where status = 'open'
 and approval < :after
@@ -117,7 +131,7 @@ limit :limit
 -- name: decided_gates
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data
+    decided_ms, decided_by, comment, data, assignees
 from pt_approvals
 where status <> 'open'
 and approval < :after
@@ -127,7 +141,7 @@ limit :limit
 -- name: all_gates
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data
+    decided_ms, decided_by, comment, data, assignees
 from pt_approvals
 where approval < :after
 order by approval desc
@@ -136,10 +150,68 @@ limit :limit
 -- name: gates_of_workflow
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data
+    decided_ms, decided_by, comment, data, assignees
 from pt_approvals
 where workflow_id = :workflow_id
 and approval < :after
 and (:is_open = -1 or (:is_open = 1 and status = 'open') or (:is_open = 0 and status <> 'open'))
+and (
+    :email = '*'
+    or assignees is null
+    or exists (
+        select 1 from pt_approval_assignees as s where s.email = :email and s.approval = pt_approvals.approval
+    )
+)
 order by approval desc
+limit :limit
+
+-- name: open_to_all
+-- Open gates that are assigned to nobody; below, those that were.
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data, assignees
+from pt_approvals
+where status = 'open'
+and assignees is null
+and approval < :after
+order by approval desc
+limit :limit
+
+-- name: unassigned
+select
+    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+    decided_ms, decided_by, comment, data, assignees
+from pt_approvals
+where status <> 'open'
+and assignees is null
+and approval < :after
+order by approval desc
+limit :limit
+
+-- name: assigned
+-- All, or those that are decided.
+select
+    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
+    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+from pt_approval_assignees as s
+cross join pt_approvals as a
+where s.email = :email
+and s.approval < :after
+and a.approval = s.approval
+and (:is_open = -1 or a.status <> 'open')
+order by s.approval desc
+limit :limit
+
+-- name: open_assigned
+-- By the gates that are open, which are few: the list of a person goes back to the beginning.
+select
+    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
+    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+from pt_approvals as a
+cross join pt_approval_assignees as s
+where a.status = 'open'
+and a.approval < :after
+and s.email = :email
+and s.approval = a.approval
+order by a.approval desc
 limit :limit

@@ -22,12 +22,16 @@ SQL = Statements(Path(__file__))
 
 
 class Announcement(NamedTuple):
-    """A row of `announce`: `event` is like `workflow.SUCCESS`, `run_status` the status that the run has reached."""
+    """A row of `announce`: `event` is like `workflow.SUCCESS`, `run_status` the status that the run has reached.
+
+    `assignees` are those whom an approval waits for, as its row has them.
+    """
 
     run: int
     event: str
     run_status: str
     now_ms: int
+    assignees: str | None = None
 
 
 class NewDelivery(NamedTuple):
@@ -61,6 +65,7 @@ class Held(NamedTuple):
     attempts: int
     attempts_before: int
     created_ms: int
+    assignees: str | None = None
 
 
 class Settled(NamedTuple):
@@ -75,6 +80,13 @@ class Settled(NamedTuple):
     status: str
     next_ms: int | None
     now_ms: int
+
+
+class GivenBack(NamedTuple):
+    """A row of `give_back`: a delivery, and when it is due again."""
+
+    delivery: int
+    next_ms: int
 
 
 class Wanted(NamedTuple):
@@ -132,12 +144,19 @@ def settle(tx: Tx, rows: Sequence[Settled]) -> set[Settled]:
     return ours
 
 
-def give_back(tx: Tx, *, deliveries: Sequence[int], next_ms: int) -> int:
-    """Let go of deliveries whose attempt was broken off; it is not counted."""
-    rows = rows_json([[delivery] for delivery in deliveries])
-    count = tx.run(SQL.give_back, rows=rows, executor=tx.executor, next_ms=next_ms)
+def give_back(tx: Tx, rows: Sequence[GivenBack]) -> int:
+    """Let go of deliveries whose attempt was broken off, or that have to wait; it is not counted."""
+    count = tx.run(SQL.give_back, rows=rows_json(rows), executor=tx.executor)
     if count:
-        tx.wake("delivery", next_ms)
+        tx.wake("delivery", min(row.next_ms for row in rows))
+    return count
+
+
+def hasten(tx: Tx, *, target: str, now_ms: int) -> int:
+    """Make all that is pending for an alert channel due now."""
+    count = tx.run(SQL.hasten, target=target, now=now_ms)
+    if count:
+        tx.wake("delivery")
     return count
 
 

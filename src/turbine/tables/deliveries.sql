@@ -2,37 +2,55 @@
 -- The targets come first: while nobody listens this costs nothing. A `_` in an event matches itself, and more; no two
 -- events differ in only that.
 insert into pt_deliveries (
-    id, kind, target, event, run, workflow_id, name, run_status, output, error, status, next_ms, created_ms, updated_ms
+    id, kind, target, event, run, workflow_id, name, run_status, output, error, assignees, status, next_ms,
+    created_ms, updated_ms
 )
 select
     'msg_' || lower(hex(randomblob(16))), t.kind, t.id, r.event, w.run, w.id, w.name, r.run_status, w.output, w.error,
-    'pending', 0, r.now, r.now
+    r.assignees, 'pending', 0, r.now, r.now
 from (
-    select 'webhook' as kind, id, events from pt_webhooks where enabled = 1
+    select 'webhook' as kind, id, events, null as workflows from pt_webhooks where enabled = 1
     union all
-    select 'alert', id, events from pt_alert_channels where enabled = 1
+    select 'alert', id, events, workflows from pt_alert_channels where enabled = 1
 ) as t
-cross join @rows(run_key bigint, event text, run_status text, now bigint) as r
+cross join @rows(run_key bigint, event text, run_status text, now bigint, assignees text) as r
 cross join pt_workflow_status as w
 where w.run = r.run_key
 and (t.events like '%"' || r.event || '"%' or t.events like '%"workflow.*"%')
+and (
+    t.workflows is null
+    or exists (
+        select 1
+        from json_each(t.workflows) as p
+        where w.name glob replace(replace(p.value, '[', '[[]'), '?', '[?]')
+    )
+)
 
 -- name: announce [postgres]
 insert into pt_deliveries (
-    id, kind, target, event, run, workflow_id, name, run_status, output, error, status, next_ms, created_ms, updated_ms
+    id, kind, target, event, run, workflow_id, name, run_status, output, error, assignees, status, next_ms,
+    created_ms, updated_ms
 )
 select
     'msg_' || replace(gen_random_uuid()::text, '-', ''), t.kind, t.id, r.event, w.run, w.id, w.name, r.run_status,
-    w.output, w.error, 'pending', 0, r.now, r.now
+    w.output, w.error, r.assignees, 'pending', 0, r.now, r.now
 from (
-    select 'webhook' as kind, id, events from pt_webhooks where enabled = 1
+    select 'webhook' as kind, id, events, null as workflows from pt_webhooks where enabled = 1
     union all
-    select 'alert', id, events from pt_alert_channels where enabled = 1
+    select 'alert', id, events, workflows from pt_alert_channels where enabled = 1
 ) as t
-cross join @rows(run_key bigint, event text, run_status text, now bigint) as r
+cross join @rows(run_key bigint, event text, run_status text, now bigint, assignees text) as r
 cross join pt_workflow_status as w
 where w.run = r.run_key
 and (t.events like '%"' || r.event || '"%' or t.events like '%"workflow.*"%')
+and (
+    t.workflows is null
+    or exists (
+        select 1
+        from json_array_elements_text(t.workflows::json) as p(pattern)
+        where w.name like replace(replace(replace(replace(p.pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')
+    )
+)
 
 -- name: add
 insert into pt_deliveries (
@@ -67,7 +85,7 @@ where delivery in (
 )
 returning
     delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms
+    attempts_before, created_ms, assignees
 
 -- name: claim [postgres]
 update pt_deliveries
@@ -85,9 +103,10 @@ where delivery in (
 )
 returning
     delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms
+    attempts_before, created_ms, assignees
 
 -- name: settle
+-- `coalesce` keeps SQLite from going through all that is pending instead of by key.
 -- The number is a fence: an attempt that was made before this executor lost and found the row again settles nothing.
 update pt_deliveries
 set status = r.state,
@@ -97,7 +116,7 @@ set status = r.state,
     updated_ms = r.now
 from @rows(key bigint, number bigint, at bigint, duration bigint, code bigint, text text, state text, next bigint, now bigint) as r
 where delivery = r.key
-and status = 'pending'
+and coalesce(status, '') = 'pending'
 and executor_id = :executor
 and attempts = r.number - 1
 returning delivery, id, kind
@@ -110,10 +129,20 @@ from @rows(delivery bigint, number bigint, at bigint, duration bigint, code bigi
 -- name: give_back
 update pt_deliveries
 set executor_id = null,
-    next_ms = :next_ms
-where delivery in (select r.delivery from @rows(delivery bigint) as r)
-and status = 'pending'
+    next_ms = r.next
+from @rows(key bigint, next bigint) as r
+where delivery = r.key
+and coalesce(status, '') = 'pending'
 and executor_id = :executor
+
+-- name: hasten
+update pt_deliveries
+set next_ms = :now
+where kind = 'alert'
+and status = 'pending'
+and executor_id is null
+and next_ms > :now
+and target = :target
 
 -- name: free
 update pt_deliveries
@@ -146,7 +175,7 @@ where id = :id
 and status <> 'pending'
 returning
     delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms
+    attempts_before, created_ms, assignees
 
 -- name: get
 select delivery, id, kind, target, event, workflow_id, status, next_ms, created_ms

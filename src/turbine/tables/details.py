@@ -32,6 +32,15 @@ class Member(NamedTuple):
     parent_run: int | None
 
 
+class Life(NamedTuple):
+    """A process that an executor was."""
+
+    executor_id: str
+    hostname: str
+    process_id: int
+    application_version: str
+
+
 class Behind(NamedTuple):
     """What the steps of a run do not tell themselves."""
 
@@ -43,6 +52,17 @@ class Behind(NamedTuple):
     """By position and number of the attempt."""
     last_tracebacks: dict[str, str]
     """By position: of the failure that was recorded."""
+    lives: dict[tuple[str, int], Life]
+    """By position and number of the attempt: who carried it out, if that is still known; 0 is who gave the outcome."""
+
+    def traceback(self, position: str, number: int, *, is_last: bool) -> str | None:
+        """Of a failed attempt; of the last one it may stand with the failure that was recorded."""
+        found = self.tracebacks.get((position, number))
+        return self.last_tracebacks.get(position) if found is None and is_last else found
+
+    def life(self, position: str, number: int, *, is_last: bool) -> Life | None:
+        """Who carried out an attempt: only steps that were tried more than once have rows of their attempts."""
+        return self.lives.get((position, number)) or (self.lives.get((position, 0)) if is_last else None)
 
 
 def family(tx: Tx, *, run: int) -> list[Member]:
@@ -98,7 +118,8 @@ def behind(tx: Tx, *, run: int, positions: Sequence[str], children: Sequence[str
     last: dict[str, str] = {}
     for position, error in tx.all(SQL.errors, run=run, rows=places):
         _keep(last, position, error)
-    return Behind(kinds, follows, statuses, tried, last)
+    lives = {(row[0], row[1]): Life(*row[2:]) for row in tx.all(SQL.lives, run=run, rows=places)}
+    return Behind(kinds, follows, statuses, tried, last, lives)
 
 
 def _keep(found: dict[Any, str], key: Any, error: str) -> None:

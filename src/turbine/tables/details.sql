@@ -43,6 +43,20 @@ where a.run = :run
 and a.position in (select r.position from @rows(position text) as r)
 and a.error is not null
 
+-- name: lives
+-- Who carried out the attempts of steps; an attempt 0 stands for the outcome.
+select o.position, 0, l.executor_id, l.hostname, l.process_id, l.application_version
+from pt_operation_outputs as o
+join pt_lives as l on l.life = o.life
+where o.run = :run
+and o.position in (select r.position from @rows(position text) as r)
+union all
+select a.position, a.number, l.executor_id, l.hostname, l.process_id, l.application_version
+from pt_step_attempts as a
+join pt_lives as l on l.life = a.life
+where a.run = :run
+and a.position in (select r.position from @rows(position text) as r)
+
 -- name: errors
 select o.position, o.error
 from pt_operation_outputs as o

@@ -14,6 +14,7 @@ SQL = Statements(Path(__file__))
 
 
 DEPARTURES_KEPT = 200
+LIVES_KEPT = 10_000
 
 
 class Vitals(NamedTuple):
@@ -60,6 +61,15 @@ class Departure(NamedTuple):
 def enlist(tx: Tx, *, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any) -> None:
     """Enter an executor into the roll, or put it back when somebody thought it dead."""
     tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns, **vitals._asdict())
+
+
+def begin_life(tx: Tx, *, executor_id: str) -> int:
+    """Enter the process that an executor on the roll is now; what it records of steps names it by this number."""
+    row = tx.one(SQL.begin_life, executor_id=executor_id)
+    if row is None:
+        raise LookupError(f"the executor {executor_id} is not on the roll")
+    tx.run(SQL.forget_lives, life=row[0] - LIVES_KEPT)
+    return int(row[0])
 
 
 def renew(tx: Tx, *, lease_ms: int, vitals: Vitals) -> bool:

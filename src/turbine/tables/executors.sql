@@ -10,6 +10,16 @@ values (
 on conflict (executor_id) do update
 set lease_until_ms = excluded.lease_until_ms
 
+-- name: begin_life
+insert into pt_lives (executor_id, hostname, process_id, application_version, started_ms)
+select executor_id, hostname, process_id, application_version, started_ms
+from pt_executors
+where executor_id = :executor_id
+returning life
+
+-- name: forget_lives
+delete from pt_lives where life <= :life
+
 -- name: renew
 update pt_executors
 set lease_until_ms = @now + :lease,

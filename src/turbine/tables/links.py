@@ -1,7 +1,7 @@
 """Links by which somebody without an account decides one gate, once.
 
 Whoever has the link has the right, so its token is stored as a hash only, it ends by itself, and it is worth nothing
-any more as soon as who made it may not decide any more.
+any more as soon as who made it is no operator any more.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add(
 
 
 def find(tx: Tx, *, token_hash: str, now_ms: int) -> Link | None:
-    """The link of a token; None for one that is unknown, used, expired, or whose maker may not decide any more."""
+    """The link of a token; None for one that is unknown, used, expired, or whose maker is no operator any more."""
     row = tx.one(SQL.unused, token_hash=token_hash, now=now_ms)
     if row is None or not _may_decide(tx, row[1], now_ms):
         return None
@@ -52,7 +52,7 @@ def _may_decide(tx: Tx, maker: str, now_ms: int) -> bool:
     kind, _, name = maker.partition(":")
     if kind == "token":
         return tx.one(SQL.token_may, name=name, now=now_ms) is not None
-    if "@" in maker:
+    if "@" in maker and kind != "host":
         return tx.one(SQL.account_may, email=maker) is not None
     return True  # the host's own sign-in, or this machine without any: there is nothing to look up
 

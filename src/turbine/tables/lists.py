@@ -352,7 +352,7 @@ def _is_frequent(tx: Tx, text: str) -> bool:
     """
     if tx.dialect == "sqlite":
         return False
-    row = tx.one(_FOUND_IN_SAMPLE, pattern=f"%{_like(text)}%", sample=SAMPLE)
+    row = tx.one(_FOUND_IN_SAMPLE, pattern=search.within(text), sample=SAMPLE)
     return row is not None and row[0] * FREQUENT > SAMPLE
 
 
@@ -369,7 +369,7 @@ def _indexed(text: str, dialect: str) -> _Source:
     led = "select i.run, i.text from pt_search as i where pt_trigrams(i.text) @> pt_trigrams(lower(:part))"
     table = f"({led} offset 0) as s"
     clauses = ("s.text like lower(:pattern) escape '!'",)
-    return _Source(table, "s.run", clauses, (("part", text), ("pattern", f"%{_like(text)}%")), holds)
+    return _Source(table, "s.run", clauses, (("part", text), ("pattern", search.within(text))), holds)
 
 
 def _match(text: str) -> str:
@@ -414,7 +414,7 @@ def _clauses(wanted: Filter, dialect: str, source: _Source, parameters: dict[str
         clauses.append(lengths)
         parameters |= bounds
     if wanted.search and "search" not in source.holds:
-        parameters["search"] = f"%{_like(wanted.search)}%"
+        parameters["search"] = search.within(wanted.search)
         clauses.append(_contains(wanted.search, dialect))
     return clauses
 
@@ -436,7 +436,3 @@ def _marks(field: str, values: Sequence[str], parameters: dict[str, Any]) -> str
     for index, value in enumerate(values):
         parameters[f"{field}{index}"] = str(value)
     return ", ".join(f":{field}{index}" for index in range(len(values)))
-
-
-def _like(text: str) -> str:
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -11,6 +11,7 @@ from turbine.clock import to_datetime
 from turbine.model.logs import LogRecord, LogSource
 from turbine.store import Statement, Statements, Tx, bulk
 from turbine.store.tx import rows_json
+from turbine.tables.search import within
 
 SQL = Statements(Path(__file__))
 
@@ -120,8 +121,7 @@ def _clauses(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
         parameters["before_ms"] = wanted.before_ms
     if wanted.search:
         clauses.append("(lower(message) like :search escape '!' or lower(logger) like :search escape '!')")
-        text = wanted.search.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        parameters["search"] = f"%{text}%"
+        parameters["search"] = within(wanted.search.lower())
     return clauses, parameters
 
 

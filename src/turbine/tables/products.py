@@ -19,6 +19,7 @@ from turbine.store.tx import rows_json
 from turbine.tables import deliveries
 from turbine.tables.deliveries import NewDelivery
 from turbine.tables.ownership import Answer, refusals
+from turbine.tables.search import within
 
 SQL = Statements(Path(__file__))
 
@@ -182,14 +183,10 @@ def page(tx: Tx, *, wanted: Wanted, before: int | None, limit: int) -> list[Stor
         name = 'file_name collate "C"' if tx.dialect == "postgres" and wanted.search.isascii() else "file_name"
         # `coalesce`: Postgres takes it for likely, and goes through the newest instead of putting all in order.
         clauses.append(f"coalesce(lower({name}) like :search escape '!', false)")
-        parameters["search"] = f"%{_like(wanted.search.lower())}%"
+        parameters["search"] = within(wanted.search.lower())
     where = "\nand ".join(clauses)
     text = f"select {COLUMNS} from pt_products where {where} order by product desc limit :limit"  # noqa: S608 - ours
     return [Stored(*row) for row in tx.all(Statement.of(text), **parameters)]
-
-
-def _like(text: str) -> str:
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def delivered(tx: Tx, *, product_id: str, error: str | None, now_ms: int) -> None:

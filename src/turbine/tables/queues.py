@@ -193,7 +193,17 @@ def _free(tx: Tx, queue: Queue, key: str | None, now_ms: int) -> tuple[int, int 
 def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[int], int | None]:
     chosen: list[int] = []
     again: list[int] = []
-    for (key,) in tx.all(SQL.keys, queue=queue.name, now=now_ms, limit=queue.batch_max * 10):
+    keys = tx.all(
+        SQL.keys,
+        queue=queue.name,
+        rows=known,
+        now=now_ms,
+        executor=tx.executor,
+        everywhere=UNLIMITED if queue.all_workers is None else queue.all_workers,
+        here=UNLIMITED if queue.worker_concurrency is None else queue.worker_concurrency,
+        limit=queue.batch_max * 10,
+    )
+    for (key,) in keys:
         if len(chosen) >= queue.batch_max:
             break
         free, more_ms = _free(tx, queue, key, now_ms)

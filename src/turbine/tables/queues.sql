@@ -92,13 +92,27 @@ and status <> 'ENQUEUED'
 and slot_executor is not null
 
 -- name: keys
--- Keys that somebody waits for, those who have waited longest first.
+-- Keys that somebody waits for and that have a slot to give, those who have waited longest first.
 select queue_partition_key
 from pt_workflow_status
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
 and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+and queue_partition_key not in (
+    select s.queue_partition_key
+    from pt_workflow_status as s
+    where s.queue_name = :queue
+    and s.queue_name is not null
+    and s.queue_partition_key is not null
+    and s.completed_at_epoch_ms is null
+    and s.status <> 'ENQUEUED'
+    and s.slot_executor is not null
+    group by s.queue_partition_key
+    having count(*) >= :everywhere
+    or sum(case when s.slot_executor = :executor then 1 else 0 end) >= :here
+)
 group by queue_partition_key
 order by min(run)
 limit :limit
@@ -125,7 +139,20 @@ and name in (select r.name from @rows(name text) as r)
 order by priority, run
 limit :limit
 
--- name: oldest_of_key
+-- name: oldest_of_key [sqlite]
+-- The index is named: SQLite would go through all that wait in the queue, whatever their key.
+select run
+from pt_workflow_status indexed by pt_workflow_queue_keys
+where queue_name = :queue
+and queue_name is not null
+and queue_partition_key = :key
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by run
+limit :limit
+
+-- name: oldest_of_key [postgres]
 select run
 from pt_workflow_status
 where queue_name = :queue
@@ -137,7 +164,19 @@ and name in (select r.name from @rows(name text) as r)
 order by run
 limit :limit
 
--- name: most_urgent_of_key
+-- name: most_urgent_of_key [sqlite]
+select run
+from pt_workflow_status indexed by pt_workflow_queue_keys
+where queue_name = :queue
+and queue_name is not null
+and queue_partition_key = :key
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name in (select r.name from @rows(name text) as r)
+order by priority, run
+limit :limit
+
+-- name: most_urgent_of_key [postgres]
 select run
 from pt_workflow_status
 where queue_name = :queue
@@ -158,7 +197,9 @@ set executor_id = :executor,
     attempt_owed = 0,
     status = 'PENDING',
     started_at_epoch_ms = coalesce(started_at_epoch_ms, :now),
-    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now + workflow_timeout_ms),
+    workflow_deadline_epoch_ms = coalesce(
+        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then :now + workflow_timeout_ms end
+    ),
     updated_at_epoch_ms = :now,
     wake_ms = null
 where run in (select r.run from @rows(run bigint) as r)

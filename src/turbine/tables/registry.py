@@ -47,6 +47,12 @@ def find(tx: Tx, *, name_or_fqn: str) -> Mirrored | None:
     return None if row is None else Mirrored(*row)
 
 
+def version(tx: Tx, *, name: str) -> str | None:
+    """The version of the code that registered a workflow last; None when its process is gone."""
+    row = tx.one(SQL.version, name=name)
+    return None if row is None else row[0]
+
+
 def listing(tx: Tx) -> list[Mirrored]:
     """All of them, by name."""
     return [Mirrored(*row) for row in tx.all(SQL.listing)]

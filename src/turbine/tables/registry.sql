@@ -47,6 +47,13 @@ where fqn = :fqn
 order by name
 limit 1
 
+-- name: version
+-- Of the process that registered it last, while that is on the roll.
+select e.application_version
+from pt_workflows as w
+join pt_executors as e on e.executor_id = w.executor_id
+where w.name = :name
+
 -- name: listing
 select
     name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,

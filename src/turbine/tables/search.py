@@ -22,6 +22,11 @@ SHORTEST = 3
 """Characters of a text that the index can help to find."""
 
 
+def within(text: str) -> str:
+    """The pattern that finds a text anywhere, for `like … escape '!'`."""
+    return f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
+
+
 def mark(tx: Tx) -> int:
     """Up to which key runs are in the index, or apart."""
     row = tx.one(SQL.mark)

@@ -67,7 +67,7 @@ class Begun(NamedTuple):
 @decisive
 def record(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     """Write the outcomes of steps, each at most once (rule L1), while their runs are still owned and not over."""
-    answered = tx.decide(SQL.record, rows=rows_json(rows), executor=tx.executor)
+    answered = tx.decide(SQL.record, rows=rows_json(rows), executor=tx.executor, life=tx.life)
     if answered is None:
         # They were written for whoever still owns his run: nobody else writes at this position with this fence.
         return _answers(tx, rows, {(row.run, row.position) for row in rows})
@@ -87,7 +87,7 @@ def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
         written = set(done)
         tried = [row for row in rows if row.attempts > 1 and (row.run, row.position) in written]
         if tried:
-            tx.put(SQL.add_last_attempt, rows=rows_json(tried))
+            tx.put(SQL.add_last_attempt, rows=rows_json(tried), life=tx.life)
     return answers
 
 
@@ -108,7 +108,7 @@ def _answers(tx: Tx, rows: Sequence[Outcome], written: set[tuple[int, str]]) -> 
 @bulk
 def begin(tx: Tx, rows: Sequence[Begun]) -> list[None]:
     """Note that steps are on their way, for those who look; what is known already stays as it is."""
-    tx.put(SQL.begin, rows=rows_json(rows), executor=tx.executor)
+    tx.put(SQL.begin, rows=rows_json(rows), executor=tx.executor, life=tx.life)
     return [None] * len(rows)
 
 
@@ -119,8 +119,8 @@ def fail_attempt(tx: Tx, rows: Sequence[AttemptFailed]) -> list[Answer]:
     held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
     if held:
         text = rows_json(held)
-        tx.put(SQL.begin_retried, rows=text)
-        tx.put(SQL.add_attempt, rows=text)
+        tx.put(SQL.begin_retried, rows=text, life=tx.life)
+        tx.put(SQL.add_attempt, rows=text, life=tx.life)
         tx.put(SQL.wait_for_retry, rows=rows_json([row for row in held if row.due_ms is not None]))
     return [answers[row.run, row.fence] for row in rows]
 

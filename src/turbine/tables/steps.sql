@@ -3,11 +3,11 @@
 -- `cross join` keeps SQLite from going through all runs of the executor for each row.
 insert into pt_operation_outputs as o (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms, follows
+    started_at_epoch_ms, ended_at_epoch_ms, follows, life
 )
 select
     r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended,
-    r.follows
+    r.follows, :life
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
 cross join pt_workflow_status as w
 where w.run = r.run
@@ -20,15 +20,16 @@ set output = excluded.output,
     kind = excluded.kind,
     attempts = excluded.attempts,
     child_workflow_id = coalesce(excluded.child_workflow_id, o.child_workflow_id),
-    ended_at_epoch_ms = excluded.ended_at_epoch_ms
+    ended_at_epoch_ms = excluded.ended_at_epoch_ms,
+    life = excluded.life
 where o.ended_at_epoch_ms is null
 returning run, position
 
 -- name: begin
 insert into pt_operation_outputs (
-    run, position, function_id, function_name, kind, started_at_epoch_ms
+    run, position, function_id, function_name, kind, started_at_epoch_ms, life
 )
-select r.run, r.position, r.function_id, r.name, r.kind, r.started
+select r.run, r.position, r.function_id, r.name, r.kind, r.started, :life
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, started bigint) as r
 cross join pt_workflow_status as w
 where w.run = r.run
@@ -39,20 +40,21 @@ on conflict (run, position) do nothing
 
 -- name: begin_retried
 insert into pt_operation_outputs as o (
-    run, position, function_id, function_name, kind, attempts, started_at_epoch_ms
+    run, position, function_id, function_name, kind, attempts, started_at_epoch_ms, life
 )
-select r.run, r.position, r.function_id, r.name, 0, r.number, r.started
+select r.run, r.position, r.function_id, r.name, 0, r.number, r.started, :life
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
 where true
 on conflict (run, position) do update
-set attempts = excluded.attempts
+set attempts = excluded.attempts,
+    life = excluded.life
 where o.ended_at_epoch_ms is null
 
 -- name: add_attempt
 insert into pt_step_attempts (
-    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, life
 )
-select r.run, r.position, r.number, r.started, r.ended, r.error
+select r.run, r.position, r.number, r.started, r.ended, r.error, :life
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
 where true
 on conflict (run, position, number) do nothing
@@ -60,9 +62,9 @@ on conflict (run, position, number) do nothing
 -- name: add_last_attempt
 -- The one that gave the outcome; an attempt that failed for good is there already.
 insert into pt_step_attempts (
-    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, life
 )
-select r.run, r.position, r.attempts, r.started, r.ended, r.error
+select r.run, r.position, r.attempts, r.started, r.ended, r.error, :life
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
 where true
 on conflict (run, position, number) do nothing

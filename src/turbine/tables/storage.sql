@@ -1,17 +1,3 @@
--- name: runs_over
--- As `workflows.finished_before` would take them.
-select count(*)
-from (
-    select 1
-    from pt_workflow_status as w
-    where w.completed_at_epoch_ms is not null
-    and w.completed_at_epoch_ms <= :before
-    and not exists (
-        select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending'
-    )
-    limit :most
-) as counted
-
 -- name: deliveries_over
 select count(*)
 from (select 1 from pt_deliveries where status <> 'pending' and updated_ms < :before limit :most) as counted
@@ -19,3 +5,35 @@ from (select 1 from pt_deliveries where status <> 'pending' and updated_ms < :be
 -- name: logs_over
 select count(*)
 from (select 1 from pt_logs where created_ms < :before limit :most) as counted
+
+-- name: measure [sqlite]
+insert into pt_sizes (at_ms, bytes, free_bytes)
+select :hour, pages.page_count * one.page_size, free.freelist_count * one.page_size
+from pragma_page_count() as pages, pragma_page_size() as one, pragma_freelist_count() as free
+where true
+on conflict (at_ms) do nothing
+
+-- name: measure [postgres]
+insert into pt_sizes (at_ms, bytes, free_bytes)
+values (:hour, pg_database_size(current_database()), 0)
+on conflict (at_ms) do nothing
+
+-- name: thin
+-- Of days that are over for a while the first hour stays, and after some time nothing.
+delete from pt_sizes
+where at_ms < :oldest
+or (
+    at_ms < :hourly
+    and exists (
+        select 1
+        from pt_sizes as earlier
+        where earlier.at_ms < pt_sizes.at_ms
+        and earlier.at_ms / 86400000 = pt_sizes.at_ms / 86400000
+    )
+)
+
+-- name: sizes
+select at_ms, bytes, free_bytes from pt_sizes order by at_ms
+
+-- name: is_measured
+select 1 from pt_sizes where at_ms = :hour

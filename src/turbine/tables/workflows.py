@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
+from turbine.model.approvals import WAITING_COLOR, WAITING_LABEL
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import rows_json
@@ -102,6 +103,7 @@ class Ended(NamedTuple):
     status: str
     queue: str | None
     executor: str | None
+    fence: int = 0
 
 
 @bulk
@@ -202,6 +204,7 @@ def _deduplicated(tx: Tx, row: Start) -> Deduplicated:
 @bulk
 def start_child(tx: Tx, rows: Sequence[tuple[Start, Outcome]]) -> list[Started | Answer | Exception]:
     """Start runs from within runs, each together with the parent's step. A replay finds the same child."""
+    lock(tx, [step.run for _, step in rows])  # first: who is cancelled now starts nobody any more
     answers = refusals(tx, ((step.run, step.fence) for _, step in rows))
     held = [index for index, (_, step) in enumerate(rows) if answers[step.run, step.fence] is Answer.DONE]
     results: list[Started | Answer | Exception] = [answers[step.run, step.fence] for _, step in rows]
@@ -276,6 +279,7 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
         return
     runs = rows_json([[one.run] for one in ended])
     tx.put(SQL.forget_waits, rows=runs)
+    tx.put(SQL.put_labels_back, rows=runs, label=WAITING_LABEL, color=WAITING_COLOR)
     tx.put(SQL.close_gates, rows=runs, now=now_ms)
     waits.meet(tx, kind="result", subjects=[one.id for one in ended])
     deliveries.announce(tx, [Announcement(one.run, f"workflow.{one.status}", one.status, now_ms) for one in ended])
@@ -353,10 +357,15 @@ def free_slots(tx: Tx, *, executor_id: str) -> None:
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
     ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
+    newest = ended if tx.dialect == "postgres" else []
+    while newest:  # what was committed while the statement waited for a row is not in its snapshot
+        rows = rows_json([[one.run] for one in newest])
+        newest = [Ended(*row) for row in tx.all(SQL.cancel_children, rows=rows, inherited=PARENT_CANCELLED, now=now_ms)]
+        ended += newest
     _after_the_end(tx, ended, now_ms)
     for one in ended:
         if one.executor is not None:
-            tx.wake("cancelled", (one.run, reason if one.run == run else PARENT_CANCELLED))
+            tx.wake("cancelled", (one.run, one.fence, reason if one.run == run else PARENT_CANCELLED))
     return any(one.run == run for one in ended)
 
 
@@ -374,20 +383,20 @@ def next_deadline(tx: Tx) -> int | None:
     return None if row is None else row[0]
 
 
-def letters(tx: Tx, *, executor: str) -> list[int]:
-    """Runs of an executor that were cancelled under its hands and not yet taken note of."""
-    return [row[0] for row in tx.all(SQL.letters, executor=executor)]
+def letters(tx: Tx, *, executor: str) -> list[tuple[int, int]]:
+    """Runs of an executor, (run, fence), that were cancelled under its hands and not yet taken note of."""
+    return [(run, fence) for run, fence in tx.all(SQL.letters, executor=executor)]
 
 
-def take_letters(tx: Tx, *, runs: Sequence[int]) -> None:
-    """Note that the owner has seen these letters."""
-    tx.run(SQL.take_letters, rows=rows_json([[run] for run in runs]), executor=tx.executor)
+def take_letters(tx: Tx, *, letters: Sequence[tuple[int, int]]) -> None:
+    """Note that the owner has seen these letters, (run, fence)."""
+    tx.run(SQL.take_letters, rows=rows_json(letters), executor=tx.executor)
 
 
 @bulk
-def take_letters_of(tx: Tx, rows: Sequence[int]) -> list[None]:
+def take_letters_of(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[None]:
     """`take_letters` as a bulk function."""
-    take_letters(tx, runs=rows)
+    take_letters(tx, letters=rows)
     return [None] * len(rows)
 
 
@@ -395,7 +404,7 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     """Take a run up again that was cancelled, failed or dead-lettered (or set aside); whether anything changed.
 
     Its recorded steps stay; of a failed run only the failures that ended it are forgotten. Children that failed with
-    it are taken up too.
+    it, or were cancelled with it, are taken up too.
     """
     row = tx.one(SQL.resumable, run=run)
     if row is None:
@@ -418,6 +427,8 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
         return False
     search.put_apart(tx, runs=[run])
     failures.forget(tx, runs=[run])
+    for (child,) in tx.all(SQL.cancelled_children, run=run, inherited=PARENT_CANCELLED):
+        resume(tx, run=child, now_ms=now_ms)
     for position in (failed_positions or "").split():
         for (child,) in tx.all(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
@@ -481,6 +492,7 @@ def delete(tx: Tx, *, runs: Sequence[int]) -> int:
             SQL.delete_messages,
             SQL.delete_values,
             SQL.delete_values_history,
+            SQL.delete_assignees,
             SQL.delete_approvals,
             SQL.delete_tags,
             SQL.orphan_children,
@@ -490,8 +502,3 @@ def delete(tx: Tx, *, runs: Sequence[int]) -> int:
         search.forget(tx, runs=over)
         failures.forget(tx, runs=over)
     return len(over)
-
-
-def finished_before(tx: Tx, *, before_ms: int, limit: int) -> list[int]:
-    """Runs that ended before a time, the oldest first."""
-    return [row[0] for row in tx.all(SQL.finished_before, before=before_ms, limit=limit)]

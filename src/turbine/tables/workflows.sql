@@ -38,6 +38,7 @@ and deduplication_id is not null
 and completed_at_epoch_ms is null
 
 -- name: claim [sqlite]
+-- The timeout counts from the first start; a run that was resumed has none any more.
 update pt_workflow_status
 set executor_id = :executor,
     fence = fence + 1,
@@ -45,7 +46,9 @@ set executor_id = :executor,
     attempt_owed = 0,
     status = case when status = 'ENQUEUED' then 'PENDING' else status end,
     started_at_epoch_ms = coalesce(started_at_epoch_ms, :now),
-    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now + workflow_timeout_ms),
+    workflow_deadline_epoch_ms = coalesce(
+        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then :now + workflow_timeout_ms end
+    ),
     updated_at_epoch_ms = :now,
     wake_ms = null
 where run in (
@@ -72,7 +75,9 @@ set executor_id = :executor,
     attempt_owed = 0,
     status = case when status = 'ENQUEUED' then 'PENDING' else status end,
     started_at_epoch_ms = coalesce(started_at_epoch_ms, :now::bigint),
-    workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, :now::bigint + workflow_timeout_ms),
+    workflow_deadline_epoch_ms = coalesce(
+        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then :now::bigint + workflow_timeout_ms end
+    ),
     updated_at_epoch_ms = :now::bigint,
     wake_ms = null
 where run in (
@@ -92,7 +97,18 @@ where run in (
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
--- name: requeue
+-- name: requeue [sqlite]
+-- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
+update pt_workflow_status indexed by pt_workflow_slotless
+set status = 'ENQUEUED'
+where status = 'WAITING_FOR_APPROVAL'
+and queue_name is not null
+and slot_executor is null
+and executor_id is null
+and wake_ms <= :now
+returning queue_name
+
+-- name: requeue [postgres]
 -- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
 update pt_workflow_status
 set status = 'ENQUEUED'
@@ -103,7 +119,16 @@ and executor_id is null
 and wake_ms <= :now
 returning queue_name
 
--- name: next_requeue
+-- name: next_requeue [sqlite]
+-- The index is named: SQLite would go through all runs that wait for a person.
+select min(wake_ms)
+from pt_workflow_status indexed by pt_workflow_slotless
+where status = 'WAITING_FOR_APPROVAL'
+and queue_name is not null
+and slot_executor is null
+and executor_id is null
+
+-- name: next_requeue [postgres]
 select min(wake_ms)
 from pt_workflow_status
 where status = 'WAITING_FOR_APPROVAL'
@@ -142,11 +167,36 @@ returning run, id, name, status, queue_name, executor_id
 -- name: forget_waits
 delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
 
+-- name: put_labels_back
+-- What the app status was before the first gate that is still open.
+update pt_workflow_status
+set app_status = (
+        select g.before_label
+        from pt_approvals as g
+        where g.run = pt_workflow_status.run
+        and g.status = 'open'
+        order by g.approval
+        limit 1
+    ),
+    app_status_color = (
+        select g.before_color
+        from pt_approvals as g
+        where g.run = pt_workflow_status.run
+        and g.status = 'open'
+        order by g.approval
+        limit 1
+    )
+where run in (select r.run from @rows(run bigint) as r)
+and app_status = :label
+and app_status_color = :color
+and exists (select 1 from pt_approvals as a where a.run = pt_workflow_status.run and a.status = 'open')
+
 -- name: close_gates
+-- `coalesce` keeps SQLite from going through all open gates instead of by run.
 update pt_approvals
 set status = 'cancelled',
     decided_ms = :now
-where status = 'open'
+where coalesce(status, '') = 'open'
 and run in (select r.run from @rows(run bigint) as r)
 
 -- name: park
@@ -264,7 +314,20 @@ set status = 'CANCELLED',
     wake_ms = case when executor_id is not null then 0 end
 where run in (select run from family)
 and completed_at_epoch_ms is null
-returning run, id, name, status, queue_name, executor_id
+returning run, id, name, status, queue_name, executor_id, fence
+
+-- name: cancel_children
+-- Children that were being started while their parents were cancelled.
+update pt_workflow_status
+set status = 'CANCELLED',
+    reason = :inherited,
+    completed_at_epoch_ms = :now,
+    updated_at_epoch_ms = :now,
+    wake_ms = case when executor_id is not null then 0 end
+where parent_run in (select r.run from @rows(run bigint) as r)
+and parent_run is not null
+and completed_at_epoch_ms is null
+returning run, id, name, status, queue_name, executor_id, fence
 
 -- name: overdue
 select run
@@ -282,7 +345,7 @@ where workflow_deadline_epoch_ms is not null
 and completed_at_epoch_ms is null
 
 -- name: letters
-select run
+select run, fence
 from pt_workflow_status
 where executor_id = :executor
 and wake_ms is not null
@@ -290,7 +353,7 @@ and wake_ms is not null
 -- name: take_letters
 update pt_workflow_status
 set wake_ms = null
-where run in (select r.run from @rows(run bigint) as r)
+where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
 and executor_id = :executor
 and completed_at_epoch_ms is not null
 
@@ -328,6 +391,15 @@ set status = case when queue_name is not null then 'ENQUEUED' else 'PENDING' end
 where run = :run
 and status = :status
 returning run
+
+-- name: cancelled_children
+-- Those that were cancelled only because their parent was.
+select run
+from pt_workflow_status
+where parent_run = :run
+and parent_run is not null
+and status = 'CANCELLED'
+and reason = :inherited
 
 -- name: failed_children
 select c.run
@@ -380,18 +452,18 @@ select position, ended_at_epoch_ms from pt_operation_outputs where run = :run
 -- name: copy_steps
 insert into pt_operation_outputs (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms, follows
+    started_at_epoch_ms, ended_at_epoch_ms, follows, life
 )
 select
     :target, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id, o.attempts,
-    o.started_at_epoch_ms, coalesce(o.ended_at_epoch_ms, :now), o.follows
+    o.started_at_epoch_ms, coalesce(o.ended_at_epoch_ms, :now), o.follows, o.life
 from pt_operation_outputs as o
 where o.run = :source
 and o.position in (select r.position from @rows(position text) as r)
 
 -- name: copy_attempts
-insert into pt_step_attempts (run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error)
-select :target, a.position, a.number, a.started_at_epoch_ms, a.ended_at_epoch_ms, a.error
+insert into pt_step_attempts (run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, life)
+select :target, a.position, a.number, a.started_at_epoch_ms, a.ended_at_epoch_ms, a.error, a.life
 from pt_step_attempts as a
 where a.run = :source
 and a.position in (select r.position from @rows(position text) as r)
@@ -465,15 +537,11 @@ on conflict do nothing
 -- name: delete_tags
 delete from pt_workflow_tags where run in (select r.run from @rows(run bigint) as r)
 
+-- name: delete_assignees
+delete from pt_approval_assignees
+where approval in (
+    select a.approval from pt_approvals as a where a.run in (select r.run from @rows(run bigint) as r)
+)
+
 -- name: delete_approvals
 delete from pt_approvals where run in (select r.run from @rows(run bigint) as r)
-
--- name: finished_before
--- What is still to be announced is left: who hears of it wants to look.
-select w.run
-from pt_workflow_status as w
-where w.completed_at_epoch_ms is not null
-and w.completed_at_epoch_ms <= :before
-and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending')
-order by w.completed_at_epoch_ms
-limit :limit

@@ -47,6 +47,7 @@ HOUSEKEEPING = (
     "turbine.tables.logs",
     "turbine.tables.registry",
     "turbine.tables.search",
+    "turbine.tables.storage",
     "turbine.testing",
 )
 """Rooms whose writes are about processes, not about runs: a death there is nothing that a run could notice."""

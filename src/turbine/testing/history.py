@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -122,7 +123,7 @@ class _Rehearsal(Execution):
         self.heard = time.monotonic()
         return super().recorded(position, name)
 
-    async def write(self, function: Any, row: Any, size: int = 0) -> Any:
+    async def write(self, function: Any, row: Any, size: int = 0, then: Callable[[Any], None] | None = None) -> Any:
         await self.stay()
 
     async def stay(self) -> NoReturn:

@@ -1,0 +1,49 @@
+"""Looking at rows until they say what somebody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Hashable
+from typing import TypeVar
+
+from turbine.engine.port import Port
+
+POLL = 1.0
+"""Seconds between looks when no wake is heard."""
+
+T = TypeVar("T")
+
+
+async def look_until(
+    port: Port,
+    kind: str,
+    key: Hashable,
+    look: Callable[[], Awaitable[T | None]],
+    *,
+    timeout: float | None = None,
+    poll: float = POLL,
+) -> T | None:
+    """The first answer of `look` that is not None; None when there was none in time, after one look at least.
+
+    It looks again at each wake of (kind, key), and after `poll` seconds without any. What `look` raises, this raises.
+    """
+    loop = asyncio.get_running_loop()
+    until = None if timeout is None else loop.time() + timeout
+    changed = asyncio.Event()
+    unsubscribe = port.wakes.subscribe(kind, key, changed.set)
+    try:
+        while True:
+            changed.clear()
+            answer = await look()
+            if answer is not None:
+                return answer
+            left = poll if until is None else min(poll, until - loop.time())
+            if left <= 0:
+                return None
+            port.store.expect()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await changed.wait()
+    finally:
+        unsubscribe()
