@@ -14,8 +14,9 @@ import sys
 import time
 import uuid
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -73,23 +74,47 @@ class Made(NamedTuple):
     id: str
 
 
-class Loader(Protocol):
+class Loader(ABC):
     """The way rows take into one of the two databases."""
 
+    connection: Any
+
+    def __init__(self) -> None:
+        self._dropped: list[str] = []
+
+    @abstractmethod
     def start(self) -> None: ...
+
+    @abstractmethod
     def rows(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None: ...
-    def run(self, text: str) -> None: ...
-    def drop_indexes(self, *tables: str) -> None: ...
-    def make_indexes(self) -> None: ...
+
+    @abstractmethod
+    def indexes(self, *tables: str) -> list[tuple[str, str]]:
+        """The names of the indexes of these tables that no constraint needs, and what makes them."""
+
+    @abstractmethod
     def finish(self) -> None: ...
 
+    def run(self, text: str) -> None:
+        self.connection.execute(text)
 
-class Sqlite:
+    def drop_indexes(self, *tables: str) -> None:
+        for name, text in self.indexes(*tables):
+            self._dropped.append(text)
+            self.run(f"drop index {name}")
+
+    def make_indexes(self) -> None:
+        for text in self._dropped:
+            self.run(text)
+        self._dropped = []
+
+
+class Sqlite(Loader):
     """One connection that gives up safety for speed until it is done."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self.connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        self.dropped: list[str] = []
 
     def start(self) -> None:
         for pragma in ("journal_mode = off", "synchronous = off", "cache_size = -1000000", "temp_store = memory"):
@@ -101,35 +126,24 @@ class Sqlite:
         self.connection.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
         self.connection.execute("commit")
 
-    def run(self, text: str) -> None:
-        self.connection.execute(text)
-
-    def drop_indexes(self, *tables: str) -> None:
+    def indexes(self, *tables: str) -> list[tuple[str, str]]:
         marks = ", ".join("?" * len(tables))
-        found = self.connection.execute(
+        return self.connection.execute(
             f"select name, sql from sqlite_master where type = 'index' and sql is not null and tbl_name in ({marks})",
             tables,
         ).fetchall()
-        for name, text in found:
-            self.dropped.append(text)
-            self.connection.execute(f"drop index {name}")
-
-    def make_indexes(self) -> None:
-        for text in self.dropped:
-            self.connection.execute(text)
-        self.dropped = []
 
     def finish(self) -> None:
         self.connection.execute("pragma journal_mode = wal").fetchall()
         self.connection.close()
 
 
-class Postgres:
+class Postgres(Loader):
     """`copy` into the server."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self.connection = psycopg.connect(url, autocommit=True)
-        self.dropped: list[str] = []
 
     def start(self) -> None:
         for setting in ("synchronous_commit = off", "maintenance_work_mem = '1GB'", "work_mem = '256MB'"):
@@ -143,24 +157,13 @@ class Postgres:
             for row in rows:
                 copy.write_row(row)
 
-    def run(self, text: str) -> None:
-        self.connection.execute(text)
-
-    def drop_indexes(self, *tables: str) -> None:
-        found = self.connection.execute(
+    def indexes(self, *tables: str) -> list[tuple[str, str]]:
+        return self.connection.execute(
             "select i.indexname, i.indexdef from pg_indexes as i where i.schemaname = current_schema()"
             " and i.tablename = any(%s)"
             " and not exists (select 1 from pg_constraint as c where c.conname = i.indexname)",
             [list(tables)],
         ).fetchall()
-        for name, text in found:
-            self.dropped.append(text)
-            self.connection.execute(f"drop index {name}")
-
-    def make_indexes(self) -> None:
-        for text in self.dropped:
-            self.connection.execute(text)
-        self.dropped = []
 
     def finish(self) -> None:
         # What autovacuum does by itself in a database that has lived for a while.

@@ -187,7 +187,8 @@ async def _furnish(rt: turbine.Runtime, where: str) -> None:
         events=["workflow.SUCCESS", "workflow.ERROR"],
         secret="whsec_c2hvcA==",  # noqa: S106
     )
-    await rt.alert_channels.create(name="on-call", url=f"ntfy://{where}/shop", events=["workflow.ERROR"])
+    night = turbine.QuietHours("22:00", "07:00", "Europe/Berlin", urgent=("workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED",))
+    await rt.alert_channels.create(name="on-call", url=f"ntfy://{where}/shop", events=["workflow.ERROR"], quiet=night)
     await rt.alert_channels.create(name="office", url="mailto://shop:secret@example.com", enabled=False)
     once = turbine.Schedule.once(datetime.now(UTC) + timedelta(days=3))
     await rt.schedules.create("send_invoice", "0 8 1 * *", input={"order_id": "monthly"}, name="monthly-invoices")

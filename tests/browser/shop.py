@@ -194,6 +194,13 @@ async def refund_payment(ticket: str, amount: str = "10.00") -> str:
     return "refunded" if decision.approved else f"kept: {decision.comment}"
 
 
+@turbine.workflow(triggerable=True, tags=["sales"], summary=lambda customer, ask: f"Contract with {customer}")
+async def sign_contract(customer: str, ask: list[str]) -> str:
+    """Have a contract signed by one of those who are asked."""
+    decision = await turbine.wait_for_approval(f"Sign the contract with {customer}", assignees=ask)
+    return f"{'signed' if decision.approved else 'refused'} by {decision.by}"
+
+
 @turbine.workflow(triggerable=True, summary=lambda name: f"Reminder for {name}")
 async def remind_later(name: str) -> str:
     """Wait a day, then remind."""
@@ -253,6 +260,7 @@ WORKFLOWS = [
     send_invoice,
     place_order,
     refund_payment,
+    sign_contract,
     remind_later,
     await_payment,
     render_video,

@@ -220,8 +220,55 @@ def test_metrics_are_read_off_with_the_keyboard(open_page: Open) -> None:
 def test_what_is_over_is_counted_before_it_is_removed(open_page: Open, site: Any) -> None:
     page = open_page("settings?tab=storage")
     expect(page.get_by_role("button", name="Remove now")).to_be_disabled()
-    page.get_by_label("Over for longer than").select_option(label="any time")
+    page.get_by_label("Runs without a rule, over for").select_option(label="any time")
     page.get_by_role("button", name="Remove now").click()
     expect(page.get_by_role("dialog")).to_contain_text(re.compile(r"Remove \d+ runs for good\?"))
     page.get_by_role("button", name="Cancel").click()
     assert "SUCCESS" == site.ask("GET", "workflows/order-1001")["status"]
+
+
+def test_rules_of_retention_are_added_changed_and_lifted(open_page: Open, site: Any) -> None:
+    page = open_page("settings?tab=storage")
+    rules = page.get_by_role("region", name="How long runs are kept").first
+    expect(rules).to_contain_text("All other runs")
+    page.get_by_role("button", name="Add rule").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
+    dialog.get_by_label("Workflow").fill("place_order")
+    dialog.get_by_label("Ended as").select_option(label="Error")
+    dialog.get_by_label("Keep").fill("90")
+    dialog.get_by_role("button", name="Save").click()
+    expect(rules).to_contain_text("90 days")
+    page.get_by_role("button", name="Change the rule for place_order, Error").click()
+    dialog.get_by_label("Unit").select_option(label="for ever")
+    dialog.get_by_role("button", name="Save").click()
+    expect(rules).to_contain_text("for ever")
+    (rule,) = site.ask("GET", "retention")["items"]
+    assert ("place_order", "ERROR", None) == (rule["workflow"], rule["status"], rule["keep"])
+    page.get_by_role("button", name="Lift the rule for place_order, Error").click()
+    dialog.get_by_role("button", name="Lift rule").click()
+    expect(rules).not_to_contain_text("place_order")
+    assert [] == site.ask("GET", "retention")["items"]
+
+
+def test_the_growth_is_shown_with_when_the_disk_is_full_and_room_is_given_back(open_page: Open, site: Any) -> None:
+    told = site.ask("GET", "settings")
+    hours = [f"2026-03-{1 + hour // 24:02}T{hour % 24:02}:00:00.000Z" for hour in range(72)]
+    sizes = [{"at": at, "bytes": 2**20 * (100 + index), "used_bytes": 2**20 * 90} for index, at in enumerate(hours)]
+    told["storage"] |= {"free_bytes": 5 * 2**20, "disk_free_bytes": 2**30}
+    told["storage"]["growth"] = {"sizes": sizes, "per_day": 24 * 2**20, "full_in": 34.2 * 86_400}
+
+    page = open_page("settings?tab=storage")
+    expect(page.get_by_text("Not enough measurements yet")).to_be_visible()
+    page.route("**/api/pt/settings", lambda route: route.fulfill(json=told))
+    page.reload()
+    expect(page.get_by_text("Grows by 24 MB a day. At that pace the disk is full in about 34 days.")).to_be_visible()
+    chart = page.get_by_role("slider", name="Size over time")
+    chart.press("End")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile("Size 171 MB, In use 90 MB"))
+    page.unroute("**/api/pt/settings")
+    page.get_by_role("button", name="Give back").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Give 5.0 MB back to the disk?")
+    page.get_by_role("dialog").get_by_role("button", name="Give back").click()
+    expect(page.get_by_text(re.compile("^[0-9.]+ [KM]?B given back$"))).to_be_visible()
+    assert "database.vacuum" == site.ask("GET", "audit?limit=1")["items"][0]["action"]

@@ -139,7 +139,7 @@ def local(page: Any, at: datetime) -> str:
     return (at - timedelta(minutes=offset)).strftime("%Y-%m-%dT%H:%M")
 
 
-def test_a_workflow_shows_its_code_and_an_executor_how_it_fares(site: Site, open_page: Open) -> None:
+def test_a_workflow_shows_its_code_and_an_executor_how_it_fares(site: Any, open_page: Open) -> None:
     site.ask("POST", "trigger", {"name": "remind_later", "input": {"name": "open run"}, "id": "open-run"})
     page = open_page("workflows/remind_later")
     expect(page.get_by_text("remind_later(name: str) -> str")).to_be_visible()

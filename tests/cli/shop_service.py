@@ -162,5 +162,5 @@ class Cli(Protocol):
     def __call__(self, *arguments: str) -> Answer: ...
 
 
-def invoke(*arguments: str) -> Answer:
-    return Answer(CliRunner().invoke(app, list(arguments), prog_name="turbine"))
+def invoke(*arguments: str, typed: str | None = None) -> Answer:
+    return Answer(CliRunner().invoke(app, list(arguments), input=typed, prog_name="turbine"))

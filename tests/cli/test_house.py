@@ -263,3 +263,43 @@ async def test_the_visitor_sends_nothing(database_url: str) -> None:
         assert 0 == answer.code
         (delivery,) = (await service.deliveries.list()).items
         assert ("pending", []) == (delivery.status, delivery.attempts)
+
+
+def test_rules_of_retention_and_a_vacuum(cli: Cli, service: Service) -> None:
+    assert (
+        "orders ERROR are kept 90 days"
+        in cli("retention", "set", "90d", "--workflow", "orders", "--status", "ERROR").out
+    )
+    assert None is cli("retention", "set", "forever", "--status", "CANCELLED", "--json").json["keep"]
+    found = cli("retention", "list", "--json").json["items"]
+    assert [(None, "CANCELLED", None), ("orders", "ERROR", 90 * 86400.0)] == [
+        (one["workflow"], one["status"], one["keep"]) for one in found
+    ]
+    assert "for ever" in cli("retention", "list").out
+    assert 0 == cli("retention", "delete", "--status", "CANCELLED").code
+    assert 1 == cli("retention", "delete", "--status", "CANCELLED").code
+    for wrong_use in (
+        ["set", "7d"],
+        ["set", "soon", "--workflow", "a"],
+        ["set", "1d", "--status", "PENDING"],
+        ["delete"],
+    ):
+        assert 2 == cli("retention", *wrong_use).code, wrong_use
+    done = cli("vacuum", "--json").json
+    assert (True, []) == (done["done"], done["skipped"])
+    assert "given back" in cli("vacuum").out
+    with turbine.sync.Runtime(service.database_url) as rt:
+        actions = {line.action for line in rt.audit.list().items}
+        assert {"retention.set", "retention.delete", "database.vacuum"} <= actions
+        assert 0 == rt.retention.set(0, workflow="orders").keep.total_seconds()
+        assert 2 == len(rt.retention.list().items)
+        assert rt.retention.delete(workflow="orders")
+        assert rt.vacuum() >= 0
+
+
+async def test_who_looks_in_takes_no_tick_of_the_garbage_from_those_who_collect_it(sqlite_url: str) -> None:
+    async with turbine.Runtime(sqlite_url), Local(sqlite_url) as door:
+        await door.runs({}, 1, None)
+        assert door._rt is not None
+        assert door._rt._live is not None
+        assert not {"garbage", "surveyor"} & {duty.name for duty in door._rt._live.duties}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shop_service import Cli, Service, mailbox, order
+from shop_service import Answer, Cli, Service, invoke, mailbox, order
 
 
 def test_queues_are_listed_with_who_waits_and_who_runs(cli: Cli, service: Service) -> None:
@@ -119,6 +119,32 @@ def test_deliveries_are_listed_and_sent_again(cli: Cli, service: Service) -> Non
     assert [] == cli("deliveries", "list", "--status", "delivered", "--json").json["items"]
     pending = cli("deliveries", "resend", delivery["id"])
     assert 1 == pending.code, "what is on its way is not sent twice"
+
+
+def test_accounts_and_tokens_are_kept_through_a_server_too(service: Service) -> None:
+    def at_server(*arguments: str, typed: str | None = None) -> Answer:
+        return invoke(*arguments, "--server", service.url, "--token", service.token, typed=typed)
+
+    made = at_server("account", "create", "Ada@example.com", "--password-stdin", "--json", typed="correct horse\n")
+    assert ("ada@example.com", "viewer") == (made.json["email"], made.json["role"])
+    assert 1 == at_server("account", "create", "ada@example.com", "--password-stdin", typed="correct horse\n").code
+    assert 0 == at_server("account", "change", "ada@example.com", "--role", "admin").code
+    assert [("ada@example.com", "admin")] == [
+        (one["email"], one["role"]) for one in at_server("account", "list", "--json").json["items"]
+    ]
+    assert 1 == at_server("account", "delete", "ada@example.com").code, "the last who may administer"
+    assert 1 == at_server("account", "delete", "bo@example.com").code
+
+    token = at_server("token", "create", "ci", "--expires", "2h", "--json").json
+    assert 1 == invoke("kv", "set", "a", "1", "--server", service.url, "--token", token["token"]).code
+    listed = at_server("token", "list", "--json").json["items"]
+    assert [token["id"]] == [one["id"] for one in listed if one["name"] == "ci"]
+    assert all("token" not in one for one in listed)
+    assert 0 == at_server("token", "delete", token["id"]).code
+    assert 1 == at_server("token", "delete", token["id"]).code
+    assert {"account.create", "account.update", "token.create", "token.delete"} == {
+        line.action for line in service.do(service.rt.audit.list()).items
+    }
 
 
 def test_a_change_leaves_its_line_in_the_audit_whichever_way_it_came(at_database: Cli, service: Service) -> None:

@@ -9,12 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from journal import Mark, read_marks
 
 HERE = Path(__file__).parent
+
+
+def wait_for(holds: Callable[[], Any], seconds: float) -> None:
+    """Until it holds, or patience ends; what is demanded is asserted afterwards."""
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 class Worker:

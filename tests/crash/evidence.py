@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 import psycopg
-from journal import Mark
+from journal import BEGIN, END, Mark
 
 
 class Rows:
@@ -54,6 +54,12 @@ class Rows:
     def runs(self) -> dict[str, tuple[Any, ...]]:
         """For each run: its status and output."""
         return {row[0]: row[1:] for row in self("select id, status, output from pt_workflow_status")}
+
+    def still_open(self) -> list[tuple[Any, ...]]:
+        """The runs that are not over."""
+        return self(
+            "select id, status, executor_id, wake_ms from pt_workflow_status where completed_at_epoch_ms is null"
+        )
 
     def messages(self) -> list[tuple[Any, ...]]:
         """Every message: to whom, on which topic, what, and by which position it was consumed."""
@@ -102,6 +108,12 @@ when (old.consumed_position is not null) execute function see('message');
 """
 
 
+def under_way(marks: list[Mark], process: int) -> set[str]:
+    """Runs whose body began in a process and did not end there."""
+    mine = [mark for mark in marks if mark.process == process]
+    return {mark.run for mark in mine if mark.kind == BEGIN} - {mark.run for mark in mine if mark.kind == END}
+
+
 def overlaps(marks: list[Mark], killed: dict[int, int]) -> list[tuple[Mark, Mark]]:
     """Pairs of bodies of one run that were under way at the same time in two processes.
 
@@ -111,9 +123,9 @@ def overlaps(marks: list[Mark], killed: dict[int, int]) -> list[tuple[Mark, Mark
     bodies: dict[str, list[tuple[int, int, Mark]]] = {}
     for mark in marks:
         key = (mark.run, mark.position, mark.attempt, mark.process)
-        if mark.kind == "begin":
+        if mark.kind == BEGIN:
             open_bodies[key] = mark
-        elif mark.kind == "end":
+        elif mark.kind == END:
             begin = open_bodies.pop(key)
             bodies.setdefault(mark.run, []).append((begin.at_ns, mark.at_ns, begin))
     for begin in open_bodies.values():

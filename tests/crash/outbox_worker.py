@@ -5,16 +5,12 @@ python outbox_worker.py '{"url": …, "journal": …, "config": {…}, "workflow
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 
-import samples
-from worker import Worker, die_with_parent
+from worker import Worker, main
 
 from turbine.loops import courier
 from turbine.store.writer import Job
@@ -63,13 +59,5 @@ class OutboxWorker(Worker):
         await self._rt.wait_idle()
 
 
-def main() -> None:
-    arguments = json.loads(sys.argv[1])
-    die_with_parent()
-    logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    samples.open_journal(arguments["journal"])
-    asyncio.run(OutboxWorker(arguments["url"], arguments["workflows"], arguments["config"]).live())
-
-
 if __name__ == "__main__":
-    main()
+    main(OutboxWorker, logging.ERROR)

@@ -6,13 +6,10 @@ python queue_worker.py '{"url": …, "journal": …, "config": {"queue": {…}, 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import sys
 from typing import Any
 
 import samples
-from worker import Worker, die_with_parent
+from worker import Worker, main
 
 import turbine
 
@@ -30,8 +27,8 @@ async def job(number: int, seconds: float) -> int:
 class QueueWorker(Worker):
     """It starts runs in the queue, and carries out what the queue's limits leave to it."""
 
-    def __init__(self, url: str, *, queue: dict[str, Any], **config: Any) -> None:
-        super().__init__(url, [], config)
+    def __init__(self, url: str, names: None, *, queue: dict[str, Any], **config: Any) -> None:
+        super().__init__(url, [], **config)
         limit, seconds = queue.pop("rate")
         self._rt.register(job)
         self._rt.queue(QUEUE, rate_limit=turbine.RateLimit(limit, seconds), **queue)
@@ -44,13 +41,5 @@ class QueueWorker(Worker):
         return len(runs)
 
 
-def main() -> None:
-    arguments = json.loads(sys.argv[1])
-    die_with_parent()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    samples.open_journal(arguments["journal"])
-    asyncio.run(QueueWorker(arguments["url"], **arguments["config"]).live())
-
-
 if __name__ == "__main__":
-    main()
+    main(QueueWorker)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
 
 import pytest
-from crew import Crew, Worker
+from crew import Crew, Worker, wait_for
 from evidence import Rows, overlaps
 from journal import ACKNOWLEDGED, BEGIN, END, Mark
 
@@ -59,35 +58,25 @@ def kill_one_of_three(crew: Crew, url: str, chance: random.Random, seconds: floa
     for worker in team:
         worker.ask("dry_up")
 
-    open_runs = wait_until_all_are_over(Rows(url))
+    rows = Rows(url)
+    wait_for(lambda: not rows.still_open(), SECONDS_TO_END)
+    open_runs = rows.still_open()
     for worker in team:
         worker.leave()
 
     marks = crew.marks()
     killed = {worker.pid: worker.killed_ns for worker in crew.workers if worker.killed_ns is not None}
     acknowledged = {mark.run for mark in marks if mark.kind == ACKNOWLEDGED}
-    runs = Rows(url).runs()
+    runs = rows.runs()
     print(f"{len(runs)} runs, {len(acknowledged)} acknowledged, {len(killed)} kills")
     assert [] == open_runs, f"stuck:\n{crew.logs()}"
     assert set() == acknowledged - runs.keys(), "lost"
     wrong = {id_: row for id_, row in runs.items() if row != ("SUCCESS", str(int(id_.rpartition("-")[2]) ** 2))}
     assert {} == wrong
     assert [] == overlaps(marks, killed)
-    assert [] == Rows(url).rewritten()
+    assert [] == rows.rewritten()
     assert 1000 < len(runs)
     assert [] == crew.tracebacks()
-
-
-def wait_until_all_are_over(look: Rows) -> list[tuple[Any, ...]]:
-    """The runs that are still open when patience ends."""
-    until = time.monotonic() + SECONDS_TO_END
-    while True:
-        open_runs = look(
-            "select id, status, executor_id, wake_ms from pt_workflow_status where completed_at_epoch_ms is null"
-        )
-        if not open_runs or time.monotonic() > until:
-            return open_runs
-        time.sleep(0.1)
 
 
 def test_bodies_of_one_run_in_two_processes_at_once_are_seen() -> None:

@@ -10,16 +10,13 @@ import contextlib
 import random
 import sqlite3
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 import pytest
-from crew import Crew, Worker
-from evidence import Rows, overlaps
+from crew import Crew, Worker, wait_for
+from evidence import Rows, overlaps, under_way
 from journal import BEGIN, END, Mark
 from queue_worker import QUEUE
 
@@ -134,9 +131,9 @@ def drain(crew: Crew, url: str, chance: random.Random, plan: Plan) -> None:
         wait_for(lambda: under_way(crew.marks(), victim.pid), 5)
         victim.kill()
         team.append(hire().wait_ready())
-        wait_for(lambda: not still_open(rows), plan.seconds_to_end)
+        wait_for(lambda: not rows.still_open(), plan.seconds_to_end)
 
-    open_runs = still_open(rows)
+    open_runs = rows.still_open()
     for worker in team:
         worker.leave()
     assert victim.killed_ns is not None
@@ -188,25 +185,8 @@ def keep_starts(rows: Rows) -> None:
         )
 
 
-def wait_for(holds: Callable[[], Any], seconds: float) -> None:
-    """Until it holds, or patience ends; what is demanded is asserted afterwards."""
-    until = time.monotonic() + seconds
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.02)
-
-
-def still_open(rows: Rows) -> list[tuple[Any, ...]]:
-    return rows("select id, status, executor_id from pt_workflow_status where completed_at_epoch_ms is null")
-
-
 def pids(marks: list[Mark]) -> set[int]:
     return {mark.process for mark in marks}
-
-
-def under_way(marks: list[Mark], process: int) -> set[str]:
-    """Runs whose body began in a process and did not end there."""
-    mine = [mark for mark in marks if mark.process == process]
-    return {mark.run for mark in mine if mark.kind == BEGIN} - {mark.run for mark in mine if mark.kind == END}
 
 
 def most_at_once(marks: list[Mark], killed: dict[int, int]) -> int:

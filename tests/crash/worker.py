@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import samples
@@ -23,12 +24,13 @@ import turbine
 from turbine.registry import WorkflowBase
 
 
-def main() -> None:
+def main(kind: Callable[..., Worker], level: int = logging.WARNING) -> None:
+    """Be a worker of this kind, as the first argument says."""
     arguments = json.loads(sys.argv[1])
     die_with_parent()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     samples.open_journal(arguments["journal"])
-    asyncio.run(Worker(arguments["url"], arguments["workflows"], arguments["config"]).live())
+    asyncio.run(kind(arguments["url"], arguments["workflows"], **arguments["config"]).live())
 
 
 def die_with_parent() -> None:
@@ -40,7 +42,7 @@ def die_with_parent() -> None:
 class Worker:
     """A runtime, and the commands that its parent may give."""
 
-    def __init__(self, url: str, names: list[str] | None, config: dict[str, Any]) -> None:
+    def __init__(self, url: str, names: list[str] | None, **config: Any) -> None:
         self._workflows = {
             workflow.name: workflow
             for workflow in vars(samples).values()
@@ -118,4 +120,4 @@ class Worker:
 
 
 if __name__ == "__main__":
-    main()
+    main(Worker)

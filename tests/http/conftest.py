@@ -10,14 +10,25 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 import turbine
 from turbine import Runtime
+from turbine.actions import accounts
 from turbine.actions.accounts import Accounts
 
 PASSWORD = "correct horse battery"
 HOST = "http://localhost:8090"
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are judged hundreds of times here. How hard that is otherwise, a test of its own says."""
+    quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    nobody = quick.hash("nobody")
+    monkeypatch.setattr(accounts, "_hasher", lambda: quick)
+    monkeypatch.setattr(accounts, "_nobody", lambda: nobody)
 
 
 class Site:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import turbine
+from turbine.store import Statement
 
 
 @turbine.step
@@ -141,7 +142,8 @@ async def test_garbage_is_counted_before_it_is_collected(open_site) -> None:
     await until(admin, "failed", "ERROR")
     await admin.put("kv/gone", json={"value": 1})
     await admin.delete("kv/gone")
-    assert {"runs": 0, "deliveries": 0, "logs": 0, "older_than": 259200.0} == (await admin.get("garbage")).json()
+    nothing = {"runs": 0, "partial": False, "by_rule": [], "deliveries": 0, "logs": 0, "older_than": 259200.0}
+    assert nothing == (await admin.get("garbage")).json()
     await asyncio.sleep(0.002)
     assert 2 == (await admin.get("garbage?older_than=0")).json()["runs"]
     assert 2 == len((await admin.get("workflows")).json()["items"])
@@ -150,6 +152,49 @@ async def test_garbage_is_counted_before_it_is_collected(open_site) -> None:
     assert [] == (await admin.get("errors?state=all")).json()["items"]
     assert [] == (await admin.get("kv/gone/history")).json()["items"]
     assert "garbage.collect" == (await admin.get("audit?limit=1")).json()["items"][0]["action"]
+
+
+@turbine.workflow(triggerable=True)
+async def ask(emails: list[str]) -> str | None:
+    return (await turbine.wait_for_approval("Sure?", assignees=emails)).by
+
+
+async def test_an_approver_decides_what_is_theirs_or_nobodys_and_operators_decide_for_anybody(open_site) -> None:
+    site = await open_site(ask)
+    operator = await site.holder("operator")
+    ada, robot = await site.person("approver", "ada@example.com"), await site.holder("approver")
+    asked = {"hers": ["ADA@example.com"], "nobodys": [], "bobs": ["bob@example.com"], "free": []}
+    gates: dict[str, str] = {}
+    for id, emails in asked.items():
+        await start(operator, "ask", emails, id)
+        await until(operator, id, "WAITING_FOR_APPROVAL")
+        gates[id] = (await operator.get(f"approvals?workflow_id={id}")).json()["items"][0]["id"]
+
+    async def inbox(client: httpx.AsyncClient, query: str) -> list[str]:
+        return [one["workflow_id"] for one in (await client.get(f"approvals?{query}")).json()["items"]]
+
+    assert ["free", "bobs", "nobodys", "hers"] == await inbox(ada, "")
+    assert ["free", "nobodys", "hers"] == await inbox(ada, "assignee=me")
+    assert ["free", "nobodys"] == await inbox(robot, "assignee=me")
+    assert ["free", "bobs", "nobodys"] == await inbox(operator, "assignee=bob%40example.com")
+    assert ["ada@example.com"] == (await ada.get(f"approvals/{gates['hers']}")).json()["assignees"]
+
+    for client, id in ((ada, "bobs"), (robot, "bobs"), (robot, "hers")):
+        for path in (f"approvals/{gates[id]}/decide", f"workflows/{id}/approve"):
+            refused = await client.post(path, json={"approved": True})
+            assert (403, True) == (refused.status_code, "assigned to" in refused.json()["detail"]), refused.text
+    assert 403 == (await ada.post("workflows/bobs/cancel", json={})).status_code
+    assert 200 == (await ada.post(f"approvals/{gates['hers']}/decide", json={"approved": True})).status_code
+    assert 200 == (await ada.post("workflows/nobodys/approve", json={"approved": False})).status_code
+    assert 200 == (await robot.post("workflows/free/approve", json={"approved": True})).status_code
+    assert 200 == (await operator.post(f"approvals/{gates['bobs']}/decide", json={"approved": True})).status_code
+    said = [(await until(operator, id, "SUCCESS"))["output"] for id in asked]
+    assert ["ada@example.com", "ada@example.com", "token:a operator", "token:a approver"] == said
+    lines = (await site.rt.audit.list(action="approval.decide")).items
+    assert [("token:a operator", "bobs"), ("token:a approver", "free"), ("ada@example.com", "nobodys")] == [
+        (line.actor, id) for line, id in zip(lines, ["bobs", "free", "nobodys"], strict=False)
+    ]
+    assert [4, "approver"] == [len(lines), lines[-1].role]
 
 
 async def asked_for_a_link(open_site, by: str = "operator", **settings: Any) -> tuple[Any, Any, Any, str]:
@@ -209,3 +254,67 @@ async def test_a_link_expires_and_is_stored_as_a_hash_only(open_site) -> None:
         await site.rt.approvals.of_link(short.token)
     with pytest.raises(ValueError, match="up to 31 days"):
         await site.rt.approvals.link(gate["id"], lasts=timedelta(days=32))
+
+
+async def test_rules_of_retention_are_kept_shown_in_the_preview_and_lifted(open_site) -> None:
+    site = await open_site(pay)
+    admin, viewer = await site.person("admin"), await site.holder("viewer")
+    await start(admin, "pay", 1, "over")
+    await start(admin, "pay", -1, "failed")
+    await until(admin, "over", "SUCCESS")
+    await until(admin, "failed", "ERROR")
+    made = (await admin.put("retention", json={"workflow": "pay", "status": "ERROR", "keep": None})).json()
+    assert ("pay", "ERROR", None) == (made["workflow"], made["status"], made["keep"])
+    assert 200 == (await admin.put("retention", json={"status": "SUCCESS", "keep": 0.001})).status_code
+    assert [(None, "SUCCESS", 0.001), ("pay", "ERROR", None)] == [
+        (one["workflow"], one["status"], one["keep"]) for one in (await viewer.get("retention")).json()["items"]
+    ]
+    page = (await viewer.get("retention?limit=1")).json()
+    assert ["pay"] == [
+        one["workflow"]
+        for one in (await viewer.get("retention", params={"cursor": page["next_cursor"]})).json()["items"]
+    ]
+    await asyncio.sleep(0.003)
+    found = (await admin.get("garbage?older_than=0")).json()
+    assert (1, False) == (found["runs"], found["partial"])
+    assert [{"workflow": None, "status": "SUCCESS", "keep": 0.001, "runs": 1}] == found["by_rule"]
+    assert {"runs": 1} == (await admin.post("garbage", json={})).json()
+    for body in ({}, {"keep": 1}, {"workflow": "pay"}, {"keep": -1, "workflow": "a"}, {"keep": 1, "status": "PENDING"},
+                 {"keep": 1, "status": "x"}, {"keep": 1e300, "workflow": "a"}):  # fmt: skip
+        assert 422 == (await admin.put("retention", json=body)).status_code, body
+    assert 204 == (await admin.delete("retention?workflow=pay&status=ERROR")).status_code
+    assert 404 == (await admin.delete("retention?workflow=pay&status=ERROR")).status_code
+    assert 400 == (await admin.delete("retention")).status_code
+    lines = (await admin.get("audit?limit=3")).json()["items"]
+    assert [("retention.delete", "pay ERROR"), ("garbage.collect", "database"), ("retention.set", "* SUCCESS")] == [
+        (one["action"], one["target"]) for one in lines
+    ]
+
+
+async def test_the_growth_of_the_database_is_told_and_room_given_back(open_site) -> None:
+    site = await open_site(pay)
+    admin, viewer = await site.person("admin"), await site.holder("viewer")
+    port = site.rt._port()
+    shown = (await viewer.get("settings")).json()["storage"]
+    assert {"sizes": [], "per_day": None, "full_in": None} == shown["growth"]
+    now_ms = port.clock.now_ms() // 3_600_000 * 3_600_000
+    grown = Statement.of("insert into pt_sizes (at_ms, bytes, free_bytes) values (:at, :bytes, 1000)")
+    for hours in range(49):
+        size = 10_000_000 + hours * 1_000_000
+        await port.store.write(
+            lambda tx, at=now_ms - (48 - hours) * 3_600_000, size=size: tx.run(grown, at=at, bytes=size)
+        )
+    shown = (await viewer.get("settings")).json()["storage"]
+    assert (49, 24_000_000) == (len(shown["growth"]["sizes"]), shown["growth"]["per_day"])
+    newest = shown["growth"]["sizes"][-1]
+    assert (58_000_000, 57_999_000) == (newest["bytes"], newest["used_bytes"])
+    is_file = site.rt.database.startswith("sqlite:///") and ":memory:" not in site.rt.database
+    if is_file:
+        room = shown["disk_free_bytes"] + shown["free_bytes"]
+        assert shown["growth"]["full_in"] == pytest.approx(room / 24_000_000 * 86_400)
+    else:
+        assert (None, None) == (shown["disk_free_bytes"], shown["growth"]["full_in"])
+    done = (await admin.post("vacuum")).json()
+    assert (True, 0, []) == (done["done"], done["free_bytes"], done["skipped"])
+    (line,) = (await admin.get("audit?limit=1")).json()["items"]
+    assert ("database.vacuum", "database") == (line["action"], line["target"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+import turbine
 from turbine.http.app import roles_of
 
 PASSWORD = "correct horse battery"
-OPEN, VIEWER, OPERATOR, ADMIN = None, "viewer", "operator", "admin"
-RANKS = {VIEWER: 0, OPERATOR: 1, ADMIN: 2}
+OPEN, VIEWER, APPROVER, OPERATOR, ADMIN = None, "viewer", "approver", "operator", "admin"
+RANKS = {VIEWER: 0, APPROVER: 1, OPERATOR: 2, ADMIN: 3}
 TABLE = {
     OPEN: "GET session; POST login; POST setup; GET health; POST decide; POST decide/look",
     VIEWER: """
@@ -27,13 +29,14 @@ TABLE = {
         POST schedules/preview; GET kv; GET kv/{key}; GET products; GET products/{id}; GET products/{id}/download
         GET webhooks; GET webhooks/{id}; GET alert-channels; GET alert-channels/{id}; GET deliveries
         GET deliveries/{id}; GET executors; GET logs; GET settings; GET errors/{fingerprint}
-        GET kv/{key}/history
+        GET kv/{key}/history; GET retention
     """,
+    APPROVER: "POST workflows/{id}/approve; POST approvals/{id}/decide",
     OPERATOR: """
         POST workflows/bulk; POST trigger; POST workflows/{id}/cancel; POST workflows/{id}/resume
-        POST workflows/{id}/approve; POST workflows/{id}/fork; POST workflows/{id}/send; POST workflows/{id}/release
+        POST workflows/{id}/fork; POST workflows/{id}/send; POST workflows/{id}/release
         DELETE workflows/{id}; PATCH queues/{name}; POST queues/{name}/pause; POST queues/{name}/resume
-        POST approvals/{id}/decide; POST schedules; PATCH schedules/{id}; DELETE schedules/{id}
+        POST schedules; PATCH schedules/{id}; DELETE schedules/{id}
         POST schedules/{id}/enable; POST schedules/{id}/disable; POST schedules/{id}/run-now; PUT kv/{key}
         POST schedules/{id}/backfill
         DELETE kv/{key}; PUT kv/{key}/schema; POST products/{id}/resend; POST deliveries/{id}/resend
@@ -45,6 +48,7 @@ TABLE = {
         POST accounts
         PATCH accounts/{id}; DELETE accounts/{id}; GET sessions; DELETE sessions/{id}; GET tokens; POST tokens
         DELETE tokens/{id}; GET backup; POST sql; GET sql/tables; GET garbage; POST garbage
+        POST vacuum; PUT retention; DELETE retention
     """,
 }
 ROUTES = [
@@ -79,7 +83,7 @@ async def test_nobody_gets_in_without_a_session_or_a_token(open_site) -> None:
             assert (status == 401) == (role is not OPEN), f"{method} {path}: {status}"
 
 
-@pytest.mark.parametrize("holds", [VIEWER, OPERATOR, ADMIN])
+@pytest.mark.parametrize("holds", [VIEWER, APPROVER, OPERATOR, ADMIN])
 async def test_a_role_opens_what_the_table_gives_it_and_nothing_else(open_site, holds: str) -> None:
     site = await open_site()
     client = await site.holder(holds)
@@ -164,8 +168,41 @@ async def test_every_answer_forbids_what_browsers_might_do_with_it(open_site) ->
 async def test_what_has_not_changed_is_not_sent_again(open_site) -> None:
     viewer = await (await open_site()).holder(VIEWER)
     first = await viewer.get("queues")
-    again = await viewer.get("queues", headers={"if-none-match": first.headers["etag"]})
-    assert (304, b"") == (again.status_code, again.content)
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = await viewer.get("queues", headers={"if-none-match": known})
+        assert (304, b"") == (again.status_code, again.content), known
+    head = await viewer.head("queues")
+    assert (200, b"", tag) == (head.status_code, head.content, head.headers["etag"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "told"),
+    [
+        ("GET", "nowhere", {}, 404, "There is nothing at /api/pt/nowhere"),
+        ("POST", "kv/a", {"json": {}}, 405, "only DELETE, GET, PUT"),
+        ("OPTIONS", "workflows", {}, 405, "only GET"),
+        ("HEAD", "stream", {}, 405, ""),
+        ("HEAD", "health", {}, 200, ""),
+        ("POST", "trigger", {"content": b"name=count"}, 415, "Content-Type: application/json"),
+        ("POST", "trigger", {"data": {"name": "count"}}, 415, "Content-Type: application/json"),
+        ("POST", "trigger", {"content": b'{"name": ', "headers": {"content-type": "application/json"}}, 422, "no JSON"),
+        ("POST", "trigger", {"content": b"{}", "headers": {"content-type": "application/x+json"}}, 422, "which work"),
+        ("PUT", "kv/a", {"content": b"\xff", "headers": {"content-type": "application/json"}}, 400, ""),
+        ("POST", "workflows/nothing/cancel", {}, 404, "nothing"),
+    ],
+)
+async def test_whatever_is_asked_wrongly_is_answered_with_a_problem_that_says_what_to_do(
+    open_site, method: str, path: str, sent: dict, status: int, told: str
+) -> None:
+    operator = await (await open_site()).holder(OPERATOR)
+    answer = await operator.request(method, path, **sent)
+    assert status == answer.status_code, answer.text
+    if method != "HEAD":
+        assert "application/problem+json" == answer.headers["content-type"]
+        assert (status, True) == (answer.json()["status"], told in answer.json()["detail"]), answer.text
+    if status == 405 and method != "HEAD":
+        assert answer.headers["allow"] == told.removeprefix("only ")
 
 
 async def test_without_sign_in_only_this_machine_gets_in(open_site) -> None:
@@ -193,6 +230,26 @@ async def test_the_host_may_tell_who_is_there(open_site) -> None:
     assert 200 == (await client.get("accounts", headers={"x-role": "admin"})).status_code
     assert 403 == (await client.post("login", json={"email": "a@b.c", "password": "x" * 10})).status_code
     assert "host" == (await client.get("session", headers={"x-role": "viewer"})).json()["auth"]
+
+
+async def test_the_host_may_tell_an_address_too_to_which_approvals_are_assigned(open_site) -> None:
+    @turbine.workflow
+    async def ask(email: str) -> str | None:
+        return (await turbine.wait_for_approval("Sure?", assignees=[email])).by
+
+    site = await open_site(ask, auth=lambda request: ("approver", request.headers["x-email"]))
+    client = await site.client()
+    handle = await site.rt.run(ask.options(id="a1"), "ada@example.com")
+    while not (gates := (await site.rt.approvals.list()).items):  # noqa: ASYNC110 - rows are the only witness
+        await asyncio.sleep(0.002)
+    for email, status in (("bob@example.com", 403), ("Ada@example.com", 200)):
+        headers = {"x-email": email}
+        assert email.lower() == (await client.get("session", headers=headers)).json()["email"]
+        inbox = (await client.get("approvals?assignee=me", headers=headers)).json()["items"]
+        assert (status == 200) == (inbox != [])
+        answer = await client.post(f"approvals/{gates[0].id}/decide", json={"approved": True}, headers=headers)
+        assert status == answer.status_code, answer.text
+    assert "host:ada@example.com" == await handle.result()
 
 
 async def test_an_id_with_slashes_and_every_other_sign_is_still_one_id(open_site) -> None:

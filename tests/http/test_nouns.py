@@ -53,6 +53,9 @@ async def test_a_queue_is_watched_and_governed(open_site) -> None:
     assert (await operator.post("queues/mail/pause")).json()["paused"] is True
     assert (await operator.post("queues/mail/resume")).json()["paused"] is False
     assert ["mail"] == [queue["name"] for queue in (await operator.get("queues")).json()["items"]]
+    (listed,) = (await operator.get("queues?stats=true")).json()["items"]
+    assert stats.keys() - {"holders", "partitions"} == listed["stats"].keys()
+    assert 4 == listed["stats"]["enqueued"] + listed["stats"]["running"] + listed["stats"]["completed"]
     for wrong in (
         {"global_concurrency": 0},
         {"rate_limit": {"limit": 0, "per": 1}},
@@ -272,8 +275,21 @@ async def test_alert_channels_are_masked_tested_and_their_deliveries_listed(open
     (delivery,) = (await admin.get("deliveries?status=dead")).json()["items"]
     assert ("alert", made["id"], 1) == (delivery["kind"], delivery["target"], len(delivery["attempts"]))
     assert delivery["attempts"][0]["error"]
-    assert "pending" == (await admin.post(f"deliveries/{delivery['id']}/resend")).json()["status"]
+    assert 200 == (await admin.post(f"deliveries/{delivery['id']}/resend")).status_code
     assert (await admin.patch(address, json={"name": "people"})).json()["name"] == "people"
+    hours = {"start": "00:00", "end": "23:59", "timezone": "UTC", "weekdays": [], "urgent": ["workflow.ERROR"]}
+    quiet = (await admin.patch(address, json={"quiet": hours, "workflows": ["billing.*"]})).json()
+    assert (hours, ["billing.*"], True) == (quiet["quiet"], quiet["workflows"], quiet["quiet_until"] is not None)
+    for wrong in ({"end": "24:00"}, {"timezone": "Mars"}, {"weekdays": ["friday"]}, {"urgent": ["x"]}, {"x": 1}):
+        refused = await admin.patch(address, json={"quiet": hours | wrong})
+        assert 422 == refused.status_code, refused.text
+        assert next(iter(wrong)) in str(refused.json()["errors"][0]["path"])
+    assert {"quiet": hours, "workflows": ["billing.*"]} == (await admin.get("audit")).json()["items"][0]["detail"]
+    loud = (await admin.patch(address, json={"quiet": None})).json()
+    assert (None, None, ["billing.*"]) == (loud["quiet"], loud["quiet_until"], loud["workflows"])
+    another = asked | {"name": "calm", "quiet": hours, "workflows": ["a"]}
+    calm = (await admin.post("alert-channels", json=another)).json()
+    assert (hours, ["a"]) == (calm["quiet"], calm["workflows"])
     assert "hidden" not in (await admin.get("audit")).text + (await admin.get("alert-channels")).text
     assert 204 == (await admin.delete(address)).status_code
     assert 404 == (await admin.post(f"{address}/test")).status_code

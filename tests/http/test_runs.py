@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import linecache
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -463,3 +464,39 @@ async def test_overviews(open_site) -> None:
     settings = (await operator.get("settings")).json()
     assert settings["storage"]["database_bytes"] > 0
     assert {"pt_audit", "pt_workflow_status"} <= {one["name"] for one in settings["storage"]["tables"]}
+
+
+_lucky: set[str] = set()
+
+
+@turbine.step(retries=2, base_interval=3600)
+async def ring(door: str) -> str:
+    if door not in _lucky:
+        raise ConnectionError("nobody is at home")
+    return f"rang at {door}"
+
+
+@turbine.workflow(triggerable=True)
+async def visit(door: str) -> str:
+    return await ring(door)
+
+
+async def test_each_attempt_tells_who_made_it_with_which_code(open_site) -> None:
+    _lucky.clear()
+    first = await open_site(visit, application_version="one")
+    handle = await first.rt.run(visit.options(id="v"), "a")
+    await first.rt.wait_idle()
+    await first.rt.shutdown()
+    _lucky.add("a")
+    second = await open_site(visit, application_version="two")
+    await second.rt.release("v")
+    assert "rang at a" == await second.rt.retrieve("v").result(10)
+    await second.rt.fork("v", 1, new_id="f")
+
+    operator = await second.holder("operator")
+    for run in (handle.workflow_id, "f"):
+        (step,) = (await operator.get(f"workflows/{run}/steps")).json()["items"]
+        made = [attempt["process"] for attempt in step["attempts"]]
+        assert ["one", "two"] == [process["application_version"] for process in made]
+        assert {os.getpid()} == {process["process_id"] for process in made}
+        assert 2 == len({process["executor_id"] for process in made})

@@ -7,12 +7,16 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from argon2 import Type, extract_parameters
 
 import turbine
+from turbine.actions import accounts
 from turbine.clock import SystemClock
 from turbine.store import Statement
 
 PASSWORD = "correct horse battery"
+HASHER = accounts._hasher
+"""The real one: in the tests passwords are cheap."""
 
 
 class LateClock(SystemClock):
@@ -257,6 +261,12 @@ async def test_what_is_kept_of_secrets_does_not_open_anything(open_site) -> None
         secret in cell for cell in kept for secret in (made.token, person.cookies["turbine_session"], PASSWORD)
     )
     assert any(cell.startswith("$argon2id$") for cell in kept)
+
+
+def test_a_password_costs_whoever_guesses_it_64_megabytes_each_time() -> None:
+    """RFC 9106, the second recommended choice: Argon2id, three passes, four lanes, 64 MiB."""
+    kept = extract_parameters(HASHER().hash("a"))
+    assert (Type.ID, 3, 4, 64 * 1024) == (kept.type, kept.time_cost, kept.parallelism, kept.memory_cost)
 
 
 async def test_every_change_leaves_a_line_in_its_own_transaction(open_site) -> None:

@@ -200,8 +200,7 @@ RULES = {
     "D-28": Rule(
         "a tick starts one run, in the transaction that takes it; missed ticks are made up as the schedule says",
         (
-            "crash/test_schedules::test_three_executors_start_each_tick_once_while_the_clock_leaps_over_both_changes",
-            "crash/test_schedules::test_the_death_of_one_that_takes_ticks_loses_none",
+            "crash/test_schedules::test_three_processes_start_each_tick_once_though_clocks_leap_over_both_changes_and_one_is_killed",
             "runtime/test_schedules::test_a_single_start_that_fails_is_kept_until_it_is_mended",
             "runtime/test_schedules::test_an_update_counts_from_now",
             "runtime/test_schedules::test_ticks_while_everything_was_down_are_made_up_as_the_schedule_says",

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer
+from typer.core import TyperGroup
+
+import turbine
+from turbine.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guide.md", "docs/from-go.md")
@@ -22,6 +29,7 @@ MORE_PAGES = ("ARCHITECTURE.md", "docs/limits.md", "docs/benchmarks.md")
 PATIENCE_SECONDS = 30
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^turbine .+$|`(turbine [a-z][^`]*)`", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _TEST = re.compile(r"\btest_\w+\b(?!\.py)")
@@ -83,6 +91,34 @@ def test_a_block_of_the_documentation_runs_and_prints_what_it_says(block: Block,
 @pytest.mark.parametrize("block", PORTABLE, ids=str)
 def test_a_block_that_names_no_database_runs_on_postgres_too(block: Block, tmp_path: Path, postgres_url: str) -> None:
     run(block, tmp_path, TURBINE_DATABASE_URL=postgres_url)
+
+
+@pytest.mark.parametrize("page", ["docs/guide.md", "examples/README.md"])
+def test_every_command_that_a_page_shows_is_understood(page: str) -> None:
+    found = _COMMAND.finditer((ROOT / page).read_text(encoding="utf-8"))
+    commands = [shlex.split(match[1] or match[0], comments=True)[1:] for match in found]
+    assert commands
+    for words in commands:
+        understand(words)
+
+
+def understand(words: list[str]) -> None:
+    """Read a command as `turbine` does, without carrying it out; click's error tells what is wrong with it."""
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup):
+        if not words:
+            return  # a noun, spoken of as a whole
+        name, *words = words
+        command = command.get_command(typer.Context(command), name)
+        assert command is not None, name
+    command.make_context(command.name, words)
+
+
+def test_the_guide_names_every_setting() -> None:
+    text = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Settings\n")[2].partition("\n## ")[0]
+    told = {name for row in re.findall(r"^\|(.*?)\|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert {field.name for field in fields(turbine.Config)} | {"database"} == told
 
 
 @pytest.mark.parametrize("page", PAGES)

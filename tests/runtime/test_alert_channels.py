@@ -1,15 +1,16 @@
 """Alert channels and notifications: texts for people through a service of Apprise (here its plain JSON over HTTP)."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from receiver import Receiver
 
 import turbine
 import turbine.sync
-from turbine import Conflict, DeliveryFailed, NotFound, Runtime, ValidationFailed
+from turbine import Conflict, DeliveryFailed, NotFound, QuietHours, Runtime, ValidationFailed
 from turbine.testing import World
 
 sent: list[str] = []
@@ -115,6 +116,129 @@ async def test_keys_in_a_channels_url_are_in_no_record(world: World, receiver: R
 
     assert "json://***" == channel.url
     assert not [secret for secret in ("pa55word", "t0psecret", "k3y-of-mine") if secret in shown]
+
+
+# Quiet hours, and channels for some workflows
+
+BERLIN = "Europe/Berlin"
+NIGHT = QuietHours("22:00", "07:00", BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "at", "until"),
+    [
+        (NIGHT, "2026-01-15 21:59", None),
+        (NIGHT, "2026-01-15 22:00", "2026-01-16 07:00"),
+        (NIGHT, "2026-01-16 06:59", "2026-01-16 07:00"),
+        (NIGHT, "2026-01-16 07:00", None),
+        # The night in which an hour is skipped is shorter, that in which one comes twice is longer.
+        (NIGHT, "2026-03-28 23:00", "2026-03-29 07:00"),
+        (NIGHT, "2026-10-24 23:00", "2026-10-25 07:00"),
+        # An end that is skipped has come when the clock has passed it.
+        (QuietHours("22:00", "02:30", BERLIN), "2026-03-29 01:59", "2026-03-29 03:00"),
+        (QuietHours("13:00", "14:00", BERLIN), "2026-01-15 13:30", "2026-01-15 14:00"),
+        (QuietHours("13:00", "14:00", BERLIN), "2026-01-15 12:30", None),
+        (QuietHours("20:00", "00:00", BERLIN), "2026-01-15 23:59", "2026-01-16 00:00"),
+        # Friday evening is Friday's, until Saturday morning.
+        (QuietHours("22:00", "07:00", BERLIN, ("fri",)), "2026-01-17 06:00", "2026-01-17 07:00"),
+        (QuietHours("22:00", "07:00", BERLIN, ("fri",)), "2026-01-17 22:30", None),
+        # A whole weekend is two days, and a night behind it goes on.
+        (QuietHours("00:00", "00:00", BERLIN, ("sat", "sun")), "2026-01-17 12:00", "2026-01-19 00:00"),
+        (QuietHours("18:00", "18:00", BERLIN, ("fri", "sat")), "2026-01-16 18:00", "2026-01-18 18:00"),
+    ],
+    ids=str,
+)
+def test_quiet_hours_go_by_the_clock_on_the_wall(quiet: QuietHours, at: str, until: str | None) -> None:
+    zone = ZoneInfo(BERLIN)
+    expected = None if until is None else datetime.fromisoformat(until).replace(tzinfo=zone).astimezone(UTC)
+    assert expected == quiet.until(datetime.fromisoformat(at).replace(tzinfo=zone))
+
+
+def test_an_hour_that_comes_twice_is_quiet_as_often_as_the_clock_shows_it() -> None:
+    quiet = QuietHours("02:00", "02:30", BERLIN)
+    first = datetime(2026, 10, 25, 0, 10, tzinfo=UTC)
+    assert [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)] == [
+        quiet.until(first),
+        quiet.until(first + timedelta(hours=1)),
+    ]
+    assert quiet.until(first + timedelta(minutes=30)) is None
+
+
+async def test_in_quiet_hours_alerts_wait_through_restarts_and_urgent_ones_and_those_by_hand_do_not(
+    database_url: str, receiver: Receiver
+) -> None:
+    evening = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)  # 23:30 in Berlin, in the night of the change
+    url = receiver.url("/", scheme="json")
+    async with World(database_url, workflows=WORKFLOWS, start=evening) as world:
+        rt = world.runtime
+        quiet = QuietHours("22:00", "07:00", BERLIN, urgent=("workflow.ERROR",))
+        channel = await rt.alert_channels.create(name="ops", url=url, events=["workflow.*"], quiet=quiet)
+        await rt.run(greet.options(id="greet-1"), "Ada")
+        await rt.run(fail.options(id="fail-1"))
+        await world.settle()
+        await rt.send_notification("ops", "by hand")
+        await rt.alert_channels.test(channel.id)
+
+        said = sorted(texts(receiver))
+        assert ["[Turbine] This", "[Turbine] Workflow fail", "by hand"] == [
+            text[: len(start)]
+            for text, start in zip(said, ["[Turbine] This", "[Turbine] Workflow fail", "by hand"], strict=True)
+        ]
+        (waiting,) = (await rt.deliveries.list(status="pending")).items
+        assert (datetime(2026, 3, 29, 5, tzinfo=UTC), []) == (waiting.next_at, waiting.attempts)
+
+        await world.crash()
+        await world.restart()
+        await world.advance(hours=6, minutes=29)
+        assert 3 == len(receiver.requests)
+        await world.advance(minutes=1)
+        assert "[Turbine] Workflow greet (greet-1) completed successfully" == texts(receiver)[-1]
+        again = await world.runtime.deliveries.get(waiting.id)
+        assert ("delivered", 1) == (again.status, len(again.attempts))
+
+
+async def test_what_waits_goes_by_quiet_hours_that_are_changed_meanwhile_and_what_is_sent_again_does_not_wait(
+    database_url: str, receiver: Receiver
+) -> None:
+    night = datetime(2026, 1, 15, 23, tzinfo=UTC)
+    url = receiver.url("/", scheme="json")
+    async with World(database_url, workflows=WORKFLOWS, start=night) as world:
+        channels = world.runtime.alert_channels
+        channel = await channels.create(name="ops", url=url, events=["workflow.*"], quiet=NIGHT)
+        await world.runtime.run(greet, "Ada")
+        await world.settle()
+        shorter = await channels.update(channel.id, quiet=QuietHours("22:00", "01:00", BERLIN))
+        await world.settle()
+        (waiting,) = (await world.runtime.deliveries.list()).items
+        assert (datetime(2026, 1, 16, tzinfo=UTC), 0) == (waiting.next_at, len(receiver.requests))
+
+        none = await channels.update(channel.id, quiet=None)
+        await world.settle()
+        assert ("01:00", None, 1) == (shorter.quiet and shorter.quiet.end, none.quiet, len(receiver.requests))
+
+        await channels.update(channel.id, quiet=NIGHT)
+        await world.runtime.deliveries.resend(waiting.id)
+        await world.settle()
+        assert 2 == len(receiver.requests)
+
+
+async def test_a_channel_may_hear_of_some_workflows_only(world: World, receiver: Receiver) -> None:
+    rt = world.runtime
+    for path, names in {
+        "/all": [],
+        "/greet": ["greet"],
+        "/f": ["x", "f*"],
+        "/odd": ["gre_t", "gre?t", "[g]reet"],
+    }.items():
+        url = receiver.url(path, scheme="json")
+        made = await rt.alert_channels.create(name=path, url=url, events=["workflow.*"], workflows=names)
+        assert names == made.workflows
+    await rt.run(greet, "Ada")
+    await rt.run(fail)
+    await world.settle()
+
+    assert ["/all", "/all", "/f", "/greet"] == sorted(request.path for request in receiver.requests)
+    assert [] == (await rt.alert_channels.update(made.id, workflows=[])).workflows
 
 
 # Custom messages
@@ -335,12 +459,27 @@ async def test_channels_are_listed_changed_and_removed(database_url: str) -> Non
         ("name", None),
         ("events", ["workflow.STARTED"]),
         ("enabled", 1),
+        ("workflows", "billing"),
+        ("workflows", [""]),
+        ("workflows", ["x"] * 201),
+        ("quiet", "22:00"),
+        ("quiet.start", QuietHours("22", "07:00", BERLIN)),
+        ("quiet.start", QuietHours("22:00:30", "07:00", BERLIN)),
+        ("quiet.end", QuietHours("22:00", "24:00", BERLIN)),
+        ("quiet.timezone", QuietHours("22:00", "07:00", "Mars/Olympus")),
+        ("quiet.weekdays", QuietHours("22:00", "07:00", BERLIN, ("friday",))),
+        ("quiet.weekdays", QuietHours("22:00", "07:00", BERLIN, "fri")),
+        ("quiet.weekdays", QuietHours("00:00", "00:00", BERLIN)),
+        ("quiet.weekdays", QuietHours("00:00", "00:00", BERLIN, ("mon", "tue", "wed", "thu", "fri", "sat", "sun"))),
+        ("quiet.urgent", QuietHours("22:00", "07:00", BERLIN, (), ("workflow.STARTED",))),
     ],
 )
 async def test_a_field_that_can_never_be_right_is_named(sqlite_url: str, field: str, value: Any) -> None:
     async with Runtime(sqlite_url) as rt:
         with pytest.raises(ValidationFailed) as caught:
-            await rt.alert_channels.create(**{"name": "ops", "url": "json://example.com/", field: value})
+            await rt.alert_channels.create(
+                **{"name": "ops", "url": "json://example.com/", field.partition(".")[0]: value}
+            )
 
-        assert [field] == caught.value.errors[0]["path"]
+        assert field.split(".") == caught.value.errors[0]["path"]
         assert [] == (await rt.alert_channels.list()).items

@@ -30,6 +30,12 @@ async def ask_with_form() -> ApprovalResult:
 
 
 @turbine.workflow
+async def pack_and_ask() -> bool:
+    await turbine.set_app_status("packing", "blue")
+    return (await turbine.wait_for_approval("Ship it?")).approved
+
+
+@turbine.workflow
 async def two_in_a_row() -> list[bool]:
     first = await turbine.wait_for_approval("first")
     second = await turbine.wait_for_approval("second")
@@ -67,8 +73,23 @@ async def after_status() -> str:
 
 @turbine.sync.workflow
 def blocking() -> str:
-    decision = turbine.sync.wait_for_approval("from a thread")
+    decision = turbine.sync.wait_for_approval("from a thread", assignees=["ada@example.org"])
     return decision.comment
+
+
+@turbine.workflow
+async def for_people(emails: Any) -> str | None:
+    return (await turbine.wait_for_approval("Who?", assignees=emails)).by
+
+
+whoever: list[str] = []
+
+
+@turbine.workflow
+async def for_whoever() -> bool:
+    decision = await turbine.wait_for_approval("Who?", assignees=whoever)
+    await turbine.recv("again")
+    return decision.approved
 
 
 async def gate(rt: Runtime, handle: Handle[Any], count: int = 1) -> ApprovalRecord:
@@ -330,6 +351,93 @@ async def test_gates_are_listed_in_pages_newest_first(launch) -> None:
     assert 4 == len((await rt.approvals.list()).items)
 
 
+async def test_a_gate_is_in_the_inbox_of_its_assignees_and_one_of_nobody_in_everybodys(launch) -> None:
+    rt = await launch(for_people)
+    asked = {"ada": ["Ada@Example.org "], "both": ["bob@example.org", "ada@example.org", "bob@example.org"], "all": []}
+    handles = {name: await rt.run(for_people.options(id=name), emails) for name, emails in asked.items()}
+    gates = {name: await gate(rt, handle) for name, handle in handles.items()}
+
+    async def inbox(assignee: str | None, open: bool | None = True, **more: Any) -> list[str]:
+        return [one.workflow_id for one in (await rt.approvals.list(open=open, assignee=assignee, **more)).items]
+
+    assert ["bob@example.org", "ada@example.org"] == gates["both"].assignees
+    assert {"ada", "both", "all"} == set(await inbox(None))
+    assert ["all", "both", "ada"] == await inbox("ADA@example.org")
+    assert ["all", "both"] == await inbox("bob@example.org")
+    assert ["all"] == await inbox("")
+    first = await rt.approvals.list(assignee="ada@example.org", limit=2)
+    second = await rt.approvals.list(assignee="ada@example.org", limit=2, cursor=first.next_cursor)
+    assert [["all", "both"], ["ada"]] == [[one.workflow_id for one in page.items] for page in (first, second)]
+    assert [[], ["ada"]] == [await inbox(email, workflow_id="ada") for email in ("bob@example.org", "ada@example.org")]
+
+    await rt.approve("both", by="carl@example.org")  # whoever may act on runs may decide for others
+    await rt.approve("all", by="carl@example.org")
+    assert ["carl@example.org"] * 2 == [await handles[name].result() for name in ("both", "all")]
+    assert [["ada"], ["all", "both"], ["all", "both", "ada"]] == [
+        await inbox("ada@example.org", open) for open in (True, False, None)
+    ]
+    await rt.delete("both")
+    assert ["all", "ada"] == await inbox("ada@example.org", None)
+
+
+async def test_other_assignees_in_a_replay_change_nothing_and_a_resumed_run_asks_the_new_ones(launch, replay) -> None:
+    rt = await launch(for_whoever)
+    whoever[:] = ["ada@example.org"]
+    handle = await rt.run(for_whoever)
+    before = await gate(rt, handle)
+    whoever[:] = ["bob@example.org"]
+    await rt.shutdown()
+    await rt.launch()
+    again = await gate(rt, handle)
+    assert (before.id, ["ada@example.org"]) == (again.id, again.assignees)
+
+    await rt.cancel(handle.workflow_id)
+    await rt.resume(handle.workflow_id)
+    asked = await gate(rt, handle)
+    assert (["bob@example.org"], []) == (
+        asked.assignees,
+        (await rt.approvals.list(assignee="ada@example.org")).items,
+    )
+    await rt.approve(handle.workflow_id)
+    whoever[:] = ["carl@example.org"]
+    await replay(rt, handle)
+    assert await handle.result()
+
+
+async def test_what_is_announced_of_a_gate_names_its_assignees(launch, receiver) -> None:
+    rt = await launch(for_people, allow_private_addresses=True)
+    event = "workflow.WAITING_FOR_APPROVAL"
+    await rt.webhooks.create(url=receiver.url("/hook"), events=[event])
+    await rt.alert_channels.create(name="people", url=receiver.url("/people", scheme="json"), events=[event])
+    for id, emails in (("some", ["ada@example.org", "bob@example.org"]), ("nobody", [])):
+        await gate(rt, await rt.run(for_people.options(id=id), emails))
+    await receiver.arrived(4)
+    said = {request.json["message"] for request in receiver.requests if request.path == "/people"}
+    told = [request.json for request in receiver.requests if request.path == "/hook"]
+    waits = "[Turbine] Workflow for_people ({}) is waiting for approval"
+    assert {f"{waits.format('some')} by ada@example.org or bob@example.org", waits.format("nobody")} == said
+    assert {"some": ["ada@example.org", "bob@example.org"], "nobody": None} == {
+        one["workflow_id"]: one.get("assignees") for one in told
+    }
+
+
+@pytest.mark.parametrize(
+    ("emails", "error"),
+    [
+        ("ada@example.org", "TypeError: assignees must be a sequence of e-mail addresses"),
+        (["ada"], "'ada' is no e-mail address"),
+        ([5], "A person's e-mail address is .* of text"),
+        ([f"{n}@x" for n in range(101)], "at most 100 assignees"),
+    ],
+    ids=["text", "name", "number", "many"],
+)
+async def test_who_is_no_address_fails_the_run_with_a_clear_error(sqlite_url: str, emails: Any, error: str) -> None:
+    async with Runtime(sqlite_url, workflows=[for_people]) as rt:
+        handle = await rt.run(for_people.options(id="wrong"), emails)
+        with pytest.raises(turbine.WorkflowFailed, match=error):
+            await handle.result()
+
+
 async def test_explain_names_the_person_that_is_missing(launch) -> None:
     rt = await launch(ship)
     handle = await rt.run(ship, "Ship it?")
@@ -367,3 +475,20 @@ async def test_a_gate_that_is_reached_in_recovery_is_shown_announced_and_decided
     )
     await rt.approve(handle.workflow_id)
     assert await handle.result()
+
+
+async def test_a_cancelled_run_does_not_say_that_it_waits_and_shows_its_own_status_again_after_a_resume(launch):
+    rt = await launch(pack_and_ask)
+    handle = await rt.run(pack_and_ask)
+    await rt.wait_idle()
+
+    await rt.cancel(handle.workflow_id)
+    cancelled = await handle.status()
+    await rt.resume(handle.workflow_id)
+    await rt.wait_idle()
+    waiting = await handle.status()
+    await rt.approve(handle.workflow_id)
+    assert await handle.result()
+
+    shown = [cancelled.app_status, waiting.app_status, (await handle.status()).app_status]
+    assert ["packing", "waiting for approval", "packing"] == shown

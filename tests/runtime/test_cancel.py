@@ -9,11 +9,16 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 import turbine
 import turbine.sync
-from turbine import AwaitedCancelled, WorkflowNotFound, WorkflowStatus, WorkflowTimeout
+from turbine import AwaitedCancelled, Runtime, WorkflowNotFound, WorkflowStatus, WorkflowTimeout
+from turbine.store import Statement
+from turbine.store.postgres import PostgresBackend
+from turbine.tables import workflows
+from turbine.tables.ownership import lock
 
 calls: Counter[str] = Counter()
 door = threading.Event()
@@ -399,3 +404,61 @@ async def test_a_body_that_ignores_its_timeout_has_no_result(launch):
     status = await handle.status()
     assert (WorkflowStatus.CANCELLED, "timeout", None) == (status.status, status.reason, status.output)
     assert (2, 0) == (calls["swallowed"], calls["note"])
+
+
+@turbine.workflow
+async def act_at_once(deed: str) -> None:
+    while not door.is_set():  # noqa: ASYNC110 - no durable word: whoever cancels holds the row
+        await asyncio.sleep(0.002)
+    await (wait_for_go.options(id="child")() if deed == "child" else turbine.wait_for_approval())
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("deed", ["child", "gate"])
+async def test_what_a_run_begins_while_another_process_cancels_it_ends_with_it(postgres_url, deed):
+    async with Runtime(postgres_url, workflows=[act_at_once, wait_for_go], shutdown_timeout=0) as rt:
+        handle = await rt.run(act_at_once, deed)
+        elsewhere = PostgresBackend(postgres_url)
+        tx = elsewhere.begin()
+        run = workflows.run_of(tx, workflow_id=handle.workflow_id)
+        assert workflows.cancel(tx, run=run, reason="elsewhere", now_ms=1)
+        door.set()
+        with psycopg.connect(postgres_url, autocommit=True) as watch:
+            for _ in range(500):
+                if watch.execute("select 1 from pg_locks where not granted").fetchone():
+                    break
+                await asyncio.sleep(0.002)
+        elsewhere.commit()
+        elsewhere.close()
+        with pytest.raises(AwaitedCancelled, match="elsewhere"):
+            await handle.result(timeout=10)
+        await rt.wait_idle()
+
+        assert [] == (await rt.approvals.list()).items
+        assert [WorkflowStatus.CANCELLED] == [status.status for status in (await rt.list()).items]
+
+
+@pytest.mark.postgres
+async def test_a_child_that_was_being_started_while_its_parent_was_cancelled_is_cancelled_too(postgres_url):
+    async with Runtime(postgres_url, workflows=[wait_for_go], shutdown_timeout=0) as rt:
+        parent = await rt.run(wait_for_go.options(id="parent"))
+        await rt.wait_idle()
+        elsewhere = PostgresBackend(postgres_url)
+        tx = elsewhere.begin()
+        run = workflows.run_of(tx, workflow_id="parent")
+        lock(tx, [run])
+        made = "insert into pt_workflow_status (id, status, name, inputs, application_version, application_id,"
+        made += (
+            " recovery_attempts, attempt_owed, created_at_epoch_ms, updated_at_epoch_ms, priority, fence, parent_run)"
+        )
+        made += " select 'child', 'ENQUEUED', name, inputs, application_version, application_id, 0, 1, 1, 1, 0, 1, run"
+        tx.all(Statement.of(made + " from pt_workflow_status where id = 'parent' returning id"))
+        cancelling = asyncio.ensure_future(rt.cancel("parent"))
+        with psycopg.connect(postgres_url, autocommit=True) as watch:
+            while not watch.execute("select 1 from pg_locks where not granted").fetchone():  # noqa: ASYNC110 - locks tell nobody
+                await asyncio.sleep(0.002)
+        elsewhere.commit()
+        elsewhere.close()
+
+        assert await cancelling
+        assert WorkflowStatus.CANCELLED == (await rt.status("child")).status == (await parent.status()).status

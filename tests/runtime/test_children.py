@@ -283,6 +283,23 @@ async def test_blocking_and_async_runs_may_be_each_others_children(launch):
     assert {"child": 2, "blocking_child": 2, "called": 1, "started": 1} == calls
 
 
+@turbine.workflow
+async def lose_patience() -> str:
+    calling = asyncio.ensure_future(child.options(id="left alone")("called"))
+    await asyncio.sleep(0)
+    calling.cancel()
+    await asyncio.gather(calling, return_exceptions=True)
+    return await work("went on")
+
+
+async def test_a_child_that_its_parent_does_not_wait_for_is_carried_out(launch):
+    rt = await launch(lose_patience, child)
+
+    assert "WENT ON" == await (await rt.run(lose_patience)).result()
+
+    assert "CALLED" == await rt.retrieve("left alone").result(timeout=10)
+
+
 async def test_a_joined_child_is_not_taken_over_by_the_parent(launch):
     rt = await launch(wait_for_a_waiting_child, wait_for_go)
     own = await rt.run(wait_for_go.options(id="waiting"))

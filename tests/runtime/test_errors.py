@@ -363,3 +363,65 @@ async def test_before_launch_nothing_can_be_asked(url):
     for ask in (lambda: rt.run(echo, 1), rt.list, lambda: rt.cancel("one"), lambda: rt.kv.get("key"), rt.wait_idle):
         with pytest.raises(TurbineError, match="launch"):
             await ask()
+
+
+class Speechless:
+    """A payload codec that cannot write one word."""
+
+    def encode(self, payload: str) -> str:
+        if payload == '"unspeakable"':
+            raise OSError("the key service is away")
+        return payload
+
+    def decode(self, payload: str) -> str:
+        return payload
+
+
+@turbine.workflow
+async def say() -> str:
+    return "unspeakable"
+
+
+@turbine.workflow
+def say_in_a_thread() -> str:
+    return "unspeakable"
+
+
+@turbine.workflow
+async def promise_what_nobody_knows() -> Nothing:  # noqa: F821
+    return None
+
+
+@pytest.mark.parametrize("workflow", [say, say_in_a_thread], ids=str)
+async def test_a_result_that_the_codec_cannot_write_ends_the_run_in_error(launch, workflow):
+    rt = await launch(say, say_in_a_thread, codec=Speechless())
+
+    handle = await rt.run(workflow)
+
+    with pytest.raises(WorkflowFailed, match="the key service is away"):
+        await handle.result(timeout=10)
+
+
+async def test_a_result_annotation_that_cannot_be_read_is_told_before_the_start_and_leaves_no_run_behind(launch):
+    rt = await launch(promise_what_nobody_knows, echo)
+
+    with pytest.raises(TypeError, match="Nothing"):
+        await rt.run(promise_what_nobody_knows)
+
+    assert [] == (await rt.list()).items
+
+
+@turbine.workflow
+async def cancel_its_own_task() -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return "done"
+
+
+async def test_a_body_that_cancels_its_own_task_and_returns_has_its_result(launch):
+    rt = await launch(cancel_its_own_task)
+
+    handle = await rt.run(cancel_its_own_task)
+
+    assert "done" == await handle.result(timeout=10)

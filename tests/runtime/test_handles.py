@@ -96,6 +96,17 @@ async def test_waiting_may_be_given_up_by_cancelling_the_waiter(launch):
     assert "gone" == await handle.result()
 
 
+async def test_who_asks_again_and_again_leaves_nothing_behind(launch):
+    rt = await launch(wait_for_go)
+    handle = await rt.run(wait_for_go)
+
+    for _ in range(3):
+        with pytest.raises(ResultTimeout):
+            await handle.result(timeout=0.001)
+
+    assert [] == rt._live.runner.by_id[handle.workflow_id].listeners
+
+
 async def test_an_unknown_id_is_found_out_when_it_is_used(launch):
     rt = await launch(buy)
 

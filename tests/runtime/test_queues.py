@@ -63,7 +63,7 @@ async def test_no_more_runs_hold_a_slot_than_the_queue_allows(database_url):
     rt = runtime(database_url)
     rt.queue("narrow", global_concurrency=2)
     async with rt:
-        handles = [await rt.run(job.options(queue="narrow"), "narrow", n, 0.01) for n in range(8)]
+        handles = [await rt.run(job.options(queue="narrow"), "narrow", n, 0.05) for n in range(8)]
 
         assert list(range(8)) == [await handle.result() for handle in handles]
 
@@ -404,3 +404,27 @@ async def test_a_version_given_to_a_queued_run_stays_when_it_is_claimed(database
         handle = await rt.run(job.options(queue="line", application_version="v1"), "line", 1)
         assert 1 == await handle.result()
         assert "v1" == (await handle.status()).application_version
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+async def test_idle_is_who_has_carried_out_what_was_enqueued(database_url, limit):
+    rt = Runtime(database_url, workflows=[job])
+    rt.queue("q", worker_concurrency=limit)
+    async with rt:
+        for round_ in range(8):
+            handles = [await rt.run(job.options(queue="q"), "q", 3 * round_ + number) for number in range(3)]
+            await rt.wait_idle()
+            assert ["SUCCESS"] * 3 == [(await handle.status()).status for handle in handles]
+
+
+async def test_keys_that_have_no_slot_to_give_keep_no_other_key_waiting(database_url):
+    rt = Runtime(database_url, workflows=[wait_for_go], shutdown_timeout=0)
+    rt.queue("q", partitioned=True, batch_max=1)
+    async with rt:
+        for key in [f"taken {number}" for number in range(12)] * 2:
+            await rt.run(wait_for_go.options(queue="q", partition_key=key), 1)
+
+        handle = await rt.run(wait_for_go.options(queue="q", partition_key="free"), 2)
+        await rt.send(handle.workflow_id, None, "go")
+
+        assert 2 == await handle.result(timeout=10)

@@ -179,16 +179,75 @@ async def test_a_cancelled_run_goes_on_where_it_was(launch, park_after):
     assert 1 == calls["before"]
 
 
-async def test_a_run_out_of_time_goes_on_without_a_deadline(launch):
+@pytest.mark.parametrize("limit", ["timeout", "deadline"])
+async def test_a_run_out_of_time_goes_on_without_a_deadline(launch, limit):
     rt = await launch(wait_for_go)
-    handle = await rt.run(wait_for_go.options(deadline=datetime.now(UTC) + timedelta(milliseconds=50)))
+    span = timedelta(milliseconds=50)
+    options = {"timeout": span} if limit == "timeout" else {"deadline": datetime.now(UTC) + span}
+    handle = await rt.run(wait_for_go.options(**options))
     with pytest.raises(WorkflowTimeout):
         await handle.result()
 
     await rt.resume(handle.workflow_id)
+    await rt.wait_idle()
+    status = await handle.status()
+    assert (rt.executor_id, None) == (status.executor_id, status.deadline)
     await rt.send(handle.workflow_id, "gone", "go")
 
     assert "gone" == await handle.result()
+
+
+async def test_a_cancellation_that_is_heard_late_leaves_the_resumed_run_alone(launch):
+    rt = await launch(wait_for_go)
+    handle = await rt.run(wait_for_go)
+    await rt.wait_idle()
+    run, fence = rt._live.runner.by_id[handle.workflow_id].run, 1
+
+    await rt.cancel(handle.workflow_id)
+    await rt.resume(handle.workflow_id)
+    await rt.wait_idle()
+    rt._live.runner.cancelled(run, fence)
+    await rt.send(handle.workflow_id, "gone", "go")
+
+    assert "gone" == await handle.result(timeout=10)
+
+
+@turbine.workflow
+async def wait_with_children() -> list[str]:
+    beside = await turbine.run(wait_for_go.options(id="beside"))
+    return [await wait_for_go.options(id="called")(), await beside.result()]
+
+
+async def test_children_that_were_cancelled_with_their_parent_are_taken_up_with_it(launch):
+    rt = await launch(wait_with_children, wait_for_go)
+    handle = await rt.run(wait_with_children)
+    await rt.wait_idle()
+    await rt.cancel(handle.workflow_id)
+    assert 3 == len((await rt.list(status="CANCELLED")).items)
+
+    await rt.resume(handle.workflow_id)
+    for child in ("called", "beside"):
+        await rt.send(child, child, "go")
+
+    assert ["called", "beside"] == await handle.result(timeout=10)
+
+
+async def test_a_run_goes_on_although_its_history_could_not_be_read_at_first(launch, monkeypatch):
+    rt = await launch(wait_for_go, park_after=0)
+    handle = await rt.run(wait_for_go)
+    await rt.wait_idle()
+    read, store, away = rt._live.store.read, rt._live.store, [turbine.errors.StoreUnavailable("away for a moment")]
+
+    async def read_later(function, **asked):
+        if function.__name__ == "histories" and away:
+            raise away.pop()
+        return await read(function, **asked)
+
+    monkeypatch.setattr(store, "read", read_later)
+    await rt.send(handle.workflow_id, "gone", "go")
+
+    assert "gone" == await handle.result(timeout=10)
+    assert not away
 
 
 async def test_what_needs_no_help_is_left_alone(launch):

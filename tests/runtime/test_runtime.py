@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 import turbine
+import turbine.sync
 from turbine import AlreadyLaunched, Config, NotInWorkflow, RegistrationConflict, Runtime, ShuttingDown, WorkflowStatus
 
 
@@ -92,6 +94,20 @@ def test_a_name_is_registered_once(database_url):
         Runtime(database_url, workflows=[greet, greet_again])
 
     assert ["greet"] == [one.name for one in rt.registered_workflows()]
+
+
+async def test_overrides_of_a_registration_are_those_of_the_decorator(sqlite_url):
+    rt = Runtime(sqlite_url)
+    patient = rt.register(greet, timeout=timedelta(hours=1), tags=["patient"])
+    for wrong, error in ({"tags": "text"}, ValueError), ({"max_recoveries": -1}, ValueError), ({"size": 1}, TypeError):
+        with pytest.raises(error):
+            rt.register(greet_again, **wrong)
+
+    async with rt:
+        status = await (await rt.run(patient, "Ada")).status()
+
+    assert (timedelta(hours=1), ["patient"]) == (status.timeout, status.tags)
+    assert (None, ("letters",)) == (greet.definition.timeout, greet.definition.tags)
 
 
 async def test_a_workflow_may_be_registered_under_another_name(database_url):
@@ -194,3 +210,52 @@ async def test_the_database_comes_from_the_environment(database_url, monkeypatch
 
     async with Runtime(database_url) as other:
         assert [handle.workflow_id] == [run.workflow_id for run in (await other.list()).items]
+
+
+async def test_of_two_launches_at_once_one_is_refused_and_the_other_holds(sqlite_url):
+    rt = Runtime(sqlite_url, workflows=[greet])
+
+    first, second = await asyncio.gather(rt.launch(), rt.launch(), return_exceptions=True)
+
+    assert (None, AlreadyLaunched) == (first, type(second))
+    assert "hello Ada" == await (await rt.run(greet, "Ada")).result()
+    await rt.shutdown()
+
+
+async def test_events_are_told_from_the_call_on(database_url):
+    async with Runtime(database_url, workflows=[greet]) as rt:
+        events = rt.events()
+        handle = await rt.run(greet, "Ada")
+        await handle.result()
+
+        told = [await anext(events) for _ in range(2)]
+        assert [("workflow.PENDING", handle.workflow_id), ("workflow.SUCCESS", handle.workflow_id)] == [
+            (event.kind, event.workflow_id) for event in told
+        ]
+        listeners = rt._probe.listeners
+        assert 1 == len(listeners)
+        del events
+        assert [] == listeners
+
+    with turbine.sync.Runtime(database_url, workflows=[greet]) as blocking:
+        events = blocking.events()
+        blocking.run(greet, "Ada").result()
+        assert "workflow.PENDING" == next(events).kind
+
+
+async def test_the_lease_is_renewed_again_after_an_error_of_any_kind(sqlite_url, monkeypatch):
+    async with Runtime(sqlite_url, lease=1) as rt:
+        lease, renewed = rt._live.lease, asyncio.Event()
+        vitals, loop, errors = lease._vitals, asyncio.get_running_loop(), [OSError("no /proc")]
+
+        def measure():
+            if errors:
+                raise errors.pop()
+            loop.call_soon_threadsafe(renewed.set)
+            return vitals()
+
+        monkeypatch.setattr(lease, "_vitals", measure)
+        async with asyncio.timeout(10):
+            await renewed.wait()
+
+    assert not errors

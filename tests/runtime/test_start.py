@@ -233,6 +233,21 @@ async def test_a_deduplication_id_admits_one_unfinished_run(launch):
     assert await rt.run(wait_for_go.options(deduplication_id="nightly"))
 
 
+async def test_a_run_whose_starter_went_away_is_carried_out(launch):
+    rt = await launch(greet)
+
+    starting = asyncio.ensure_future(rt.run(greet.options(id="left alone"), "Ada"))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    while not (await rt.list()).items:  # noqa: ASYNC110 - rows are the only witness
+        await asyncio.sleep(0.002)
+
+    assert "Ada" == await rt.retrieve("left alone").result(timeout=10)
+    assert {"Ada": 1} == calls
+
+
 async def test_the_holder_of_a_deduplication_id_is_joined_by_its_own_id(launch):
     rt = await launch(wait_for_go)
     same = wait_for_go.options(id="one", deduplication_id="nightly")

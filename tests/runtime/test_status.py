@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from pydantic import BaseModel
@@ -210,3 +210,31 @@ async def test_explain_says_why_a_run_does_not_move(launch):
     assert timedelta(0) < told[3].until - datetime.now(UTC) <= timedelta(seconds=60)
     assert all(one.text for one in told)
     await rt.cancel(busy.workflow_id)
+
+
+@turbine.workflow
+async def sleep_for_ever(until: datetime | None, seconds: timedelta) -> None:
+    await (turbine.sleep(seconds) if until is None else turbine.sleep_until(until))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": timedelta.max},
+        {"timeout": 1e300},
+        {"delay": timedelta.max},
+        {"deadline": datetime.max.replace(tzinfo=UTC)},
+        {"deadline": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+    ],
+    ids=str,
+)
+async def test_times_beyond_the_calendar_are_told_as_its_end(launch, options):
+    rt = await launch(sleep_for_ever)
+    until = None if "timeout" in options else datetime.max.replace(tzinfo=UTC)
+
+    handle = await rt.run(sleep_for_ever.options(**options), until, timedelta.max)
+    await rt.wait_idle()
+
+    assert (await handle.status()).deadline == (await rt.list()).items[0].deadline
+    assert await rt.explain(handle.workflow_id)
+    assert len(await handle.steps()) <= 1

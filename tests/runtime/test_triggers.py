@@ -151,6 +151,7 @@ async def test_a_runtime_that_shuts_down_takes_no_trigger(launch):
 async def test_a_workflow_of_another_process_is_checked_here_and_runs_there(launch):
     there = await launch(*ALL)
     here = await launch()
+    assert there.application_version != here.application_version
 
     with pytest.raises(ValidationFailed):
         await here.trigger("add", {"left": "1"})
@@ -160,8 +161,8 @@ async def test_a_workflow_of_another_process_is_checked_here_and_runs_there(laun
     assert 11 == await result(here, await here.trigger("add", {"left": 1}))
     assert 7 == await result(here, await here.trigger("place", {"order_id": "1", "amount": 7}))
     assert "done" == await result(here, await here.trigger("nothing"))
-    assert {there.executor_id} == {
-        (await here.status(run.workflow_id)).executor_id for run in (await here.list()).items
+    assert {(there.executor_id, there.application_version)} == {
+        (run.executor_id, run.application_version) for run in (await here.list()).items
     }
 
 

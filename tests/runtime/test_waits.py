@@ -221,3 +221,40 @@ async def test_a_run_leaves_memory_when_a_step_beside_its_wait_has_ended(launch)
 
     assert ["step", "message"] == await handle.result()
     assert ["beside", "beside"] == passes
+
+
+@turbine.step(timeout=10)
+def step_in_time() -> str:
+    return "in time"
+
+
+@turbine.workflow
+def call_in_time() -> str:
+    return step_in_time()
+
+
+async def test_a_step_with_a_timeout_finds_a_thread_where_its_run_has_taken_the_last_one(launch):
+    rt = await launch(call_in_time, max_threads=1)
+
+    assert "in time" == await (await rt.run(call_in_time)).result(timeout=5)
+
+
+@turbine.workflow
+def wait_in_a_thread() -> str:
+    return turbine.sync.recv("go")
+
+
+@turbine.workflow
+async def do_in_a_thread() -> str:
+    return await turbine.do(time.strftime, "%Y")
+
+
+async def test_a_run_that_waits_in_a_thread_gives_it_to_a_step_that_needs_one(launch):
+    rt = await launch(wait_in_a_thread, do_in_a_thread, max_threads=1)
+    waiting = await rt.run(wait_in_a_thread)
+    await rt.wait_idle()
+
+    assert await (await rt.run(do_in_a_thread)).result(timeout=5)
+
+    await rt.send(waiting.workflow_id, "gone", "go")
+    assert "gone" == await waiting.result(timeout=5)

@@ -112,12 +112,12 @@ def opened() -> Iterator[Callable[[str], Store]]:
     """Opens stores, each for an executor of its own as a runtime does, and closes them with the test."""
     stores: list[Store] = []
 
-    def open_(url: str, *, enlisted: bool = True) -> Store:
+    def open_(url: str, *, enlisted: bool = True, executor_id: str | None = None) -> Store:
         store = open_store(url)
         stores.append(store)
         if not enlisted:
             return store
-        executor_id = f"executor-{len(stores)}-{new_id()}"
+        executor_id = executor_id or f"executor-{len(stores)}-{new_id()}"
         store.write_blocking(
             executors.enlist,
             lease_ms=60_000,

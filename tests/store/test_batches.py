@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from turbine.store import Statement, Store, Tx
-from turbine.tables import executors, kv, messages, steps, waits, workflows
-from turbine.tables.executors import Vitals
+from turbine.tables import kv, messages, steps, waits, workflows
 from turbine.tables.ownership import Answer
 
 EXECUTOR = "me"
@@ -104,21 +103,6 @@ def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) ->
 
 def prepare(store: Store) -> list[int]:
     """Ten runs of ours; the keys are the same in each database that is new."""
-    store.write_blocking(
-        executors.enlist,
-        lease_ms=60_000,
-        now_ms=NOW,
-        executor_id=EXECUTOR,
-        application_id="test",
-        application_version="1",
-        machine="test",
-        lock_path=None,
-        hostname="test",
-        process_id=0,
-        names="[]",
-        vitals=Vitals(None, None, None, None),
-    )
-    store.hold(EXECUTOR)
     runs = [store.submit_blocking(workflows.start, start(f"run-{n}")).wait().run for n in range(10)]
     for write in (
         Write(steps.record, outcome_of(runs[0], "0")),
@@ -193,13 +177,13 @@ def comparable(answer: Any) -> Any:
 def fresh(request, tmp_path, opened) -> Callable[[str], Store]:
     """Opens new, empty databases on the same server, each in a schema of its own, or new files."""
     if request.param == "sqlite":
-        return lambda name: opened(f"sqlite:///{tmp_path}/{name}.db")
+        return lambda name: opened(f"sqlite:///{tmp_path}/{name}.db", executor_id=EXECUTOR)
     url = request.getfixturevalue("postgres_url")
 
     def open_schema(name: str) -> Store:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"create schema {name}")
-        return opened(f"{url}&options=-csearch_path%3D{name}")
+        return opened(f"{url}&options=-csearch_path%3D{name}", executor_id=EXECUTOR)
 
     return open_schema
 

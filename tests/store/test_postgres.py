@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
 import pytest
@@ -531,3 +531,13 @@ def test_a_server_that_only_reads_is_unavailable_until_it_writes_again(
         owner.execute(f"alter database {name} set default_transaction_read_only to off")
     assert isinstance(outcome(lambda: postgres_store.write_blocking(ledger.enter, id="b")), (str, StoreUnavailable))
     assert "entered c" == postgres_store.write_blocking(ledger.enter, id="c")
+
+
+def test_what_a_role_has_set_for_its_other_programs_means_nothing_here(postgres_url, opened) -> None:
+    theirs = "-c statement_timeout=20 -c lock_timeout=20 -c default_transaction_isolation=serializable"
+    store = opened(f"{postgres_url}&options={quote(theirs)}")
+
+    assert store.write_blocking(lambda tx: tx.all(Statement.of("select pg_sleep(0.1)")))
+    for setting, value in {"lock_timeout": "0", "transaction_isolation": "read committed"}.items():
+        show = Statement.of(f"show {setting}")
+        assert [(value,)] == store.write_blocking(lambda tx, show=show: tx.all(show))

@@ -20,8 +20,9 @@ GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt
            "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv", "pt_workflow_tags",
            "pt_schedules",
            "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts",
-           "pt_failures", "pt_failure_groups", "pt_kv_history", "pt_approval_links",
-           "pt_approvals", "pt_sessions", "pt_tokens", "pt_login_attempts", "pt_audit")  # fmt: skip
+           "pt_failures", "pt_failure_groups", "pt_kv_history", "pt_lives", "pt_approval_links",
+           "pt_approvals",
+           "pt_approval_assignees", "pt_sessions", "pt_tokens", "pt_login_attempts", "pt_audit")  # fmt: skip
 HOT = {
     "checkup.longest_due": "pt_workflow_due",
     "workflows.claim": "pt_workflow_due",
@@ -30,8 +31,16 @@ HOT = {
     "workflows.next_deadline": "pt_workflow_deadlines",
     "workflows.letters": "pt_workflow_letters",
     "workflows.holder": "pt_workflow_deduplication",
-    "workflows.finished_before": "pt_workflow_completed",
+    "retention.due": "pt_workflow_completed",
+    "retention.until": "pt_workflow_completed",
     "workflows.delete_approvals": "pt_approvals_once",
+    "workflows.close_gates": "pt_approvals_once",
+    "workflows.requeue": "pt_workflow_slotless",
+    "workflows.next_requeue": "pt_workflow_slotless",
+    "queues.oldest_of_key": "pt_workflow_queue_keys",
+    "workflows.delete_assignees": "pt_approval_assignees_gate",
+    "approvals.open_to_all": "pt_approvals_by_status",
+    "approvals.unassigned": "pt_approvals_unassigned",
     "logs.forget": "pt_logs_created",
     "search.changed": "pt_search_changed",
     "workflows.free": "pt_workflow_held",
@@ -50,6 +59,7 @@ HOT = {
     "deliveries.next_due": "pt_deliveries_due",
     "deliveries.claim": "pt_deliveries_due",
     "deliveries.free": "pt_deliveries_held",
+    "deliveries.hasten": "pt_deliveries_due",
     "deliveries.holders": "pt_deliveries_held",
     "deliveries.over_before": "pt_deliveries_over",
 }
