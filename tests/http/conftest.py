@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -29,6 +31,13 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = quick.hash("nobody")
     monkeypatch.setattr(accounts, "_hasher", lambda: quick)
     monkeypatch.setattr(accounts, "_nobody", lambda: nobody)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_url: str, migrated_file: Path) -> str:
+    """The tables are there already: how they come to be is tested with the store."""
+    shutil.copyfile(migrated_file, sqlite_url.removeprefix("sqlite:///"))
+    return sqlite_url
 
 
 class Site:

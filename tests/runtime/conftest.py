@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,13 @@ module = sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 asyncio.run(getattr(module, function)(*arguments))
 """
+
+
+@pytest.fixture
+def sqlite_url(sqlite_url: str, migrated_file: Path) -> str:
+    """The tables are there already: how they come to be is tested with the store."""
+    shutil.copyfile(migrated_file, sqlite_url.removeprefix("sqlite:///"))
+    return sqlite_url
 
 
 class Launch(Protocol):

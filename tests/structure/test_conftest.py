@@ -1,5 +1,6 @@
 """The frame that the other tests trust: the end to waiting, the event loop, the databases."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -134,3 +135,16 @@ def test_a_test_has_a_minute_unless_it_says_otherwise() -> None:
     remaining, interval = signal.getitimer(signal.ITIMER_REAL)
     assert 0 < remaining <= 60
     assert interval == 5
+
+
+def test_the_stages_of_the_whole_run_find_all_their_tests() -> None:
+    """scripts/test names the paths of its later stages; a mark elsewhere would be run by none of them."""
+    root = Path(__file__).parents[2]
+    script = (root / "scripts" / "test").read_text(encoding="utf-8")
+    for mark in ("browser", "alone"):
+        (named,) = re.findall(rf"^{mark}=\"?([^\"\n]+)\"?$", script, re.MULTILINE)
+        paths = [root / path for path in named.split()]
+        assert all(path.exists() for path in paths)
+        for file in (root / "tests").rglob("*.py"):
+            is_marked = re.search(rf"mark\.{mark}\b", file.read_text(encoding="utf-8"))
+            assert not is_marked or any(file.is_relative_to(path) for path in paths), (mark, file)
