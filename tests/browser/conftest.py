@@ -80,7 +80,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def signed_in(chromium: Any, site: Site) -> Iterator[Any]:
     """The browser of the first admin, who made the account with the link that the server printed."""
-    context = chromium.new_context()
+    context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.goto(site.link)
     page.get_by_label("E-mail").fill(EMAIL)
@@ -102,7 +102,7 @@ def open_page(chromium: Any, site: Site, signed_in: Any) -> Iterator[Callable[..
     def open_page(path: str = "runs", *, width: int = 1440, height: int = 900, is_known: bool = True) -> Any:
         context = signed_in
         if not is_known:
-            context = chromium.new_context()
+            context = chromium.new_context(reduced_motion="reduce")
             strangers.append(context)
         page = context.new_page()
         pages.append(page)
