@@ -27,6 +27,8 @@ import httpx
 
 import turbine
 from turbine.actions.accounts import Accounts
+from turbine.loops.surveyor import HOUR_MS
+from turbine.tables import storage
 from turbine.testing.clock import VirtualClock
 
 ROOT = Path(__file__).parents[1]
@@ -151,6 +153,7 @@ async def live_through(database: str, where: str) -> None:
             wish = invoices.pop()
             await rt.trigger(wish.name, wish.input, id=wish.id)
         await _settle(rt)
+        await _survey(rt, clock)
     for wish in (*orders, *invoices, *lasting):
         await rt.trigger(wish.name, wish.input, id=wish.id)
     for number in range(9):
@@ -163,6 +166,13 @@ async def live_through(database: str, where: str) -> None:
 async def _import(rt: turbine.Runtime, number: int) -> None:
     supplier = random.choice(SUPPLIERS)
     await rt.run(import_feed.options(id=f"feed-{number}", partition_key=supplier), supplier)
+
+
+async def _survey(rt: turbine.Runtime, clock: VirtualClock) -> None:
+    """What the surveyor does once an hour: it looks at the real time, in which this month is over in minutes."""
+    now_ms = clock.now_ms()
+    store = rt._port().store  # pyright: ignore[reportPrivateUsage]
+    await store.write(storage.measure, hour_ms=now_ms - now_ms % HOUR_MS)
 
 
 async def _settle(rt: turbine.Runtime) -> None:
