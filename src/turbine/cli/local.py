@@ -31,6 +31,7 @@ from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
 from turbine.model.accounts import Caller, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import Status
@@ -450,7 +451,7 @@ def _without_token(token: TokenRecord) -> Document:
 
 
 def _rule(asked: Document) -> str:
-    return f"{asked['workflow'] or '*'} {asked['status'] or '*'}"
+    return scope_of(asked["workflow"], asked["status"])
 
 
 def _run(status: Status) -> Document:

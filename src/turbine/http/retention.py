@@ -11,6 +11,7 @@ from turbine.actions.retention import KEPT_MAX, Retention
 from turbine.errors import NotFound
 from turbine.http.desk import Administering, Viewing
 from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Seconds, Shape
+from turbine.model.retention import scope_of
 from turbine.model.workflows import WorkflowStatus
 
 router = APIRouter(tags=["settings"])
@@ -50,7 +51,7 @@ async def listing(desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> It
 @router.put("/retention")
 async def put(asked: NewRule, desk: Administering) -> Rule:
     """Keep some runs longer or shorter than others, in the place of an earlier rule for the same runs."""
-    port = desk.change("retention.set", told(asked.workflow, asked.status), keep=asked.keep)
+    port = desk.change("retention.set", scope_of(asked.workflow, asked.status), keep=asked.keep)
     rule = await Retention(lambda: port).set(asked.keep, workflow=asked.workflow, status=asked.status)
     return Rule.model_validate(rule)
 
@@ -62,12 +63,7 @@ async def delete(
     status: WorkflowStatus | None = None,
 ) -> Response:
     """Lift the rule for exactly these runs; the next one that speaks of them decides."""
-    port = desk.change("retention.delete", told(workflow, status))
+    port = desk.change("retention.delete", scope_of(workflow, status))
     if not await Retention(lambda: port).delete(workflow=workflow, status=status):
-        raise NotFound(kind="rule", id=told(workflow, status))
+        raise NotFound(kind="rule", id=scope_of(workflow, status))
     return Response(status_code=204)
-
-
-def told(workflow: str | None, status: str | None) -> str:
-    """A rule in an audit line: `place_order ERROR`, `* ERROR`, `place_order *`."""
-    return f"{workflow or '*'} {status or '*'}"

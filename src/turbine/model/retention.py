@@ -23,6 +23,11 @@ class RetentionRule:
     updated: datetime
 
 
+def scope_of(workflow: str | None, status: str | None) -> str:
+    """Of which runs a rule speaks, in one text: `place_order ERROR`, `* ERROR`, `place_order *`."""
+    return f"{workflow or '*'} {status or '*'}"
+
+
 def rule_for(rules: Iterable[RetentionRule], workflow: str, status: str) -> RetentionRule | None:
     """The rule that decides about a run, if any speaks of it."""
     known = {(rule.workflow, rule.status): rule for rule in rules}
