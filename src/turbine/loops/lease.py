@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from turbine.errors import Conflict, TurbineError
 from turbine.store import Store
@@ -19,6 +20,7 @@ from turbine.tables import executors
 from turbine.tables.executors import Vitals
 
 log = logging.getLogger("turbine")
+R = TypeVar("R")
 
 
 class Lease:
@@ -81,15 +83,14 @@ class Lease:
         self._store.write_blocking(
             executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
         )
-        self._enlist()
-        life = self._store.write_blocking(executors.begin_life, executor_id=self._executor_id)
-        self._store.hold(self._executor_id, life)
+        self._store.hold(self._executor_id, self._enter(executors.begin_life))
         self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
         self._thread.start()
 
-    def _enlist(self) -> None:
-        self._store.write_blocking(
-            executors.enlist,
+    def _enter(self, function: Callable[..., R]) -> R:
+        """Get onto the roll with one of its functions."""
+        return self._store.write_blocking(
+            function,
             lease_ms=self._lease_ms,
             now_ms=time.time_ns() // 1_000_000,
             executor_id=self._executor_id,
@@ -111,7 +112,7 @@ class Lease:
                         "Executor %s was silent for too long, and others took over its runs; it goes on with new ones",
                         self._executor_id,
                     )
-                    self._enlist()
+                    self._enter(executors.enlist)
                 now = time.monotonic()
                 if now - self._renewed > self._lease_ms / 1000:
                     self._healthy_since = now

@@ -63,11 +63,11 @@ def enlist(tx: Tx, *, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any
     tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns, **vitals._asdict())
 
 
-def begin_life(tx: Tx, *, executor_id: str) -> int:
-    """Enter the process that an executor on the roll is now; what it records of steps names it by this number."""
+def begin_life(tx: Tx, *, executor_id: str, **known: Any) -> int:
+    """`enlist` a process at its launch; what it records of steps names it by the number that this returns."""
+    enlist(tx, executor_id=executor_id, **known)
     row = tx.one(SQL.begin_life, executor_id=executor_id)
-    if row is None:
-        raise LookupError(f"the executor {executor_id} is not on the roll")
+    assert row is not None  # it was enlisted in this transaction
     tx.run(SQL.forget_lives, life=row[0] - LIVES_KEPT)
     return int(row[0])
 
