@@ -21,7 +21,7 @@ from turbine.codec import PayloadType, payload_type
 from turbine.engine import app_status, gates, talk
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import Execution
+from turbine.engine.execution import Errand, Execution
 from turbine.engine.handles import Handle
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.logs import RunLogger
@@ -67,18 +67,18 @@ def step_definition(fn: Any) -> StepDefinition:
 
 
 def begin_step(
-    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], over: list[int] | None = None
+    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], errand: Errand | None = None
 ) -> Coroutine[Any, Any, Any]:
     """Take a position for a step of any callable; the coroutine runs or replays it.
 
-    `over` gets the function id of a step whose outcome the body takes later, when it is over.
+    An `errand` is one whose outcome the body takes later.
     """
     definition = step_definition(fn)
     here = HERE.get()
     if type(here) is Frame:
         return _inline(definition, args, kwargs)
     line = place(word).own_line()
-    return call_step(line.execution, line.take(), definition, args, kwargs, over)
+    return call_step(line.execution, line.take(), definition, args, kwargs, errand)
 
 
 async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

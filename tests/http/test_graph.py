@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -122,6 +123,24 @@ async def test_a_step_does_not_follow_a_task_that_nobody_has_asked_for_its_outco
     edges, _ = await graph(site, "r")
 
     assert {("0", "2"), ("1", "2"), ("2", "result")} == edges
+
+
+async def test_a_task_follows_what_the_body_had_when_it_asked_however_late_its_thread_comes(open_site) -> None:
+    site = await open_site(groups_of_tasks)
+    threads = site.rt._port().threads
+    submit, count = threads.submit, 0
+
+    def come_late(call: Callable[[], None]) -> None:
+        nonlocal count
+        count += 1
+        submit(lambda late=count * 10 * MOMENT: (time.sleep(late), call()))
+
+    threads.submit = come_late
+    await (await site.rt.run(groups_of_tasks.options(id="r"), True)).result()
+
+    edges, _ = await graph(site, "r")
+
+    assert {("0", "2"), ("0", "3"), ("1", "2"), ("1", "3"), ("2", "4"), ("3", "4"), ("4", "result")} == edges
 
 
 async def test_a_long_step_stands_beside_the_line_that_goes_on_meanwhile(open_site) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from turbine.clock import to_datetime
 from turbine.codec import PayloadType, decode_error, settle_error
-from turbine.engine.execution import Execution
+from turbine.engine.execution import Errand, Execution
 from turbine.engine.lines import Frame
 from turbine.engine.outcomes import Unloaded
 from turbine.errors import Cancelled, MaxStepRetriesExceeded, SerializationError
@@ -32,26 +32,26 @@ async def call_step(
     step: StepDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    over: list[int] | None = None,
+    errand: Errand | None = None,
 ) -> Any:
     """The outcome of a step at a position: replayed if it is recorded, else made and recorded.
 
-    The body has it when this returns, unless it is to be put down in `over`, for a body that takes it later.
+    The body has it when this returns, unless it is an errand of the body, which goes on and takes it later.
     """
     if execution.signal is not None:
         await execution.turn_away()
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
-        execution.has_outcome(record.function_id, over)
+        execution.has_outcome(record.function_id, errand)
         return replayed(execution, record, step.result)
     if execution.is_rehearsal:
         await execution.stay()
     execution.busy += 1
-    live = _LiveStep(execution, position, step, record)
+    live = _LiveStep(execution, position, step, record, execution.last_step if errand is None else errand.follows)
     try:
         return await live.outcome(args, kwargs)
     finally:
-        execution.has_outcome(live.function_id, over)
+        execution.has_outcome(live.function_id, errand)
         execution.leave()
 
 
@@ -72,7 +72,9 @@ class _LiveStep:
 
     __slots__ = ("causes", "execution", "follows", "function_id", "number", "position", "record", "started_ms", "step")
 
-    def __init__(self, execution: Execution, position: str, step: StepDefinition, record: Recorded | None) -> None:
+    def __init__(
+        self, execution: Execution, position: str, step: StepDefinition, record: Recorded | None, follows: int
+    ) -> None:
         failed = execution.history.failures.get(position)
         self.execution = execution
         self.position = position
@@ -83,7 +85,7 @@ class _LiveStep:
         self.number = failed[-1].number + 1 if failed else 1
         """Which attempt this is, from 1."""
         self.function_id = -1 if record is None else record.function_id
-        self.follows = execution.last_step
+        self.follows = follows
         self.started_ms = 0 if record is None else record.started_ms
         if failed or record is None or record.kind != Kind.UNCHECKED:
             execution.is_replaying = False

@@ -33,6 +33,18 @@ GRACE = 1.0
 """Seconds that a body which was told to end gets to unwind by itself."""
 
 
+class Errand:
+    """A step in a thread of its own, while the body goes on: it begins at any time after it was asked for."""
+
+    __slots__ = ("follows", "function_id")
+
+    def __init__(self, execution: Execution) -> None:
+        self.follows = execution.last_step
+        """Whose outcomes the body had when it asked; see `Outcome.follows`."""
+        self.function_id = -1
+        """Of the step, when it is over."""
+
+
 class Execution:
     """A run that this process is carrying out."""
 
@@ -116,10 +128,10 @@ class Execution:
         self._next_function_id += 1
         return number
 
-    def has_outcome(self, function_id: int, over: list[int] | None = None) -> None:
-        """The body has the outcome of a step; or a task has it, and tells in `over` what the body can take."""
-        if over is not None:
-            over.append(function_id)
+    def has_outcome(self, function_id: int, errand: Errand | None = None) -> None:
+        """The body has the outcome of a step; or can take it from its errand."""
+        if errand is not None:
+            errand.function_id = function_id
         elif function_id > self.last_step:
             self.last_step = function_id
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
-from turbine.engine.execution import Execution, run_inline
+from turbine.engine.execution import Errand, Execution, run_inline
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.products import frame_of_step, store_product
 from turbine.model.approvals import ApprovalResult
@@ -45,10 +45,10 @@ def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
 class StepTask(Generic[R]):
     """A step that runs beside the body, in a thread."""
 
-    def __init__(self, future: Future[R], execution: Execution, over: list[int]) -> None:
+    def __init__(self, future: Future[R], execution: Execution, errand: Errand) -> None:
         self._future = future
         self._execution = execution
-        self._over = over
+        self._errand = errand
 
     def done(self) -> bool:
         return self._future.done()
@@ -61,8 +61,7 @@ class StepTask(Generic[R]):
     def exception(self) -> BaseException | None:
         """Its error, once it is done; None when it succeeded."""
         error = self._future.exception()
-        for function_id in self._over:
-            self._execution.has_outcome(function_id)
+        self._execution.has_outcome(self._errand.function_id)
         return error
 
 
@@ -77,9 +76,9 @@ def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
     in_thread("do_async")
     execution = place("do_async").execution
     execution.check()
-    over: list[int] = []
-    operation = api.begin_step("do_async", fn, args, kwargs, over)
-    return StepTask(_beside(lambda: run_inline(operation)), execution, over)
+    errand = Errand(execution)
+    operation = api.begin_step("do_async", fn, args, kwargs, errand)
+    return StepTask(_beside(lambda: run_inline(operation)), execution, errand)
 
 
 def _beside(call: Callable[[], T]) -> Future[T]:
