@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store.sql import Statement
-from turbine.store.tx import Row, Wake
+from turbine.store.tx import Identity, Row, Wake
 from turbine.store.writer import Fault
 
 WAL_PRESIZED = 4 * 1024 * 1024
@@ -29,6 +29,7 @@ WAL_LARGE_PAGES = 4000
 READERS_MAX = 4
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 _DOWN = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -81,10 +82,10 @@ class SqliteTx:
 class SqliteBackend:
     """The writer's connection to a SQLite file (or to a database in memory)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, identity: Identity | None = None) -> None:
         self.path = path
         self.is_memory = path == ":memory:"
-        self.is_alone = False
+        self._identity = identity or Identity()
         self._turn: int | None = None
         if not self.is_memory:
             self._turn = _open_turn(path)
@@ -130,9 +131,8 @@ class SqliteBackend:
 
     def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> SqliteTx:
         if self._connection is None:  # closed after a failing disk; every batch tries anew
-            executor, life = self.tx.executor, self.tx.life
             self.tx = SqliteTx(self._open())
-            self.tx.executor, self.tx.life = executor, life
+        self.tx.executor, self.tx.life = self._identity.executor, self._identity.life
         if self._turn is not None:
             fcntl.flock(self._turn, fcntl.LOCK_EX)
         assert self._connection is not None
@@ -243,6 +243,12 @@ class SqliteReaders:
                 self._free.append(connection)
                 return
         connection.close()
+
+    def is_away(self, error: BaseException) -> bool:
+        """Whether a read that met this error may be tried again."""
+        if isinstance(error, sqlite3.OperationalError):
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY
+        return isinstance(error, (StoreUnavailable, StoreInvalid))
 
     def close(self) -> None:
         with self._lock:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import Any, Literal, Protocol, TypeVar
 
 from turbine.store.sql import Statement
@@ -61,6 +62,35 @@ class Tx(Protocol):
         ...
 
 
+Locks = Callable[[Any], Iterable[Any]]
+"""From a row of a bulk function to the keys of what it will change: `Lock.take` locks them."""
+
+
+LANES = 7
+"""Connections of one process that may write at the same time, each with a row in pt_batches."""
+
+
+class Identity:
+    """As whom a store writes, and whom it notifies."""
+
+    def __init__(self) -> None:
+        self.executor = ""
+        self.life = 0
+        self.is_alone = False
+        """Whether no other process is there to be told of wakes; false when in doubt."""
+        self.channel = ""
+        """Where other executors are notified, on Postgres."""
+
+
+class Lane(Enum):
+    """Which connection of Postgres a function writes on. SQLite has one writer for all of them."""
+
+    MAIN = "bulk functions, committed in groups"
+    CLAIMS = "what takes runs, each in a transaction of its own"
+    GENERAL = "everything else, each in a transaction of its own"
+    LEASE = "the renewal of the lease, which waits for nothing else"
+
+
 def bulk(function: F) -> F:
     """Mark a transaction function that takes a list of rows and answers with a list of results in the same order.
 
@@ -68,6 +98,30 @@ def bulk(function: F) -> F:
     """
     function.bulk = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
+
+
+def on(lane: Lane) -> Callable[[F], F]:
+    """Choose the lane of a function; without it that is MAIN for a bulk function and GENERAL for any other."""
+
+    def mark(function: F) -> F:
+        function.lane = lane  # pyright: ignore[reportFunctionMemberAccess] - the store looks for it
+        return function
+
+    return mark
+
+
+def locking(take: Callable[[Tx, list[Any]], None], keys: Locks) -> Callable[[F], F]:
+    """Tell which rows a bulk function changes that other processes may change too.
+
+    `take` locks the keys of all functions of a batch at its very beginning, in one order, so that two batches never
+    wait for each other in a circle.
+    """
+
+    def mark(function: F) -> F:
+        function.locking = (take, keys)  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
+        return function
+
+    return mark
 
 
 def decisive(function: F) -> F:

@@ -193,24 +193,38 @@ create table pt_workflow_events_history (
     primary key (run, position)
 )@clustered;
 
--- Processes that hold runs. lease_until_ms is in the database's own time; batch numbers the last committed batch. How
--- a process fares (threads, loop_delay_ms, memory_bytes) is written when it renews its lease.
+-- Processes that hold runs. life is the launch that the id belongs to now; lock_token is what its lock file holds;
+-- lease_until_ms is in the database's own time. How a process fares (threads, loop_delay_ms, memory_bytes) is written
+-- when it renews its lease.
 create table pt_executors (
     executor_id text primary key,
+    life bigint not null default 0,
     application_id text not null,
     application_version text not null,
     machine text not null,
     lock_path text,
+    lock_token text,
     hostname text not null,
     process_id bigint not null,
     started_ms bigint not null,
     lease_until_ms bigint not null,
     names text not null,
-    batch bigint not null default 0,
     threads bigint,
     threads_max bigint,
     loop_delay_ms bigint,
     memory_bytes bigint
+);
+
+-- only: postgres
+-- The last batch that each connection (lane) of a launch has committed. Evicting an executor closes its rows, which waits
+-- for a batch that is being committed and lets no later one pass.
+create table pt_batches (
+    life bigint not null,
+    lane bigint not null,
+    executor_id text not null,
+    batch bigint not null default 0,
+    is_open bigint not null default 1,
+    primary key (life, lane)
 );
 
 -- Executors that are gone: taken_by says who found them dead and set so many of their runs free; null when they left by
