@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import logging
-import os
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +33,7 @@ from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import Status
+from turbine.platform import user_name
 from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
@@ -180,7 +179,7 @@ class Local:
             await self._writer()
         target = asked.get("approval_id") or id
         port = await self._change("approval.decide", target, workflow_id=id, approved=asked.get("approved", True))
-        await Approvals(lambda: port).decide(id, **asked, by=_person())
+        await Approvals(lambda: port).decide(id, **asked, by=user_name())
         return await self._acted(id)
 
     async def send(self, id: str, message: Any, topic: str) -> Document:
@@ -433,15 +432,8 @@ def require_database(url: str) -> None:
         )
 
 
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        return f"uid {os.getuid()}"
-
-
 def _actor() -> str:
-    return f"cli:{_person()}"
+    return f"cli:{user_name()}"
 
 
 def _without_token(token: TokenRecord) -> Document:

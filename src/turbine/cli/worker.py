@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from turbine.platform import own_group
+
 LAST_LINES = 20
 
 
@@ -31,8 +33,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
                 stderr=lines,
-                # Ctrl-C in the terminal is ours to answer.
-                start_new_session=True,
+                **own_group(),  # Ctrl-C in the terminal is ours to answer
             )
 
     @property

@@ -23,6 +23,7 @@ from turbine.http.dashboard import Dashboard
 from turbine.http.doors import Auth
 from turbine.http.first_start import offer_setup
 from turbine.http.stream import Stream
+from turbine.platform import ENDING_SIGNALS
 from turbine.registry import WorkflowBase
 from turbine.runtime import Runtime
 
@@ -151,7 +152,7 @@ def _when_told_to_end(act: Callable[[], None]) -> Any:
     """
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             theirs = signal.getsignal(number)
             if callable(theirs) and theirs is not signal.default_int_handler:
                 before[number] = theirs

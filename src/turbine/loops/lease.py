@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -14,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from turbine.errors import Conflict, TurbineError
+from turbine.errors import Conflict, StoreInvalid, TurbineError
+from turbine.platform import FileLock, file_name, machine_id
 from turbine.store import Store
 from turbine.tables import executors
 from turbine.tables.executors import Vitals
@@ -26,8 +26,8 @@ R = TypeVar("R")
 class Lease:
     """The place of this executor on the roll, and its lock file.
 
-    The file is locked (`flock`) as long as the process lives: whoever can lock it on this machine knows at once that
-    the executor is dead. Elsewhere it is dead when its lease has run out.
+    The file is locked as long as the process lives: whoever can lock it on this machine knows at once that the executor
+    is dead. Elsewhere, and where there is no folder for the file, it is dead when its lease has run out.
     """
 
     def __init__(
@@ -49,8 +49,7 @@ class Lease:
         self._names = names
         self._vitals = vitals
         self._stopping = threading.Event()
-        self._file: int | None = None
-        self._path: Path | None = None
+        self._lock: FileLock | None = None
         self._thread: threading.Thread | None = None
         self._healthy_since = time.monotonic()
         self._renewed = time.monotonic()
@@ -66,19 +65,13 @@ class Lease:
         return time.monotonic() - self._healthy_since
 
     def take(self) -> None:
-        """Lock the file, enter the roll, start the thread."""
+        """Lock the file, enter the roll, start the thread.
+
+        Raises Conflict while an executor of this id is alive on this machine, StoreInvalid when there can be no lock
+        beside a SQLite file.
+        """
         if not self._store.is_memory:
-            self._path = (self._store.locks_folder() / f"{self._executor_id}.lock").resolve()
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(self._file)
-                self._file = None
-                raise Conflict(
-                    f"An executor with the id {self._executor_id!r} is alive on this machine; give each process its own"
-                    " executor_id, or none"
-                ) from None
+            self._lock = self._locked()
         # Whoever had this id before is dead, or this lock could not have been taken.
         self._store.write_blocking(
             executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
@@ -86,6 +79,33 @@ class Lease:
         self._store.hold(self._executor_id, self._enter(executors.begin_life))
         self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
         self._thread.start()
+
+    def _locked(self) -> FileLock | None:
+        """The locked file of this executor; None on Postgres when this machine has no place for it."""
+        try:
+            lock = FileLock((self._store.locks_folder() / f"{file_name(self._executor_id)}.lock").resolve())
+            with contextlib.ExitStack() as closing:
+                closing.callback(lock.close)
+                if lock.try_acquire():
+                    closing.pop_all()
+                    return lock
+        except OSError as error:
+            if self._store.dialect == "sqlite":
+                raise StoreInvalid(
+                    f"The lock file of executor {self._executor_id!r} cannot be used: {error}"
+                ) from error
+            log.warning(
+                "Executor %s has no lock file on this machine (%s): its death is seen only when its lease of %g s has"
+                " run out. To have it seen at once, set TMPDIR to a folder that this process can write",
+                self._executor_id,
+                error,
+                self._lease_ms / 1000,
+            )
+            return None
+        raise Conflict(
+            f"An executor with the id {self._executor_id!r} is alive on this machine; give each process its own"
+            " executor_id, or none"
+        )
 
     def _enter(self, function: Callable[..., R]) -> R:
         """Get onto the roll with one of its functions."""
@@ -97,7 +117,7 @@ class Lease:
             application_id=self._application_id,
             application_version=self._version,
             machine=machine_id(),
-            lock_path=str(self._path) if self._path else None,
+            lock_path=str(self._lock.path) if self._lock else None,
             hostname=socket.gethostname(),
             process_id=os.getpid(),
             names=json.dumps(self._names),
@@ -138,16 +158,13 @@ class Lease:
     def die(self) -> None:
         """Go as a killed process goes: the place on the roll and the file stay, only the lock is free."""
         self.stop()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._lock is not None:
+            self._lock.close()
 
     def drop_lock(self) -> None:
-        if self._file is not None:
-            if self._path is not None:
-                self._path.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = None
+        """Let go of the file; it is removed."""
+        if self._lock is not None:
+            self._lock.remove()
 
 
 def is_dead_here(lock_path: str | None) -> bool:
@@ -155,20 +172,7 @@ def is_dead_here(lock_path: str | None) -> bool:
     if lock_path is None:
         return False
     try:
-        file = os.open(lock_path, os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.closing(FileLock(Path(lock_path), create=False)) as lock:
+            return lock.try_acquire()
     except OSError:
         return False  # another machine's, or not ours to open: its lease decides
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(file)
-    return True
-
-
-def machine_id() -> str:
-    """Which machine this is, for people who look at the roll."""
-    with contextlib.suppress(OSError):
-        return Path("/etc/machine-id").read_text(encoding="ascii").strip() or socket.gethostname()
-    return socket.gethostname()

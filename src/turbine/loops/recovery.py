@@ -7,6 +7,7 @@ from pathlib import Path
 
 from turbine.engine.port import Port
 from turbine.loops.lease import Lease, is_dead_here
+from turbine.platform import remove_file
 from turbine.store import Tx
 from turbine.tables import executors
 from turbine.tables.executors import Executor
@@ -55,7 +56,7 @@ class Recovery:
         if freed is None:
             return
         if not only_expired and executor.lock_path is not None:
-            Path(executor.lock_path).unlink(missing_ok=True)  # noqa: ASYNC240 - one empty file on this machine
+            remove_file(Path(executor.lock_path))
         log.log(
             logging.INFO if not freed else logging.WARNING,
             "Executor %s (process %s on %s) is dead: %s. %s of its runs go on",

@@ -1,7 +1,7 @@
 """SQLite behind the door: WAL, fsync at every commit, one writer at a time among all processes of the machine.
 
 - `begin immediate` always: a deferred begin that writes after it read costs 4 to 10 times under contention.
-- Processes take turns with `flock` around each transaction, because SQLite's busy timeout starves all but one.
+- Processes take turns with a file lock around each transaction, because SQLite's busy timeout starves all but one.
 - The write-ahead log is sized once and then written over: a growing file costs an extra journal write at each fsync.
   Checkpoints are the writer's work, when it is idle or when the log has become large.
 - The database file is opened by SQLite only: closing any other descriptor of it would drop this process' locks on it.
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.platform import FileLock
 from turbine.store.sql import Statement
 from turbine.store.tx import Identity, Row, Wake
 from turbine.store.writer import Fault
@@ -86,7 +86,7 @@ class SqliteBackend:
         self.path = path
         self.is_memory = path == ":memory:"
         self._identity = identity or Identity()
-        self._turn: int | None = None
+        self._turn: FileLock | None = None
         if not self.is_memory:
             self._turn = _open_turn(path)
         self._connection: sqlite3.Connection | None = None
@@ -113,6 +113,7 @@ class SqliteBackend:
                             " put the database on a local disk"
                         )
                     connection.execute("pragma synchronous = full")
+                    connection.execute("pragma fullfsync = on")  # on macOS `fsync` leaves it in the cache of the drive
                     connection.execute(f"pragma wal_autocheckpoint = {WAL_LARGE_PAGES}")
                     _presize(connection, self.path)
             connection.execute("pragma cache_size = -64000")
@@ -134,7 +135,7 @@ class SqliteBackend:
             self.tx = SqliteTx(self._open())
         self.tx.executor, self.tx.life = self._identity.executor, self._identity.life
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            self._turn.acquire()
         assert self._connection is not None
         self._connection.execute("begin immediate")
         self.tx.wakes = []
@@ -194,7 +195,7 @@ class SqliteBackend:
                 self._connection.close()
             self._connection = None
         if self._turn is not None:
-            os.close(self._turn)
+            self._turn.close()
             self._turn = None
 
     @contextlib.contextmanager
@@ -202,15 +203,15 @@ class SqliteBackend:
         if self._turn is None:
             yield
             return
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        self._turn.acquire()
         try:
             yield
         finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
     def _yield_turn(self) -> None:
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
 
 class SqliteReaders:
@@ -311,9 +312,9 @@ def locks_folder(path: str) -> Path:
     return folder
 
 
-def _open_turn(path: str) -> int:
+def _open_turn(path: str) -> FileLock:
     try:
-        return os.open(locks_folder(path) / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return FileLock(locks_folder(path) / "writer.lock")
     except OSError as error:
         raise StoreInvalid(f"The lock file of {path} cannot be opened: {error}") from error
 

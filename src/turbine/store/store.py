@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar,
 from urllib.parse import unquote
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.platform import user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
@@ -242,15 +243,10 @@ class Store:
         self.close(patient=False)
 
     def locks_folder(self) -> Path:
-        """A folder on this machine for the lock files of this database's executors."""
+        """A folder on this machine for the lock files of this database's executors. Raises OSError if none can be."""
         if self.dialect == "sqlite" and not self.is_memory:
             return locks_folder(self.path)
-        import os
-        import tempfile
-
-        folder = Path(tempfile.gettempdir()) / f"turbine-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+        return user_lock_folder()
 
 
 class _SqliteHearing:
