@@ -22,6 +22,9 @@ class Alarm(Protocol):
 class Clock(Protocol):
     """What the rooms may ask of time."""
 
+    is_virtual: bool
+    """Whether time is moved by a test; what is measured by the database's clock follows this one then."""
+
     def now_ms(self) -> int:
         """The time in epoch milliseconds."""
         ...
@@ -33,6 +36,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's own clock."""
+
+    is_virtual = False
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from turbine.config import Database
 from turbine.http.app import build
 from turbine.http.dashboard import Dashboard
 from turbine.http.doors import Auth
@@ -36,7 +37,7 @@ _OPEN = "Sign-in is off (auth='none'): whoever can reach this machine's own addr
 
 def setup(
     app: Starlette,
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",
@@ -60,7 +61,7 @@ def setup(
 
 
 def new_app(
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",

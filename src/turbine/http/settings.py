@@ -93,7 +93,7 @@ async def settings(desk: Viewing) -> Settings:
     port = desk.port
     room = await port.store.read(_storage)
     return Settings(
-        config=_config(desk.rt.config) | {"database": masked(desk.rt.database)},
+        config=_config(desk.rt.config) | {"database": masked(desk.port.store.url)},
         storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
@@ -286,7 +286,7 @@ async def backup(desk: Administering) -> Response:
     folder = Path(tempfile.mkdtemp(prefix="turbine-backup-"))
     try:
         path = await desk.rt.backup(folder / "turbine.db")
-        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.rt.database))
+        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.port.store.url))
         await port.store.write(audit.add, line=line)
     except BaseException:
         shutil.rmtree(folder)

@@ -103,7 +103,7 @@ class Live:
             names=self.port.registry.names(),
             vitals=self.pulse.take,
         )
-        recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
+        recovery = Recovery(self.port, self.lease, self.runner, config.lease.total_seconds())
         self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
         self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
         self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
@@ -151,7 +151,6 @@ class Live:
             self.ways["product"] = ProductWay(self.store, self.port.storages, self.port.payloads.open, sender)
 
     async def start(self) -> None:
-        self.store.hold(self.port.executor_id)
         await asyncio.to_thread(self.lease.take)
         self.store.listen(self.port.loop, self.port.executor_id, self._heard)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
@@ -285,7 +284,7 @@ class Live:
         while calm < 2:
             await asyncio.sleep(0.002)
             executions = list(self.runner.executions.values())
-            if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+            if self.store.depth or not all(execution.is_idle for execution in executions):
                 calm = 0
                 continue
             # One that was called, or is at it, may have a run in its hands that is in no memory yet.

@@ -34,7 +34,7 @@ from turbine.actions.tokens import Tokens
 from turbine.actions.webhooks import Webhooks
 from turbine.clock import Clock, SystemClock, span_ms
 from turbine.codec import payload_type
-from turbine.config import Config, database_url
+from turbine.config import Config, Database, database_url
 from turbine.engine.handles import Desk, Handle, Stored
 from turbine.engine.port import Port
 from turbine.errors import AlreadyLaunched, QueueNotFound, RegistrationConflict, ShuttingDown, TurbineError
@@ -67,7 +67,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Iterable[WorkflowBase[..., Any]] = (),
         config: Config | None = None,
@@ -76,11 +76,12 @@ class Runtime:
     ) -> None:
         """Prepare a runtime; nothing is opened before `launch`.
 
-        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`. Every field
-        of `Config` is also a keyword here. Raises TypeError and ValueError for settings that can never be right,
-        RegistrationConflict for two workflows of one name.
+        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`; or a callable
+        that gives one, which is asked at each connection to Postgres. Every field of `Config` is also a keyword here.
+        Raises TypeError and ValueError for settings that can never be right, RegistrationConflict for two workflows of
+        one name.
         """
-        self.database = database_url(database)
+        self.database = database if callable(database) else database_url(database)
         self.config = Config.load(config, **config_fields)
         self.app: Any = None
         """The host ASGI application, if there is one."""
@@ -249,7 +250,9 @@ class Runtime:
             self._executor_id = _fresh_executor_id()
         if self.config.switch_interval is not None:
             sys.setswitchinterval(self.config.switch_interval)
-        store = await asyncio.to_thread(open_store, self.database)
+        store = await asyncio.to_thread(
+            open_store, self.database, pooler=self.config.pooler, listen_url=self.config.listen_url
+        )
         try:
             live = Live(self, store)
             if self._instrument is not None:

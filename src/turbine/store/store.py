@@ -41,7 +41,10 @@ class Store:
     Everything is safe to call from any thread and any event loop. Built by `open_store`.
     """
 
-    def __init__(self, dialect: Literal["sqlite", "postgres"], path: str, source: Source | None = None) -> None:
+    def __init__(
+        self, url: str, dialect: Literal["sqlite", "postgres"], path: str, source: Source | None = None
+    ) -> None:
+        self.url = url
         self.dialect = dialect
         self.path = path
         """The SQLite file, or `:memory:`; on Postgres what its errors call the database."""
@@ -83,6 +86,12 @@ class Store:
         if source is not None:
             self._pools = _pools(source, self._identity)
         self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
+
+    @property
+    def source(self) -> Source:
+        """Where the Postgres database is."""
+        assert self._source is not None
+        return self._source
 
     @property
     def writer(self) -> Writer:
@@ -222,8 +231,7 @@ class Store:
         """
         from turbine.store.postgres import vacuum
 
-        assert self._source is not None
-        return vacuum(self._source, tables)
+        return vacuum(self.source, tables)
 
     def close(self, *, patient: bool = True) -> None:
         """Finish all writes that have entered, then let go of the database. Idempotent."""
@@ -332,9 +340,7 @@ def _keywords_only(args: tuple[Any, ...]) -> None:
         raise TypeError("a transaction function takes its arguments by keyword")
 
 
-def open_store(
-    url: str | Callable[[], str], *, pooler: bool | None = None, listen_url: str | None = None
-) -> Store:
+def open_store(url: str | Callable[[], str], *, pooler: bool | None = None, listen_url: str | None = None) -> Store:
     """Open (and when new, make) the database of a URL, migrated to this version's schema.
 
     `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`, or a callable
@@ -346,17 +352,17 @@ def open_store(
     """
     text = url if isinstance(url, str) else url()
     if text in ("sqlite://:memory:", "sqlite:///:memory:"):
-        return Store("sqlite", ":memory:")
+        return Store(text, "sqlite", ":memory:")
     if text.startswith("sqlite:///"):
         path = unquote(text.removeprefix("sqlite:///").split("?")[0])
         if not path:
             raise StoreInvalid(f"{text!r} names no file; write for example sqlite:///shop.db")
         # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
-        return Store("sqlite", str(Path(path).resolve()))
+        return Store(text, "sqlite", str(Path(path).resolve()))
     if text.startswith(("postgresql://", "postgres://")):
         from turbine.store.postgres import Source
 
-        return Store("postgres", _without_password(text), Source(url, pooler=pooler, listen_url=listen_url))
+        return Store(text, "postgres", _without_password(text), Source(url, pooler=pooler, listen_url=listen_url))
     raise StoreInvalid(
         f"{_without_password(text)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
         " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"

@@ -62,10 +62,6 @@ class Tx(Protocol):
         ...
 
 
-Locks = Callable[[Any], Iterable[Any]]
-"""From a row of a bulk function to the keys of what it will change: `Lock.take` locks them."""
-
-
 LANES = 7
 """Connections of one process that may write at the same time, each with a row in pt_batches."""
 
@@ -110,18 +106,35 @@ def on(lane: Lane) -> Callable[[F], F]:
     return mark
 
 
-def locking(take: Callable[[Tx, list[Any]], None], keys: Locks) -> Callable[[F], F]:
-    """Tell which rows a bulk function changes that other processes may change too.
+Take = Callable[["Tx", list[Any]], None]
+
+
+def locking(take: Take, keys: Callable[[Any], Iterable[Any]]) -> Callable[[F], F]:
+    """Tell which rows a bulk function changes that other processes may change too: `keys` finds them in its rows.
 
     `take` locks the keys of all functions of a batch at its very beginning, in one order, so that two batches never
     wait for each other in a circle.
     """
 
     def mark(function: F) -> F:
-        function.locking = (take, keys)  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
+        function.locking = (take, keys)  # pyright: ignore[reportFunctionMemberAccess] - `take_locks` looks for it
         return function
 
     return mark
+
+
+def take_locks(tx: Tx, calls: Iterable[tuple[Callable[..., Any], Any]]) -> None:
+    """Lock what (function, row) calls will change. SQLite has one writer at a time, and needs no locks."""
+    if tx.dialect == "sqlite":
+        return
+    wanted: dict[Take, list[Any]] = {}
+    for function, row in calls:
+        declared = getattr(function, "locking", None)
+        if declared is not None:
+            take, keys = declared
+            wanted.setdefault(take, []).extend(keys(row))
+    for take, keys in wanted.items():
+        take(tx, keys)
 
 
 def decisive(function: F) -> F:

@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from turbine.errors import StoreUnavailable
-from turbine.store.tx import Tx, Wake
+from turbine.store.tx import Tx, Wake, take_locks
 
 log = logging.getLogger("turbine.store")
 
@@ -453,8 +453,7 @@ def _are_decisive(jobs: list[Job]) -> bool:
 
 def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
     """Carry out a batch inside its transaction; calls of one bulk function become one call."""
-    if tx.dialect == "postgres":  # SQLite has one writer at a time
-        _lock(tx, jobs)
+    take_locks(tx, ((job.function, job.argument) for job in jobs))
     if len(jobs) == 1:
         (job,) = jobs
         if getattr(job.function, "bulk", False):
@@ -511,18 +510,6 @@ def _fail(jobs: list[Job], error: BaseException) -> None:
     if len(waited) < len(jobs):
         log.warning("A write without a waiting caller was lost: %r", error)
     _deliver(waited, [error] * len(waited), [], None)
-
-
-def _lock(tx: Tx, jobs: list[Job]) -> None:
-    """Lock what the functions of a batch will change, all at once and in one order, before any of them begins."""
-    wanted: dict[Callable[[Tx, list[Any]], None], list[Any]] = {}
-    for job in jobs:
-        locking = getattr(job.function, "locking", None)
-        if locking is not None:
-            take, keys = locking
-            wanted.setdefault(take, []).extend(keys(job.argument))
-    for take, keys in wanted.items():
-        take(tx, keys)
 
 
 def _tell(told: list[tuple[asyncio.Future[Any], Any]], listener: Listener | None, wakes: list[Wake]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from turbine.config import Config
+from turbine.config import Config, Database
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue
@@ -49,7 +49,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Sequence[WorkflowBase[..., Any]] = (),
         config: Config | None = None,

@@ -64,6 +64,7 @@ where run in (
     order by wake_ms
     limit :limit
 )
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
@@ -94,6 +95,7 @@ where run in (
     limit :limit
     for update skip locked
 )
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
@@ -112,11 +114,16 @@ returning queue_name
 -- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
 update pt_workflow_status
 set status = 'ENQUEUED'
-where status = 'WAITING_FOR_APPROVAL'
-and queue_name is not null
-and slot_executor is null
-and executor_id is null
-and wake_ms <= :now
+where run in (
+    select run
+    from pt_workflow_status
+    where status = 'WAITING_FOR_APPROVAL'
+    and queue_name is not null
+    and slot_executor is null
+    and executor_id is null
+    and wake_ms <= :now
+    for update skip locked
+)
 returning queue_name
 
 -- name: next_requeue [sqlite]
@@ -245,7 +252,7 @@ and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run
 
--- name: retry_set_aside
+-- name: retry_set_aside [sqlite]
 update pt_workflow_status
 set attention = null,
     reason = null,
@@ -254,6 +261,24 @@ where attention is not null
 and name in (select r.name from @rows(name text) as r)
 and executor_id is null
 and completed_at_epoch_ms is null
+
+-- name: retry_set_aside [postgres]
+-- In the order of the keys: processes that are launched together do this together.
+update pt_workflow_status
+set attention = null,
+    reason = null,
+    wake_ms = 0
+where run in (
+    select run
+    from pt_workflow_status
+    where attention is not null
+    and name in (select r.name from @rows(name text) as r)
+    and executor_id is null
+    and completed_at_epoch_ms is null
+    order by run
+    for no key update
+)
+and attention is not null
 
 -- name: dead_letter
 -- The first execution and max_recoveries more were granted; this would be one too many.

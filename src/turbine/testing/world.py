@@ -128,7 +128,7 @@ class World:
             except StoreUnavailable:
                 return
             await asyncio.sleep(0)
-            if self._moves(live):
+            if live.store.depth or self._moves(live):
                 calm = 0
                 await asyncio.sleep(0.001)
             else:

@@ -83,6 +83,10 @@ create index pt_workflow_queue_age on pt_workflow_status (queue_name, run)
 create index pt_workflow_queue_keys on pt_workflow_status (queue_name, queue_partition_key, run)
     where status = 'ENQUEUED' and queue_name is not null and queue_partition_key is not null;
 
+-- What waits in a queue for its time; most runs there wait for their turn only.
+create index pt_workflow_delayed on pt_workflow_status (queue_name, wake_ms)
+    where status = 'ENQUEUED' and queue_name is not null and wake_ms > created_at_epoch_ms;
+
 create index pt_workflow_slots on pt_workflow_status (queue_name, slot_executor)
     where queue_name is not null and completed_at_epoch_ms is null and status <> 'ENQUEUED';
 
@@ -207,6 +211,7 @@ create table pt_executors (
     hostname text not null,
     process_id bigint not null,
     started_ms bigint not null,
+    lease_ms bigint not null,
     lease_until_ms bigint not null,
     names text not null,
     threads bigint,
@@ -215,9 +220,8 @@ create table pt_executors (
     memory_bytes bigint
 );
 
--- only: postgres
 -- The last batch that each connection (lane) of a launch has committed. Evicting an executor closes its rows, which waits
--- for a batch that is being committed and lets no later one pass.
+-- for a batch that is being committed and lets no later one pass. On SQLite one process writes at a time, and it has none.
 create table pt_batches (
     life bigint not null,
     lane bigint not null,
@@ -225,7 +229,7 @@ create table pt_batches (
     batch bigint not null default 0,
     is_open bigint not null default 1,
     primary key (life, lane)
-);
+)@clustered;
 
 -- Executors that are gone: taken_by says who found them dead and set so many of their runs free; null when they left by
 -- themselves. Only the newest are kept.

@@ -16,7 +16,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.store.tx import Row
@@ -29,7 +29,13 @@ SILENCE_MAX = 30.0
 POOLED_SILENCE_MAX = 15.0
 """The same behind a pooler, where the server cannot be asked about one client; its statements end before that."""
 
-_TCP = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_TCP = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 _REFUSED = ("does not exist", "authentication failed", "no password supplied", "not permitted to log in")
 _LOST_STATES = frozenset({"25P03", "26000", "42P05", "57P01", "57P02", "57P03", "57P05", "25P04"})
 """SQLSTATEs that speak of the connection, not of the statement: timeouts of idle sessions, a server that ends, and
@@ -132,7 +138,7 @@ class Source:
     def probe(self) -> psycopg.Connection[Row]:
         """A plain connection for one question, which is not watched itself."""
         parameters = self._parameters(self._url if isinstance(self._url, str) else self._asked())
-        return psycopg.connect(**{**parameters, "connect_timeout": 5}, autocommit=True, prepare_threshold=None)
+        return psycopg.connect(make_conninfo("", **{**parameters, "connect_timeout": 5}), autocommit=True)
 
     def _asked(self) -> str:
         assert not isinstance(self._url, str)
@@ -152,7 +158,7 @@ class Source:
     def _open(self, url: str) -> Connection:
         parameters = self._parameters(url)
         try:
-            connection = Connection.connect(**parameters, autocommit=True)
+            connection = Connection.connect(make_conninfo(**parameters), autocommit=True)
         except psycopg.ProgrammingError as error:
             raise StoreInvalid(f"The Postgres URL cannot be used: {error}") from error
         except psycopg.OperationalError as error:
@@ -191,10 +197,7 @@ _SETTINGS: LiteralString = (
     "set timezone to 'UTC'; set synchronous_commit to on; set statement_timeout to 0; set lock_timeout to 400;"
     " set idle_in_transaction_session_timeout to 5000; set default_transaction_isolation to 'read committed'"
 )
-POOLED# `lock_timeout` is below Postgres' `deadlock_timeout`: batches take their locks in one order (see ARCHITECTURE.md), and
-# what that order does not reach is tried again instead of becoming a deadlock. A process that is stopped in the middle
-# of a transaction keeps its locks for no longer than `idle_in_transaction_session_timeout`.
-_SETTINGS: LiteralString = (
+POOLED_SETTINGS: LiteralString = (
     "select set_config('synchronous_commit', 'on', true), set_config('statement_timeout', '10000', true),"
     " set_config('lock_timeout', '400', true), set_config('idle_in_transaction_session_timeout', '5000', true)"
 )

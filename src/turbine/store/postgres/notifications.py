@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import psycopg
+from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store.postgres.connection import Connection, Source
@@ -39,7 +40,9 @@ def channel_of(connection: Connection) -> str:
     """The channel of the schema in which this connection finds its tables. Raises StoreInvalid when there is none."""
     row = connection.execute("select current_schema()::regnamespace::oid::bigint").fetchone()
     if row is None or row[0] is None:
-        raise StoreInvalid("No schema of the search_path exists in this database; create it, or correct the search_path")
+        raise StoreInvalid(
+            "No schema of the search_path exists in this database; create it, or correct the search_path"
+        )
     return f"turbine_{row[0]}"
 
 
@@ -65,7 +68,7 @@ class Listener:
         while not self._stopping.is_set():
             try:
                 with self._source.connect_to_listen() as connection:
-                    connection.execute(f"listen {self._channel}")  # pyright: ignore[reportArgumentType] - our own name
+                    connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
                     # An executor that believes to be alone notifies others from now on.
                     connection.execute("select pg_notify(%s, %s)", (self._channel, notification(self._executor, [])))
                     self._ready.set()
