@@ -75,7 +75,7 @@ def _take_up(port: Port, definition: WorkflowDefinition, row: Start, entered: as
     if started.is_new and port.probe.listeners:
         status = WorkflowStatus(row.status)
         port.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
-    if started.is_new and row.direct:
+    if started.is_held:
         port.adopt(first_claim(row, started), definition)
 
 

@@ -136,7 +136,7 @@ async def _write_start(
     execution: Execution, definition: WorkflowDefinition, start: Start, step: Outcome
 ) -> Started | Answer | Exception:
     def take_up(answer: Any) -> None:
-        if isinstance(answer, Started) and answer.is_new and start.direct:
+        if isinstance(answer, Started) and answer.is_held:
             execution.port.adopt(first_claim(start, answer), definition)
 
     try:

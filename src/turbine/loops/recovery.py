@@ -23,6 +23,10 @@ AUDIT_INTERVAL = 5.0
 """Seconds between looks whether all runs that are ours are in memory."""
 
 
+ABSENCE = 2.0
+"""Seconds between two looks after which this process itself was stopped, or has no say for another reason."""
+
+
 class Watch(NamedTuple):
     """What was seen of an executor's lease, and since when it is so (monotonic seconds)."""
 
@@ -65,7 +69,7 @@ class Recovery:
     def _watch(self, roll: Sequence[Executor]) -> None:
         """Note since when each lease has not been renewed, by our own monotonic clock."""
         now = time.monotonic()
-        if now - self._looked > self._lease_seconds / 2:
+        if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
             self._watched.clear()  # we were stopped ourselves, and do not know what happened meanwhile
         self._looked = now
         watched: dict[str, Watch] = {}

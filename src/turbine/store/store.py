@@ -107,6 +107,11 @@ class Store:
         return self._writer.depth + sum(pool.depth for pool in self._pools.values())
 
     @property
+    def batches(self) -> int:
+        """Transactions that were committed so far."""
+        return self._writer.batches + sum(pool.batches for pool in self._pools.values())
+
+    @property
     def jobs(self) -> int:
         """Writes of the main lane that were committed so far."""
         return self._writer.jobs

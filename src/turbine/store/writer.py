@@ -381,6 +381,7 @@ class Pool:
         self._writers: dict[Writer, Callable[[], Backend]] = {}
         self._lock = threading.Lock()
         self._pending = 0
+        self.batches = 0
         self._is_closed = False
 
     @property
@@ -411,6 +412,7 @@ class Pool:
     def finished(self) -> None:
         with self._lock:
             self._pending -= 1
+            self.batches += 1
 
     def left(self, writer: Writer) -> None:
         """A writer has ended; if it died of an error, the next job gets a new one."""

@@ -143,7 +143,7 @@ def claim(
     if again_ms is not None:
         again_ms += now_ms - at_ms  # by the clock of this process
     taken = rows_json([[run] for run in chosen])
-    take = (SQL.claim, {"rows": taken, "now": now_ms, "executor": tx.executor, "life": tx.life})
+    take = (SQL.claim, {"rows": taken, "now": at_ms, "executor": tx.executor, "life": tx.life})
     asked = [*([take] if chosen else []), *([later] if delayed is None else [])]
     answers = tx.together(*asked) if asked else []
     claimed = answers[0] if chosen else []

@@ -136,7 +136,7 @@ and queue_name is not null
 and status = 'ENQUEUED'
 and wake_ms <= :now
 and name = any (array(select r.name from @rows(name text) as r))
-order by run
+order by run + 0
 limit :limit
 for update skip locked
 

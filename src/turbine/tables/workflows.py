@@ -61,11 +61,15 @@ class Start(NamedTuple):
 
 
 class Started(NamedTuple):
-    """The answer of `start`: the run of the id; `is_new` when this call made it."""
+    """The answer of `start`: the run of the id; `is_new` when this call made it.
+
+    `is_held`: the starting executor carries it out; one that was evicted meanwhile leaves it to others.
+    """
 
     run: int
     is_new: bool
     same_input: bool
+    is_held: bool = False
 
 
 class Claimed(NamedTuple):
@@ -114,7 +118,9 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
     ValueError. A join writes nothing.
     """
-    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor)}
+    answered = tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor, life=tx.life)
+    made = {id_: run for run, id_, _ in answered}
+    held = {run for run, _, is_held in answered if is_held}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
     refused = _wrong_queues(tx, rows) if others else {}
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
@@ -130,12 +136,12 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
             continue
         run = made.pop(row.id, None)
         if run is not None:
-            results.append(Started(run, True, True))
+            results.append(Started(run, True, True, run in held))
             if row.completed_ms is not None:
                 _after_the_end(tx, [Ended(run, row.id, row.name, row.status, None, None)], row.completed_ms)
             elif row.queue is not None:
                 queues.add(row.queue)
-            elif not row.direct:
+            elif run not in held:
                 due.append(row.wake_ms or 0)
             if row.deadline_ms is not None:
                 tx.wake("deadline", row.deadline_ms)

@@ -1,6 +1,6 @@
 -- name: start
 -- On any clash, of ids or of deduplication ids, or for a queue that does not take it, nothing is written for that row;
--- the function tells which it was.
+-- the function tells which it was. An executor that was evicted starts runs, and leaves them to others.
 insert into pt_workflow_status (
     id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
     attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
@@ -9,15 +9,21 @@ insert into pt_workflow_status (
     forked_from_workflow_id, summary, tags, reason
 )
 select
-    r.id, r.status, r.name, r.inputs, case when r.direct = 1 then :executor end, r.fence, r.version,
-    r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed, r.wake,
+    r.id, r.status, r.name, r.inputs, case when r.direct = 1 and me.is_registered then :executor end, r.fence,
+    r.version, r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed,
+    case when r.direct = 1 and not me.is_registered then r.created else r.wake end,
     r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
     r.parent_position, r.forked_from, r.summary, r.tags, r.reason
 from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text) as r
+cross join (
+    select exists (
+        select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life
+    ) as is_registered
+) as me
 where r.queue is null
 or exists (select 1 from pt_queues as q where q.name = r.queue and (q.partitioned = 1) = (r.part is not null))
 on conflict do nothing
-returning run, id
+returning run, id, executor_id is not null
 
 -- name: known
 select w.id, w.run, w.name, w.queue_name, w.inputs

@@ -77,7 +77,14 @@ create index pt_workflow_slotless on pt_workflow_status (wake_ms)
 create index pt_workflow_queued on pt_workflow_status (queue_name, priority, run)
     where status = 'ENQUEUED' and queue_name is not null;
 
+-- only: sqlite
 create index pt_workflow_queue_age on pt_workflow_status (queue_name, run)
+    where status = 'ENQUEUED' and queue_name is not null;
+
+-- only: postgres
+-- By an expression, which the primary key does not know: it would be taken for the order of its keys, and lead past all
+-- runs that are over.
+create index pt_workflow_queue_age on pt_workflow_status (queue_name, (run + 0))
     where status = 'ENQUEUED' and queue_name is not null;
 
 create index pt_workflow_queue_keys on pt_workflow_status (queue_name, queue_partition_key, run)
