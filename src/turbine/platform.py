@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote
 
 if sys.platform != "win32":
     import fcntl
@@ -157,6 +158,14 @@ def file_name(id: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', id)[:80]}-{digest[:16]}"
 
 
+def path_of_url(path: str) -> Path:
+    """The file that the path of a `file:` URL names; on Windows a drive follows its first slash."""
+    text = unquote(path)
+    if sys.platform == "win32":
+        text = re.sub(r"^/(?=[A-Za-z]:)", "", text)
+    return Path(text)
+
+
 def user_lock_folder() -> Path:
     """The folder for lock files that is this user's own, in the temporary folder. Raises OSError if it cannot be."""
     import tempfile
@@ -260,3 +269,5 @@ def own_group() -> dict[str, Any]:
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM) + ((signal.SIGBREAK,) if sys.platform == "win32" else ())
 """The signals by which a person or a service manager asks a process to end."""
+KILL = "TerminateProcess" if sys.platform == "win32" else "SIGKILL"
+"""What `subprocess.Popen.kill` does here."""

@@ -18,6 +18,7 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from turbine.actions import backup as backups
 from turbine.actions import garbage, vacuum
 from turbine.actions.audit import line_of
 from turbine.clock import to_datetime
@@ -283,7 +284,8 @@ async def vacuum_portion(desk: Administering) -> Vacuumed:
 async def backup(desk: Administering) -> Response:
     """A copy of the SQLite database, of one moment; on Postgres use pg_dump."""
     port = desk.port
-    folder = Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    backups.check_file(port.store)
+    folder = _folder_for_backup(port.store)
     try:
         path = await desk.rt.backup(folder / "turbine.db")
         line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.rt.database))
@@ -297,3 +299,11 @@ async def backup(desk: Administering) -> Response:
         filename="turbine.db",
         background=BackgroundTask(shutil.rmtree, folder),
     )
+
+
+def _folder_for_backup(store: Store) -> Path:
+    """A new folder, beside the database where no temporary folder can be written."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-", dir=Path(store.path).parent))
