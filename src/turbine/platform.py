@@ -21,6 +21,8 @@ from urllib.parse import unquote
 if sys.platform != "win32":
     import fcntl
 
+SYSTEM: str = sys.platform
+"""What Python calls this system, for people."""
 _POLL_SECONDS = 0.001
 _TEXT_AT = 1
 """Where the text of a lock file begins: Windows lets no other handle read the first byte, which is the locked one."""

@@ -6,7 +6,6 @@ import asyncio
 import platform
 import re
 import shutil
-import sys
 import tempfile
 from dataclasses import fields
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from turbine.http.desk import Administering, Desk, Viewing
 from turbine.http.shapes import Asked, Moment, Seconds, Shape
 from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
+from turbine.platform import SYSTEM
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
 
@@ -100,7 +100,7 @@ async def settings(desk: Viewing) -> Settings:
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,
             "python": platform.python_version(),
-            "platform": sys.platform,
+            "platform": SYSTEM,
         },
     )
 
