@@ -47,13 +47,15 @@ class SystemClock:
         return loop.call_later(max(0.0, due_ms - time.time() * 1000 + 1) / 1000, callback)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """What a `datetime` can show."""
 
 
 def to_datetime(epoch_ms: int) -> datetime:
     """The aware UTC time of an epoch in milliseconds."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    # `fromtimestamp` ends at the years 1970 and 3000 on Windows.
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
 def to_ms(moment: datetime) -> int:

@@ -16,10 +16,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote
 
 if sys.platform != "win32":
     import fcntl
 
+SYSTEM: str = sys.platform
+"""What Python calls this system, for people."""
+REMOVES_OPEN_FILES = sys.platform != "win32"
+"""Whether a file can be removed while a process has it open."""
 _POLL_SECONDS = 0.001
 _TEXT_AT = 1
 """Where the text of a lock file begins: Windows lets no other handle read the first byte, which is the locked one."""
@@ -131,7 +136,7 @@ class FileLock:
         """
         if self._file is None:
             return
-        if sys.platform == "win32":
+        if not REMOVES_OPEN_FILES:
             self.close()
         remove_file(self.path)
         self.close()
@@ -144,11 +149,11 @@ class FileLock:
 
 def remove_file(path: Path) -> None:
     """Remove a file if it is there. Where the system refuses that while another has it open, it stays."""
-    with contextlib.suppress(FileNotFoundError, *_REFUSED_WHILE_OPEN):
-        path.unlink()
-
-
-_REFUSED_WHILE_OPEN: tuple[type[OSError], ...] = (PermissionError,) if sys.platform == "win32" else ()
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if REMOVES_OPEN_FILES:
+            raise
 
 
 def file_name(id: str) -> str:
@@ -157,22 +162,34 @@ def file_name(id: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', id)[:80]}-{digest[:16]}"
 
 
+def path_of_url(path: str) -> Path:
+    """The file that the path of a `file:` URL names; on Windows a drive follows its first slash."""
+    text = unquote(path)
+    if sys.platform == "win32":
+        text = re.sub(r"^/(?=[A-Za-z]:)", "", text)
+    return Path(text)
+
+
 def user_lock_folder() -> Path:
     """The folder for lock files that is this user's own, in the temporary folder. Raises OSError if it cannot be."""
     import tempfile
 
-    folder = Path(tempfile.gettempdir()) / f"turbine-{_user_id()}"
+    number = _user_number()
+    if number is None:  # Windows, where the temporary folder is the user's own
+        folder = Path(tempfile.gettempdir()) / "turbine-locks"
+        folder.mkdir(exist_ok=True)
+        return folder
+    folder = Path(tempfile.gettempdir()) / f"turbine-{number}"
     folder.mkdir(mode=0o700, exist_ok=True)
     # Another user who made the folder first could remove locks that are held.
-    if sys.platform != "win32" and folder.lstat().st_uid != os.getuid():
+    if folder.lstat().st_uid != number:
         raise PermissionError(f"{folder} belongs to another user")
     return folder
 
 
-def _user_id() -> str:
-    if sys.platform == "win32":
-        return "locks"  # the temporary folder is the user's own already
-    return str(os.getuid())
+def _user_number() -> int | None:
+    number: Callable[[], int] | None = getattr(os, "getuid", None)
+    return None if number is None else number()
 
 
 def user_name() -> str:
@@ -182,7 +199,8 @@ def user_name() -> str:
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # a user without a name, as in containers
-        return f"uid {_user_id()}"
+        number = _user_number()
+        return "unknown" if number is None else f"uid {number}"
 
 
 def machine_id() -> str:
@@ -235,18 +253,21 @@ def sync_file(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Return when the names in a folder are on the disk. Windows has no call for it; NTFS logs names by itself."""
-    if sys.platform != "win32":
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    folder_only: int | None = getattr(os, "O_DIRECTORY", None)
+    if folder_only is None:
+        return
+    descriptor = os.open(path, os.O_RDONLY | folder_only)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def after_fork_in_child(act: Callable[[], None]) -> None:
     """Have `act` called in every child that this process forks, where processes fork."""
-    if sys.platform != "win32":
-        os.register_at_fork(after_in_child=act)
+    register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
+    if register is not None:
+        register(after_in_child=act)
 
 
 def own_group() -> dict[str, Any]:
@@ -260,3 +281,5 @@ def own_group() -> dict[str, Any]:
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM) + ((signal.SIGBREAK,) if sys.platform == "win32" else ())
 """The signals by which a person or a service manager asks a process to end."""
+KILL = "TerminateProcess" if sys.platform == "win32" else "SIGKILL"
+"""What `subprocess.Popen.kill` does here."""

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -69,6 +71,20 @@ def holder(lock, calls) -> Iterator[subprocess.Popen[str]]:
         assert "held\n" == process.stdout.readline()
         yield process
         process.kill()
+
+
+def refusing_while_open() -> Any:
+    """`Path.unlink` as Windows has it: it refuses while this process has the file open."""
+    plain = Path.unlink
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        unlink.count += 1
+        if str(self) in [file.path for file in psutil.Process().open_files()]:
+            raise PermissionError(13, "The process cannot access the file because it is being used", str(self))
+        plain(self, missing_ok=missing_ok)
+
+    unlink.count = 0
+    return unlink
 
 
 def test_a_lock_excludes_another_one_of_the_same_process(lock, rival) -> None:
@@ -137,6 +153,25 @@ def test_a_removed_lock_leaves_no_file_and_a_missing_one_is_not_made(lock) -> No
         FileLock(lock.path, create=False)
 
 
+def test_a_lock_is_removed_also_where_open_files_cannot_be(lock, monkeypatch) -> None:
+    monkeypatch.setattr(platform, "REMOVES_OPEN_FILES", False)
+    monkeypatch.setattr(Path, "unlink", unlink := refusing_while_open())
+    lock.acquire()
+    lock.remove()
+    assert 1 == unlink.count
+    assert not lock.path.exists()
+
+
+def test_a_file_that_others_have_open_stays_where_the_system_wants_it_so(lock, monkeypatch) -> None:
+    monkeypatch.setattr(Path, "unlink", refusing_while_open())
+    with pytest.raises(PermissionError):
+        platform.remove_file(lock.path)
+    monkeypatch.setattr(platform, "REMOVES_OPEN_FILES", False)
+    platform.remove_file(lock.path)
+    platform.remove_file(lock.path.with_name("missing"))
+    assert lock.path.exists()
+
+
 def test_every_id_has_a_file_name_of_its_own_on_every_file_system() -> None:
     ids = ["web-1", "WEB-1", "web/1", "web:1", "web 1", "a" * 500, "a" * 501, "", ".", "con", "\0", "\ud800", "ä"]
     names = [platform.file_name(id) for id in ids]
@@ -150,6 +185,13 @@ def test_the_folder_for_locks_belongs_to_this_user_alone(tmp_path, monkeypatch) 
     folder = platform.user_lock_folder()
     assert (tmp_path, 0o700) == (folder.parent, folder.stat().st_mode & 0o777)
     assert folder == platform.user_lock_folder()
+
+
+def test_without_user_numbers_the_temporary_folder_is_the_users_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delattr(os, "getuid")
+    assert tmp_path / "turbine-locks" == platform.user_lock_folder()
+    assert (tmp_path / "turbine-locks").is_dir()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another user")
@@ -167,6 +209,8 @@ def test_a_user_without_a_name_is_told_by_number(monkeypatch, error) -> None:
 
     monkeypatch.setattr(getpass, "getuser", fail)
     assert f"uid {os.getuid()}" == platform.user_name()
+    monkeypatch.delattr(os, "getuid")
+    assert "unknown" == platform.user_name()
 
 
 def test_the_memory_of_the_process_is_told_where_the_system_tells_it(monkeypatch) -> None:
@@ -179,6 +223,18 @@ def test_the_memory_of_the_process_is_told_where_the_system_tells_it(monkeypatch
 
     monkeypatch.setattr(psutil.Process, "memory_info", refuse)
     assert platform.resident_memory() is None
+
+
+def test_the_path_of_a_url_names_the_file_that_the_url_was_made_of(tmp_path: Path) -> None:
+    file = tmp_path / "a b" / "100 % ü#?.txt"
+    assert file == platform.path_of_url(urlsplit(file.as_uri()).path)
+
+
+def test_what_does_not_exist_here_is_left_out(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    monkeypatch.delattr(os, "register_at_fork")
+    platform.sync_folder(tmp_path / "missing")
+    platform.after_fork_in_child(lambda: None)
 
 
 def test_what_is_written_and_named_can_be_brought_onto_the_disk(tmp_path: Path) -> None:

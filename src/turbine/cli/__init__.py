@@ -4,6 +4,7 @@ Nothing that `import turbine` needs may live here, and no command decides what t
 """
 
 import signal
+import sys
 
 from turbine.platform import ENDING_SIGNALS
 
@@ -14,6 +15,10 @@ def main() -> None:
     # SIGINT ignored, and Python leaves that so.
     for ending in ENDING_SIGNALS:
         signal.signal(ending, signal.default_int_handler)
+    # What users name and write has characters that the code page of a terminal may not have.
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None and sys.stdout.errors == "strict":
+        reconfigure(errors="backslashreplace")
     from turbine.cli.app import app
 
     app(prog_name="turbine")

@@ -46,12 +46,12 @@ class Worker:
         if code is None:
             return True
         if code != 0:
-            lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
             raise WorkerFailed("\n".join([f"the worker ended with exit code {code}; its last lines:", *lines]))
         return False
 
     def kill(self) -> None:
-        """SIGKILL, the death that no program can prepare for; the process is gone when this returns."""
+        """End it in a way that no program can prepare for; the process is gone when this returns."""
         self._process.kill()
         self._process.wait()
 

@@ -44,7 +44,7 @@ class Signature:
         self.what = what
         self._fn = _function_of(fn)
         try:
-            self._signature = inspect.signature(fn)
+            self._signature = _signature_of(fn)
         except ValueError:  # some functions written in C tell nobody what they take
             self._signature = _ANYTHING
         self.parameters: tuple[str, ...] = tuple(self._signature.parameters)
@@ -279,6 +279,15 @@ class Signature:
                 self._signature = self._signature.replace(return_annotation=hint)
             else:
                 self._types[name] = payload_type(hint)
+
+
+def _signature_of(fn: Any) -> inspect.Signature:
+    """The signature of a function whose annotations may name what is defined further down."""
+    if sys.version_info >= (3, 14):  # annotations are no values there until they are asked for
+        from annotationlib import Format
+
+        return inspect.signature(fn, annotation_format=Format.FORWARDREF)
+    return inspect.signature(fn)
 
 
 def _function_of(fn: Any) -> Any:

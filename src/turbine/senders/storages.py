@@ -11,10 +11,10 @@ import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from turbine.model.products import BLOCK, ProductUpload
-from turbine.platform import sync, sync_folder
+from turbine.platform import path_of_url, sync, sync_folder
 from turbine.store import Store
 from turbine.tables import products
 
@@ -69,7 +69,7 @@ def _path_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise ValueError(f"product_storage {url!r} names no folder of this machine; write file:///absolute/folder")
-    return Path(unquote(parts.path))
+    return path_of_url(parts.path)
 
 
 class Folder:

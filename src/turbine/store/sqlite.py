@@ -203,7 +203,12 @@ class SqliteBackend:
         if self._turn is None:
             yield
             return
-        self._turn.acquire()
+        try:
+            self._turn.acquire()
+        except OSError as error:
+            raise StoreInvalid(
+                f"The lock file beside {self.path} cannot be locked ({error}); put the database on a local disk"
+            ) from error
         try:
             yield
         finally:
