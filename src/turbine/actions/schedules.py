@@ -246,13 +246,12 @@ class Schedules:
         1000 ticks, ShuttingDown.
         """
         port = self._port()
-        if start.tzinfo is None or end.tzinfo is None:
-            raise ValueError("start and end need a zone, for example datetime(2026, 3, 27, tzinfo=UTC)")
+        start_ms, end_ms = to_ms(start), to_ms(end)
         row = await self._row(id)
         known = await triggers.find(port, row.workflow)
         if port.is_draining() and not dry_run:
             raise ShuttingDown(f"The ticks of schedule {id!r} were not started: this runtime is shutting down")
-        ticks = _ticks(port, row, to_ms(start), min(to_ms(end), port.clock.now_ms()))
+        ticks = _ticks(port, row, start_ms, min(end_ms, port.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
         there: set[str] = await port.store.read(schedules.there, ids=ids)
         starts: list[Start] = []
