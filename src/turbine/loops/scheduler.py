@@ -130,7 +130,8 @@ class Scheduler:
         options = StartOptions(
             id=check_id(run_id(row.run_name, tick)), delay=self._chance.random() * row.jitter_ms / 1000
         )
-        return for_anyone(prepare(port, definition, options, encoded(port, definition, arguments), arguments))
+        start = prepare(port, definition, options, encoded(port, definition, arguments), arguments)
+        return for_anyone(start)._replace(schedule_id=row.id)
 
     async def _fire(self, firing: Firing) -> None:
         port = self._port
