@@ -22,6 +22,11 @@ class Alarm(Protocol):
 class Clock(Protocol):
     """What the rooms may ask of time."""
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether time passes only when a test moves it."""
+        ...
+
     def now_ms(self) -> int:
         """The time in epoch milliseconds."""
         ...
@@ -33,6 +38,8 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's own clock."""
+
+    stands_still = False
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -22,6 +22,7 @@ from turbine import (
     ValidationFailed,
     WorkflowStatus,
 )
+from turbine.clock import SystemClock, to_datetime
 from turbine.testing import World
 
 START = datetime(2026, 3, 27, 2, 30, tzinfo=UTC)
@@ -459,6 +460,33 @@ async def test_ticks_that_wait_out_their_jitter_are_called_back_when_the_code_sa
     async with World(database_url, start=later, workflows=[changed, other]) as w:
         await w.advance(hours=3)
         assert {("CANCELLED", False)} == {(status, began) for status, _, began in await ends(w.runtime)}
+
+
+class SetClock(SystemClock):
+    """The machine's clock, which somebody sets."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+
+@pytest.mark.parametrize(("catch_up", "made_up"), [("last", 1), ("none", 0), ("all", 60)])
+async def test_ticks_in_which_no_process_looked_are_made_up_as_the_schedule_says(database_url, catch_up, made_up):
+    clock = SetClock()
+    async with Runtime(database_url, workflows=[ping], clock=clock) as rt:
+        clock.ahead_ms -= clock.now_ms() % 3_600_000 - 1_800_000  # half an hour to the next tick
+        record = await rt.schedules.create(ping, Schedule.cron("0 * * * *", catch_up=catch_up), name="p")
+        await rt.wait_idle()
+        clock.ahead_ms += 60 * 3_600_000
+        absent_until = to_datetime(clock.now_ms())
+        while (await rt.schedules.get(record.id)).next_at < absent_until:  # noqa: ASYNC110 - it looks by itself
+            await asyncio.sleep(0.02)
+        found = await runs(rt, "sched-p-")
+        assert made_up == len(found)
+        newest = absent_until.replace(minute=0, second=0, microsecond=0)
+        assert found[-1:] == ([f"sched-p-{newest:%Y-%m-%dT%H:%M:%SZ}"] if made_up else [])
 
 
 async def test_a_start_that_fails_is_shown_and_the_schedule_goes_on(world, database_url):
