@@ -58,11 +58,28 @@ def to_datetime(epoch_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
+class NoTimeZone(ValueError):
+    """A time without a time zone: it would mean another time on each machine."""
+
+
 def to_ms(moment: datetime) -> int:
-    """Epoch milliseconds of an aware time; ValueError for a naive one, whose zone nobody knows."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone; pass an aware datetime, for example datetime.now(UTC)")
-    return min(max(round(moment.timestamp() * 1000), _FIRST_MS), _LAST_MS)
+    """Epoch milliseconds of an aware time. Raises what `check_aware` raises."""
+    return min(max(round(check_aware(moment).timestamp() * 1000), _FIRST_MS), _LAST_MS)
+
+
+def check_aware(moment: datetime) -> datetime:
+    """The same time. Raises NoTimeZone (a ValueError) for one without a time zone, TypeError for what is no time."""
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
+        raise TypeError(f"a time is a datetime with a time zone, not {moment!r:.200}")
+    if moment.utcoffset() is None:
+        text = moment.replace(tzinfo=None).isoformat()
+        raise NoTimeZone(f"{text} has no time zone; write {text}Z or +02:00")
+    return moment
+
+
+def parse_moment(text: str) -> datetime:
+    """The time of an ISO 8601 text. Raises ValueError for what is none, NoTimeZone for one without a time zone."""
+    return check_aware(datetime.fromisoformat(text))
 
 
 def span_ms(span: timedelta | float) -> int:

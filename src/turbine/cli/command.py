@@ -16,6 +16,7 @@ import typer
 from turbine.cli.door import Misused, Refused, open_door
 from turbine.cli.screen import Screen
 from turbine.cli.terminal import FAILED, MISUSED, leave
+from turbine.clock import NoTimeZone, parse_moment
 from turbine.config import parse_duration
 from turbine.errors import TurbineError
 
@@ -103,14 +104,24 @@ def _no_constant(name: str) -> Any:
 
 
 def moment_of(text: str, option: str) -> datetime:
-    """A time as people say it: how long ago (`90s`, `30m`, `2h`, `7d`, `PT1H`) or when, in ISO 8601. Raises Misused."""
+    """A time as people say it: how long ago (`90s`, `30m`, `2h`, `7d`, `PT1H`) or when, in ISO 8601 with a time zone.
+
+    Raises Misused.
+    """
     try:
         return datetime.now(UTC) - duration_of(text, option)
     except Misused:
-        try:
-            return datetime.fromisoformat(text).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise Misused(f"{option} {text!r} is no time; write for example 2h, 7d or 2026-03-27T03:00:00Z") from None
+        return absolute_moment_of(text, option, "2h, 7d or 2026-03-27T03:00:00Z")
+
+
+def absolute_moment_of(text: str, option: str, examples: str = "2026-03-27T03:00:00Z") -> datetime:
+    """A time in ISO 8601 with a time zone. Raises Misused."""
+    try:
+        return parse_moment(text).astimezone(UTC)
+    except NoTimeZone as error:
+        raise Misused(f"{option} {error}") from None
+    except (ValueError, OverflowError):
+        raise Misused(f"{option} {text!r} is no time; write for example {examples}") from None
 
 
 def duration_of(text: str, option: str) -> timedelta:

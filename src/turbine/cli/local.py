@@ -23,7 +23,7 @@ from turbine.actions.retention import Retention
 from turbine.actions.schedules import Schedules
 from turbine.actions.tokens import Tokens
 from turbine.cli.door import Document, plain
-from turbine.clock import to_datetime
+from turbine.clock import parse_moment, to_datetime
 from turbine.engine.port import Port
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
@@ -492,6 +492,6 @@ def _figures(numbers: figures.QueueFigures) -> Document:
 
 def _schedule(asked: Document) -> Schedule:
     if asked["type"] == ScheduleType.ONCE:
-        return Schedule.once(datetime.fromisoformat(asked["at"]))
+        return Schedule.once(parse_moment(asked["at"]))
     given = {name: asked[name] for name in ("timezone", "jitter", "catch_up", "overlap") if asked.get(name) is not None}
     return Schedule.cron(asked["expression"], **given)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
+from turbine.clock import check_aware
 from turbine.codec import PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
@@ -265,8 +266,8 @@ class WorkflowBase(Generic[P, R]):
         Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
         """
         old = self.start_options
-        if deadline is not UNSET and deadline is not None and deadline.tzinfo is None:
-            raise ValueError("deadline has no time zone; pass an aware datetime, for example datetime.now(UTC)")
+        if deadline is not UNSET and deadline is not None:
+            check_aware(deadline)
         if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
             raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
         return type(self)(

@@ -58,6 +58,8 @@ class Start(NamedTuple):
     summary: str | None
     tags: str | None
     reason: str | None
+    schedule_id: str | None = None
+    """The schedule whose tick this is."""
 
 
 class Started(NamedTuple):
@@ -383,6 +385,12 @@ def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
         if one.executor is not None:
             tx.wake("cancelled", (one.run, one.fence, reason if one.run == run else PARENT_CANCELLED))
     return any(one.run == run for one in ended)
+
+
+def recall(tx: Tx, *, schedule_ids: Sequence[str], reason: str, now_ms: int) -> None:
+    """Cancel the runs of schedules that have not begun: they wait out their jitter, or were not claimed yet."""
+    rows = rows_json([[id_] for id_ in schedule_ids])
+    _after_the_end(tx, [Ended(*row) for row in tx.all(SQL.recall, rows=rows, reason=reason, now=now_ms)], now_ms)
 
 
 @on(Lane.CLAIMS)

@@ -6,15 +6,15 @@ insert into pt_workflow_status (
     attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
     completed_at_epoch_ms, wake_ms, queue_name, queue_partition_key, deduplication_scope, deduplication_id, priority,
     workflow_timeout_ms, workflow_deadline_epoch_ms, parent_run, parent_workflow_id, parent_position,
-    forked_from_workflow_id, summary, tags, reason
+    forked_from_workflow_id, summary, tags, reason, schedule_id
 )
 select
     r.id, r.status, r.name, r.inputs, case when r.direct = 1 and me.is_registered then :executor end, r.fence,
     r.version, r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed,
     case when r.direct = 1 and not me.is_registered then r.created else r.wake end,
     r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
-    r.parent_position, r.forked_from, r.summary, r.tags, r.reason
-from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text) as r
+    r.parent_position, r.forked_from, r.summary, r.tags, r.reason, r.schedule_id
+from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text, schedule_id text) as r
 cross join (
     select exists (
         select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life
@@ -358,6 +358,22 @@ set status = 'CANCELLED',
 where parent_run in (select r.run from @rows(run bigint) as r)
 and parent_run is not null
 and completed_at_epoch_ms is null
+returning run, id, name, status, queue_name, executor_id, fence
+
+-- name: recall
+-- A run that waits in its queue is the queue's by now.
+update pt_workflow_status
+set status = 'CANCELLED',
+    reason = :reason,
+    completed_at_epoch_ms = :now,
+    updated_at_epoch_ms = :now,
+    wake_ms = null
+where schedule_id in (select r.id from @rows(id text) as r)
+and schedule_id is not null
+and started_at_epoch_ms is null
+and completed_at_epoch_ms is null
+and executor_id is null
+and (queue_name is null or wake_ms > :now)
 returning run, id, name, status, queue_name, executor_id, fence
 
 -- name: overdue

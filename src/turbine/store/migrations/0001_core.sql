@@ -143,6 +143,10 @@ create table pt_operation_outputs (
     primary key (run, position)
 )@clustered;
 
+-- Who has started a run, or asked for its result: while that one is open, the other is kept.
+create index pt_operation_outputs_child on pt_operation_outputs (child_workflow_id)
+    where child_workflow_id is not null;
+
 -- Attempts of steps that were tried more than once.
 create table pt_step_attempts (
     run bigint not null,
@@ -166,6 +170,10 @@ create table pt_waits (
     due_ms bigint,
     primary key (run, position)
 )@clustered;
+
+-- only: postgres
+-- Whoever waits for any value of a run is a range of subjects, so subjects sort by their bytes here too.
+alter table pt_waits alter column subject type text collate "C";
 
 create index pt_waits_subject on pt_waits (kind, subject) where kind in ('value', 'result');
 
