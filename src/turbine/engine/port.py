@@ -52,6 +52,8 @@ class Port:
     held: Callable[[str], Execution | None]
     """The execution of a run that this process carries out now."""
     is_draining: Callable[[], bool]
+    holds_lease: Callable[[], bool]
+    """Whether the lease was renewed in time: if not, nothing can be written, and others may take over the runs."""
     logbook: Logbook
     """Keeps what bodies and steps log."""
     storages: ProductStorages

@@ -82,6 +82,7 @@ class Live:
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
+            holds_lease=lambda: self.lease.is_held,
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
             app=runtime.app,
@@ -152,7 +153,7 @@ class Live:
 
     async def start(self) -> None:
         await asyncio.to_thread(self.lease.take)
-        self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        self.store.listen(self.port.loop, self.port.executor_id, self._heard, self._heard_afar)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
         await self._first_look()
         await self.store.write(
@@ -197,6 +198,13 @@ class Live:
                     self._look_everywhere_soon()
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
+
+    def _heard_afar(self, wakes: list[Wake]) -> None:
+        """The same for wakes of other processes. These are hints only: that a run was cancelled is read from its row."""
+        own = [wake for wake in wakes if wake[0] != "cancelled"]
+        if len(own) < len(wakes):
+            self.letters.call()
+        self._heard(own)
 
     def _look_everywhere_soon(self) -> None:
         """Another process has committed something. Look now, or soon after the last look while it goes on and on."""

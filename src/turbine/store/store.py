@@ -190,14 +190,24 @@ class Store:
         if self._is_closed:
             raise StoreUnavailable("The store is closed; launch the runtime again before reading")
 
-    def listen(self, loop: asyncio.AbstractEventLoop, executor: str, heard: Callable[[list[Wake]], None]) -> None:
-        """Call `heard` in `loop` with the wakes of every commit of this process, and with hints of other processes'."""
+    def listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        executor: str,
+        heard: Callable[[list[Wake]], None],
+        afar: Callable[[list[Wake]], None] | None = None,
+    ) -> None:
+        """Call `heard` in `loop` with the wakes of every commit of this process, and `afar` with other processes' hints.
+
+        By default both are `heard`.
+        """
         self._tell((loop, heard))
+        afar = afar or heard
 
         def from_afar(wakes: list[Wake]) -> None:
             self._identity.is_alone = False
             with contextlib.suppress(RuntimeError):  # the loop was closed: nothing is left to hear it
-                loop.call_soon_threadsafe(heard, wakes)
+                loop.call_soon_threadsafe(afar, wakes)
 
         if self._source is not None:
             from turbine.store.postgres import Listener, SnapshotPoll
