@@ -200,7 +200,7 @@ class Live:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
 
     def _heard_afar(self, wakes: list[Wake]) -> None:
-        """The same for wakes of other processes. These are hints only: that a run was cancelled is read from its row."""
+        """The same for wakes of other processes, which are hints: that a run was cancelled is read from its row."""
         own = [wake for wake in wakes if wake[0] != "cancelled"]
         if len(own) < len(wakes):
             self.letters.call()

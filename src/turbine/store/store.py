@@ -197,9 +197,9 @@ class Store:
         heard: Callable[[list[Wake]], None],
         afar: Callable[[list[Wake]], None] | None = None,
     ) -> None:
-        """Call `heard` in `loop` with the wakes of every commit of this process, and `afar` with other processes' hints.
+        """Call `heard` in `loop` with the wakes of every commit of this process.
 
-        By default both are `heard`.
+        `afar` is called with the hints of other processes, by default `heard` too.
         """
         self._tell((loop, heard))
         afar = afar or heard
