@@ -88,12 +88,12 @@ async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dic
 
 
 @overload
-def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking ones run in a thread.
 
     Recorded under the function's name; `turbine.do(turbine.step(fn, name="fetch", retries=3), url)` says more.
@@ -123,12 +123,12 @@ class StepTask(Generic[R]):
 
 
 @overload
-def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
-def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now and go on; it takes its position here. Await the task before the body returns."""
     task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
     here = HERE.get()
@@ -178,7 +178,7 @@ async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
 # Runs
 
 
-def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
+def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
     """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
 
     Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run

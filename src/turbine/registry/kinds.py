@@ -200,7 +200,7 @@ class StepBase(Generic[P, R]):
 class Step(StepBase[P, R]):
     """A step whose function is a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """In a workflow: take the next position now; awaited, run and record, or give back what was recorded.
 
         Runs at least once, is recorded once. Outside of a workflow it is just its function.
@@ -211,7 +211,7 @@ class Step(StepBase[P, R]):
 class BlockingStep(StepBase[P, R]):
     """A step whose function blocks."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """In a blocking workflow: run and record, or give back what was recorded.
 
         Runs at least once, is recorded once. Outside of a workflow it is just its function. In an async workflow it
@@ -309,7 +309,7 @@ class WorkflowBase(Generic[P, R]):
 class Workflow(WorkflowBase[P, R]):
     """A workflow whose function is a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
         return self._called(args, kwargs)
 
@@ -317,7 +317,7 @@ class Workflow(WorkflowBase[P, R]):
 class BlockingWorkflow(WorkflowBase[P, R]):
     """A workflow whose function blocks."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
         return self._called(args, kwargs)
 

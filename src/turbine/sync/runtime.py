@@ -199,7 +199,7 @@ class Runtime:
     def app(self) -> Any:
         return self.inner.app
 
-    def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Start a workflow; durable when it returns. See `turbine.Runtime.run`."""
         return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
 

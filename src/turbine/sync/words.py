@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 @overload
-def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 @overload
-def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 @overload
-def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run any callable as a step: `turbine.do(fetch, url)`. Coroutine functions run in the runtime's loop."""
     in_thread("do")
     here = HERE.get()
@@ -66,12 +66,12 @@ class StepTask(Generic[R]):
 
 
 @overload
-def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
-def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now, in a thread of its own, and go on; it takes its position here."""
     in_thread("do_async")
     execution = place("do_async").execution
@@ -149,7 +149,7 @@ def _branch(line: Line, branch: Callable[[], T]) -> Callable[[], T]:
 # The other words
 
 
-def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
     """Start a workflow from within a workflow and go on; see `turbine.run`."""
     in_thread("run")
     handle = run_inline(api.run(workflow, *args, **kwargs))
