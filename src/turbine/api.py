@@ -32,6 +32,7 @@ from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
 from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
+from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
 from turbine.registry import (
     HERE,
@@ -346,7 +347,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     line = place("send_notification").own_line()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
-    definition = StepDefinition(fn=act, name="pt.sendNotification", is_async=True)
+    definition = StepDefinition(fn=act, name=SEND_NOTIFICATION, is_async=True)
     definition.__dict__["result"] = _ANYTHING
     return call_step(line.execution, position, definition, (), {})
 
@@ -387,19 +388,19 @@ def now() -> Coroutine[Any, Any, datetime]:
     """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
     line = place("now").own_line()
     clock = line.execution.port.clock
-    return call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
+    return call_step(line.execution, line.take(), _helper(NOW, partial(_now, clock), datetime), (), {})
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """A random UUID (RFC 9562, version 4), the same in every replay."""
     line = place("uuid4").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
+    return call_step(line.execution, line.take(), _helper(UUID4, _uuid4, uuid.UUID), (), {})
 
 
 def random() -> Coroutine[Any, Any, float]:
     """A random number in [0, 1), the same in every replay."""
     line = place("random").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
+    return call_step(line.execution, line.take(), _helper(RANDOM, _random, float), (), {})
 
 
 def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
@@ -431,7 +432,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
     line = place("patched").own_line()
-    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
+    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
 
 
 # The store
@@ -474,7 +475,7 @@ class KvWords:
             return _kv_act(here.execution, act, args, kwargs)
         line = place(f"kv.{word}").own_line()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
-        definition = StepDefinition(fn=fn, name=f"pt.kv.{word}", is_async=True)
+        definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
         definition.__dict__["result"] = result
         return call_step(line.execution, line.take(), definition, (), {})
 
