@@ -66,6 +66,11 @@ class Config:
     """Threads for blocking workflows and steps."""
     codec: PayloadCodec | None = None
     logger: Any = None
+    strict: bool = False
+    """Whether a body that does what a replay cannot repeat gets an error instead of a TurbineWarning.
+
+    So far: a step called in a thread that the body made itself raises NotInWorkflow.
+    """
     timezone: str = "UTC"
 
     @classmethod

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from turbine.codec import PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
 from turbine.model.schedules import Schedule, ScheduleType
+from turbine.registry.scope import HERE
+from turbine.registry.threads import check_lost, maker_of_thread
 from turbine.retry import RetryPolicy, seconds_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Scope(Protocol):
-    """Where a call stands: in the body of a workflow, or in a step."""
-
-    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
-
-    def child(
-        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any: ...
-
-
-HERE: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)
 
 
 class Unset:
@@ -190,6 +178,7 @@ class StepBase(Generic[P, R]):
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here = HERE.get()
         if here is None:
+            check_lost(self.definition.name, self.definition.is_async)
             return self.definition.fn(*args, **kwargs)
         return here.step(self.definition, args, kwargs)
 
@@ -296,6 +285,12 @@ class WorkflowBase(Generic[P, R]):
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here = HERE.get()
         if here is None:
+            maker = maker_of_thread()
+            if maker is not None:
+                raise NotInWorkflow(
+                    f"Workflow {self.name!r} was called in {maker.thread}. Nothing can be recorded there: call it in"
+                    " the body itself, several at once with turbine.gather"
+                )
             raise NotInWorkflow(
                 f"Workflow {self.name!r} was called outside of a workflow, where nothing would be recorded:"
                 f" start it with `await rt.run({self.name}, ...)`, or call `{self.name}.fn(...)` in a unit test"

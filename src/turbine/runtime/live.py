@@ -28,6 +28,7 @@ from turbine.loops.scheduler import Scheduler
 from turbine.loops.surveyor import LOOK, Surveyor
 from turbine.loops.timers import Timers
 from turbine.model.workflows import Event, WorkflowStatus
+from turbine.registry import threads
 from turbine.senders import Way
 from turbine.senders.alert import AlertWay
 from turbine.senders.products import ProductSender, ProductWay
@@ -82,6 +83,7 @@ class Live:
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
+            is_torn_down=lambda: self.watch.is_torn_down,
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
             app=runtime.app,
@@ -151,6 +153,7 @@ class Live:
             self.ways["product"] = ProductWay(self.store, self.port.storages, self.port.payloads.open, sender)
 
     async def start(self) -> None:
+        threads.watch()
         self.store.hold(self.port.executor_id)
         await asyncio.to_thread(self.lease.take)
         self.store.listen(self.port.loop, self.port.executor_id, self._heard)
