@@ -32,6 +32,7 @@ from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
 from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
+from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
 from turbine.registry import (
     HERE,
@@ -88,12 +89,12 @@ async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dic
 
 
 @overload
-def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking ones run in a thread.
 
     Recorded under the function's name; `turbine.do(turbine.step(fn, name="fetch", retries=3), url)` says more.
@@ -123,12 +124,12 @@ class StepTask(Generic[R]):
 
 
 @overload
-def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
-def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now and go on; it takes its position here. Await the task before the body returns."""
     task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
     here = HERE.get()
@@ -178,7 +179,7 @@ async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
 # Runs
 
 
-def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
+def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
     """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
 
     Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
@@ -346,7 +347,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     line = place("send_notification").own_line()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
-    definition = StepDefinition(fn=act, name="pt.sendNotification", is_async=True)
+    definition = StepDefinition(fn=act, name=SEND_NOTIFICATION, is_async=True)
     definition.__dict__["result"] = _ANYTHING
     return call_step(line.execution, position, definition, (), {})
 
@@ -387,19 +388,19 @@ def now() -> Coroutine[Any, Any, datetime]:
     """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
     line = place("now").own_line()
     clock = line.execution.port.clock
-    return call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
+    return call_step(line.execution, line.take(), _helper(NOW, partial(_now, clock), datetime), (), {})
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """A random UUID (RFC 9562, version 4), the same in every replay."""
     line = place("uuid4").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
+    return call_step(line.execution, line.take(), _helper(UUID4, _uuid4, uuid.UUID), (), {})
 
 
 def random() -> Coroutine[Any, Any, float]:
     """A random number in [0, 1), the same in every replay."""
     line = place("random").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
+    return call_step(line.execution, line.take(), _helper(RANDOM, _random, float), (), {})
 
 
 def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
@@ -431,7 +432,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
     line = place("patched").own_line()
-    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
+    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
 
 
 # The store
@@ -474,7 +475,7 @@ class KvWords:
             return _kv_act(here.execution, act, args, kwargs)
         line = place(f"kv.{word}").own_line()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
-        definition = StepDefinition(fn=fn, name=f"pt.kv.{word}", is_async=True)
+        definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
         definition.__dict__["result"] = result
         return call_step(line.execution, line.take(), definition, (), {})
 

@@ -76,6 +76,11 @@ class Config:
     """
     codec: PayloadCodec | None = None
     logger: Any = None
+    strict: bool = False
+    """Whether a body that does what a replay cannot repeat gets an error instead of a TurbineWarning.
+
+    So far: a step called in a thread that the body made itself raises NotInWorkflow.
+    """
     timezone: str = "UTC"
 
     @classmethod

@@ -212,7 +212,19 @@ class Deduplicated(TurbineError):
         )
 
 
-class ShuttingDown(TurbineError):
+class _OfRuntime(TurbineError):
+    """Something that a runtime says of itself, and that its own runs are not to be blamed for."""
+
+    __slots__ = ("origin",)
+    origin: object
+    """The store of the runtime that raised it; None where somebody else did. Never recorded, pickled or copied."""
+
+    def __init__(self, message: str | None = None, *, origin: object = None, **facts: Any) -> None:
+        self.origin = origin
+        super().__init__(message, **facts)
+
+
+class ShuttingDown(_OfRuntime):
     """The runtime takes no new work because it is shutting down."""
 
     code = ErrorCode.SHUTTING_DOWN
@@ -446,7 +458,7 @@ class DeliveryFailed(TurbineError):
         return "The receiver accepted none of the attempts. Look at the delivery's attempts, then send it again."
 
 
-class StoreUnavailable(TurbineError):
+class StoreUnavailable(_OfRuntime):
     """The database cannot be reached or cannot be written now: connection, full disk, read-only file."""
 
     code = ErrorCode.STORE_UNAVAILABLE
@@ -505,8 +517,15 @@ class TooManyAttempts(TurbineError):
         return f"There were too many attempts to sign in. Try again in {self.retry_after} seconds."
 
 
+class TurbineWarning(UserWarning):
+    """Code that works, and is not durable where it looks as if it were; the text names the cure."""
+
+
 class Cancelled(BaseException):
-    """The run was cancelled: raised in blocking bodies; not an `Exception`, so `except Exception` lets it pass."""
+    """The run was cancelled: raised in code that runs in a thread.
+
+    No `Exception`, so that `except Exception` lets it pass. Code of an event loop sees `asyncio.CancelledError`.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.CANCELLED
 

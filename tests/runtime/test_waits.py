@@ -37,7 +37,7 @@ async def test_a_sleep_takes_its_time(launch, duration):
 
     assert "awake" == await handle.result()
     assert time.monotonic() - began >= (0.01 if duration else 0)
-    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+    assert ["turbine.sleep"] == [step.function_name for step in await handle.steps()]
 
 
 @turbine.workflow
@@ -197,7 +197,7 @@ async def test_while_a_run_is_being_unloaded_no_durable_word_acts(launch):
     assert "awake" == await handle.result()
     assert ["unloaded", "finally", "finally"] == passes
     assert {} == await rt.values(handle.workflow_id)
-    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+    assert ["turbine.sleep"] == [step.function_name for step in await handle.steps()]
 
 
 @turbine.step

@@ -23,6 +23,7 @@ else:
     pydantic_core = Later("pydantic_core")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _ANYTHING = inspect.Signature(
     [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
@@ -89,7 +90,7 @@ class Signature:
             for index, value in enumerate(args)
         ]
         named = [
-            f"{_key(name, self.what)}:{self._type_of(name).encode(value, f'Parameter {name!r} of {self.what}')}"
+            f"{_key(name, self.what)}:{self._type_named(name).encode(value, f'Parameter {name!r} of {self.what}')}"
             for name, value in kwargs.items()
         ]
         return f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(named)}}}}}'
@@ -100,7 +101,7 @@ class Signature:
         args = [
             self._read(self._type_at(index), value, self._name_at(index)) for index, value in enumerate(stored["args"])
         ]
-        kwargs = {name: self._read(self._type_of(name), value, name) for name, value in stored["kwargs"].items()}
+        kwargs = {name: self._read(self._type_named(name), value, name) for name, value in stored["kwargs"].items()}
         return tuple(args), kwargs
 
     def json_schema(self) -> dict[str, Any]:
@@ -217,6 +218,13 @@ class Signature:
 
     def _type_at(self, index: int) -> PayloadType[Any]:
         return self._type_of(self._name_at(index))
+
+    def _type_named(self, name: str) -> PayloadType[Any]:
+        # A keyword may be named as `*args` or a positional-only parameter is: it is one of `**kwargs` all the same.
+        parameter = self._signature.parameters.get(name)
+        if parameter is not None and parameter.kind not in _BY_KEYWORD and self._others is not None:
+            name = self._others.name
+        return self._type_of(name)
 
     def _type_of(self, name: str) -> PayloadType[Any]:
         found = self._types.get(name)

@@ -12,14 +12,13 @@ from turbine.engine.lines import Line, Place
 from turbine.engine.starting import encode_input, first_claim, prepare
 from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
+from turbine.model.words import RESULT
 from turbine.registry import HERE, StartOptions, WorkflowDefinition
 from turbine.tables import steps, waits, workflows
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 from turbine.tables.workflows import Start, Started
-
-RESULT_STEP = "pt.getResult"
 
 
 def stands_in_body() -> Line | None:
@@ -171,7 +170,7 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
     position = line.take()
     if execution.signal is not None:
         await execution.turn_away()
-    record = execution.recorded(position, RESULT_STEP)
+    record = execution.recorded(position, RESULT)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, result)
     execution.busy += 1
@@ -184,7 +183,7 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
         deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
         if waiting is not None:
             deadline_ms = waiting.deadline_ms
-        return await _await(execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms)
+        return await _await(execution, position, RESULT, workflow_id, result, function_id, since_ms, deadline_ms)
     finally:
         execution.leave()
 
@@ -200,7 +199,7 @@ async def _await(
     deadline_ms: int | None,
 ) -> Any:
     port = execution.port
-    kind = Kind.CHILD if name != RESULT_STEP else Kind.WAIT
+    kind = Kind.CHILD if name != RESULT else Kind.WAIT
     row = Wait(
         execution.run,
         execution.fence,

@@ -17,11 +17,11 @@ from turbine.errors import ApprovalTimeout
 from turbine.ids import check_text, new_id
 from turbine.model.accounts import email_of
 from turbine.model.approvals import ApprovalResult
+from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.tables import approvals
 from turbine.tables.approvals import Ask, Decided
 from turbine.tables.ownership import Answer
 
-APPROVAL = "pt.waitForApproval"
 ASSIGNEES_MAX = 100
 
 
@@ -42,7 +42,7 @@ async def wait_for_approval(
     """
     if execution.signal is not None:
         await execution.turn_away()
-    call = Operation(execution, position, APPROVAL)
+    call = Operation(execution, position, WAIT_FOR_APPROVAL)
     if call.is_done:
         assert call.record is not None
         return _result(replayed(execution, call.record, UNTYPED), form)
@@ -75,7 +75,9 @@ async def wait_for_approval(
                 return _result(plain(text), form)
             if answer is Answer.DONE:
                 error = ApprovalTimeout(
-                    f"Nobody decided {title or 'the approval'!r} in time", workflow_id=execution.id, step_name=APPROVAL
+                    f"Nobody decided {title or 'the approval'!r} in time",
+                    workflow_id=execution.id,
+                    step_name=WAIT_FOR_APPROVAL,
                 )
                 await call.settle(None, error)
                 raise call.fail(error)

@@ -17,6 +17,7 @@ from turbine.engine.threads import Threads
 from turbine.model.products import ProductStorages
 from turbine.probe import Probe
 from turbine.registry import Registry, StepDefinition, WorkflowDefinition
+from turbine.registry.threads import CodePlace
 from turbine.store import Store
 from turbine.tables.workflows import Claimed
 from turbine.wake import Wakes
@@ -54,12 +55,16 @@ class Port:
     is_draining: Callable[[], bool]
     holds_lease: Callable[[], bool]
     """Whether the lease was renewed in time: if not, nothing can be written, and others may take over the runs."""
+    is_torn_down: Callable[[], bool]
+    """Whether the event loop is being closed under the runtime: all of its tasks were cancelled at once."""
     logbook: Logbook
     """Keeps what bodies and steps log."""
     storages: ProductStorages
     begun: Callable[[Execution, str, StepDefinition, int], None] | None = None
     """Hears, with position and attempt, that the body of a step is about to run; the testing kit counts them."""
     app: Any = None
+    warned: set[CodePlace] = field(default_factory=set["CodePlace"])
+    """Where code of users was warned of what it does."""
     busy_steps: dict[tuple[Execution, str], tuple[int, Callable[[], None]]] = field(
         default_factory=dict["tuple[Execution, str]", "tuple[int, Callable[[], None]]"]
     )

@@ -10,6 +10,7 @@ from turbine.engine.execution import Execution
 from turbine.errors import RecvTimeout, TurbineError, ValueTimeout, WorkflowNotFound
 from turbine.model.history import Recorded
 from turbine.model.steps import Kind
+from turbine.model.words import GET_VALUE, PATCHED, RECV, SEND, SET_VALUE, SLEEP, SLEEP_UNTIL
 from turbine.registry import UNSET
 from turbine.tables import messages, steps, waits
 from turbine.tables.messages import Receive, Sent
@@ -17,7 +18,6 @@ from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 
-SLEEP, SEND, RECV, SET_VALUE, GET_VALUE = "pt.sleep", "pt.send", "pt.recv", "pt.setEvent", "pt.getEvent"
 UNTYPED: PayloadType[Any] = payload_type(Any)
 
 
@@ -108,7 +108,7 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
     """Wait for a time that is written before the waiting begins; after a restart only the rest is waited."""
     if execution.signal is not None:
         await execution.turn_away()
-    call = Operation(execution, position, SLEEP)
+    call = Operation(execution, position, SLEEP if until_ms is None else SLEEP_UNTIL)
     if call.is_done:
         return
     execution.busy += 1
@@ -266,7 +266,7 @@ async def get_value(
         execution.leave()
 
 
-async def patched(execution: Execution, position: str, name: str, is_new: bool) -> bool:
+async def patched(execution: Execution, position: str, is_new: bool) -> bool:
     """Whether this run takes the new branch of a code change: recorded the first time it is asked."""
     if execution.signal is not None:
         await execution.turn_away()
@@ -276,7 +276,7 @@ async def patched(execution: Execution, position: str, name: str, is_new: bool) 
         return False
     execution.busy += 1
     try:
-        call = Operation(execution, position, f"pt.patched {name}")
+        call = Operation(execution, position, PATCHED)
         call.begin(None)
         answer = await execution.write(steps.record, call.outcome("true", kind=Kind.MARK))
         if answer is not Answer.DONE:

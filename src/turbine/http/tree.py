@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from turbine.engine.gates import APPROVAL
 from turbine.http.shapes import Json, Shape
 from turbine.model.positions import PATCH, order
 from turbine.model.steps import Kind, StepInfo
+from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.model.workflows import WorkflowStatus
 
 NODES_MAX = 1000
@@ -137,7 +137,7 @@ def _is_branch(position: str, depth: int) -> bool:
 
 
 def _node(status: WorkflowStatus, step: StepInfo, kind: int) -> Node:
-    is_gate = step.function_name == APPROVAL
+    is_gate = step.function_name == WAIT_FOR_APPROVAL
     state: NodeStatus
     if step.error is not None:
         state = "error"

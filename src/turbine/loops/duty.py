@@ -60,6 +60,11 @@ class Duty:
         if self._task is not None:
             self._task.cancel()
 
+    @property
+    def is_torn_down(self) -> bool:
+        """Whether somebody else has cancelled the loop: only the end of the event loop does, to all of its tasks."""
+        return self._task is not None and not self._stopping and self._task.cancelling() > 0
+
     def call(self) -> None:
         """Look as soon as possible."""
         self.is_resting = False

@@ -28,6 +28,7 @@ from turbine.loops.scheduler import Scheduler
 from turbine.loops.surveyor import LOOK, Surveyor
 from turbine.loops.timers import Timers
 from turbine.model.workflows import Event, WorkflowStatus
+from turbine.registry import threads
 from turbine.senders import Way
 from turbine.senders.alert import AlertWay
 from turbine.senders.products import ProductSender, ProductWay
@@ -83,6 +84,7 @@ class Live:
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
             holds_lease=lambda: self.lease.is_held,
+            is_torn_down=lambda: self.watch.is_torn_down,
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
             app=runtime.app,
@@ -152,6 +154,8 @@ class Live:
             self.ways["product"] = ProductWay(self.store, self.port.storages, self.port.payloads.open, sender)
 
     async def start(self) -> None:
+        threads.watch()
+        self.store.hold(self.port.executor_id)
         await asyncio.to_thread(self.lease.take)
         self.store.listen(self.port.loop, self.port.executor_id, self._heard, self._heard_afar)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())

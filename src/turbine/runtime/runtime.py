@@ -339,7 +339,7 @@ class Runtime:
 
     # Runs
 
-    async def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    async def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Start a workflow; durable when it returns. Options come through `workflow.options(...)`.
 
         A given id is an idempotency key: a second start joins the first run and returns its handle. Raises TypeError

@@ -79,8 +79,9 @@ class Runtime:
             return _refused(act)
         if self._thread is threading.current_thread():
             act.close()
-            raise RuntimeError(
-                "a blocking word of the runtime was used in its own event loop; use the async words there"
+            raise TypeError(
+                f"{act.__qualname__} of the blocking runtime was used in async code, where it would stop the event loop"
+                f" that it waits for; use `await` with the async runtime there: turbine.current().runtime"
             )
         return asyncio.run_coroutine_threadsafe(act, self._loop).result()
 
@@ -199,7 +200,7 @@ class Runtime:
     def app(self) -> Any:
         return self.inner.app
 
-    def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Start a workflow; durable when it returns. See `turbine.Runtime.run`."""
         return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
 

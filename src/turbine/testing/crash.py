@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +69,9 @@ class CrashReport:
 
 async def crash_everywhere(
     workflow: WorkflowBase[..., Any],
+    /,
     *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
     database: str | None = None,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prepare: Callable[[Runtime], None] | None = None,
@@ -81,6 +83,8 @@ async def crash_everywhere(
     step's body may run at most once more. Raises AssertionError with the first difference, or when the run waits for
     what nobody sends: its messages and approvals must come from runs of its own, or run out.
 
+    `kwargs` are the workflow's arguments by keyword, since keywords of its own go to this function.
+
     Steps must give the same outcome in each life (for `turbine.uuid4`, `random` and `now` allowance is made). Workflows
     that its code mentions are found by themselves, others are named in `workflows`. `prepare` declares queues and the
     like on each runtime before its launch; all fields of `Config` are keywords too.
@@ -91,6 +95,7 @@ async def crash_everywhere(
     program = _Program(
         workflow.options(id=RUN_ID),
         args,
+        dict(kwargs or {}),
         _with_children(workflow, workflows),
         prepare,
         {"gc_retention": None, "application_version": RUN_ID, **config_fields},
@@ -119,6 +124,7 @@ class _Program:
 
     workflow: WorkflowBase[..., Any]
     args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     workflows: list[WorkflowBase[..., Any]]
     prepare: Callable[[Runtime], None] | None
     config_fields: dict[str, Any]
@@ -222,7 +228,7 @@ async def _live(program: _Program, database: str, plan: _Plan) -> _Life:
 
 async def _start(world: World, program: _Program) -> None:
     try:
-        await world.runtime.run(program.workflow, *program.args)
+        await world.runtime.run(program.workflow, *program.args, **program.kwargs)
     except StoreUnavailable:  # it died over this: whoever wanted the run starts it again
         await _start_again(world, program)
 
@@ -231,7 +237,7 @@ async def _start_again(world: World, program: _Program) -> None:
     """The next process: it recovers what it finds, and the caller repeats his start with the same id."""
     await world.crash()
     await world.restart()
-    await world.runtime.run(program.workflow, *program.args)
+    await world.runtime.run(program.workflow, *program.args, **program.kwargs)
 
 
 async def _to_the_end(world: World, program: _Program, plan: _Plan) -> None:
