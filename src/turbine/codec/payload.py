@@ -7,7 +7,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -72,8 +72,10 @@ class PayloadType(Generic[T]):
     Without an annotation (`Any`) values are written by what they are and read back as plain JSON.
     """
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, names: Mapping[str, Any] | None = None) -> None:
+        """`names` are local ones that texts inside the annotated types may use."""
         self.annotation = annotation
+        self._names = names
         self._untyped = is_untyped(annotation)
         self._scalars = _SCALARS if self._untyped else _scalars_of(annotation)
 
@@ -102,10 +104,20 @@ class PayloadType(Generic[T]):
             raise ValidationFailed(
                 what=what, errors=[{"path": [], "message": str(error), "type": "json_invalid"}]
             ) from error
-        except pydantic.PydanticUserError as error:
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
             raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
 
-    def accept(self, value: Any) -> tuple[Any, list[dict[str, Any]]]:
+    @property
+    def needs_names(self) -> bool:
+        """Whether a type inside names another one by a text that cannot be resolved without the local names."""
+        if self._untyped or self._scalars:
+            return False
+        try:
+            return not self._adapter.pydantic_complete
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation):
+            return True
+
+    def accept(self, value: Any, what: str) -> tuple[Any, list[dict[str, Any]]]:
         """The typed value of plain JSON that somebody outside sent, and the complaints about it.
 
         Read in pydantic's strict JSON mode; keys that no model knows are complaints, unless the model says itself what
@@ -115,7 +127,10 @@ class PayloadType(Generic[T]):
         if self._untyped:
             return pydantic_core.from_json(text), []
         listed = b"[" + text + b"]"
-        read = self._adapter.validate_json
+        try:
+            read = self._adapter.validate_json
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
+            raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
         try:
             return read(listed, strict=True, extra="forbid", by_alias=True, by_name=True)[0], []
         except pydantic.ValidationError as error:
@@ -196,18 +211,26 @@ class PayloadType(Generic[T]):
     @cached_property
     def _adapter(self) -> pydantic.TypeAdapter[list[Any]]:
         # Pydantic takes no configuration for a model, dataclass or TypedDict itself, but for a list of them.
-        listed: Any = list.__class_getitem__(buildable(self.annotation))
-        return pydantic.TypeAdapter(listed, config=_CONFIG)
+        listed: Any = list.__class_getitem__(buildable(self.annotation, self._names))
+        adapter = pydantic.TypeAdapter(listed, config=_CONFIG)
+        if not adapter.pydantic_complete:  # some type inside names another one by a text that pydantic cannot resolve
+            adapter.rebuild(_types_namespace=dict(self._names or {}))
+        return adapter
 
     @cached_property
     def _kinds(self) -> set[str]:
         return schema_types(self._adapter.core_schema)
 
 
-def payload_type(annotation: Any) -> PayloadType[Any]:
-    """The payload type of an annotation, one for each; a missing annotation is `Any`."""
+def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> PayloadType[Any]:
+    """The payload type of an annotation, one for each; a missing annotation is `Any`.
+
+    With `names`, local ones that texts inside the annotated types may use, it is one of its own.
+    """
     if annotation is inspect.Parameter.empty:
         annotation = Any
+    if names:
+        return PayloadType(annotation, names)
     try:
         return _cached(annotation)
     except TypeError:  # metadata that cannot be hashed
