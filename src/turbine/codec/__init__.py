@@ -5,13 +5,24 @@ bare NaN. What cannot come back as it was is refused at once, never stored as so
 """
 
 from turbine.codec.enclosing import Enclosing, enclosing
-from turbine.codec.failure import ErrorFacts, decode_error, describe_error, encode_error, error_facts, settle_error
-from turbine.codec.payload import PayloadType, payload_type, plain
-from turbine.codec.signature import Signature, UnresolvedAnnotation
+from turbine.codec.failure import (
+    ErrorFacts,
+    decode_error,
+    describe_error,
+    encode_error,
+    error_facts,
+    recall_error,
+    settle_error,
+)
+from turbine.codec.misfit import Misfit
+from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type, plain
+from turbine.codec.signature import Signature, UnresolvedAnnotation, source_of
 
 __all__ = [
+    "LOOSE",
     "Enclosing",
     "ErrorFacts",
+    "Misfit",
     "PayloadType",
     "Signature",
     "UnresolvedAnnotation",
@@ -20,7 +31,10 @@ __all__ = [
     "enclosing",
     "encode_error",
     "error_facts",
+    "loose",
     "payload_type",
     "plain",
+    "recall_error",
     "settle_error",
+    "source_of",
 ]

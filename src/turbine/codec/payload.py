@@ -7,14 +7,15 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from turbine.codec.annotations import buildable, is_untyped, schema_types
-from turbine.codec.faithful import drift, secret_in
+from turbine.codec.faithful import drift, secret_in, vanished
 from turbine.codec.later import Later
+from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare, marked
 from turbine.errors import SerializationError, ValidationFailed
 
@@ -31,7 +32,13 @@ _CONFIG: pydantic.ConfigDict = {
     "val_json_bytes": "base64",
     "ser_json_inf_nan": "constants",
 }
+LOOSE = " "
+"""Begins the text of a payload that was made without the type which reads it, or by serialisers that write more than is
+read. The type may pass over fields of such a text by design. (A space means nothing in JSON.)
+"""
 _STARS = "**********"
+_RECORDS = {"model-fields", "dataclass-args", "typed-dict"}
+_IGNORED = ("extra_forbidden", "unexpected_keyword_argument")
 _INT_SHORT = 1 << 64
 _UNEXPECTED = re.compile(
     r"UnexpectedValue\((Expected .*?)(?: - serialized value may not be as expected.*)?\)$", re.MULTILINE
@@ -106,6 +113,80 @@ class PayloadType(Generic[T]):
             ) from error
         except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
             raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
+
+    def recall(self, text: str, what: str, passed_over: Sequence[str] = ()) -> T:
+        """The value of a text that this type has recorded, perhaps with an earlier version of the code.
+
+        Raises Misfit when the type of today does not take it, or would drop fields of it in silence other than those
+        that were `passed_over` then too.
+        """
+        try:
+            value = self.decode(text, what)
+        except Exception as error:  # validators of the user's own may raise anything
+            raise Misfit(f"{what} does not fit {self.name}: {_reason(error)}") from error
+        lost = [field for field in self.dropped(text, value) if field not in passed_over]
+        if lost:
+            reason = f"which would lose what it does not have: {', '.join(lost)}"
+            raise Misfit(f"{what} does not fit {self.name}, {reason}", lost)
+        return value
+
+    def take(self, text: str, what: str) -> tuple[str, T]:
+        """What is to be recorded of a text that others have written, and its value; raises like `decode`.
+
+        It is recorded as this type writes it, so that `recall` finds nothing in it that the type passes over by design.
+        """
+        value = self.decode(text, what)
+        if self.dropped(text, value):
+            try:
+                text = self.encode(value, what)
+            except SerializationError:  # a type that is only read
+                text = loose(text)
+        return text, value
+
+    def dropped(self, text: str, value: T) -> list[str]:
+        """The fields in a text that are in no model of the value that was read from it; none in a loose text.
+
+        What the code of a model has taken itself is not lost, for example by a validator that gives an old field its
+        new name.
+        """
+        if self._untyped or self._scalars or text.startswith(LOOSE) or not self._kinds & _RECORDS:
+            return []
+        stored = bare(text)
+        again = self._dump(value)
+        if again is None or again == stored:
+            return []
+        gone = list(vanished(pydantic_core.from_json(stored), pydantic_core.from_json(again)))
+        if not gone:
+            return []
+        try:
+            # Where no model may ignore anything: what is gone all the same was not ignored.
+            (strict,) = self._adapter.validate_json(
+                f"[{stored}]", strict=True, extra="forbid", by_alias=False, by_name=True
+            )
+        except pydantic.ValidationError as error:
+            ignored = {complaint["loc"][-1] for complaint in error.errors() if complaint["type"] in _IGNORED}
+            gone = [path for path in gone if path[-1] in ignored]
+        else:
+            gone = [] if self._dump(strict) == again else gone
+        return [".".join(str(part) for part in path) for path in gone]
+
+    def _dump(self, value: Any) -> str | None:
+        """The text of a value that was read, as it would be written now; None where its serialisers refuse."""
+        try:
+            text = self._adapter.dump_json([value], warnings=False, by_alias=False, round_trip=True)
+        except Exception:  # noqa: BLE001 - serialisers of the user's own may raise anything
+            return None
+        return text.decode()[1:-1]
+
+    @property
+    def takes_anything(self) -> bool:
+        """Whether it reads any JSON, all of it."""
+        return self._untyped
+
+    @property
+    def name(self) -> str:
+        """The annotation as people write it."""
+        return _name(self.annotation)
 
     @property
     def needs_names(self) -> bool:
@@ -192,6 +273,8 @@ class PayloadType(Generic[T]):
             raise SerializationError(_refusal(value, what, error, self.annotation)) from error
         if told is not None:
             raise SerializationError(f"{what} cannot be stored as {_name(self.annotation)}: {told}.")
+        if "serialization" in self._kinds and self.dropped(text, settled):
+            text = loose(text)
         return text, settled
 
     def _read(self, text: str) -> Any:
@@ -220,6 +303,11 @@ class PayloadType(Generic[T]):
     @cached_property
     def _kinds(self) -> set[str]:
         return schema_types(self._adapter.core_schema)
+
+
+def loose(text: str) -> str:
+    """The text of a payload that was made without the type that will read it."""
+    return text if text.startswith(LOOSE) else LOOSE + text
 
 
 def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> PayloadType[Any]:
@@ -254,6 +342,17 @@ def _scalars_of(annotation: Any) -> dict[type[Any], Callable[[Any], str | None]]
     if all(any(member is scalar for scalar in _SCALARS) for member in wanted):
         return {scalar: _SCALARS[scalar] for scalar in wanted}
     return {}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationFailed):
+        return "; ".join(
+            f"{'.'.join(map(str, complaint['path']))}: {complaint['message']}"
+            if complaint["path"]
+            else complaint["message"]
+            for complaint in error.errors
+        )
+    return f"{type(error).__name__}: {error}"
 
 
 def _complaints(error: pydantic.ValidationError) -> list[dict[str, Any]]:

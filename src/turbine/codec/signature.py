@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from turbine.codec.enclosing import Enclosing, enclosing, function_of
 from turbine.codec.later import Later
+from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare
-from turbine.codec.payload import PayloadType, payload_type
+from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type
 from turbine.codec.written import written
 from turbine.errors import SerializationError, ValidationFailed
 
@@ -67,8 +68,7 @@ class Signature:
     @property
     def source(self) -> str | None:
         """Where the code begins, as `file:line`; None for what is not written in Python."""
-        code = getattr(self._fn, "__code__", None)
-        return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+        return source_of(self._fn)
 
     @cached_property
     def result(self) -> PayloadType[Any]:
@@ -92,11 +92,13 @@ class Signature:
             self._type_at(index).encode(value, f"Parameter {self._name_at(index)!r} of {self.what}")
             for index, value in enumerate(args)
         ]
-        named = [
-            f"{_key(name, self.what)}:{self._type_of(name).encode(value, f'Parameter {name!r} of {self.what}')}"
+        named = {
+            name: self._type_of(name).encode(value, f"Parameter {name!r} of {self.what}")
             for name, value in kwargs.items()
-        ]
-        return f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(named)}}}}}'
+        }
+        pairs = [f"{_key(name, self.what)}:{text}" for name, text in named.items()]
+        text = f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(pairs)}}}}}'
+        return loose(text) if any(part.startswith(LOOSE) for part in (*positional, *named.values())) else text
 
     def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments; ValidationFailed if the stored ones are of other types than today's code asks for."""
@@ -105,6 +107,21 @@ class Signature:
             self._read(self._type_at(index), value, self._name_at(index)) for index, value in enumerate(stored["args"])
         ]
         kwargs = {name: self._read(self._type_of(name), value, name) for name, value in stored["kwargs"].items()}
+        return tuple(args), kwargs
+
+    def recall(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that an earlier start, perhaps of other code, has stored.
+
+        Raises Misfit when they do not fit today's signature and types, or would lose fields.
+        """
+        stored = pydantic_core.from_json(bare(text))
+        mark = LOOSE if text.startswith(LOOSE) else ""
+        try:
+            args = [self._recall(self._name_at(index), value, mark) for index, value in enumerate(stored["args"])]
+            kwargs = {name: self._recall(name, value, mark) for name, value in stored["kwargs"].items()}
+            self.bind(tuple(args), kwargs)
+        except TypeError as error:  # an annotation that cannot be resolved, or other parameters
+            raise Misfit(f"the recorded arguments do not fit: {error}") from error
         return tuple(args), kwargs
 
     def json_schema(self) -> dict[str, Any]:
@@ -214,6 +231,10 @@ class Signature:
         text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
         return kind.decode(text, f"Parameter {name!r} of {self.what}, as it is stored,")
 
+    def _recall(self, name: str, value: Any, mark: str) -> Any:
+        text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
+        return self._type_of(name).recall(mark + text, f"the recorded parameter {name!r} of {self.what}")
+
     def _name_at(self, index: int) -> str:
         if index < len(self._positional):
             return self._positional[index].name
@@ -261,6 +282,12 @@ class Signature:
                 continue
         # What a name meant when the function was defined counts: a loop may have given it to others since.
         return names if self._enclosing is None else {**names, **self._enclosing.names()}
+
+
+def source_of(fn: Any) -> str | None:
+    """Where the code of a function begins, as `file:line`; None for what is not written in Python."""
+    code = getattr(function_of(fn), "__code__", None)
+    return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _may_be_left_out(parameter: inspect.Parameter) -> bool:
