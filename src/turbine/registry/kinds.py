@@ -10,7 +10,7 @@ from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from turbine.clock import check_aware
-from turbine.codec import PayloadType, Signature, payload_type
+from turbine.codec import Enclosing, PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
@@ -44,10 +44,12 @@ class StepDefinition:
     """Seconds for each attempt."""
     checkpoint: bool = True
     is_async: bool = True
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     @cached_property
     def result(self) -> PayloadType[Any]:
-        return Signature(self.fn, f"step {self.name!r}").result
+        return Signature(self.fn, f"step {self.name!r}", self.around).result
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class WorkflowDefinition:
     queue: str | None = None
     timeout: float | None = None
     result_type: Any = UNSET
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     def __post_init__(self) -> None:
         if isinstance(self.schedule, str):
@@ -102,7 +106,7 @@ class WorkflowDefinition:
     def signature(self) -> Signature:
         if self.fn is None:
             raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
-        return Signature(self.fn, f"workflow {self.name!r}")
+        return Signature(self.fn, f"workflow {self.name!r}", self.around)
 
     @cached_property
     def takes_tick(self) -> bool:

@@ -10,6 +10,7 @@ import socket
 import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -149,7 +150,7 @@ class Runtime:
             fields += ("tags", "summary", "queue", "timeout")
             said: dict[str, Any] = {field: getattr(old, field) for field in fields}
             again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
-            workflow = type(workflow)(again.definition, workflow.start_options)
+            workflow = type(workflow)(replace(again.definition, around=old.around), workflow.start_options)
         self._registry.add(workflow.definition)
         return workflow
 
