@@ -63,7 +63,7 @@ async def fork(
     definition = port.registry.get(old.name)
     if definition is None:
         definition = WorkflowDefinition(fn=None, name=old.name, fqn=old.name)
-    row = prepare(port, replace(definition, queue=None), options, inputs, None)
+    row = prepare(port, replace(definition, queue=None, tags=()), options, inputs, None)
     # Not carried out by the forking process itself: whoever claims it loads the copied history.
     row = row._replace(
         direct=0,

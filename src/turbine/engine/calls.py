@@ -46,8 +46,8 @@ async def call_step(
         return replayed(execution, record, step.result)
     if execution.is_rehearsal:
         await execution.stay()
-    execution.busy += 1
     live = _LiveStep(execution, position, step, record, execution.last_step if errand is None else errand.follows)
+    execution.busy += 1
     try:
         return await live.outcome(args, kwargs)
     finally:
@@ -70,7 +70,18 @@ def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> 
 class _LiveStep:
     """A step that has no outcome yet: its attempts, until one is recorded."""
 
-    __slots__ = ("causes", "execution", "follows", "function_id", "number", "position", "record", "started_ms", "step")
+    __slots__ = (
+        "causes",
+        "execution",
+        "follows",
+        "function_id",
+        "kind",
+        "number",
+        "position",
+        "record",
+        "started_ms",
+        "step",
+    )
 
     def __init__(
         self, execution: Execution, position: str, step: StepDefinition, record: Recorded | None, follows: int
@@ -80,6 +91,8 @@ class _LiveStep:
         self.position = position
         self.step = step
         self.record = record
+        # An annotation that cannot be resolved is told before the body runs.
+        self.kind = step.result if step.checkpoint else None
         self.causes: list[Exception] = [decode_error(failure.error) for failure in failed] if failed else []
         """Why the attempts before this one failed."""
         self.number = failed[-1].number + 1 if failed else 1
@@ -168,10 +181,10 @@ class _LiveStep:
 
     def _settled(self, value: Any) -> tuple[str | None, Any]:
         """The text to record, and the value that a replay will read from it."""
-        if not self.step.checkpoint:
+        if self.kind is None:
             return None, value
         what = f"the output of step {self.step.name!r}"
-        text, value = self.step.result.settle(value, what)
+        text, value = self.kind.settle(value, what)
         return self.execution.port.payloads.seal(text, what), value
 
     async def _record(self, output: str | None, error: str | None) -> None:

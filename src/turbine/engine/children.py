@@ -39,6 +39,7 @@ async def call_child(
     """Run a workflow as a child and wait for its result; one position for both."""
     if execution.signal is not None:
         await execution.turn_away()
+    definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, definition.result)
@@ -70,6 +71,7 @@ async def start_child(
     """Start a workflow from within a workflow, in one transaction with the parent's record. Returns the child's id."""
     if execution.signal is not None:
         await execution.turn_away()
+    definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         if record.child is None:
@@ -83,6 +85,13 @@ async def start_child(
         return child_id
     finally:
         execution.leave()
+
+
+def _meant(execution: Execution, definition: WorkflowDefinition) -> WorkflowDefinition:
+    """The workflow under the name and options with which it is registered here, if it is."""
+    if definition.fn is None:
+        return definition
+    return execution.port.registry.meant(definition, by_body=True) or definition
 
 
 async def _start(
@@ -106,8 +115,8 @@ async def _start(
         default_id=f"{execution.id}-{position}",
         parent=(execution.run, execution.id, position),
     )
-    if start.direct and definition.fn is not None and port.registry.get(definition.name) is None:
-        raise not_registered(definition)
+    if definition.fn is not None:
+        port.registry.require(definition, by_body=True, elsewhere=not start.direct)
     function_id = execution.next_function_id()
     now_ms = start.created_ms
     step = Outcome(
@@ -153,16 +162,6 @@ async def _record_failure(execution: Execution, step: Outcome, error: Exception)
         raise execution.refuse(answer)
     execution.failures.append((raised, step.position))
     raise raised
-
-
-def not_registered(definition: WorkflowDefinition) -> Exception:
-    """The error for a workflow that this runtime does not know."""
-    from turbine.errors import NotRegistered
-
-    return NotRegistered(
-        f"Workflow {definition.name!r} ({definition.fqn}) is not registered with this runtime, so nobody could carry it"
-        " out after a crash; pass it to Runtime(workflows=[...]) or rt.register before launch"
-    )
 
 
 async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any], timeout: float | None) -> Any:

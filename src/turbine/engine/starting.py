@@ -74,7 +74,7 @@ def prepare(
     scope = None
     if options.deduplication_id is not None:
         scope = f"queue:{queue}" if queue is not None else _scope(definition.name)
-    tags = options.tags if options.tags is not None else definition.tags
+    tags = dict.fromkeys((*definition.tags, *(options.tags or ())))
     return Start(
         id=options.id or default_id or new_id(),
         status=status,

@@ -103,7 +103,8 @@ class Runner:
                 self._drop(execution)
                 return
             listeners = execution.listeners
-            execution = Execution(self.port, execution.claimed, execution.definition, history)
+            definition = self.port.registry.get(execution.definition.name) or execution.definition
+            execution = Execution(self.port, execution.claimed, definition, history)
             execution.listeners = listeners
             self.executions[execution.run] = self.by_id[execution.id] = execution
 

@@ -141,8 +141,11 @@ class _Everything(Registry):
         super().__init__()
         self._known = known
 
-    def get(self, name_or_fqn: str) -> WorkflowDefinition | None:
-        return self._known.get(name_or_fqn) or WorkflowDefinition(fn=None, name=name_or_fqn, fqn=name_or_fqn)
+    def get(self, name: str) -> WorkflowDefinition | None:
+        return self._known.get(name) or WorkflowDefinition(fn=None, name=name, fqn=name)
+
+    def meant(self, definition: WorkflowDefinition, *, by_body: bool = False) -> WorkflowDefinition | None:
+        return self._known.meant(definition, by_body=by_body) or definition
 
 
 def _adopt_nothing(claimed: Claimed, definition: WorkflowDefinition) -> Execution:
