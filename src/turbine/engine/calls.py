@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.codec import PayloadType, decode_error, settle_error
+from turbine.codec import Misfit, PayloadType, decode_error, recall_error, settle_error
 from turbine.engine.execution import Errand, Execution
 from turbine.engine.lines import Frame
 from turbine.engine.outcomes import Unloaded
@@ -20,7 +20,7 @@ from turbine.errors import Cancelled, MaxStepRetriesExceeded, SerializationError
 from turbine.model.history import Recorded
 from turbine.model.steps import Kind
 from turbine.model.workflows import Event
-from turbine.registry import HERE, StepDefinition
+from turbine.registry import HERE, StepDefinition, WorkflowDefinition
 from turbine.tables import steps
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import AttemptFailed, Begun, Outcome
@@ -43,7 +43,7 @@ async def call_step(
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
         execution.has_outcome(record.function_id, errand)
-        return replayed(execution, record, step.result)
+        return replayed(execution, record, step)
     if execution.is_rehearsal:
         await execution.stay()
     live = _LiveStep(execution, position, step, record, execution.last_step if errand is None else errand.follows)
@@ -55,16 +55,22 @@ async def call_step(
         execution.leave()
 
 
-def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> Any:
-    """What a finished position gave, or raised, when it was live."""
+def replayed(
+    execution: Execution, record: Recorded, typed: StepDefinition | WorkflowDefinition | PayloadType[Any]
+) -> Any:
+    """What a finished position gave, or raised, when it was live. When it does not fit today's code, the pass ends."""
+    what = f"what is recorded of {record.name!r} at position {record.position}"
     if record.error is not None:
-        error = decode_error(record.error)
+        try:
+            error = recall_error(record.error, what)
+        except Misfit as misfit:
+            raise execution.misfit(record.position, record.name, what, misfit) from misfit
         execution.failures.append((error, record.position))
         raise error
     if record.output is None:
         return None
-    what = f"the recorded output of {record.name!r} at position {record.position} of run {execution.id}"
-    return kind.decode(execution.port.payloads.open(record.output), what)
+    kind = execution.type_of(record.position, record.name, typed)
+    return execution.recall(record.position, record.name, kind, record.output, what)
 
 
 class _LiveStep:

@@ -42,7 +42,9 @@ async def call_child(
     definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
-        return replayed(execution, record, definition.result)
+        return replayed(execution, record, definition)
+    # One that cannot be resolved is told before anything is started.
+    result = definition.result if record is None else execution.type_of(position, definition.name, definition)
     execution.busy += 1
     try:
         if record is None:
@@ -54,7 +56,7 @@ async def call_child(
             assert record.child is not None
             child_id, function_id, since_ms = record.child, record.function_id, record.started_ms
         return await _await(
-            execution, position, definition.name, child_id, definition.result, function_id, since_ms, None
+            execution, position, definition.name, child_id, result, function_id, since_ms, None, definition
         )
     finally:
         execution.leave()
@@ -75,7 +77,7 @@ async def start_child(
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         if record.child is None:
-            replayed(execution, record, definition.result)
+            replayed(execution, record, definition)
         assert record.child is not None
         return record.child
     execution.busy += 1
@@ -164,8 +166,17 @@ async def _record_failure(execution: Execution, step: Outcome, error: Exception)
     raise raised
 
 
-async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any], timeout: float | None) -> Any:
-    """The result of any run, asked for in the body of a workflow: a recorded step."""
+async def await_recorded(
+    line: Line,
+    workflow_id: str,
+    result: PayloadType[Any],
+    timeout: float | None,
+    definition: WorkflowDefinition | None,
+) -> Any:
+    """The result of any run, asked for in the body of a workflow: a recorded step.
+
+    `definition` is the workflow whose result type this is; None when the caller chose the type.
+    """
     execution = line.execution
     position = line.take()
     if execution.signal is not None:
@@ -183,7 +194,9 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
         deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
         if waiting is not None:
             deadline_ms = waiting.deadline_ms
-        return await _await(execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms)
+        return await _await(
+            execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms, definition
+        )
     finally:
         execution.leave()
 
@@ -197,6 +210,7 @@ async def _await(
     function_id: int,
     since_ms: int,
     deadline_ms: int | None,
+    definition: WorkflowDefinition | None,
 ) -> Any:
     port = execution.port
     kind = Kind.CHILD if name != RESULT_STEP else Kind.WAIT
@@ -240,7 +254,17 @@ async def _await(
         execution.close_wait(wait)
     value = None
     if output is not None:
-        value = result.decode(port.payloads.open(output), f"the result of run {workflow_id}")
+        what = f"the result of run {workflow_id}"
+        if definition is not None and definition.fn is not None:
+            value = execution.recall(position, name, result, output, what)
+        else:
+            try:
+                text, value = result.take(port.payloads.open(output), what)
+                output = port.payloads.seal(text, what)
+            except Exception as failure:
+                if definition is not None:
+                    raise execution.misfit(position, name, what, failure) from failure
+                output, error = None, settle_error(failure)[1]
     outcome = Outcome(
         execution.run,
         execution.fence,

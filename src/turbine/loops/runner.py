@@ -78,7 +78,7 @@ class Runner:
             if one.run in histories or one.run in fresh:
                 definition = self.port.registry.get(one.name)
                 assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-                self.adopt(one, definition, histories.get(one.run))
+                self.adopt(one, definition, histories.get(one.run, History()))
 
     async def _carry(self, execution: Execution) -> None:
         while True:

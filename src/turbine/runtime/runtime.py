@@ -47,7 +47,7 @@ from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.probe import Probe
-from turbine.registry import UNSET, Registry, WorkflowBase
+from turbine.registry import UNSET, Registry, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.live import Live
 from turbine.senders.products import ProductSender
@@ -371,7 +371,7 @@ class Runtime:
             definition = self._registry.require(definition)
         result = definition.result  # an annotation that cannot be read is told before anything is started
         _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
-        return self.handle(row.id, result)
+        return self.handle(row.id, result, definition)
 
     async def trigger(
         self,
@@ -397,9 +397,9 @@ class Runtime:
             )
         )
 
-    def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
-        """A handle whose result has this payload type."""
-        return Handle(workflow_id, result, self._desk())
+    def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
+        """A handle whose result has this payload type; `definition`: the workflow of which it is the type."""
+        return Handle(workflow_id, result, self._desk(), definition)
 
     def _desk(self) -> Desk:
         return Desk(stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads)
