@@ -23,7 +23,7 @@ from turbine.engine.outcomes import (
     Signal,
     Unloaded,
 )
-from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
+from turbine.errors import StoreUnavailable
 from turbine.registry import HERE
 
 
@@ -74,7 +74,9 @@ def _blocking(execution: Execution) -> Outcome:
 
 
 def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    if execution.is_new:
+        return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    return execution.recall_arguments()
 
 
 def _returned(execution: Execution, value: Any) -> Outcome:
@@ -97,8 +99,6 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
             return Interrupted()
         case StoreUnavailable():
             return Interrupted()
-        case NonDeterministicWorkflow():
-            return SetAside(str(error))
         case _:
             return Failed(encode_error(error), execution.failed_positions(error))
 
@@ -112,6 +112,7 @@ def _by_signal(execution: Execution) -> Outcome:
         case Signal.LOST:
             return Lost()
         case Signal.MISMATCH:
-            return SetAside(str(execution.mismatch))
+            assert execution.mismatch is not None
+            return SetAside(execution.mismatch.text)
         case Signal.INTERRUPT | Signal.AWAY | None:
             return Interrupted()

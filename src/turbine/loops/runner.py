@@ -81,7 +81,7 @@ class Runner:
                 if one.run in histories or one.run in fresh:
                     definition = self.port.registry.get(one.name)
                     assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-                    self.adopt(one, definition, histories.get(one.run))
+                    self.adopt(one, definition, histories.get(one.run, History()))
         finally:
             self._adopting.difference_update(one.run for one in old)
 
@@ -112,7 +112,8 @@ class Runner:
                 self._drop(execution)
                 return
             listeners = execution.listeners
-            execution = Execution(self.port, execution.claimed, execution.definition, history)
+            definition = self.port.registry.get(execution.definition.name) or execution.definition
+            execution = Execution(self.port, execution.claimed, definition, history)
             execution.listeners = listeners
             self.executions[execution.run] = self.by_id[execution.id] = execution
 

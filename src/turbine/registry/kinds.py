@@ -256,6 +256,7 @@ class WorkflowBase(Generic[P, R]):
 
         `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first time the run
         executes, `deadline` is absolute and wins. `delay` starts it later. Smaller `priority` numbers come first.
+        `tags` come on top of those of the workflow.
         Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
         """
         old = self.start_options

@@ -172,6 +172,17 @@ class Live:
         for claimer in self.claimers.values():
             claimer.duty.start()
 
+    async def publish_code(self, name: str) -> None:
+        """Tell the database that the code of a workflow was replaced here, and try what was set aside of it again."""
+        try:
+            await triggers.mirror(self.port)
+            await sync_declared(self.port)
+            now_ms = self.port.clock.now_ms()
+            await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
+        except Exception as error:
+            log.warning("The new code of workflow %r counts here, but the database does not know it: %s", name, error)
+            raise
+
     def _heard(self, wakes: list[Wake]) -> None:
         """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
         self.port.wakes.publish("commit", None)

@@ -67,8 +67,7 @@ for no key update
 
 -- name: slots
 -- All slots, and those of this executor. A parked run keeps its slot, unless the queue says otherwise: then parking has
--- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside keeps
--- its slot too, because it goes on without a new claim.
+-- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside has none.
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)

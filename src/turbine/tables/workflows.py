@@ -6,7 +6,7 @@ The statements here are the table of transitions in `model/workflows.py`; no oth
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -331,8 +331,9 @@ def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
 @locking(lock_all, lambda row: [Lock(run=row[0])])
 def set_aside(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> list[Answer]:
     """Put runs aside, (run, fence, attention), until a person or new code takes care of them."""
-    aside = {row[0] for row in tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor)}
-    return _answers(tx, [(run, fence) for run, fence, _ in rows], aside)
+    aside = dict(tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor))
+    _wake_queues(tx, aside.values())
+    return _answers(tx, [(run, fence) for run, fence, _ in rows], set(aside))
 
 
 def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[Answer]:
@@ -343,10 +344,16 @@ def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[An
 
 def retry_set_aside(tx: Tx, *, names: Sequence[str], now_ms: int) -> int:
     """Give runs that were set aside another try: the code may have been put back."""
-    count = tx.run(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
-    if count:
+    queues = tx.all(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
+    if queues:
         tx.wake("due", 0)
-    return count
+        _wake_queues(tx, (queue for (queue,) in queues))
+    return len(queues)
+
+
+def _wake_queues(tx: Tx, queues: Iterable[str | None]) -> None:
+    for queue in {queue for queue in queues if queue is not None}:
+        tx.wake("queue", queue)
 
 
 def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
@@ -439,8 +446,8 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
         return False
     status, failed_positions, scope, deduplication_id, attention = row
     if attention is not None:
-        tx.run(SQL.clear_attention, run=run, now=now_ms)
         tx.wake("due", 0)
+        _wake_queues(tx, (queue for (queue,) in tx.all(SQL.clear_attention, run=run, now=now_ms)))
         return True
     if deduplication_id is not None:
         holder = tx.one(SQL.holder, scope=scope, deduplication_id=deduplication_id)

@@ -246,8 +246,10 @@ and completed_at_epoch_ms is null
 returning run, fence
 
 -- name: set_aside
+-- It gives its slot back: a run that waits for a person or for other code must not stop its queue.
 update pt_workflow_status
 set executor_id = null,
+    slot_executor = null,
     wake_ms = null,
     attention = r.text,
     reason = r.text
@@ -256,23 +258,27 @@ where run = r.run_key
 and fence = r.mark
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
-returning run
+returning run, queue_name
 
 -- name: retry_set_aside [sqlite]
+-- A queued run queues for a slot again; one that waits for a person does so by `requeue`.
 update pt_workflow_status
 set attention = null,
     reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
     wake_ms = 0
 where attention is not null
 and name in (select r.name from @rows(name text) as r)
 and executor_id is null
 and completed_at_epoch_ms is null
+returning queue_name
 
 -- name: retry_set_aside [postgres]
 -- In the order of the keys: processes that are launched together do this together.
 update pt_workflow_status
 set attention = null,
     reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
     wake_ms = 0
 where run in (
     select run
@@ -285,6 +291,7 @@ where run in (
     for no key update
 )
 and attention is not null
+returning queue_name
 
 -- name: dead_letter
 -- The first execution and max_recoveries more were granted; this would be one too many.
@@ -414,10 +421,12 @@ and (status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED') or atten
 update pt_workflow_status
 set attention = null,
     reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
     wake_ms = 0,
     updated_at_epoch_ms = :now
 where run = :run
 and executor_id is null
+returning queue_name
 
 -- name: resume
 update pt_workflow_status
