@@ -26,6 +26,7 @@ from psycopg import errors as pg
 from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.masking import scrub
 from turbine.store.sql import Statement
 from turbine.store.tx import Row, Wake
 from turbine.store.writer import Fault
@@ -384,13 +385,16 @@ def connect(url: str) -> psycopg.Connection[Row]:
         except BaseException:
             connection.close()
             raise
-    except psycopg.ProgrammingError as error:
-        raise StoreInvalid(f"The Postgres URL cannot be used: {error}") from error
-    except psycopg.OperationalError as error:
-        text = str(error).strip()
-        if any(word in text for word in ("does not exist", "authentication failed", "no password supplied")):
-            raise StoreInvalid(f"Postgres refuses the connection: {text}; check user, password and database") from error
-        raise StoreUnavailable(
-            f"Postgres cannot be reached: {text}; is the server up and the address right?"
-        ) from error
-    return connection
+        return connection
+    except (psycopg.ProgrammingError, psycopg.OperationalError, ValueError) as error:
+        refused = _refused(error, scrub(str(error).strip(), url))
+    # Not within `except`: psycopg quotes pieces of the URL, and the chain of errors would show them.
+    raise refused
+
+
+def _refused(error: Exception, text: str) -> StoreInvalid | StoreUnavailable:
+    if not isinstance(error, psycopg.OperationalError):
+        return StoreInvalid(f"The Postgres URL cannot be used: {text}")
+    if any(word in str(error) for word in ("does not exist", "authentication failed", "no password supplied")):
+        return StoreInvalid(f"Postgres refuses the connection: {text}; check user, password and database")
+    return StoreUnavailable(f"Postgres cannot be reached: {text}; is the server up and the address right?")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import sqlite3
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.masking import mask_url, scrub
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import Tx, Wake, bulk
@@ -292,26 +292,33 @@ def open_store(url: str) -> Store:
 
     `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`.
     Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away, StoreTooNew when a newer
-    Turbine has already migrated the database.
+    Turbine has already migrated the database. No password of the URL is in their texts.
     """
+    try:
+        return _opened(url)
+    except (StoreInvalid, StoreUnavailable) as error:
+        shown = scrub(str(error), url)
+        if shown == str(error):
+            raise
+        refused = type(error)(shown)
+    raise refused
+
+
+def _opened(url: str) -> Store:
     if url in ("sqlite://:memory:", "sqlite:///:memory:"):
         return Store(url, "sqlite", ":memory:")
     if url.startswith("sqlite:///"):
         path = unquote(url.removeprefix("sqlite:///").split("?")[0])
         if not path:
-            raise StoreInvalid(f"{url!r} names no file; write for example sqlite:///shop.db")
+            raise StoreInvalid(f"{mask_url(url)!r} names no file; write for example sqlite:///shop.db")
         # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
         return Store(url, "sqlite", str(Path(path).resolve()))
     if url.startswith(("postgresql://", "postgres://")):
         return Store(url, "postgres", url)
     raise StoreInvalid(
-        f"{_without_password(url)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
+        f"{mask_url(url)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
         " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"
     )
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url)
 
 
 def _is_away(error: Exception) -> bool:

@@ -287,10 +287,11 @@ class _Places:
 
     def _empty_schema(self) -> None:
         """Keep the tables, which take long to make, and drop the rows."""
-        import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        from turbine.store.postgres import connect
+
+        with connect(self._admin) as connection:
             schema = sql.Identifier(self._schema)
             connection.execute(sql.SQL("create schema if not exists {}").format(schema))
             names = connection.execute(
@@ -309,10 +310,11 @@ class _Places:
             await asyncio.to_thread(self._drop_schema)
 
     def _drop_schema(self) -> None:
-        import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        from turbine.store.postgres import connect
+
+        with connect(self._admin) as connection:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(self._schema)))
 
 
