@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol, Self
 
 from turbine.cron import is_cron, is_zone
+from turbine.masking import mask_text, mask_url
 
 DEFAULT_DATABASE = "sqlite:///turbine_data/turbine.db"
 _ISO_DURATION = re.compile(
@@ -26,7 +27,7 @@ class PayloadCodec(Protocol):
     def decode(self, payload: str) -> str: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings of a runtime, fixed at construction.
 
@@ -111,6 +112,11 @@ class Config:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 object.__setattr__(self, name, timedelta(seconds=value))
 
+    def __repr__(self) -> str:
+        """The settings without passwords of URLs, and of objects only what they are."""
+        shown = (f"{field.name}={_shown(field.name, getattr(self, field.name))}" for field in fields(self))
+        return f"Config({', '.join(shown)})"
+
     def check(self) -> None:
         """Raise ValueError, naming the field, for values that can never be right."""
         rules: list[tuple[str, Callable[[Any], bool], str]] = [
@@ -132,6 +138,12 @@ class Config:
             value = getattr(self, name)
             if not holds(value):
                 raise ValueError(f"{name} {rule}, not {value!r}")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in ("codec", "logger", "product_sender") and value is not None:
+        return f"<{type(value).__qualname__}>"
+    return repr(mask_url(value) if isinstance(value, str) else value)
 
 
 Database = str | Callable[[], str]
@@ -169,7 +181,9 @@ def _parse(name: str, kind: str, text: str) -> Any:
         if "str" in kind:
             return text
     except (ValueError, KeyError) as error:
-        raise ValueError(f"TURBINE_{name.upper()}={text!r} cannot be read: {error}") from error
+        raise ValueError(
+            f"TURBINE_{name.upper()}={mask_text(text)!r} cannot be read: {mask_text(str(error))}"
+        ) from None
     raise ValueError(f"{name} cannot be set through the environment; pass it to Runtime")
 
 

@@ -27,6 +27,7 @@ from turbine.clock import parse_moment, to_datetime
 from turbine.engine.port import Port
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
+from turbine.masking import mask_url
 from turbine.model.accounts import Caller, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.retention import scope_of
@@ -428,7 +429,8 @@ def require_database(url: str) -> None:
     file = sqlite_file(url)
     if file is not None and not file.exists():
         raise StoreInvalid(
-            f"there is no database {file}; check --database and TURBINE_DATABASE_URL, or make one: turbine migrate"
+            f"there is no database {mask_url(str(file))}; check --database and TURBINE_DATABASE_URL, or make one:"
+            " turbine migrate"
         )
 
 

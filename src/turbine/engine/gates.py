@@ -50,7 +50,9 @@ async def wait_for_approval(
         if facts["data"] is None:
             return _result(facts, None)
         data, what = json.dumps(facts["data"]), f"{FILLED_IN} of the decision at position {position}"
-        return _result(facts, execution.recall(position, APPROVAL, _type_of(form), data, what, is_sealed=False))
+        return _result(
+            facts, execution.recall(position, WAIT_FOR_APPROVAL, _type_of(form), data, what, is_sealed=False)
+        )
     payloads = execution.port.payloads
     details_text = None
     if details is not None:

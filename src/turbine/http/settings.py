@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import re
 import shutil
 import tempfile
 from dataclasses import fields
@@ -23,6 +22,7 @@ from turbine.actions.audit import line_of
 from turbine.clock import to_datetime
 from turbine.http.desk import Administering, Desk, Viewing
 from turbine.http.shapes import Asked, Moment, Seconds, Shape
+from turbine.masking import mask_url
 from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
 from turbine.platform import SYSTEM
@@ -167,7 +167,7 @@ def _config(config: Any) -> dict[str, str]:
 
 def masked(url: str) -> str:
     """A URL without what may be secret in it: the password, and everything behind the question mark."""
-    return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url).partition("?")[0]
+    return mask_url(url).partition("?")[0]
 
 
 class Age(Asked):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 from turbine.errors import Conflict, ValidationFailed
+from turbine.masking import mask_text
 from turbine.store.store import Store
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"({len(value)} bytes)"
     text = str(value)
+    if "://" in text[:CELL_MAX]:  # such as the place of a product
+        text = mask_text(text[:CELL_MAX]) + text[CELL_MAX:]
     return text if len(text) <= CELL_MAX else f"{text[:CELL_MAX]}… ({len(text)} characters)"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import sqlite3
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar,
 from urllib.parse import unquote
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.masking import mask_url, scrub
 from turbine.platform import user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
@@ -363,26 +363,33 @@ def open_store(url: str | Callable[[], str], *, pooler: bool | None = None, list
     found out; `listen_url`: one that leads past it, for notifications.
 
     Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away, StoreTooNew when a newer
-    Turbine has already migrated the database.
+    Turbine has already migrated the database. No password of the URL is in their texts.
     """
     text = url if isinstance(url, str) else url()
+    try:
+        return _opened(text, url, pooler, listen_url)
+    except (StoreInvalid, StoreUnavailable) as error:
+        shown = scrub(str(error), text, listen_url)
+        if shown == str(error):
+            raise
+        refused = type(error)(shown)
+    raise refused
+
+
+def _opened(text: str, url: str | Callable[[], str], pooler: bool | None, listen_url: str | None) -> Store:
     if text in ("sqlite://:memory:", "sqlite:///:memory:"):
         return Store(text, "sqlite", ":memory:")
     if text.startswith("sqlite:///"):
         path = unquote(text.removeprefix("sqlite:///").split("?")[0])
         if not path:
-            raise StoreInvalid(f"{text!r} names no file; write for example sqlite:///shop.db")
+            raise StoreInvalid(f"{mask_url(text)!r} names no file; write for example sqlite:///shop.db")
         # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
         return Store(text, "sqlite", str(Path(path).resolve()))
     if text.startswith(("postgresql://", "postgres://")):
         from turbine.store.postgres import Source
 
-        return Store(text, "postgres", _without_password(text), Source(url, pooler=pooler, listen_url=listen_url))
+        return Store(text, "postgres", mask_url(text), Source(url, pooler=pooler, listen_url=listen_url))
     raise StoreInvalid(
-        f"{_without_password(text)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
+        f"{mask_url(text)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
         " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"
     )
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url)

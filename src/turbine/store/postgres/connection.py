@@ -19,6 +19,7 @@ from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.masking import mask_text, scrub
 from turbine.store.tx import Row
 from turbine.store.writer import Fault
 
@@ -144,32 +145,29 @@ class Source:
         assert not isinstance(self._url, str)
         try:
             return self._url()
-        except Exception as error:
-            raise StoreUnavailable(f"The callable given as database= raised {type(error).__name__}: {error}") from error
+        except Exception as error:  # noqa: BLE001 - the user's own code
+            text = mask_text(f"{type(error).__name__}: {error}")
+        # Outside of `except`, as below: the chain of errors would show what is masked in the text.
+        raise StoreUnavailable(f"The callable given as database= raised {text}")
 
     def _parameters(self, url: str) -> dict[str, Any]:
         try:
-            parameters = dict(conninfo_to_dict(url))
-        except psycopg.ProgrammingError as error:
-            raise StoreInvalid(f"The Postgres URL cannot be used: {error}") from error
-        # Texts travel as UTF-8, whatever the environment says; the rest are defaults that a URL may change.
-        return {"connect_timeout": 10, **_TCP, **parameters, "client_encoding": "utf8"}
+            # Texts travel as UTF-8, whatever the environment says; the rest are defaults that a URL may change.
+            return {"connect_timeout": 10, **_TCP, **conninfo_to_dict(url), "client_encoding": "utf8"}
+        except (psycopg.ProgrammingError, ValueError) as error:
+            refused = _refused(error, url)
+        raise refused
 
     def _open(self, url: str) -> Connection:
-        parameters = self._parameters(url)
+        connection: Connection | None = None
+        refused: StoreInvalid | StoreUnavailable | None = None
         try:
-            connection = Connection.connect(make_conninfo(**parameters), autocommit=True)
-        except psycopg.ProgrammingError as error:
-            raise StoreInvalid(f"The Postgres URL cannot be used: {error}") from error
-        except psycopg.OperationalError as error:
-            text = str(error).strip()
-            if any(words in text for words in _REFUSED):
-                raise StoreInvalid(
-                    f"Postgres refuses the connection: {text}; check user, password and database"
-                ) from error
-            raise StoreUnavailable(
-                f"Postgres cannot be reached: {text}; is the server up and the address right?"
-            ) from error
+            connection = Connection.connect(make_conninfo(**self._parameters(url)), autocommit=True)
+        except (psycopg.ProgrammingError, psycopg.OperationalError, ValueError) as error:
+            refused = _refused(error, url)
+        if connection is None:
+            assert refused is not None
+            raise refused
         connection.source = self
         connection.server_pid = connection.info.backend_pid
         encoding = connection.info.parameter_status("server_encoding")
@@ -180,6 +178,16 @@ class Source:
                 " create database … encoding 'UTF8' template template0"
             )
         return connection
+
+
+def _refused(error: Exception, url: str) -> StoreInvalid | StoreUnavailable:
+    """What is told of a connection that could not be made: psycopg quotes pieces of the URL."""
+    text = scrub(str(error).strip(), url)
+    if not isinstance(error, psycopg.OperationalError):
+        return StoreInvalid(f"The Postgres URL cannot be used: {text}")
+    if any(words in str(error) for words in _REFUSED):
+        return StoreInvalid(f"Postgres refuses the connection: {text}; check user, password and database")
+    return StoreUnavailable(f"Postgres cannot be reached: {text}; is the server up and the address right?")
 
 
 def _settings(server_version: int) -> LiteralString:
