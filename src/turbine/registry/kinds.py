@@ -267,7 +267,7 @@ class WorkflowBase(Generic[P, R]):
         """
         old = self.start_options
         if deadline is not UNSET and deadline is not None:
-            check_aware(deadline)
+            check_aware(deadline, "deadline")
         if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
             raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
         return type(self)(
