@@ -62,22 +62,21 @@ class NoTimeZone(ValueError):
     """A time without a time zone: it would mean another time on each machine."""
 
 
-def to_ms(moment: datetime) -> int:
+def to_ms(moment: datetime, what: str = "") -> int:
     """Epoch milliseconds of an aware time. Raises what `check_aware` raises."""
-    return min(max(round(check_aware(moment).timestamp() * 1000), _FIRST_MS), _LAST_MS)
+    return min(max(round(check_aware(moment, what).timestamp() * 1000), _FIRST_MS), _LAST_MS)
 
 
 def check_aware(moment: datetime, what: str = "") -> datetime:
     """The same time. Raises NoTimeZone (a ValueError) for one without a time zone, TypeError for what is no time.
 
-    `what` names it in the message.
+    `what` names the parameter in the complaint.
     """
-    name = f"{what} " if what else ""
     if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
-        raise TypeError(f"{what or 'a time'} must be a datetime with a time zone, not {moment!r:.200}")
+        raise TypeError(f"{what or 'a time'} is a datetime with a time zone, not {moment!r:.200}")
     if moment.utcoffset() is None:
         text = moment.replace(tzinfo=None).isoformat()
-        raise NoTimeZone(f"{name}{text} has no time zone; write {text}Z or +02:00")
+        raise NoTimeZone(f"{what} {text} has no time zone; write {text}Z or +02:00".lstrip())
     return moment
 
 

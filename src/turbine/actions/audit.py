@@ -122,8 +122,8 @@ class Audit:
             action=None if action is None else check_name(action, "action"),
             target=None if target is None else check_name(target, "target"),
             workflow_id=None if workflow_id is None else check_name(workflow_id, "workflow id"),
-            after_ms=None if after is None else to_ms(after),
-            before_ms=None if before is None else to_ms(before),
+            after_ms=None if after is None else to_ms(after, "after"),
+            before_ms=None if before is None else to_ms(before, "before"),
         )
         found = await self._port().store.read(
             audit.page, wanted=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)

@@ -40,8 +40,8 @@ class Failures:
         check_limit(limit)
         found = await self._port().store.read(
             failures.groups,
-            since_ms=0 if after is None else to_ms(after),
-            until_ms=_EVER_MS if before is None else to_ms(before),
+            since_ms=0 if after is None else to_ms(after, "after"),
+            until_ms=_EVER_MS if before is None else to_ms(before, "before"),
             state=None if state is None else FailureState(state),
             after=None if cursor is None else _place(cursor),
             limit=limit + 1,

@@ -79,8 +79,8 @@ class Logs:
             position=None if step is None else check_name(step, "step"),
             level=None if level is None else _number(level),
             search=check_name(search, "search text") if search else None,
-            after_ms=None if after is None else to_ms(after),
-            before_ms=None if before is None else to_ms(before),
+            after_ms=None if after is None else to_ms(after, "after"),
+            before_ms=None if before is None else to_ms(before, "before"),
         )
         check_limit(limit)
         key = after_key(cursor)

@@ -261,7 +261,7 @@ class Schedules:
         1000 ticks, ShuttingDown.
         """
         port = self._port()
-        start_ms, end_ms = to_ms(start), to_ms(end)
+        start_ms, end_ms = to_ms(start, "start"), to_ms(end, "end")
         row = await self._row(id)
         known = await triggers.find(port, row.workflow)
         if port.is_draining() and not dry_run:
@@ -297,7 +297,7 @@ class Schedules:
         if isinstance(count, bool) or not 0 <= count <= PREVIEW_MAX:
             raise ValueError(f"count must be between 0 and {PREVIEW_MAX}, not {count!r}")
         wanted = schedule if isinstance(schedule, Schedule) else _schedule(await self._row(schedule))
-        after_ms = port.clock.now_ms() if after is None else to_ms(after)
+        after_ms = port.clock.now_ms() if after is None else to_ms(after, "after")
         return [to_datetime(tick) for tick in islice(wanted.ticks(after_ms, port.config.timezone), count)]
 
     async def _row(self, id: str) -> ScheduleRow:

@@ -36,7 +36,7 @@ class Tokens:
         if expires is None:
             expires_ms = None
         else:
-            expires_ms = now_ms + span_ms(expires) if isinstance(expires, timedelta) else to_ms(expires)
+            expires_ms = now_ms + span_ms(expires) if isinstance(expires, timedelta) else to_ms(expires, "expires")
             if expires_ms <= now_ms:
                 raise ValueError(f"the token would be over before it begins: {expires!r}")
         id_, secret = new_id(), PREFIX + new_secret()

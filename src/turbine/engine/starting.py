@@ -59,7 +59,7 @@ def prepare(
     now_ms = port.clock.now_ms()
     timeout = options.timeout if options.timeout is not None else definition.timeout
     timeout_ms = None if timeout is None else round(timeout * 1000)
-    deadline_ms = None if options.deadline is None else to_ms(options.deadline)
+    deadline_ms = None if options.deadline is None else to_ms(options.deadline, "deadline")
     is_late = deadline_ms is not None and deadline_ms <= now_ms
     is_direct = queue is None and not options.delay and not is_late and not port.is_draining()
     if is_direct and deadline_ms is None and timeout_ms is not None:

@@ -22,7 +22,7 @@ class VirtualClock:
 
     def __init__(self, start: datetime | None = None) -> None:
         """Begin at `start` (aware), by default at the real time of now."""
-        self._now_ms = to_ms(datetime.now(UTC) if start is None else start)
+        self._now_ms = to_ms(datetime.now(UTC) if start is None else start, "start")
         self._alarms: list[_VirtualAlarm] = []
         self._made = 0
         self._lock = threading.Lock()

@@ -97,7 +97,7 @@ class World:
 
     async def advance_to(self, when: datetime | int) -> None:
         """Let time pass until `when`, an aware datetime or epoch milliseconds. A time in the past changes nothing."""
-        until_ms = to_ms(when) if isinstance(when, datetime) else when
+        until_ms = to_ms(when, "when") if isinstance(when, datetime) else when
         await self.settle()
         while await self.ring(until_ms):
             await self.settle()
