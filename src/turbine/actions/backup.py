@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from turbine.engine.port import Port
 from turbine.errors import TurbineError
 from turbine.store import copy_database
+from turbine.threads import in_thread
 
 
 async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
@@ -22,5 +22,5 @@ async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
     if store.is_memory:
         raise TurbineError("A database in memory cannot be copied; give the runtime a file: sqlite:///shop.db")
     target = Path(path).absolute()  # noqa: ASYNC240 - asks for the working folder, not the disk
-    await asyncio.to_thread(copy_database, store.path, target)
+    await in_thread(copy_database, store.path, target)
     return target

@@ -9,6 +9,7 @@ import typer
 
 from turbine.cli import account, house, kv, outside, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
+from turbine.cli.run import run
 from turbine.cli.serve import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -30,6 +31,7 @@ def turbine(
 
 
 app.command()(serve)
+app.command()(run)
 app.command()(demo)
 app.command("list")(runs.list_runs)
 app.command()(runs.show)

@@ -99,6 +99,8 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
             return Interrupted()
         case NonDeterministicWorkflow():
             return SetAside(str(error))
+        case asyncio.CancelledError() if execution.port.is_torn_down():
+            return Interrupted()  # the event loop has cancelled every task, because it ends
         case _:
             return Failed(encode_error(error), execution.failed_positions(error))
 
@@ -113,5 +115,5 @@ def _by_signal(execution: Execution) -> Outcome:
             return Lost()
         case Signal.MISMATCH:
             return SetAside(str(execution.mismatch))
-        case Signal.INTERRUPT | Signal.AWAY | None:
+        case Signal.INTERRUPT | Signal.AWAY | Signal.FORKED | None:
             return Interrupted()

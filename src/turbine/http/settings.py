@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import re
 import shutil
@@ -27,6 +26,7 @@ from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
+from turbine.threads import in_thread
 
 router = APIRouter(tags=["settings"])
 _OBJECTS = frozenset({"codec", "logger", "product_sender"})
@@ -94,7 +94,7 @@ async def settings(desk: Viewing) -> Settings:
     room = await port.store.read(_storage)
     return Settings(
         config=_config(desk.rt.config) | {"database": masked(desk.rt.database)},
-        storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
+        storage=_shown(room, await in_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from turbine.errors import Conflict, TurbineError
+from turbine.forking import tell_after_fork
 from turbine.store import Store
 from turbine.tables import executors
 from turbine.tables.executors import Vitals
@@ -54,6 +55,7 @@ class Lease:
         self._thread: threading.Thread | None = None
         self._healthy_since = time.monotonic()
         self._renewed = time.monotonic()
+        tell_after_fork(self.forked)
 
     @property
     def healthy_for(self) -> float:
@@ -79,11 +81,15 @@ class Lease:
                     f"An executor with the id {self._executor_id!r} is alive on this machine; give each process its own"
                     " executor_id, or none"
                 ) from None
-        # Whoever had this id before is dead, or this lock could not have been taken.
-        self._store.write_blocking(
-            executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
-        )
-        self._store.hold(self._executor_id, self._enter(executors.begin_life))
+        try:
+            # Whoever had this id before is dead, or this lock could not have been taken.
+            self._store.write_blocking(
+                executors.replace_former, executor_id=self._executor_id, now_ms=time.time_ns() // 1_000_000
+            )
+            self._store.hold(self._executor_id, self._enter(executors.begin_life))
+        except BaseException:
+            self.drop_lock()
+            raise
         self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
         self._thread.start()
 
@@ -121,19 +127,27 @@ class Lease:
                 if not self._stopping.is_set():
                     log.warning("The lease of executor %s could not be renewed: %s", self._executor_id, error)
 
-    def stop(self) -> None:
-        """Stop renewing."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Stop renewing; a renewal for which the database takes longer than this ends with the store."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(None if seconds is None else max(0.0, seconds))
             self._thread = None
 
-    def give_up(self) -> None:
-        """Leave the roll in good order, and let go of the file."""
-        self.stop()
+    def give_up(self, seconds: float | None = None) -> None:
+        """Leave the roll in good order, and let go of the file: within this time, whatever the database does."""
+        until = None if seconds is None else time.monotonic() + seconds
+        self.stop(seconds)
         with contextlib.suppress(TurbineError):  # a store that is away: the free lock file says the same
-            self._store.write_blocking(executors.strike, executor_id=self._executor_id)
+            left = self._store.submit_blocking(executors.strike, {"executor_id": self._executor_id})
+            left.wait(None if until is None else until - time.monotonic())
         self.drop_lock()
+
+    def forked(self) -> None:
+        """In a forked child: close the copy of the lock, which would outlive the parent."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def die(self) -> None:
         """Go as a killed process goes: the place on the roll and the file stay, only the lock is free."""
@@ -160,6 +174,7 @@ def is_dead_here(lock_path: str | None) -> bool:
         return False  # another machine's, or not ours to open: its lease decides
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)  # not by closing alone: a child that is forked now has the file open too
     except OSError:
         return False
     finally:

@@ -6,8 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from turbine.engine.threads import Threads
 from turbine.tables.executors import Vitals
+from turbine.threads import Threads
 
 BEAT = 0.25
 """Seconds between two looks at how late the event loop is."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from turbine.errors import Conflict, ValidationFailed
+from turbine.store import sqlite_fork
 from turbine.store.store import Store
 
 SECONDS = 5.0
@@ -94,7 +95,21 @@ _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile"
 
 def _ask_sqlite(path: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=1.0)
+    with sqlite_fork.inside():
+        return _ask_file(address, text, limit, tables)
+
+
+def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
+    connection = sqlite_fork.opened(
+        sqlite3.connect(
+            address,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=1.0,
+            factory=sqlite_fork.Connection,
+        )
+    )
     try:
         connection.execute("pragma query_only = on")
         connection.execute("pragma trusted_schema = off")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -248,6 +249,10 @@ class PostgresBackend:
     def close(self) -> None:
         self._drop()
 
+    def forked(self) -> None:
+        if self._connection is not None:
+            let_go(self._connection)
+
 
 class PostgresReaders:
     """A few connections for short reads, each used by one thread at a time."""
@@ -256,6 +261,7 @@ class PostgresReaders:
         self._url = url
         self._free: list[psycopg.Connection[Row]] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[PostgresTx]:
@@ -274,16 +280,21 @@ class PostgresReaders:
             connection.close()
             raise
         with self._lock:
-            if len(self._free) < READERS_MAX:
+            if len(self._free) < READERS_MAX and not self._is_closed:
                 self._free.append(connection)
                 return
         connection.close()
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             free, self._free = self._free, []
         for connection in free:
             connection.close()
+
+    def forked(self) -> None:
+        for connection in self._free:
+            let_go(connection)
 
 
 class Listener:
@@ -293,6 +304,7 @@ class Listener:
         self._url = url
         self._executor = executor
         self._heard = heard
+        self._connection: psycopg.Connection[Row] | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
@@ -304,6 +316,7 @@ class Listener:
         while not self._stopping.is_set():
             try:
                 with connect(self._url) as connection:
+                    self._connection = connection
                     connection.execute(f"listen {CHANNEL}")
                     # Who believed to be alone tells us from now on.
                     connection.execute("select pg_notify(%s, %s)", (CHANNEL, _notification(self._executor, [])))
@@ -326,9 +339,22 @@ class Listener:
                 if self._stopping.is_set():
                     return
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         self._stopping.set()
-        self._thread.join(timeout=5)
+        self._thread.join(seconds)
+
+    def forked(self) -> None:
+        if self._connection is not None:
+            let_go(self._connection)
+
+
+def let_go(connection: psycopg.Connection[Row]) -> None:
+    """In a forked child: close the socket alone, without a word to the server, which is in talk with the parent.
+
+    While it is open here, the server does not notice that the parent is dead, and keeps its locks.
+    """
+    with contextlib.suppress(psycopg.Error, OSError):
+        os.close(connection.fileno())
 
 
 def _notification(executor: str, far: list[list[Any]]) -> str:

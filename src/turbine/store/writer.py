@@ -15,6 +15,7 @@ committed once, and their callers are told with one hand-over to each event loop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from turbine.errors import StoreUnavailable
+from turbine.errors import ForkedProcess, StoreUnavailable, TurbineError
 from turbine.store.tx import Tx, Wake
 
 log = logging.getLogger("turbine.store")
@@ -36,6 +37,8 @@ LOSSES_MAX = 8
 """Times that a batch may lose its connection before its commit until one of its writes is blamed for that."""
 IDLE_AFTER = 0.2
 """Seconds without work after which the backend may do its housekeeping (checkpoints)."""
+LAST_MOMENT = 0.5
+"""Seconds beyond its deadline that closing waits for the thread, which then waits for nothing any more."""
 
 
 class Fault(Enum):
@@ -75,34 +78,41 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+    def forked(self) -> None:
+        """In a forked child: let go of what is shared with the parent, without touching the connection."""
+        ...
 
 
 class Ticket:
     """What a blocking caller waits on: a lock of its own, released once the outcome is there."""
 
-    __slots__ = ("_error", "_is_resolved", "_lock", "_result")
+    __slots__ = ("_lock", "_outcome")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._is_resolved = False
-        self._result: Any = None
-        self._error: BaseException | None = None
+        self._outcome: tuple[Any, BaseException | None] | None = None
 
     def resolve(self, result: Any, error: BaseException | None = None) -> None:
         """Let the caller go with an outcome; the first one stays."""
-        if not self._is_resolved:
-            self._is_resolved = True
-            self._result, self._error = result, error
-            self._lock.release()
+        if self._outcome is None:
+            self._outcome = result, error
+            with contextlib.suppress(RuntimeError):  # a store that gives up and its writer came at the same time
+                self._lock.release()
 
-    def wait(self) -> Any:
-        """The outcome, as soon as it is there, as often as it is asked for."""
-        with self._lock:
-            pass
-        if self._error is not None:
-            raise self._error
-        return self._result
+    def wait(self, seconds: float | None = None) -> Any:
+        """The outcome, as soon as it is there, as often as it is asked for.
+
+        Raises StoreUnavailable when it is not there after `seconds`; the write goes on all the same.
+        """
+        if not self._lock.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
+            raise StoreUnavailable("The database did not answer in time; the write is done as soon as it does")
+        self._lock.release()
+        assert self._outcome is not None
+        result, error = self._outcome
+        if error is not None:
+            raise error
+        return result
 
 
 class Job:
@@ -167,6 +177,7 @@ class Writer:
         self._queue: SimpleQueue[Job] = SimpleQueue()
         self._closing = threading.Event()
         self._is_over = False
+        self._is_forked = False
         self._impatient = False
         self._taken: list[Job] = []
         self.put = self._queue.put
@@ -190,20 +201,53 @@ class Writer:
         return self._queue.qsize()
 
     def submit(self, job: Job) -> None:
-        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        """Let a write enter. Raises StoreUnavailable when the store was closed, ForkedProcess in a forked child."""
         if self._closing.is_set():
-            raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+            raise self.refusal()
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
             self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
+    def refusal(self) -> TurbineError:
+        """Why this takes nothing more."""
+        if self._is_forked:
+            return ForkedProcess()
+        return StoreUnavailable("The store is closed; launch the runtime again before using it")
+
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away.
+
+        After `seconds` the writes that are left fail: no answer of the database is waited for any more, and whatever
+        it still does with the batch that it has is rolled back.
+        """
         self._impatient = self._impatient or not patient
         if not self._closing.is_set():
             self._closing.set()
             self.put(_STOP)
-        self._thread.join()
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            return
+        self._impatient = True
+        self._thread.join(LAST_MOMENT)
+        if self._thread.is_alive():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Leave the thread to itself. It is stuck in the database, and commits nothing when it comes back."""
+        self.fate = _Dead()
+        log.warning("The database does not answer; the store was closed without it, and what was not written is lost")
+        unknown = StoreUnavailable(
+            "The store was closed while the database did not answer; whether this write was kept is not known"
+        )
+        self._fail([job for job in self._taken if job.waiter is not None], unknown)
+        self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+
+    def forked(self) -> None:
+        """Refuse: this is a forked child, and the thread is in the parent."""
+        self._is_forked = True
+        # Another one: whoever held the lock of the parent's is not here.
+        self._closing = threading.Event()
+        self._closing.set()
 
     def die(self) -> None:
         """End as a killed process does: what is not committed by now never will be. For the testing kit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -65,7 +64,7 @@ class Handle(Generic[R]):
         if here is None or not isinstance(here, Place):
             act.close()
             raise NotInWorkflow("this handle was made in a workflow; use rt.retrieve(id) elsewhere")
-        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        return here.execution.port.block_on(act)
 
     def __repr__(self) -> str:
         return f"<turbine handle of {self.workflow_id}>"

@@ -182,7 +182,7 @@ def get_value(
     act = api.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
     here = HERE.get()
     if isinstance(here, Frame):  # in a step nothing is recorded: the act itself runs in the loop
-        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        return here.execution.port.block_on(act)
     return run_inline(act)
 
 
@@ -221,7 +221,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> None:
     act = api.send_notification(channel, message, wait=wait)
     here = HERE.get()
     if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        here.execution.port.block_on(act)
     else:
         run_inline(act)
 
@@ -232,7 +232,7 @@ def set_app_status(label: str, color: str) -> None:
     act = api.set_app_status(label, color)
     here = HERE.get()
     if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        here.execution.port.block_on(act)
     else:
         run_inline(act)
 
@@ -294,7 +294,7 @@ class KvWords:
         in_thread("kv")
         here = HERE.get()
         if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-            return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+            return here.execution.port.block_on(act)
         return run_inline(act)
 
 
