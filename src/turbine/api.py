@@ -77,15 +77,17 @@ def begin_step(
     definition = step_definition(fn)
     here = HERE.get()
     if type(here) is Frame:
-        return _inline(definition, args, kwargs)
+        return _inline(here.execution, definition, args, kwargs)
     line = place(word).own_line()
     return call_step(line.execution, line.take(), definition, args, kwargs, errand)
 
 
-async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _inline(
+    execution: Execution, definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     if definition.is_async:
         return await definition.fn(*args, **kwargs)
-    return await asyncio.to_thread(definition.fn, *args, **kwargs)
+    return await execution.port.threads.run(definition.fn, *args, **kwargs)
 
 
 @overload

@@ -59,6 +59,11 @@ class Config:
     webhook_timeout: timedelta = timedelta(seconds=10)
     allow_private_addresses: bool = False
     shutdown_timeout: timedelta = timedelta(seconds=30)
+    handle_signals: bool = True
+    """Whether SIGTERM drains as `shutdown` does, before it ends the process; for a launch in the main thread only.
+
+    Handlers that are there already are called, and then decide what becomes of the process; at the end they are back.
+    """
     lease: timedelta = timedelta(seconds=10)
     """How long a silent executor on another machine keeps its runs."""
     park_after: timedelta = timedelta(seconds=30)

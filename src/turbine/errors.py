@@ -50,6 +50,7 @@ class ErrorCode(IntEnum):
     TOO_MANY_ATTEMPTS = 43
     BAD_REQUEST = 44
     TOO_LARGE = 45
+    FORKED_PROCESS = 46
 
 
 class TurbineError(Exception):
@@ -231,6 +232,22 @@ class ShuttingDown(_OfRuntime):
 
     def _wording(self) -> str:
         return "This runtime is shutting down and starts nothing new. Ask another process, or try after its restart."
+
+
+class ForkedProcess(TurbineError):
+    """The process was forked from one in which the runtime was launched, and has none of its threads.
+
+    `rt.launch()` in this process starts a life of its own, with connections, threads and an executor of its own.
+    """
+
+    code = ErrorCode.FORKED_PROCESS
+
+    def _wording(self) -> str:
+        return (
+            "This process was forked after the runtime was launched: the runtime's threads and connections are in the "
+            "parent. Call rt.launch() in this process before using it (in gunicorn's post_fork, in Celery's "
+            "worker_process_init, at the start of a multiprocessing target), or leave the runtime to the parent."
+        )
 
 
 class AlreadyLaunched(TurbineError):

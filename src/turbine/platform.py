@@ -124,7 +124,7 @@ class FileLock:
         return os.read(descriptor, 4096).decode(errors="replace")
 
     def close(self) -> None:
-        """Let go of the lock and close the file, which stays. Idempotent."""
+        """Close the file, which stays; that lets go of the lock, unless a forked child has it open too. Idempotent."""
         descriptor, self._file = self._file, None
         if descriptor is not None:
             os.close(descriptor)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_ms
 from turbine.engine.port import Port
@@ -98,11 +99,8 @@ def line_of(
     return Line(now_ms, caller.actor, caller.role, action, target, workflow_id, text)
 
 
-class Audit:
+class Audit(Noun):
     """Reads the audit: `rt.audit`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from turbine.engine.port import Port
 from turbine.errors import TurbineError
 from turbine.store import Store, copy_database
+from turbine.threads import in_thread
 
 
 async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
     """Copy the database to a new file; see `Runtime.backup`."""
     check_file(port.store)
     target = Path(path).absolute()  # noqa: ASYNC240 - asks for the working folder, not the disk
-    await asyncio.to_thread(copy_database, port.store.path, target)
+    await in_thread(copy_database, port.store.path, target)
     return target
 
 

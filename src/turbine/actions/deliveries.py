@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
-from turbine.engine.port import Port
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.model.deliveries import DeliveryKind, DeliveryRecord, DeliveryStatus
@@ -15,11 +15,8 @@ from turbine.tables import deliveries, products
 from turbine.tables.deliveries import Wanted
 
 
-class Deliveries:
+class Deliveries(Noun):
     """Everything outgoing, with its attempts: `rt.deliveries`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Coroutine
@@ -41,6 +40,7 @@ from turbine.runtime.live import Live
 from turbine.store import Tx
 from turbine.tables import audit, details, figures, queues
 from turbine.tables.details import Behind
+from turbine.threads import in_thread
 
 T = TypeVar("T")
 
@@ -310,7 +310,7 @@ class Local:
         async with rt.products.open(id) as product:
             with path.open("xb") as file:
                 while block := await product.read(1024 * 1024):
-                    await asyncio.to_thread(file.write, block)
+                    await in_thread(file.write, block)
 
     async def deliveries(self, wanted: Document, limit: int, cursor: str | None) -> Document:
         return plain(await (await self._runtime()).deliveries.list(**wanted, limit=limit, cursor=cursor))
@@ -391,12 +391,12 @@ class Local:
     async def examine(self) -> list[Document]:
         from turbine.cli.checkup import examine
 
-        return await asyncio.to_thread(examine, self.url)
+        return await in_thread(examine, self.url)
 
     async def migrate(self) -> Document:
         from turbine.cli.checkup import migrate
 
-        return await asyncio.to_thread(migrate, self.url)
+        return await in_thread(migrate, self.url)
 
 
 class Unopened:

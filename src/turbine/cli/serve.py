@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import os
 import signal
-import sys
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, cast
 
 import typer
 
+from turbine.cli.target import TargetUnfit, load
 from turbine.cli.terminal import MISUSED, leave
 from turbine.platform import ENDING_SIGNALS
 
@@ -22,10 +20,6 @@ ADDRESS = "TURBINE_SERVE_ADDRESS"
 """Tell the processes that uvicorn starts what they serve, and where."""
 PATIENCE = 10
 """Seconds that open requests have to end; then runs have the runtime's own `shutdown_timeout`."""
-
-
-class TargetUnfit(Exception):
-    """What was named cannot be served; the text says why."""
 
 
 def serve(
@@ -72,22 +66,7 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 def application() -> Any:
     """The application that this process serves. Raises TargetUnfit."""
-    module_name, colon, name = os.environ[TARGET].partition(":")
-    if not colon or not module_name or not name:
-        raise TargetUnfit(f"{os.environ[TARGET]!r} is not like module:name, for example shop:app")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
-        raise TargetUnfit(f"there is no module {module_name!r} here or on the path") from None
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise TargetUnfit(f"the module {module_name!r} has no {name!r}")
-        found = getattr(found, part)
-    return _application(found)
+    return _application(load(os.environ[TARGET]))
 
 
 _made: dict[int, Any] = {}

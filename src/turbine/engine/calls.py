@@ -326,6 +326,8 @@ def _in_time(
 
 async def _in_loop(execution: Execution, call: Any, context: Any, timeout: float | None) -> Any:
     task = asyncio.get_running_loop().create_task(call(), context=context)
+    execution.tasks.add(task)
+    task.add_done_callback(execution.tasks.discard)
     if timeout is None:
         return await task
     async with _Limit(execution, timeout):

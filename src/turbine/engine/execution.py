@@ -19,7 +19,7 @@ from turbine.engine.outcomes import Mismatch, Signal, Unloaded
 from turbine.engine.port import Port
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
-from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
+from turbine.errors import ForkedProcess, NonDeterministicWorkflow, StoreUnavailable
 from turbine.model.history import History, Recorded
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
@@ -164,6 +164,8 @@ class Execution:
         """What is raised in the body to end it."""
         if self.signal is Signal.CANCELLED:
             return asyncio.CancelledError() if self.is_async else CancelledInThread(self.reason)
+        if self.signal is Signal.FORKED:
+            return ForkedProcess()
         return Unloaded()
 
     def end(self, signal: Signal, reason: str | None = None) -> None:
@@ -181,8 +183,14 @@ class Execution:
             self.reason = reason
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
-        if signal is not Signal.PARK and self.main is not None:
+        if signal is Signal.PARK:
+            return
+        if self.main is not None:
             self.main.cancel()
+        elif not self.is_async:
+            # Of a blocking body only the coroutines can be broken off for which its thread waits.
+            for task in list(self.tasks):
+                task.cancel()
 
     def refuse(self, answer: Answer) -> BaseException:
         """What to raise after a write of this run was refused."""

@@ -73,6 +73,7 @@ class Signal(Enum):
     LOST = "lost"
     AWAY = "the database cannot be used now"
     MISMATCH = "mismatch"
+    FORKED = "this is a forked child, and the run goes on in the parent"
 
 
 class Unloaded(BaseException):

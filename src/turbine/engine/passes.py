@@ -99,6 +99,8 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
             return Interrupted()
         case StoreUnavailable():
             return Interrupted()
+        case asyncio.CancelledError() if execution.port.is_torn_down():
+            return Interrupted()  # the event loop has cancelled every task, because it ends
         case _:
             return Failed(encode_error(error), execution.failed_positions(error))
 
@@ -114,5 +116,5 @@ def _by_signal(execution: Execution) -> Outcome:
         case Signal.MISMATCH:
             assert execution.mismatch is not None
             return SetAside(execution.mismatch.text)
-        case Signal.INTERRUPT | Signal.AWAY | None:
+        case Signal.INTERRUPT | Signal.AWAY | Signal.FORKED | None:
             return Interrupted()

@@ -7,7 +7,6 @@ found before a byte is read. No more than a few blocks are in memory at once.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import logging
@@ -110,11 +109,13 @@ class _Sending:
         if isinstance(source, AsyncIterator):
             if self._in_thread:  # it belongs to the loop, whoever reads it
                 copying = _copy_async(source, intake, self.execution)
-                asyncio.run_coroutine_threadsafe(copying, self.execution.port.loop).result()
+                self.execution.port.block_on(copying)
             else:
                 await _copy_async(source, intake, self.execution)
-        else:
-            await self._block(_copy, source, intake, self.execution)
+        elif self._in_thread:
+            _copy(source, intake, self.execution)
+        else:  # what it reads is the user's code, and may take its time
+            await self.execution.port.threads.run(_copy, source, intake, self.execution)
 
     async def _keep(self, intake: Intake) -> Stored:
         execution, frame = self.execution, self.frame
@@ -165,7 +166,7 @@ class _Sending:
         """Call what blocks: here in a thread, else in one."""
         if self._in_thread:
             return call(*arguments)
-        return await asyncio.to_thread(call, *arguments)
+        return await self.execution.port.io.run(call, *arguments)
 
 
 def delivery_id() -> str:
@@ -270,7 +271,7 @@ async def _copy_async(source: AsyncIterator[Any], intake: Intake, execution: Exe
         if intake.fits(piece):
             intake.take(piece)
         else:
-            await asyncio.to_thread(intake.take, piece)
+            await execution.port.io.run(intake.take, piece)
 
 
 def _source_of(data: Any) -> Iterator[Any] | AsyncIterator[Any]:

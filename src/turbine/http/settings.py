@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
 import tempfile
@@ -28,6 +27,7 @@ from turbine.model.workflows import WorkflowStatus
 from turbine.platform import SYSTEM
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
+from turbine.threads import in_thread
 
 router = APIRouter(tags=["settings"])
 _OBJECTS = frozenset({"codec", "logger", "product_sender"})
@@ -95,7 +95,7 @@ async def settings(desk: Viewing) -> Settings:
     room = await port.store.read(_storage)
     return Settings(
         config=_config(desk.rt.config) | {"database": masked(desk.port.store.url)},
-        storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
+        storage=_shown(room, await in_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,

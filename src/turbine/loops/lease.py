@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from turbine.errors import Conflict, StoreInvalid, TurbineError
+from turbine.forking import tell_after_fork
 from turbine.platform import FileLock, file_name, machine_id
 from turbine.store import Store
 from turbine.tables import executors
@@ -59,6 +60,7 @@ class Lease:
         self._thread: threading.Thread | None = None
         self._healthy_since = time.monotonic()
         self._renewed = time.monotonic()
+        tell_after_fork(self.forked)
 
     @property
     def is_held(self) -> bool:
@@ -82,8 +84,11 @@ class Lease:
         known = ""
         if not self._store.is_memory:
             self._lock, known = self._locked()
-        former = self._former(known)
-        self._register(former)
+        try:
+            self._register(self._former(known))
+        except BaseException:
+            self.drop_lock()
+            raise
         self._renewed = self._healthy_since = time.monotonic()
         self._thread = threading.Thread(target=self._main, name="turbine-lease", daemon=True)
         self._thread.start()
@@ -194,19 +199,27 @@ class Lease:
                 self._executor_id,
             )
 
-    def stop(self) -> None:
-        """Stop renewing."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Stop renewing; a renewal for which the database takes longer than this ends with the store."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(None if seconds is None else max(0.0, seconds))
             self._thread = None
 
-    def give_up(self) -> None:
-        """Deregister in good order, and let go of the file."""
-        self.stop()
+    def give_up(self, seconds: float | None = None) -> None:
+        """Deregister in good order, and let go of the file: within this time, whatever the database does."""
+        until = None if seconds is None else time.monotonic() + seconds
+        self.stop(seconds)
         with contextlib.suppress(TurbineError):  # a store that is away: the free lock file says the same
-            self._store.write_blocking(executors.strike, executor_id=self._executor_id, life=self._life)
+            asked = {"executor_id": self._executor_id, "life": self._life}
+            left = self._store.submit_blocking(executors.strike, asked)
+            left.wait(None if until is None else until - time.monotonic())
         self.drop_lock()
+
+    def forked(self) -> None:
+        """In a forked child: close the copy of the lock, which would outlive the parent."""
+        if self._lock is not None:
+            self._lock.close()
 
     def die(self) -> None:
         """Go as a killed process goes: the registration and the file stay, only the lock is free."""
@@ -236,6 +249,9 @@ def is_dead_here(lock_path: str | None, token: str | None) -> bool:
         return False
     try:
         with contextlib.closing(FileLock(Path(lock_path), create=False)) as lock:
-            return lock.try_acquire() and lock.read_text() == token
+            if not lock.try_acquire():
+                return False
+            lock.release()  # not by closing alone: a child that is forked now has the file open too
+            return lock.read_text() == token
     except OSError:
         return False  # another machine's, or not ours to open: its lease decides

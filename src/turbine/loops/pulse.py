@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from turbine.engine.threads import Threads
 from turbine.platform import resident_memory
 from turbine.tables.executors import Vitals
+from turbine.threads import Threads
 
 BEAT = 0.25
 """Seconds between two looks at how late the event loop is."""

@@ -54,6 +54,7 @@ class Runner:
         self._paused: deque[tuple[int, Execution]] = deque()
         self._sweeping = False
         self._is_interrupted = False
+        self._is_abandoned = False
         port.threads.crowded = self._crowded
 
     def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
@@ -149,7 +150,13 @@ class Runner:
 
         context = self.port.context.copy()
         self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
-        return await future
+        while True:
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:
+                if self._is_abandoned or not self.port.is_torn_down():
+                    raise
+                execution.end(Signal.INTERRUPT)  # the event loop ends; the thread has not been told yet
 
     def _crowded(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
@@ -316,6 +323,31 @@ class Runner:
         self._is_interrupted = True
         for execution in list(self.executions.values()):
             execution.end(Signal.INTERRUPT)
+
+    async def abandon(self, seconds: float) -> bool:
+        """Carry out nothing any more; whether blocking bodies are left that go on in threads, which nobody can end.
+
+        Their runs stay ours until this process ends. Their attempts are given back now: to be told to end in the middle
+        of a step is no crash. What the database does not take within this time is left.
+        """
+        self._is_abandoned = True
+        until = self.port.loop.time() + seconds
+        stuck = [(one.run, one.fence) for one in self.executions.values() if one.thread is not None]
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds))
+        if stuck:
+            with contextlib.suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self.port.store.write(workflows.return_attempts, pairs=stuck)
+        return bool(stuck)
+
+    def forked(self) -> None:
+        """In a forked child: no durable word of the runs that were under way in the parent acts here."""
+        for execution in list(self.executions.values()):
+            execution.signal = Signal.FORKED
 
     async def die(self) -> None:
         """Drop everything that runs, as the death of the process would; the store takes nothing more by now."""

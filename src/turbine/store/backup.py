@@ -12,6 +12,7 @@ from pathlib import Path
 
 from turbine.errors import StoreInvalid
 from turbine.platform import sync_file, sync_folder
+from turbine.store import sqlite_fork
 from turbine.store.sqlite import connect
 
 PAGES = 1024
@@ -42,7 +43,11 @@ def copy_database(source: str, target: Path) -> None:
 
 
 def _copy(source: str, target: Path) -> None:
-    with contextlib.closing(connect(source)) as origin, contextlib.closing(connect(str(target))) as copy:
+    with (
+        sqlite_fork.inside(),
+        contextlib.closing(connect(source)) as origin,
+        contextlib.closing(connect(str(target))) as copy,
+    ):
         origin.execute("pragma query_only = on")
         # In a transaction of its own the source stays as it is: without, each foreign commit would start the copy anew.
         origin.execute("begin")

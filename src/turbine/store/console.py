@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from turbine.errors import Conflict, ValidationFailed
 from turbine.masking import mask_text
+from turbine.store import sqlite_fork
 from turbine.store.store import Store
 
 if TYPE_CHECKING:
@@ -100,7 +101,21 @@ _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile"
 
 def _ask_sqlite(path: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=1.0)
+    with sqlite_fork.inside():
+        return _ask_file(address, text, limit, tables)
+
+
+def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
+    connection = sqlite_fork.opened(
+        sqlite3.connect(
+            address,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=1.0,
+            factory=sqlite_fork.Connection,
+        )
+    )
     try:
         connection.execute("pragma query_only = on")
         connection.execute("pragma trusted_schema = off")

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.masking import mask_url, scrub
 from turbine.platform import user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
 from turbine.store.writer import Fault, Job, Pool, Ticket, Writer
+from turbine.threads import Threads, ThreadsClosed
 
 if TYPE_CHECKING:
     from turbine.store.postgres import Source
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+READERS = 4
+"""Threads that read, at most."""
 POLL_IDLE = 0.02
 """Seconds between looks for commits of other processes on the same SQLite file."""
 POLL_EAGER = 0.001
 """The same while somebody in this process waits for something."""
 READ_PATIENCE = 60.0
 """Seconds that a read waits for a database that is away."""
+THREAD_PATIENCE = 5.0
+"""Seconds that closing waits for the threads that listen and read, at most; left behind they end by themselves."""
 
 
 class Store:
@@ -53,6 +59,7 @@ class Store:
         self._source = source
         self._hearing: Any = None
         self._is_closed = False
+        self._is_forked = False
         self._pools: dict[Lane, Pool] = {}
         if source is None:
             check_path(path)
@@ -82,10 +89,12 @@ class Store:
                     " check that its user may create tables, and that no other program has tables of these names"
                 ) from error
             raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
+        self._backend = backend
         self._writer = Writer(backend, Path(path).name if source is None else "postgres")
         if source is not None:
             self._pools = _pools(source, self._identity)
-        self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
+        self._reading = Threads(READERS, "turbine-reader")
+        tell_after_fork(self.forked)
 
     @property
     def source(self) -> Source:
@@ -164,8 +173,10 @@ class Store:
         if self.is_memory:
             return await self.write(function, *args, **kwargs)
         self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, lambda: self.read_blocking(function, *args, **kwargs))
+        try:
+            return await self._reading.run(lambda: self.read_blocking(function, *args, **kwargs))
+        except ThreadsClosed:
+            raise self._writer.refusal() from None
 
     def read_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `read`, for threads. While the database is away it waits, up to a minute, then StoreUnavailable."""
@@ -186,9 +197,14 @@ class Store:
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
+    def check_process(self) -> None:
+        """Raise ForkedProcess in a forked child of the process that opened this."""
+        if self._is_forked:
+            raise self._writer.refusal()
+
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StoreUnavailable("The store is closed; launch the runtime again before reading")
+            raise self._writer.refusal()
 
     def listen(
         self,
@@ -233,10 +249,10 @@ class Store:
         """Whether other processes are there to be told of wakes. A belief lasts until one of them is heard."""
         self._identity.is_alone = is_alone
 
-    def stop_listening(self) -> None:
+    def stop_listening(self, seconds: float = THREAD_PATIENCE) -> None:
         self._tell(None)
         if self._hearing is not None:
-            self._hearing.close()
+            self._hearing.close(seconds)
             self._hearing = None
 
     def vacuum(self, tables: list[str]) -> list[str]:
@@ -248,15 +264,33 @@ class Store:
 
         return vacuum(self.source, tables)
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish all writes that have entered, then let go of the database. Idempotent."""
-        self.stop_listening()
-        for pool in self._pools.values():
-            pool.close(patient=patient)
-        self._writer.close(patient=patient)
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish all writes that have entered, then let go of the database. Idempotent.
+
+        After `seconds` the writes that are left fail with StoreUnavailable, whatever keeps the database from answering.
+        """
+        if self._is_forked:
+            return  # what there is to be closed belongs to the parent
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        self.stop_listening(min(THREAD_PATIENCE, until - time.monotonic()))
+        for lane in (*self._pools.values(), self._writer):
+            lane.close(patient=patient, seconds=None if seconds is None else max(0.0, until - time.monotonic()))
         self._is_closed = True
-        self._reading.shutdown(wait=True)
+        self._reading.close(max(0.0, min(THREAD_PATIENCE, until - time.monotonic())))
         self._readers.close()
+
+    def forked(self) -> None:
+        """Refuse with ForkedProcess: this is a copy in a forked child, and its connections are the parent's."""
+        if self._is_forked:
+            return  # in a child of the child: the numbers of the parent's files are free for others by now
+        self._is_forked = self._is_closed = True
+        for lane in (*self._pools.values(), self._writer):
+            lane.forked()
+        keep_for_ever(self)
+        self._backend.forked()
+        self._readers.forked()
+        if self._hearing is not None:
+            self._hearing.forked()
 
     def die(self) -> None:
         """Let go of the database as a killed process does: nothing that is not committed by now ever is."""
@@ -324,10 +358,13 @@ class _SqliteHearing:
             with contextlib.suppress(StoreUnavailable):  # being closed
                 self._store.post(_look, None)
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         self._stopping.set()
         self._nudge.set()
-        self._thread.join()
+        self._thread.join(seconds)
+
+    def forked(self) -> None:
+        """Its connection is in the thread, which is not here."""
 
 
 @bulk

@@ -15,6 +15,7 @@ committed once, and their callers are told with one hand-over to each event loop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from turbine.errors import StoreUnavailable
+from turbine.errors import ForkedProcess, StoreUnavailable, TurbineError
 from turbine.store.tx import Tx, Wake, take_locks
 
 log = logging.getLogger("turbine.store")
@@ -38,6 +39,8 @@ IDLE_AFTER = 0.2
 """Seconds without work after which the backend may do its housekeeping (checkpoints)."""
 IDLE_AGAIN = 30.0
 """The same from then on, as long as there is no work."""
+LAST_MOMENT = 0.5
+"""Seconds beyond its deadline that closing waits for the thread, which then waits for nothing any more."""
 
 
 class Fault(Enum):
@@ -74,34 +77,41 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+    def forked(self) -> None:
+        """In a forked child: let go of what is shared with the parent, without touching the connection."""
+        ...
 
 
 class Ticket:
     """What a blocking caller waits on: a lock of its own, released once the outcome is there."""
 
-    __slots__ = ("_error", "_is_resolved", "_lock", "_result")
+    __slots__ = ("_lock", "_outcome")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._is_resolved = False
-        self._result: Any = None
-        self._error: BaseException | None = None
+        self._outcome: tuple[Any, BaseException | None] | None = None
 
     def resolve(self, result: Any, error: BaseException | None = None) -> None:
         """Let the caller go with an outcome; the first one stays."""
-        if not self._is_resolved:
-            self._is_resolved = True
-            self._result, self._error = result, error
-            self._lock.release()
+        if self._outcome is None:
+            self._outcome = result, error
+            with contextlib.suppress(RuntimeError):  # a store that gives up and its writer came at the same time
+                self._lock.release()
 
-    def wait(self) -> Any:
-        """The outcome, as soon as it is there, as often as it is asked for."""
-        with self._lock:
-            pass
-        if self._error is not None:
-            raise self._error
-        return self._result
+    def wait(self, seconds: float | None = None) -> Any:
+        """The outcome, as soon as it is there, as often as it is asked for.
+
+        Raises StoreUnavailable when it is not there after `seconds`; the write goes on all the same.
+        """
+        if not self._lock.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
+            raise StoreUnavailable("The database did not answer in time; the write is done as soon as it does")
+        self._lock.release()
+        assert self._outcome is not None
+        result, error = self._outcome
+        if error is not None:
+            raise error
+        return result
 
 
 class Job:
@@ -168,6 +178,7 @@ class Writer:
         self._queue: SimpleQueue[Job] = SimpleQueue() if pool is None else pool.queue
         self._closing = threading.Event()
         self._is_over = False
+        self._is_forked = False
         self._impatient = False
         self._taken: list[Job] = []
         self.put = self._queue.put
@@ -191,17 +202,27 @@ class Writer:
         return self._queue.qsize()
 
     def submit(self, job: Job) -> None:
-        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        """Let a write enter. Raises StoreUnavailable when the store was closed, ForkedProcess in a forked child."""
         if self._closing.is_set():
-            raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+            raise self.refusal()
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
             self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
+    def refusal(self) -> TurbineError:
+        """Why this takes nothing more."""
+        if self._is_forked:
+            return ForkedProcess()
+        return StoreUnavailable("The store is closed; launch the runtime again before using it")
+
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away.
+
+        After `seconds` the writes that are left fail: no answer of the database is waited for any more, and whatever
+        it still does with the batch that it has is rolled back.
+        """
         self.stop(patient=patient)
-        self.join()
+        self.join(seconds)
 
     def stop(self, *, patient: bool = True) -> None:
         """Begin to close."""
@@ -210,9 +231,32 @@ class Writer:
             self._closing.set()
             self.put(_STOP)
 
-    def join(self) -> None:
-        """Wait for the end of the thread."""
-        self._thread.join()
+    def join(self, seconds: float | None = None) -> None:
+        """Wait for the end of the thread; after `seconds` as `close` says."""
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            return
+        self._impatient = True
+        self._thread.join(LAST_MOMENT)
+        if self._thread.is_alive():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Leave the thread to itself. It is stuck in the database, and commits nothing when it comes back."""
+        self.fate = _Dead()
+        log.warning("The database does not answer; the store was closed without it, and what was not written is lost")
+        unknown = StoreUnavailable(
+            "The store was closed while the database did not answer; whether this write was kept is not known"
+        )
+        _fail([job for job in self._taken if job.waiter is not None], unknown)
+        self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+
+    def forked(self) -> None:
+        """Refuse: this is a forked child, and the thread is in the parent."""
+        self._is_forked = True
+        # Another one: whoever held the lock of the parent's is not here.
+        self._closing = threading.Event()
+        self._closing.set()
 
     def die(self) -> None:
         """End as a killed process does: what is not committed by now never will be. For the testing kit."""
@@ -282,6 +326,11 @@ class Writer:
             except Empty:
                 self._housekeep()
                 patience = IDLE_AGAIN
+
+    @property
+    def backend(self) -> Backend:
+        """The connection that it writes on."""
+        return self._backend
 
     @property
     def has_taken(self) -> bool:
@@ -383,6 +432,7 @@ class Pool:
         self._pending = 0
         self.batches = 0
         self._is_closed = False
+        self._is_forked = False
 
     @property
     def depth(self) -> int:
@@ -390,10 +440,12 @@ class Pool:
         return self._pending
 
     def submit(self, job: Job) -> None:
-        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        """Let a write enter. Raises StoreUnavailable when the store was closed, ForkedProcess in a forked child."""
         with self._lock:
+            if self._is_forked:
+                raise ForkedProcess
             if self._is_closed:
-                raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+                raise StoreUnavailable("The store is closed; launch the runtime again before using it")
             self._pending += 1
             self.queue.put(job)
             if self._pending > len(self._writers) and self._free:
@@ -422,15 +474,16 @@ class Pool:
                 self._free.append(make)
                 self._pending -= writer.has_taken
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish what has entered, then end the threads. Not `patient`: do not wait for a database that is away."""
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish what has entered, then end the threads, as `Writer.close` does."""
+        until = None if seconds is None else time.monotonic() + seconds
         with self._lock:
             self._is_closed = True
             writers = list(self._writers)
         for writer in writers:
             writer.stop(patient=patient)
         for writer in writers:
-            writer.join()
+            writer.join(None if until is None else max(0.0, until - time.monotonic()))
         while True:
             try:
                 job = self.queue.get_nowait()
@@ -438,6 +491,14 @@ class Pool:
                 return
             if job is not _STOP:
                 _fail([job], StoreUnavailable("The store was closed before this write began"))
+
+    def forked(self) -> None:
+        """Refuse: this is a forked child, and the threads are in the parent."""
+        self._lock = threading.Lock()  # whoever held the parent's is not here
+        self._is_forked = True
+        for writer in self._writers:
+            writer.forked()
+            writer.backend.forked()
 
     def die(self) -> None:
         """End as a killed process does. For the testing kit."""

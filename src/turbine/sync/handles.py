@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError as CancelledFuture
 from datetime import timedelta
@@ -53,7 +52,7 @@ def drive(act: Coroutine[Any, Any, T]) -> T:
 
 def wait_in_thread(execution: Execution, act: Coroutine[Any, Any, T]) -> T:
     """Wait for an act in the loop of a run. A cancellation of the run is what it is to a thread."""
-    future = asyncio.run_coroutine_threadsafe(act, execution.port.loop)
+    future = execution.port.ask(act)
     try:
         return future.result()
     except CancelledFuture:

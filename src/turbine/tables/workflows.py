@@ -327,6 +327,14 @@ def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     return _answers(tx, rows, released)
 
 
+def return_attempts(tx: Tx, *, pairs: Sequence[tuple[int, int]]) -> None:
+    """Do not count the attempts of runs, (run, fence), that this executor was told to end and holds until it is gone.
+
+    Whoever takes them up then counts one.
+    """
+    tx.run(SQL.return_attempts, rows=rows_json(pairs), executor=tx.executor)
+
+
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row[0])])
 def set_aside(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> list[Answer]:

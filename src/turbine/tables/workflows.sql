@@ -245,6 +245,13 @@ and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, fence
 
+-- name: return_attempts
+update pt_workflow_status
+set recovery_attempts = case when recovery_attempts > 0 then recovery_attempts - 1 else 0 end
+where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
+and coalesce(executor_id, '') = :executor
+and completed_at_epoch_ms is null
+
 -- name: set_aside
 -- It gives its slot back: a run that waits for a person or for other code must not stop its queue.
 update pt_workflow_status

@@ -27,6 +27,7 @@ from turbine.registry import StepBase, WorkflowBase
 from turbine.store.writer import Died, Job
 from turbine.testing.rows import Rows, difference, prospect, snapshot
 from turbine.testing.world import World
+from turbine.threads import in_thread
 
 if TYPE_CHECKING:
     from turbine.engine.execution import Execution
@@ -286,9 +287,9 @@ class _Places:
         """The URL of an empty database."""
         self._count += 1
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder / str(self._count - 1), ignore_errors=True)
+            await in_thread(shutil.rmtree, self._folder / str(self._count - 1), ignore_errors=True)
             return f"sqlite:///{self._folder / str(self._count) / 'turbine.db'}"
-        await asyncio.to_thread(self._empty_schema)
+        await in_thread(self._empty_schema)
         return self._url
 
     def _empty_schema(self) -> None:
@@ -311,9 +312,9 @@ class _Places:
 
     async def remove(self) -> None:
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await in_thread(shutil.rmtree, self._folder, ignore_errors=True)
         else:
-            await asyncio.to_thread(self._drop_schema)
+            await in_thread(self._drop_schema)
 
     def _drop_schema(self) -> None:
         from psycopg import sql

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
-from turbine.store.postgres.connection import Connection, Source, classify
+from turbine.store.postgres.connection import Connection, Source, classify, let_go
 from turbine.store.postgres.notifications import channel_of, notification
 from turbine.store.postgres.transaction import MARKED, PostgresTx, Query
 from turbine.store.tx import Identity, Wake
@@ -139,6 +139,10 @@ class PostgresBackend:
 
     def close(self) -> None:
         self._drop()
+
+    def forked(self) -> None:
+        if self._connection is not None:
+            let_go(self._connection)
 
 
 def vacuum(source: Source, tables: list[str]) -> list[str]:

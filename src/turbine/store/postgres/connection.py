@@ -10,6 +10,8 @@ Between this process and the server may stand a pooler, a NAT gateway or a failo
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any, LiteralString
@@ -88,6 +90,15 @@ class Connection(psycopg.Connection[Row]):
         if row is None:
             return False
         return None if row[0] in (None, "disabled") else row[0] == "active"
+
+
+def let_go(connection: psycopg.Connection[Row]) -> None:
+    """In a forked child: close the socket alone, without a word to the server, which is in talk with the parent.
+
+    While it is open here, the server does not notice that the parent is dead, and keeps its locks.
+    """
+    with contextlib.suppress(psycopg.Error, OSError):
+        os.close(connection.fileno())
 
 
 class Source:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
-from turbine.store.postgres.connection import Connection, Source
+from turbine.store.postgres.connection import Connection, Source, let_go
 from turbine.store.tx import Wake
 
 log = logging.getLogger("turbine.store")
@@ -54,6 +54,7 @@ class Listener:
         self._channel = channel
         self._executor = executor
         self._heard = heard
+        self._connection: Connection | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
@@ -68,6 +69,7 @@ class Listener:
         while not self._stopping.is_set():
             try:
                 with self._source.connect_to_listen() as connection:
+                    self._connection = connection
                     connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
                     # An executor that believes to be alone notifies others from now on.
                     connection.execute("select pg_notify(%s, %s)", (self._channel, notification(self._executor, [])))
@@ -94,9 +96,14 @@ class Listener:
                 connection.execute("select 1")
                 beat = time.monotonic() + HEARTBEAT
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         self._stopping.set()
-        self._thread.join(timeout=5)
+        self._thread.join(seconds)
+
+    def forked(self) -> None:
+        """In a forked child: let go of the parent's connection."""
+        if self._connection is not None:
+            let_go(self._connection)
 
 
 class SnapshotPoll:
@@ -109,6 +116,7 @@ class SnapshotPoll:
     def __init__(self, source: Source, heard: Heard) -> None:
         self._source = source
         self._heard = heard
+        self._connection: Connection | None = None
         self._stopping = threading.Event()
         self._nudge = threading.Event()
         self._eager_until = 0.0
@@ -127,6 +135,7 @@ class SnapshotPoll:
         while not self._stopping.is_set():
             try:
                 with self._source.connect() as connection:
+                    self._connection = connection
                     self._heard([("everything", None)])
                     pause = 0.05
                     self._poll(connection)
@@ -146,10 +155,15 @@ class SnapshotPoll:
             self._nudge.wait(POLL_EAGER if time.monotonic() < self._eager_until else POLL_IDLE)
             self._nudge.clear()
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         self._stopping.set()
         self._nudge.set()
-        self._thread.join(timeout=5)
+        self._thread.join(seconds)
+
+    def forked(self) -> None:
+        """In a forked child: let go of the parent's connection."""
+        if self._connection is not None:
+            let_go(self._connection)
 
 
 def notification(executor: str, far: list[list[Any]]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import psycopg
 
-from turbine.store.postgres.connection import Connection, Source, is_away
+from turbine.store.postgres.connection import Connection, Source, is_away, let_go
 from turbine.store.postgres.transaction import PostgresTx
 
 READERS_MAX = 4
@@ -21,6 +21,7 @@ class PostgresReaders:
         self._source = source
         self._free: list[Connection] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[PostgresTx]:
@@ -65,7 +66,7 @@ class PostgresReaders:
 
     def _give_back(self, connection: Connection) -> None:
         with self._lock:
-            if len(self._free) < READERS_MAX:
+            if len(self._free) < READERS_MAX and not self._is_closed:
                 self._free.append(connection)
                 return
         connection.close()
@@ -81,4 +82,11 @@ class PostgresReaders:
             connection.close()
 
     def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
         self._close_free()
+
+    def forked(self) -> None:
+        """In a forked child: let go of the parent's connections."""
+        for connection in self._free:
+            let_go(connection)
