@@ -21,10 +21,11 @@ from turbine.codec import PayloadType, payload_type
 from turbine.engine import app_status, gates, talk
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import Errand, Execution
+from turbine.engine.execution import Errand, Execution, cancelled
 from turbine.engine.handles import Handle
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.logs import RunLogger
+from turbine.engine.outcomes import Signal
 from turbine.engine.products import frame_of_step, store_product
 from turbine.errors import Cancelled, NotInWorkflow
 from turbine.ids import check_id, check_name
@@ -246,7 +247,8 @@ def get_value(
     """
     here = HERE.get()
     if isinstance(here, Frame):  # in a step it is part of what the step does
-        return here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        act = here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        return here.execution.of_step(act)
     line = place("get_value").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.get_value(
@@ -328,7 +330,7 @@ def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
         raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
     here = HERE.get()
     if type(here) is Frame:
-        return app_status.set_in_step(here.execution, label, color)
+        return here.execution.of_step(app_status.set_in_step(here.execution, label, color))
     line = place("set_app_status").own_line()
     return app_status.set_in_body(line.execution, line.take_note(), label, color)
 
@@ -343,7 +345,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     """
     here = HERE.get()
     if type(here) is Frame:
-        return _notify(here.execution, None, channel, message, wait)
+        return here.execution.of_step(_notify(here.execution, None, channel, message, wait))
     line = place("send_notification").own_line()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
@@ -472,7 +474,7 @@ class KvWords:
     ) -> Coroutine[Any, Any, Any]:
         here = HERE.get()
         if type(here) is Frame:
-            return _kv_act(here.execution, act, args, kwargs)
+            return here.execution.of_step(_kv_act(here.execution, act, args, kwargs))
         line = place(f"kv.{word}").own_line()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
         definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
@@ -568,11 +570,20 @@ def logger() -> logging.LoggerAdapter[logging.Logger]:
 
 
 def check_cancelled() -> None:
-    """Raise if this run was cancelled: for long blocking steps. Outside of runs it does nothing."""
+    """Raise if nobody wants to know the outcome any more: for long blocking steps. Outside of runs it does nothing.
+
+    That is so when the run was cancelled, when this process shuts down and waits no longer, when the time of this
+    attempt is up, and when the body broke the call off. Code in a thread gets `turbine.Cancelled`, code of the event
+    loop `asyncio.CancelledError`.
+    """
     here = HERE.get()
     if type(here) is Place or type(here) is Frame:
         execution = here.execution
-        if execution.signal is not None:
+        is_step = type(here) is Frame
+        if is_step and here.is_given_up:
+            raise cancelled("nobody waits for this attempt any more")
+        # While the database is away a step goes on: its outcome is kept until it can be recorded.
+        if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
             raise execution.ending()
 
 

@@ -72,7 +72,7 @@ class Store:
                 ) from error
             raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
         self._backend = backend
-        self._writer = Writer(backend, Path(path).name if dialect == "sqlite" else "postgres")
+        self._writer = Writer(backend, Path(path).name if dialect == "sqlite" else "postgres", self)
         self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
 
     @property
@@ -142,13 +142,13 @@ class Store:
                 if not _is_away(error):
                     raise
                 if time.monotonic() > until or self._writer.is_closed:
-                    raise StoreUnavailable(f"The database cannot be read: {error}") from error
+                    raise StoreUnavailable(f"The database cannot be read: {error}", origin=self) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StoreUnavailable("The store is closed; launch the runtime again before reading")
+            raise StoreUnavailable("The store is closed; launch the runtime again before reading", origin=self)
 
     def listen(self, loop: asyncio.AbstractEventLoop, executor: str, heard: Callable[[list[Wake]], None]) -> None:
         """Call `heard` in `loop` with the wakes of every commit of this process, and with hints of other processes'."""

@@ -162,8 +162,10 @@ class _Dead:
 class Writer:
     """The thread, its queue, and the hand-over of outcomes."""
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(self, backend: Backend, name: str, origin: object = None) -> None:
+        """`origin` is whose writer it is; its StoreUnavailable errors name that."""
         self._backend = backend
+        self._origin = origin
         self._queue: SimpleQueue[Job] = SimpleQueue()
         self._closing = threading.Event()
         self._is_over = False
@@ -192,10 +194,13 @@ class Writer:
     def submit(self, job: Job) -> None:
         """Let a write enter. Raises StoreUnavailable when the store was closed."""
         if self._closing.is_set():
-            raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+            raise self._refusal("The store is closed; launch the runtime again before writing")
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(self._refusal("The store was closed before this write began"))
+
+    def _refusal(self, text: str) -> StoreUnavailable:
+        return StoreUnavailable(text, origin=self._origin)
 
     def close(self, *, patient: bool = True) -> None:
         """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
@@ -215,17 +220,17 @@ class Writer:
             self._work()
         except Died:
             # The backend is closed below in the middle of its transaction, which rolls it back.
-            died = StoreUnavailable("The process died here, because a test wanted it to; launch the runtime again")
+            died = self._refusal("The process died here, because a test wanted it to; launch the runtime again")
             self._fail(self._taken, died)
             self._fail_the_rest(died)
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
-            died = StoreUnavailable(f"The writer of the store died: {error!r}; launch the runtime again")
+            died = self._refusal(f"The writer of the store died: {error!r}; launch the runtime again")
             self._fail(self._taken, died)
             self._fail_the_rest(died)
             raise
         else:
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(self._refusal("The store was closed before this write began"))
         finally:
             self._backend.close()
 
@@ -294,7 +299,7 @@ class Writer:
                     if happened and committing and not is_decisive:
                         return self._deliver(jobs, results, [("everything", None)])
                     if not self._patience():
-                        return self._fail(jobs, _unavailable(error))
+                        return self._fail(jobs, self._unavailable(error))
                     was_decided = was_decided or happened
                     losses += 0 if committing or was_decided else 1
                     if losses < LOSSES_MAX:
@@ -314,11 +319,19 @@ class Writer:
                     return None
                 if fault is not Fault.BAD:
                     self._backend.recover(lambda: False)
-                    error = _unavailable(error)
+                    error = self._unavailable(error)
                 return self._fail(jobs, error)
             self.batches += 1
             self.jobs += len(jobs)
             return self._deliver(jobs, results, wakes)
+
+    def _unavailable(self, error: BaseException) -> StoreUnavailable:
+        unavailable = self._refusal(
+            f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
+            " once the disk has room and is writable, or the server is back"
+        )
+        unavailable.__cause__ = error
+        return unavailable
 
     def _patience(self) -> bool:
         return not (self._closing.is_set() and self._impatient)
@@ -428,12 +441,3 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *argume
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         log.debug("An event loop was closed while a write of its was in flight; the write is done")
-
-
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    unavailable = StoreUnavailable(
-        f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
-        " once the disk has room and is writable, or the server is back"
-    )
-    unavailable.__cause__ = error
-    return unavailable
