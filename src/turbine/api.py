@@ -198,8 +198,9 @@ async def _run(
     kwargs: dict[str, Any],
 ) -> Handle[R]:
     definition = workflow.definition
+    result = definition.result  # an annotation that cannot be read is told before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
-    return execution.port.runtime.handle(child_id, definition.result)
+    return execution.port.runtime.handle(child_id, result, definition)
 
 
 # Talking
@@ -449,7 +450,11 @@ class KvWords:
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
-        return _kv_value(self._call("get", "get_or_missing", key), key, type, default)
+        here = HERE.get()
+        if isinstance(here, Frame):
+            return here.execution.of_step(here.execution.port.runtime.kv.get(key, type, default))
+        line = place("kv.get").own_line()
+        return _kv_get(line.execution, line.take(), key, payload_type(type), default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
@@ -488,9 +493,18 @@ async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs:
     return await getattr(execution.port.runtime.kv, act)(*args, **kwargs)
 
 
-async def _kv_value(look: Coroutine[Any, Any, Any], key: str, type: Any, default: Any) -> Any:
-    found = await look
-    return default if found is None else payload_type(type).decode(found[0], f"the value of key {key!r}")
+async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
+    """A look into the store, recorded as the text of what was found, in a list of one."""
+    name, what = f"{KV}get", f"the value of key {key!r}"
+
+    async def look() -> list[str] | None:
+        found = await execution.port.runtime.kv.get_or_missing(key)
+        return None if found is None else [kind.take(found[0], what)[0]]
+
+    definition = StepDefinition(fn=look, name=name, is_async=True)
+    definition.__dict__["result"] = _ANYTHING
+    found = await call_step(execution, position, definition, (), {})
+    return default if found is None else execution.recall(position, name, kind, found[0], what, is_sealed=False)
 
 
 kv = KvWords()

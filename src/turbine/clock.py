@@ -22,6 +22,9 @@ class Alarm(Protocol):
 class Clock(Protocol):
     """What the rooms may ask of time."""
 
+    is_virtual: bool
+    """Whether time is moved by a test; what is measured by the database's clock follows this one then."""
+
     def now_ms(self) -> int:
         """The time in epoch milliseconds."""
         ...
@@ -34,6 +37,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
+    is_virtual = False
+
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
@@ -42,20 +47,43 @@ class SystemClock:
         return loop.call_later(max(0.0, due_ms - time.time() * 1000 + 1) / 1000, callback)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """What a `datetime` can show."""
 
 
 def to_datetime(epoch_ms: int) -> datetime:
     """The aware UTC time of an epoch in milliseconds."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    # `fromtimestamp` ends at the years 1970 and 3000 on Windows.
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
+
+
+class NoTimeZone(ValueError):
+    """A time without a time zone: it would mean another time on each machine."""
 
 
 def to_ms(moment: datetime) -> int:
-    """Epoch milliseconds of an aware time; ValueError for a naive one, whose zone nobody knows."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone; pass an aware datetime, for example datetime.now(UTC)")
-    return min(max(round(moment.timestamp() * 1000), _FIRST_MS), _LAST_MS)
+    """Epoch milliseconds of an aware time. Raises what `check_aware` raises."""
+    return min(max(round(check_aware(moment).timestamp() * 1000), _FIRST_MS), _LAST_MS)
+
+
+def check_aware(moment: datetime, what: str = "") -> datetime:
+    """The same time. Raises NoTimeZone (a ValueError) for one without a time zone, TypeError for what is no time.
+
+    `what` names it in the message.
+    """
+    name = f"{what} " if what else ""
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
+        raise TypeError(f"{what or 'a time'} must be a datetime with a time zone, not {moment!r:.200}")
+    if moment.utcoffset() is None:
+        text = moment.replace(tzinfo=None).isoformat()
+        raise NoTimeZone(f"{name}{text} has no time zone; write {text}Z or +02:00")
+    return moment
+
+
+def parse_moment(text: str) -> datetime:
+    """The time of an ISO 8601 text. Raises ValueError for what is none, NoTimeZone for one without a time zone."""
+    return check_aware(datetime.fromisoformat(text))
 
 
 def span_ms(span: timedelta | float) -> int:

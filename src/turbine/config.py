@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol, Self
 
 from turbine.cron import is_cron, is_zone
+from turbine.masking import mask_text, mask_url
 
 DEFAULT_DATABASE = "sqlite:///turbine_data/turbine.db"
 _ISO_DURATION = re.compile(
@@ -26,7 +27,7 @@ class PayloadCodec(Protocol):
     def decode(self, payload: str) -> str: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings of a runtime, fixed at construction.
 
@@ -64,6 +65,16 @@ class Config:
     """How long a waiting run stays in memory."""
     max_threads: int = 64
     """Threads for blocking workflows and steps."""
+    pooler: bool | None = None
+    """Whether the Postgres URL leads to a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy); None finds out.
+
+    Behind one nothing is kept in a session: no prepared statements, no LISTEN.
+    """
+    listen_url: str | None = None
+    """A Postgres URL that leads past the pooler, for notifications.
+
+    Without it commits of other processes are noticed by looking, every 0.1 s, and every 0.02 s while a caller waits.
+    """
     codec: PayloadCodec | None = None
     logger: Any = None
     strict: bool = False
@@ -101,6 +112,11 @@ class Config:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 object.__setattr__(self, name, timedelta(seconds=value))
 
+    def __repr__(self) -> str:
+        """The settings without passwords of URLs, and of objects only what they are."""
+        shown = (f"{field.name}={_shown(field.name, getattr(self, field.name))}" for field in fields(self))
+        return f"Config({', '.join(shown)})"
+
     def check(self) -> None:
         """Raise ValueError, naming the field, for values that can never be right."""
         rules: list[tuple[str, Callable[[Any], bool], str]] = [
@@ -122,6 +138,16 @@ class Config:
             value = getattr(self, name)
             if not holds(value):
                 raise ValueError(f"{name} {rule}, not {value!r}")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in ("codec", "logger", "product_sender") and value is not None:
+        return f"<{type(value).__qualname__}>"
+    return repr(mask_url(value) if isinstance(value, str) else value)
+
+
+Database = str | Callable[[], str]
+"""A database URL, or a callable that gives one, which is asked at each connection (tokens that expire)."""
 
 
 def database_url(given: str | None) -> str:
@@ -155,7 +181,9 @@ def _parse(name: str, kind: str, text: str) -> Any:
         if "str" in kind:
             return text
     except (ValueError, KeyError) as error:
-        raise ValueError(f"TURBINE_{name.upper()}={text!r} cannot be read: {error}") from error
+        raise ValueError(
+            f"TURBINE_{name.upper()}={mask_text(text)!r} cannot be read: {mask_text(str(error))}"
+        ) from None
     raise ValueError(f"{name} cannot be set through the environment; pass it to Runtime")
 
 

@@ -1,13 +1,15 @@
-"""Three processes, whose clocks leap over both changes of daylight saving time: each tick of a schedule starts one run.
+"""Each tick of a schedule starts one run, though clocks leap, processes are killed and processes are stopped.
 
-The parent tells each process what time it is, forward and back. What happened is read from the rows and the journal.
+What happened is read from the rows and the journal.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -39,6 +41,8 @@ MOMENTS = (
 """What the clocks show, one after the other."""
 END_OF_ALL = datetime(2026, 11, 27, 12, tzinfo=UTC)
 PATIENCE_SECONDS = 20
+LAST_RESORT = 120
+STOPPED_SECONDS = 8
 
 
 def test_three_processes_start_each_tick_once_though_clocks_leap_over_both_changes_and_one_is_killed(
@@ -83,6 +87,73 @@ def test_three_processes_start_each_tick_once_though_clocks_leap_over_both_chang
     assert victim.killed_ns is not None
     assert [] == overlaps(marks, {victim.pid: victim.killed_ns})
     assert [] == crew.tracebacks()
+
+
+@pytest.mark.timeout(300)
+def test_ticks_of_a_time_in_which_the_only_process_was_stopped_are_made_up_as_each_schedule_says(
+    crew: Crew, database_url: str
+) -> None:
+    worker = crew.hire(database_url, program="schedule_worker.py", now_ms=None).wait_ready()
+    rows = Rows(database_url)
+    names = ("last", "none", "all")
+    for catch_up in names:
+        worker.ask("plan", workflow="plain", cron="* * * * * *", zone="UTC", catch_up=catch_up, name=catch_up)
+    wait_for(lambda: all(len(seconds_of(rows, name)) >= 2 for name in names), LAST_RESORT)
+
+    worker.stop()
+    stopped = time.time()
+    wait_for(lambda: time.time() > stopped + STOPPED_SECONDS, LAST_RESORT)
+    resumed = time.time()
+    worker.go_on()
+    wait_for(lambda: all(seconds_of(rows, name)[-1] > resumed + 3 for name in names), LAST_RESORT)
+    worker.leave()
+
+    assert [] == gaps(seconds_of(rows, "all"))
+    for name in ("last", "none"):
+        # The newest one that came is made up for by `last`; it may have come after the process went on.
+        assert [] == [tick for tick in seconds_of(rows, name) if stopped < tick < int(resumed)], name
+
+
+@pytest.mark.timeout(300)
+def test_a_process_that_was_awake_takes_the_ticks_while_another_one_was_stopped(crew: Crew, database_url: str) -> None:
+    team = [crew.hire(database_url, program="schedule_worker.py", now_ms=None) for _ in range(2)]
+    sleeper, _ = (worker.wait_ready() for worker in team)
+    rows = Rows(database_url)
+    sleeper.ask("plan", workflow="plain", cron="* * * * * *", zone="UTC")
+    while True:
+        # Between two ticks: one that is stopped in the middle of a commit keeps all others from writing on SQLite.
+        wait_for(lambda: len(seconds_of(rows, "plain")) >= 2 and 0.4 < time.time() % 1 < 0.6, LAST_RESORT)
+        sleeper.stop()
+        if has_later_tick(rows, time.time() + 1, 4):
+            break
+        sleeper.go_on()
+        has_later_tick(rows, time.time() + 1, LAST_RESORT)
+
+    has_later_tick(rows, time.time() + STOPPED_SECONDS, LAST_RESORT)
+    sleeper.go_on()
+    has_later_tick(rows, time.time() + 3, LAST_RESORT)
+    for worker in team:
+        worker.leave()
+
+    assert [] == gaps(seconds_of(rows, "plain"))
+
+
+def has_later_tick(rows: Rows, than: float, seconds: float) -> bool:
+    """Whether a tick after a time has its run; it is waited for."""
+    wait_for(lambda: seconds_of(rows, "plain")[-1] > than, seconds)
+    return seconds_of(rows, "plain")[-1] > than
+
+
+def seconds_of(rows: Rows, name: str) -> list[int]:
+    """The ticks of a schedule that have their run, in seconds, ascending."""
+    prefix = f"sched-{name}-"
+    ids = [id for id in rows.runs() if id.startswith(prefix)]
+    return sorted(round(datetime.fromisoformat(id.removeprefix(prefix)).timestamp()) for id in ids)
+
+
+def gaps(seconds: list[int]) -> list[tuple[int, int]]:
+    """Where ticks of every second are missing: the one before, and the one after."""
+    return [(one, other) for one, other in pairwise(seconds) if other != one + 1]
 
 
 def move(team: list[Worker], moment: datetime) -> None:

@@ -22,6 +22,7 @@ from turbine import (
     ValidationFailed,
     WorkflowStatus,
 )
+from turbine.clock import SystemClock, to_datetime
 from turbine.testing import World
 
 START = datetime(2026, 3, 27, 2, 30, tzinfo=UTC)
@@ -327,16 +328,165 @@ async def test_jitter_delays_the_run_and_keeps_the_tick(world):
     assert all(run.started_at - run.created_at < timedelta(minutes=50) for run in started)
 
 
-async def test_disabling_a_schedule_recalls_the_run_that_waits_out_its_jitter(world, monkeypatch):
+async def jittering(w: World, **fields: Any) -> turbine.ScheduleRecord:
+    """A schedule of every minute whose jitter is an hour, and ten ticks that wait it out."""
+    cron = Schedule.cron("* * * * *", jitter=timedelta(hours=1))
+    record = await w.runtime.schedules.create(ping, cron, name="p", **fields)
+    await w.advance(minutes=10, seconds=30)
+    return record
+
+
+async def ends(rt: Runtime) -> list[tuple[str, str | None, bool]]:
+    """Of the runs of that schedule: their statuses, why they were cancelled, and whether they began."""
+    found = await rt.list(ascending=True, limit=500, ids=await runs(rt, "sched-p-"))
+    return [(run.status, run.reason, run.started_at is not None) for run in found.items]
+
+
+@pytest.fixture
+def half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each jitter is half of what it may be."""
     monkeypatch.setattr("random.Random.random", lambda _: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call_back", "reason"),
+    [
+        (lambda s, id: s.disable(id), "its schedule was disabled"),
+        (lambda s, id: s.update(id, enabled=False), "its schedule was disabled"),
+        (lambda s, id: s.delete(id), "its schedule was deleted"),
+        (lambda s, id: s.update(id, cron_expression="0 0 1 1 *"), "its schedule was changed"),
+        (lambda s, id: s.update(id, timezone="Asia/Kolkata"), "its schedule was changed"),
+        (lambda s, id: s.update(id, scheduled_at=START + timedelta(days=400)), "its schedule was changed"),
+        (lambda s, id: s.update(id, workflow="tell"), "its schedule was changed"),
+    ],
+    ids=["disable", "update enabled", "delete", "update cron", "update zone", "update to a single time", "update what"],
+)
+async def test_no_tick_that_waits_out_its_jitter_starts_after_its_schedule_was_called_back(
+    world, half, call_back, reason
+):
     w = await world()
-    record = await w.runtime.schedules.create(ping, Schedule.cron("@hourly", jitter=timedelta(minutes=50)), name="p")
-    await w.advance(minutes=31)
-    await w.runtime.schedules.disable(record.id)
+    record = await jittering(w)
+    await w.runtime.schedules.update(record.id, name="renamed")
+    await call_back(w.runtime.schedules, record.id)
+    waiting = await ends(w.runtime)
     await w.advance(hours=2)
-    status = await w.runtime.status("sched-p-2026-03-27T03:00:00Z")
-    assert ("CANCELLED", "its schedule was disabled", None) == (status.status, status.reason, status.started_at)
-    assert ["sched-p-2026-03-27T03:00:00Z"] == await runs(w.runtime, "sched-p-")
+    assert [("CANCELLED", reason, False)] * 10 == waiting
+    assert waiting == await ends(w.runtime)
+
+
+async def test_a_change_of_what_runs_get_leaves_those_of_earlier_ticks_as_they_are(world, half):
+    w = await world()
+    record = await jittering(w)
+    await w.runtime.schedules.update(record.id, jitter=0, catch_up="none", overlap="skip")
+    await w.advance(hours=2)
+    assert {("SUCCESS", None, True)} == set(await ends(w.runtime))
+
+
+async def test_a_schedule_that_was_disabled_and_enabled_again_neither_doubles_nor_loses_a_tick(world, half):
+    w = await world()
+    record = await jittering(w)
+    disabled = w.now
+    await w.runtime.schedules.disable(record.id)
+    await w.advance(minutes=5)
+    enabled = w.now
+    await w.runtime.schedules.enable(record.id)
+    await w.advance(minutes=10)
+    await w.runtime.schedules.update(record.id, jitter=0)
+    await w.advance(hours=1)
+
+    found = await w.runtime.list(ascending=True, limit=500, ids=await runs(w.runtime, "sched-p-"))
+    ticks = {run.workflow_id.removeprefix("sched-p-"): str(run.status) for run in found.items}
+    minutes = [START + timedelta(minutes=minute) for minute in range(1, 60 + 25)]
+    expected = {
+        f"{minute:%Y-%m-%dT%H:%M:%SZ}": "CANCELLED" if minute < disabled else "SUCCESS"
+        for minute in minutes
+        if not disabled < minute < enabled
+    }
+    assert expected == {tick: status for tick, status in ticks.items() if tick in expected}
+    assert len(found.items) == len(ticks)
+    assert not [tick for tick in ticks if f"{disabled:%Y-%m-%dT%H:%M:%SZ}" < tick < f"{enabled:%Y-%m-%dT%H:%M:%SZ}"]
+
+
+async def test_a_tick_in_its_queue_is_the_queues_and_one_that_waits_out_its_jitter_is_not(world, half, database_url):
+    @turbine.workflow(name="queued", queue="mail", triggerable=True)
+    async def queued() -> None: ...
+
+    w = World(database_url, start=START, workflows=[queued])
+    w.runtime.queue("mail")
+    async with w:
+        await w.runtime.pause_queue("mail")
+        cron = Schedule.cron("* * * * *", jitter=timedelta(minutes=10))
+        record = await w.runtime.schedules.create(queued, cron, name="p")
+        await w.advance(minutes=10, seconds=30)
+        await w.runtime.schedules.disable(record.id)
+        assert 5 * [("ENQUEUED", None, False)] + 5 * [("CANCELLED", "its schedule was disabled", False)] == await ends(
+            w.runtime
+        )
+        await w.runtime.resume_queue("mail")
+        await w.advance(hours=1)
+        assert 5 == [status for status, _, _ in await ends(w.runtime)].count("SUCCESS")
+
+
+async def test_a_refused_deletion_calls_no_tick_back(world, half):
+    @turbine.workflow(name="p", schedule=Schedule.cron("* * * * *", jitter=timedelta(hours=1)))
+    async def declared(tick: datetime) -> None: ...
+
+    w = await world(declared)
+    await w.advance(minutes=5, seconds=30)
+    with pytest.raises(Conflict):
+        await w.runtime.schedules.delete((await only(w.runtime, "p")).id)
+    assert 5 * [("ENQUEUED", None, False)] == await ends(w.runtime)
+
+
+@pytest.mark.parametrize("times", ["0 0 1 1 *", None], ids=["other times", "no schedule any more"])
+async def test_ticks_that_wait_out_their_jitter_are_called_back_when_the_code_says_otherwise(
+    world, half, database_url, times
+):
+    async def declared(tick: datetime) -> None: ...
+
+    @turbine.workflow
+    async def other() -> None: ...
+
+    def version(schedule: Schedule | None) -> Any:
+        return turbine.workflow(declared, name="p", schedule=schedule)
+
+    jitter = timedelta(hours=1)
+    async with World(database_url, start=START, workflows=[version(Schedule.cron("* * * * *", jitter=jitter))]) as w:
+        await w.advance(minutes=5, seconds=30)
+        later = w.now
+        await w.restart()
+        assert 5 * [("ENQUEUED", None, False)] == await ends(w.runtime), "the same code calls nothing back"
+    changed = version(None if times is None else Schedule.cron(times, jitter=jitter))
+    async with World(database_url, start=later, workflows=[changed, other]) as w:
+        await w.advance(hours=3)
+        assert {("CANCELLED", False)} == {(status, began) for status, _, began in await ends(w.runtime)}
+
+
+class SetClock(SystemClock):
+    """The machine's clock, which somebody sets."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+
+@pytest.mark.parametrize(("catch_up", "made_up"), [("last", 1), ("none", 0), ("all", 60)])
+async def test_ticks_in_which_no_process_looked_are_made_up_as_the_schedule_says(database_url, catch_up, made_up):
+    clock = SetClock()
+    async with Runtime(database_url, workflows=[ping], clock=clock) as rt:
+        clock.ahead_ms -= clock.now_ms() % 3_600_000 - 1_800_000  # half an hour to the next tick
+        record = await rt.schedules.create(ping, Schedule.cron("0 * * * *", catch_up=catch_up), name="p")
+        await rt.wait_idle()
+        clock.ahead_ms += 60 * 3_600_000
+        absent_until = to_datetime(clock.now_ms())
+        while (await rt.schedules.get(record.id)).next_at < absent_until:  # noqa: ASYNC110 - it looks by itself
+            await asyncio.sleep(0.02)
+        found = await runs(rt, "sched-p-")
+        assert made_up == len(found)
+        newest = absent_until.replace(minute=0, second=0, microsecond=0)
+        assert found[-1:] == ([f"sched-p-{newest:%Y-%m-%dT%H:%M:%SZ}"] if made_up else [])
 
 
 async def test_a_start_that_fails_is_shown_and_the_schedule_goes_on(world, database_url):

@@ -147,11 +147,12 @@ async def test_a_run_that_waits_longer_than_park_after_leaves_memory_and_wakes_b
 
 async def test_a_parked_run_wakes_in_any_process_that_knows_its_workflow(launch):
     here, there = await launch(nap, park_after=0), await launch(nap, park_after=0)
-    handle = await here.run(nap, 0.1)
+    handle = await here.run(nap, timedelta(days=1))
     await here.wait_idle()
     await here.shutdown()
 
-    assert "awake" == await there.retrieve(handle.workflow_id).result(timeout=20)
+    assert await there.release(handle.workflow_id)
+    assert "awake" == await there.retrieve(handle.workflow_id).result(timeout=120)
     assert there.executor_id == (await there.retrieve(handle.workflow_id).status()).executor_id
 
 

@@ -106,7 +106,18 @@ def test_a_zone_that_does_not_exist_is_refused(zone: str):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"catch_up": "some"}, {"jitter": timedelta(seconds=-1)}, {"jitter": -0.5}], ids=lambda wrong: str(wrong)
+    "wrong",
+    [
+        {"catch_up": "some"},
+        {"jitter": timedelta(seconds=-1)},
+        {"jitter": -0.5},
+        {"jitter": float("nan")},
+        {"jitter": float("inf")},
+        {"jitter": "5s"},
+        {"jitter": True},
+        {"jitter": timedelta.max},
+    ],
+    ids=lambda wrong: str(wrong),
 )
 def test_jitter_and_catch_up_that_can_never_be_right_are_refused(wrong):
     with pytest.raises(ValidationFailed):

@@ -17,6 +17,7 @@ from turbine.model.accounts import Caller
 from turbine.model.audit import AuditRecord
 from turbine.model.workflows import Page
 from turbine.store import Store, Tx
+from turbine.store.tx import take_locks
 from turbine.tables import audit
 from turbine.tables.audit import Line, Wanted
 
@@ -54,6 +55,7 @@ class AuditedStore(Store):
 
 def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: Line) -> Any:
     if getattr(function, "bulk", False):
+        take_locks(tx, [(function, argument)])
         (answer,) = function(tx, [argument])
     else:
         answer = function(tx, **argument)

@@ -65,18 +65,23 @@ class Deliveries:
         pending, or when it is of a product that has not failed.
         """
         port = self._port()
-        await port.store.write(_resend, delivery_id=check_name(id, "delivery id"), now_ms=port.clock.now_ms())
-        return await self.get(id)
+        resent = await port.store.write(_resend, delivery_id=check_name(id, "delivery id"), now_ms=port.clock.now_ms())
+        assert isinstance(resent, DeliveryRecord)  # a refusal was raised
+        return resent
 
 
-def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> NotFound | Conflict | None:
+def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> DeliveryRecord | NotFound | Conflict:
     known = deliveries.get(tx, delivery_id=delivery_id)
     if known is not None and known.kind == DeliveryKind.PRODUCT and known.status != DeliveryStatus.PENDING:
         refusal = products.reopen(tx, product_id=known.target, now_ms=now_ms)
         if refusal is not None:
             return refusal
     held = deliveries.resend(tx, delivery_id=delivery_id, now_ms=now_ms)
-    return held if isinstance(held, NotFound | Conflict) else None
+    if isinstance(held, NotFound | Conflict):
+        return held
+    resent = deliveries.get(tx, delivery_id=delivery_id)
+    assert resent is not None  # it was changed in this transaction
+    return resent
 
 
 def _several(value: str | Sequence[str] | None, check: Callable[[str], str]) -> list[str] | None:

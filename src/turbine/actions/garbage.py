@@ -37,8 +37,8 @@ async def collect(port: Port, older_than_ms: int | None) -> int:
 
     And kinds of failures of which no run is left, and what deleted keys had held. None removes none of these. Runs of
     which a rule speaks go by that rule instead. In any case log records older than 5 days go, and bytes of products
-    that nobody owns. Runs with a delivery that is still to be made are left for the next time; what is open is never
-    touched.
+    that nobody owns. Runs with a delivery that is still to be made are left for the next time. What is open is never
+    touched, nor is what an open run may still ask for: runs, and whether a message of its was delivered.
     """
     now_ms = port.clock.now_ms()
     count = 0
@@ -48,7 +48,7 @@ async def collect(port: Port, older_than_ms: int | None) -> int:
             count += await port.store.write(_forget_runs, runs=portion, now_ms=now_ms, usual_ms=older_than_ms)
     if older_than_ms is not None:
         before_ms = now_ms - older_than_ms
-        await _in_batches(port, deliveries.collect, before_ms, ROWS_AT_ONCE)
+        await _collect_deliveries(port, before_ms)
         await _in_batches(port, failures.collect, before_ms, ROWS_AT_ONCE)
         await _in_batches(port, kv.forget_deleted, before_ms, ROWS_AT_ONCE)
     await _in_batches(port, logs.forget, now_ms - LOGS_KEPT_MS, ROWS_AT_ONCE)
@@ -86,8 +86,15 @@ async def _due(port: Port, usual_ms: int | None, now_ms: int) -> AsyncGenerator[
     """Runs that are due, a stretch at a time."""
     after_ms: int | None = -1
     while after_ms is not None:
-        runs, after_ms = await port.store.read(retention.due, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
+        runs, after_ms = await port.store.read(retention.next_due, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
         yield runs
+
+
+async def _collect_deliveries(port: Port, before_ms: int) -> None:
+    after = (-1, -1)
+    while found := await port.store.read(deliveries.over_before, before_ms=before_ms, after=after, limit=ROWS_AT_ONCE):
+        await port.store.write(deliveries.forget, deliveries=[key for _, key in found])
+        after = found[-1]
 
 
 async def _in_batches(port: Port, forget: Callable[..., int], before_ms: int, limit: int) -> int:
@@ -100,5 +107,5 @@ async def _in_batches(port: Port, forget: Callable[..., int], before_ms: int, li
 
 
 def _forget_runs(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> int:
-    still = retention.still_due(tx, runs=runs, now_ms=now_ms, usual_ms=usual_ms)
+    still = retention.due(tx, runs=runs, now_ms=now_ms, usual_ms=usual_ms)
     return workflows.delete(tx, runs=still) if still else 0

@@ -13,6 +13,7 @@ from turbine.engine.port import Port
 from turbine.engine.products import delivery_id
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
+from turbine.masking import mask_url
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.workflows import Page
 from turbine.tables import products
@@ -167,7 +168,7 @@ async def _remove(port: Port, upload: str, place: str) -> bool:
     try:
         await asyncio.to_thread(port.storages.remove, place, upload)
     except Exception as error:  # noqa: BLE001 - storages raise what they like; the next sweep tries again
-        log.warning("The bytes of product %s in %s are removed later: %r", upload, place, error)
+        log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(place), error)
         return False
     await port.store.write(products.strike, upload=upload)
     return True

@@ -14,7 +14,6 @@ from turbine.actions import products
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import plain
-from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, first_claim, prepare
@@ -42,9 +41,9 @@ async def start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> tuple[Started, Start]:
-    """Start a run, or join the run that has its id. Durable when it returns.
+    """Start a run of a registered workflow, or join the run that has its id. Durable when it returns.
 
-    Raises ShuttingDown, NotRegistered, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
+    Raises ShuttingDown, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
     Deduplicated; in each of these cases no row was written.
     """
     if port.is_draining():
@@ -57,8 +56,6 @@ async def start(
     row = prepare(port, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    if definition.fn is not None and port.registry.get(definition.name) is None:
-        raise not_registered(definition)
     entered = port.store.submit(workflows.start, row, len(inputs))
     # A caller who goes away takes nothing with him: what he has started is carried out.
     entered.add_done_callback(partial(_take_up, port, definition, row))
@@ -76,7 +73,7 @@ def _take_up(port: Port, definition: WorkflowDefinition, row: Start, entered: as
     if started.is_new and port.probe.listeners:
         status = WorkflowStatus(row.status)
         port.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
-    if started.is_new and row.direct:
+    if started.is_held:
         port.adopt(first_claim(row, started), definition)
 
 

@@ -141,6 +141,9 @@ class Schedules:
     ) -> ScheduleRecord:
         """Change what is named, the rest stays; other times count from now on.
 
+        Runs of ticks that have not begun, such as those that wait out their jitter, are cancelled when the times or the
+        workflow change, or when it is disabled. Otherwise they keep what they were given at their tick.
+
         The times are changed by another `schedule`, or by single fields of it; `cron_expression` makes it a cron
         schedule, `scheduled_at` one for a single run. `reason` says why it is disabled. Of a schedule declared in code
         only `enabled` and `reason` can be changed, else Conflict. Raises NotFound, Conflict when it was changed
@@ -204,12 +207,23 @@ class Schedules:
                     )
                 next_ms = _schedule(changed).first_ms(port.clock.now_ms(), port.config.timezone)
             changed = changed._replace(next_ms=next_ms)
-        await port.store.write(schedules.save, row=changed, seen_ms=row.updated_ms, is_rescheduled=is_rescheduled)
+        recall = schedules.CHANGED if is_rescheduled or changed.workflow != row.workflow else None
+        await port.store.write(
+            schedules.save,
+            row=changed,
+            seen_ms=row.updated_ms,
+            is_rescheduled=is_rescheduled,
+            recall=recall if changed.enabled else schedules.DISABLED,
+        )
         return await self.get(row.id)
 
     async def delete(self, id: str) -> None:
-        """Remove a schedule; runs that it has started stay. Raises NotFound, Conflict for one declared in code."""
-        await self._port().store.write(schedules.delete, id=check_id(id, "schedule id"))
+        """Remove a schedule. Raises NotFound, Conflict for one declared in code.
+
+        Runs that have begun, or wait in their queue, stay; other runs of its ticks are cancelled.
+        """
+        port = self._port()
+        await port.store.write(schedules.delete, id=check_id(id, "schedule id"), now_ms=port.clock.now_ms())
 
     async def enable(self, id: str) -> ScheduleRecord:
         """Go on with a schedule from now; ticks that came while it was disabled are not made up. Raises NotFound."""
@@ -218,7 +232,8 @@ class Schedules:
     async def disable(self, id: str, reason: str | None = None) -> ScheduleRecord:
         """Start no run any more, from this commit on and in any process, and say why. Raises NotFound.
 
-        A run that still waits out its jitter is cancelled.
+        Runs of its ticks that have not begun are cancelled, such as those that still wait out their jitter; those that
+        wait in their queue stay.
         """
         return await self.update(id, enabled=False, reason=reason)
 
@@ -246,15 +261,14 @@ class Schedules:
         1000 ticks, ShuttingDown.
         """
         port = self._port()
-        if start.tzinfo is None or end.tzinfo is None:
-            raise ValueError("start and end need a zone, for example datetime(2026, 3, 27, tzinfo=UTC)")
+        start_ms, end_ms = to_ms(start), to_ms(end)
         row = await self._row(id)
         known = await triggers.find(port, row.workflow)
         if port.is_draining() and not dry_run:
             raise ShuttingDown(
                 f"The ticks of schedule {id!r} were not started: this runtime is shutting down", origin=port.store
             )
-        ticks = _ticks(port, row, to_ms(start), min(to_ms(end), port.clock.now_ms()))
+        ticks = _ticks(port, row, start_ms, min(end_ms, port.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
         there: set[str] = await port.store.read(schedules.there, ids=ids)
         starts: list[Start] = []

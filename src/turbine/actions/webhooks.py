@@ -13,6 +13,7 @@ from turbine.clock import to_datetime
 from turbine.engine.port import Port
 from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, new_id
+from turbine.masking import scrub
 from turbine.model.deliveries import TEST_EVENT, DeliveryAttempt, DeliveryKind, Verdict
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Page
@@ -156,11 +157,14 @@ def _checked_url(url: str, port: Port) -> str:
         raise refused("url", f"must be a URL of at most {URL_MAX} printable characters without spaces", "url")
     import httpx
 
+    parts, complaint = None, ""
     try:
         parts = httpx.URL(url)
-        port_is_right = parts.port is None or 1 <= parts.port <= 65535
     except (httpx.InvalidURL, ValueError) as error:
-        raise refused("url", f"is no URL: {error}", "url") from error
+        complaint = scrub(str(error), url)
+    if parts is None:  # not within `except`: what httpx says may quote a piece of a password
+        raise refused("url", f"is no URL: {complaint}", "url")
+    port_is_right = parts.port is None or 1 <= parts.port <= 65535
     if parts.scheme not in ("http", "https") or not parts.host or not port_is_right:
         raise refused("url", "must begin with http:// or https:// and name a host", "url")
     if not port.config.allow_private_addresses:

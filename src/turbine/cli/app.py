@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from turbine.cli import account, house, kv, outside, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
 from turbine.cli.serve import serve
+from turbine.masking import mask_text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+class Commands(TyperGroup):
+    """The commands; what was typed is quoted back without the passwords of URLs in it."""
+
+    def make_context(self, *args: Any, **extra: Any) -> typer.Context:
+        with _quoted_without_secrets():
+            return cast("typer.Context", super().make_context(*args, **extra))
+
+    def invoke(self, ctx: Any) -> Any:
+        with _quoted_without_secrets():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _quoted_without_secrets() -> Generator[None]:
+    try:
+        yield
+    except Exception as error:
+        message = getattr(error, "message", None)
+        if hasattr(error, "exit_code") and isinstance(message, str):  # an error of usage, whichever Click it is from
+            error.message = mask_text(message)  # pyright: ignore[reportAttributeAccessIssue]
+        raise
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from turbine.cli.door import Document, plain
 from turbine.cli.local import require_database, sqlite_file
 from turbine.clock import to_datetime
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.masking import mask_url, scrub
 from turbine.store import Statement, Tx, open_store
 from turbine.store.migrations import files
 from turbine.store.sqlite import SqliteReaders
@@ -49,7 +49,7 @@ def examine(url: str) -> list[Document]:
             here_ms = time.time_ns() // 1_000_000
             database_ms = checkup.database_ms(tx)
             seconds = time.monotonic() - began
-            found = [_check("database", True, f"{_masked(url)} answers in {seconds * 1000:.1f} ms", seconds=seconds)]
+            found = [_check("database", True, f"{mask_url(url)} answers in {seconds * 1000:.1f} ms", seconds=seconds)]
             found += [_journal(tx), _room(url)] if tx.dialect == "sqlite" else [_server(tx)]
             found.append(_clock(here_ms - database_ms))
             schema = _schema(tx)
@@ -80,9 +80,9 @@ def _look_into(url: str) -> Generator[Tx]:
             with readers.transaction() as tx:
                 yield tx
         except sqlite3.OperationalError as error:
-            raise StoreUnavailable(f"{_masked(url)} cannot be read now: {error}") from error
+            raise StoreUnavailable(scrub(f"{url} cannot be read now: {error}", url)) from error
         except sqlite3.DatabaseError as error:
-            raise StoreInvalid(f"{_masked(url)} is not a SQLite database, or is damaged: {error}") from error
+            raise StoreInvalid(scrub(f"{url} is not a SQLite database, or is damaged: {error}", url)) from error
 
 
 def _readers(url: str) -> SqliteReaders | PostgresReaders:
@@ -91,11 +91,11 @@ def _readers(url: str) -> SqliteReaders | PostgresReaders:
         return SqliteReaders(str(file.resolve()))
     if not url.startswith(("postgresql://", "postgres://")):
         raise StoreInvalid(
-            f"{url!r} names no database that could be looked into; give a sqlite:/// or postgresql:// URL"
+            f"{mask_url(url)!r} names no database that could be looked into; give a sqlite:/// or postgresql:// URL"
         )
-    from turbine.store.postgres import PostgresReaders
+    from turbine.store.postgres import PostgresReaders, Source
 
-    return PostgresReaders(url)
+    return PostgresReaders(Source(url))
 
 
 def _journal(tx: Tx) -> Document:
@@ -167,11 +167,6 @@ def _due(tx: Tx, now_ms: int) -> Document:
 
 def _up_to(count: int) -> str:
     return f"{count:,}" if count < checkup.COUNT_MAX else f"{count:,} or more"
-
-
-def _masked(url: str) -> str:
-    """A database URL without its password."""
-    return re.sub(r"(?<=[?&]password=)[^&]*", "***", re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url))
 
 
 def _check(name: str, is_well: bool, text: str, **facts: Any) -> Document:

@@ -6,7 +6,8 @@ import asyncio
 import functools
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Generator
+import os
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -16,8 +17,10 @@ import typer
 from turbine.cli.door import Misused, Refused, open_door
 from turbine.cli.screen import Screen
 from turbine.cli.terminal import FAILED, MISUSED, leave
+from turbine.clock import NoTimeZone, parse_moment
 from turbine.config import parse_duration
 from turbine.errors import TurbineError
+from turbine.masking import scrub
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -61,7 +64,7 @@ def at_door(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             async with open_door(database, server, token) as door:
                 await function(door, Screen(is_json=as_json), **given)
 
-        with refusals(context.command_path.removeprefix("turbine ")):
+        with refusals(context.command_path.removeprefix("turbine "), database, server, tokens=[token]):
             asyncio.run(carry_out())
 
     command.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue] - what typer reads
@@ -71,16 +74,21 @@ def at_door(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 @contextmanager
-def refusals(name: str) -> Generator[None]:
-    """End the command with one line when it is refused, and an exit code that says whose fault that is."""
+def refusals(name: str, *urls: str | None, tokens: Sequence[str | None] = ()) -> Generator[None]:
+    """End the command with one line when it is refused, and an exit code that says whose fault that is.
+
+    No secret of these URLs, of those in the environment, or of these tokens is in that line.
+    """
+    urls = (*urls, os.environ.get("TURBINE_DATABASE_URL"), os.environ.get("TURBINE_SERVER"))
+    tokens = (*tokens, os.environ.get("TURBINE_TOKEN"))
     try:
         yield
     except BrokenPipeError:
         raise  # who reads has seen enough
     except (TurbineError, Refused, OSError) as error:
-        leave(name, _one_line(error), FAILED)
+        leave(name, scrub(_one_line(error), *urls, tokens=tokens), FAILED)
     except (Misused, ValueError) as error:
-        leave(name, _one_line(error), MISUSED)
+        leave(name, scrub(_one_line(error), *urls, tokens=tokens), MISUSED)
 
 
 def _one_line(error: Exception) -> str:
@@ -103,14 +111,24 @@ def _no_constant(name: str) -> Any:
 
 
 def moment_of(text: str, option: str) -> datetime:
-    """A time as people say it: how long ago (`90s`, `30m`, `2h`, `7d`, `PT1H`) or when, in ISO 8601. Raises Misused."""
+    """A time as people say it: how long ago (`90s`, `30m`, `2h`, `7d`, `PT1H`) or when, in ISO 8601 with a time zone.
+
+    Raises Misused.
+    """
     try:
         return datetime.now(UTC) - duration_of(text, option)
     except Misused:
-        try:
-            return datetime.fromisoformat(text).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise Misused(f"{option} {text!r} is no time; write for example 2h, 7d or 2026-03-27T03:00:00Z") from None
+        return absolute_moment_of(text, option, "2h, 7d or 2026-03-27T03:00:00Z")
+
+
+def absolute_moment_of(text: str, option: str, examples: str = "2026-03-27T03:00:00Z") -> datetime:
+    """A time in ISO 8601 with a time zone. Raises Misused."""
+    try:
+        return parse_moment(text).astimezone(UTC)
+    except NoTimeZone as error:
+        raise Misused(f"{option} {error}") from None
+    except (ValueError, OverflowError):
+        raise Misused(f"{option} {text!r} is no time; write for example {examples}") from None
 
 
 def duration_of(text: str, option: str) -> timedelta:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import logging
-import os
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,16 +23,18 @@ from turbine.actions.retention import Retention
 from turbine.actions.schedules import Schedules
 from turbine.actions.tokens import Tokens
 from turbine.cli.door import Document, plain
-from turbine.clock import to_datetime
+from turbine.clock import parse_moment, to_datetime
 from turbine.engine.port import Port
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
+from turbine.masking import mask_url
 from turbine.model.accounts import Caller, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import Status
+from turbine.platform import user_name
 from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
@@ -180,7 +180,7 @@ class Local:
             await self._writer()
         target = asked.get("approval_id") or id
         port = await self._change("approval.decide", target, workflow_id=id, approved=asked.get("approved", True))
-        await Approvals(lambda: port).decide(id, **asked, by=_person())
+        await Approvals(lambda: port).decide(id, **asked, by=user_name())
         return await self._acted(id)
 
     async def send(self, id: str, message: Any, topic: str) -> Document:
@@ -429,19 +429,13 @@ def require_database(url: str) -> None:
     file = sqlite_file(url)
     if file is not None and not file.exists():
         raise StoreInvalid(
-            f"there is no database {file}; check --database and TURBINE_DATABASE_URL, or make one: turbine migrate"
+            f"there is no database {mask_url(str(file))}; check --database and TURBINE_DATABASE_URL, or make one:"
+            " turbine migrate"
         )
 
 
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        return f"uid {os.getuid()}"
-
-
 def _actor() -> str:
-    return f"cli:{_person()}"
+    return f"cli:{user_name()}"
 
 
 def _without_token(token: TokenRecord) -> Document:
@@ -500,6 +494,6 @@ def _figures(numbers: figures.QueueFigures) -> Document:
 
 def _schedule(asked: Document) -> Schedule:
     if asked["type"] == ScheduleType.ONCE:
-        return Schedule.once(datetime.fromisoformat(asked["at"]))
+        return Schedule.once(parse_moment(asked["at"]))
     given = {name: asked[name] for name in ("timezone", "jitter", "catch_up", "overlap") if asked.get(name) is not None}
     return Schedule.cron(asked["expression"], **given)

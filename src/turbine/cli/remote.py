@@ -15,6 +15,8 @@ from urllib.parse import quote
 import httpx
 
 from turbine.cli.door import Document, Misused, Refused, plain
+from turbine.masking import mask_url, scrub
+from turbine.platform import sync
 
 TIMEOUT = httpx.Timeout(10, read=60)
 CLOCK_SECONDS = 5.0
@@ -26,10 +28,16 @@ class Remote:
 
     def __init__(self, server: str, token: str | None) -> None:
         if not server.startswith(("http://", "https://")):
-            raise Misused(f"--server must be an http or https URL, not {server!r}")
-        self.server = server.rstrip("/").removesuffix("/_/turbine").removesuffix("/api/pt")
+            raise Misused(f"--server must be an http or https URL, not {mask_url(server)!r}")
+        address = server.rstrip("/").removesuffix("/_/turbine").removesuffix("/api/pt")
+        self.server = mask_url(address)
+        """The server as it may be shown."""
+        self._secrets = (server, token)
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.AsyncClient(base_url=f"{self.server}/api/pt/", headers=headers, timeout=TIMEOUT)
+        try:
+            self._client = httpx.AsyncClient(base_url=f"{address}/api/pt/", headers=headers, timeout=TIMEOUT)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Misused(f"{self.server!r} is no URL, or the token none: {self._shown(error)}") from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,14 +66,20 @@ class Remote:
         except ValueError:
             raise Refused(f"{self.server} does not answer as a Turbine server does; check --server") from None
 
+    def _shown(self, error: Exception) -> str:
+        server, token = self._secrets
+        return scrub(str(error), server, tokens=[token])
+
     @asynccontextmanager
     async def _heard(self) -> AsyncGenerator[None]:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise Refused(f"{self.server} does not answer in time ({type(error).__name__})") from error
+            raise Refused(f"{self.server} does not answer in time ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Refused(f"{self.server} cannot be reached: {error}; is it running, and is --server right?") from error
+            raise Refused(
+                f"{self.server} cannot be reached: {self._shown(error)}; is it running, and is --server right?"
+            ) from None
 
     def _check(self, answer: httpx.Response) -> None:
         """Raise what the server refused with: Misused for what it could not read, else Refused."""
@@ -253,7 +267,7 @@ class Remote:
                     async for block in answer.aiter_bytes():
                         file.write(block)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing else runs in this process
             raise

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door, duration_of, moment_of, parsed
-from turbine.cli.door import Document, Door, Misused, whole
+from turbine.cli.command import absolute_moment_of, at_door, duration_of, moment_of, parsed
+from turbine.cli.door import Document, Door, Misused, moment_text, whole
 from turbine.cli.screen import Screen, moment
 
 app = typer.Typer(no_args_is_help=True, help="When runs start by themselves.")
@@ -89,7 +89,7 @@ def _schedule(
     if once is not None:
         if timezone or jitter or catch_up or overlap:
             raise Misused("--timezone, --jitter, --catch-up and --overlap go with --cron")
-        return {"type": "once", "at": once}
+        return {"type": "once", "at": moment_text(absolute_moment_of(once, "--once"))}
     given = {
         "timezone": timezone,
         "jitter": None if jitter is None else duration_of(jitter, "--jitter").total_seconds(),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from turbine.cli.terminal import MISUSED, leave
+from turbine.platform import ENDING_SIGNALS
 
 TARGET = "TURBINE_SERVE_TARGET"
 AUTH = "TURBINE_SERVE_AUTH"
@@ -48,7 +49,7 @@ def serve(
     except TargetUnfit as error:
         leave("serve", str(error), MISUSED)
     # uvicorn sends itself the signal that ended it once more, to whoever listened before.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING_SIGNALS:
         signal.signal(number, _ended)
     uvicorn.run(
         "turbine.cli.serve:application",

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from turbine.clock import to_datetime
-from turbine.codec import PayloadType, decode_error, encode_error, settle_error
+from turbine.codec import Misfit, PayloadType, decode_error, encode_error, recall_error, settle_error
 from turbine.engine.bodies import Body, running
 from turbine.engine.execution import Errand, Execution
 from turbine.engine.lines import Frame
@@ -26,7 +26,7 @@ from turbine.errors import Cancelled, MaxStepRetriesExceeded, SerializationError
 from turbine.model.history import Recorded
 from turbine.model.steps import Kind
 from turbine.model.workflows import Event
-from turbine.registry import HERE, StepDefinition
+from turbine.registry import HERE, StepDefinition, WorkflowDefinition
 from turbine.tables import steps
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import AttemptFailed, Begun, Outcome
@@ -53,11 +53,11 @@ async def call_step(
         execution.has_outcome(record.function_id, errand)
         if record.kind == Kind.BROKEN_OFF:
             await _until_broken_off(execution, position)
-        return replayed(execution, record, step.result)
+        return replayed(execution, record, step)
     if execution.is_rehearsal:
         await execution.stay()
-    execution.busy += 1
     live = _LiveStep(execution, position, step, record, execution.last_step if errand is None else errand.follows)
+    execution.busy += 1
     try:
         if position in execution.kept:
             return await live.outcome_kept()
@@ -71,16 +71,22 @@ async def call_step(
         execution.leave()
 
 
-def replayed(execution: Execution, record: Recorded, kind: PayloadType[Any]) -> Any:
-    """What a finished position gave, or raised, when it was live."""
+def replayed(
+    execution: Execution, record: Recorded, typed: StepDefinition | WorkflowDefinition | PayloadType[Any]
+) -> Any:
+    """What a finished position gave, or raised, when it was live. When it does not fit today's code, the pass ends."""
+    what = f"what is recorded of {record.name!r} at position {record.position}"
     if record.error is not None:
-        error = decode_error(record.error)
+        try:
+            error = recall_error(record.error, what)
+        except Misfit as misfit:
+            raise execution.misfit(record.position, record.name, what, misfit) from misfit
         execution.failures.append((error, record.position))
         raise error
     if record.output is None:
         return None
-    what = f"the recorded output of {record.name!r} at position {record.position} of run {execution.id}"
-    return kind.decode(execution.port.payloads.open(record.output), what)
+    kind = execution.type_of(record.position, record.name, typed)
+    return execution.recall(record.position, record.name, kind, record.output, what)
 
 
 async def _until_broken_off(execution: Execution, position: str) -> NoReturn:
@@ -123,6 +129,7 @@ class _LiveStep:
         "execution",
         "follows",
         "function_id",
+        "kind",
         "number",
         "on_its_way",
         "position",
@@ -139,6 +146,8 @@ class _LiveStep:
         self.position = position
         self.step = step
         self.record = record
+        # An annotation that cannot be resolved is told before the body runs.
+        self.kind = step.result if step.checkpoint else None
         self.causes: list[Exception] = [decode_error(failure.error) for failure in failed] if failed else []
         """Why the attempts before this one failed."""
         self.number = failed[-1].number + 1 if failed else 1
@@ -238,10 +247,10 @@ class _LiveStep:
 
     def _settled(self, value: Any) -> tuple[str | None, Any]:
         """The text to record, and the value that a replay will read from it."""
-        if not self.step.checkpoint:
+        if self.kind is None:
             return None, value
         what = f"the output of step {self.step.name!r}"
-        text, value = self.step.result.settle(value, what)
+        text, value = self.kind.settle(value, what)
         return self.execution.port.payloads.seal(text, what), value
 
     async def _record(self, output: str | None, error: str | None) -> None:
@@ -309,7 +318,7 @@ class _LiveStep:
         )
         value, failure = None, None
         try:
-            value = replayed(execution, record, self.step.result)
+            value = replayed(execution, record, self.step)
         except Exception as error:  # noqa: BLE001 - the step's own, raised once it is recorded
             failure = error
         self.on_its_way = value, failure

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from turbine.codec import Misfit, PayloadType, UnresolvedAnnotation
 from turbine.engine.lines import Line, Place, current_task_or_thread, running_loop
-from turbine.engine.outcomes import Signal, Unloaded
+from turbine.engine.outcomes import Mismatch, Signal, Unloaded
 from turbine.engine.port import Port
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
@@ -69,6 +70,7 @@ class Execution:
         "history",
         "id",
         "is_async",
+        "is_new",
         "is_over",
         "is_replaying",
         "kept",
@@ -99,6 +101,8 @@ class Execution:
         self.attempt = claimed.attempts
         self.definition = definition
         self.is_async = definition.is_async
+        self.is_new = history is None
+        """Whether it was started here just now, with arguments that this very code has encoded."""
         self.history = history or History()
         self._next_function_id = self.history.next_function_id
         self.is_replaying = bool(self.history.recorded)
@@ -107,7 +111,7 @@ class Execution:
         self.signal: Signal | None = None
         self.reason: str | None = None
         self.refusals = 0
-        self.mismatch: NonDeterministicWorkflow | None = None
+        self.mismatch: Mismatch | None = None
         self.main: asyncio.Task[Any] | None = None
         self.thread: int | None = None
         """The thread that runs a blocking body."""
@@ -131,9 +135,9 @@ class Execution:
         """Handles in this process that wait for the outcome."""
 
     @classmethod
-    def after(cls, former: Execution, history: History) -> Execution:
+    def after(cls, former: Execution, definition: WorkflowDefinition, history: History) -> Execution:
         """The next pass of a run that this process still owns."""
-        execution = cls(former.port, former.claimed, former.definition, history)
+        execution = cls(former.port, former.claimed, definition, history)
         execution.listeners = former.listeners
         execution.kept = former.kept
         execution.ended_bodies = former.ended_bodies
@@ -186,8 +190,6 @@ class Execution:
 
     def ending(self) -> BaseException:
         """What is raised in the body to end it."""
-        if self.signal is Signal.MISMATCH and self.mismatch is not None:
-            return self.mismatch
         if self.signal is Signal.CANCELLED:
             return cancelled(self.reason)
         return Unloaded()
@@ -277,21 +279,58 @@ class Execution:
         raise self.ending()
 
     def recorded(self, position: str, name: str) -> Recorded | None:
-        """What stands at a position. Raises NonDeterministicWorkflow when another call stands there."""
+        """What stands at a position. When another call stands there, the pass ends."""
         record = self.history.recorded.get(position)
         if record is not None and record.name != name:
-            raise self.set_aside(position, record.name, name)
+            error = NonDeterministicWorkflow(workflow_id=self.id, position=position, recorded=record.name, asked=name)
+            raise self.set_aside(Mismatch(str(error), position, record.name, name))
         return record
 
-    def set_aside(self, position: str, recorded: str, asked: str) -> NonDeterministicWorkflow:
-        """Note that code and history do not fit; the run stops here and is kept."""
+    def recall(
+        self, position: str, name: str, kind: PayloadType[T], stored: str, what: str, *, is_sealed: bool = True
+    ) -> T:
+        """What was recorded at a position, by code that may have been other code. When it does not fit, the pass ends.
+
+        The body hears nothing of that: to it, it would be a failure of the step.
+        """
+        try:
+            return kind.recall(self.port.payloads.open(stored) if is_sealed else stored, what)
+        except Exception as error:
+            raise self.misfit(position, name, what, error) from error
+
+    def recall_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that the run was started with. When they do not fit, the pass ends."""
+        try:
+            return self.definition.signature.recall(self.port.payloads.open(self.claimed.inputs))
+        except Exception as error:
+            raise self.misfit(None, "input", "the recorded input", error) from error
+
+    def type_of(
+        self, position: str, name: str, typed: StepDefinition | WorkflowDefinition | PayloadType[Any]
+    ) -> PayloadType[Any]:
+        """The type of what was recorded at a position. When it cannot be resolved any more, the pass ends."""
+        try:
+            return typed if isinstance(typed, PayloadType) else typed.result
+        except UnresolvedAnnotation as error:
+            raise self.misfit(position, name, f"what is recorded of {name!r} at position {position}", error) from error
+
+    def misfit(self, position: str | None, name: str, what: str, error: Exception) -> BaseException:
+        """Note that the code does not take what is recorded; what it returns ends the pass."""
+        # Anything but a Misfit comes from the user's own codec of payloads, or from an annotation.
+        reason = str(error) if isinstance(error, Misfit) else f"{what} cannot be read: {type(error).__name__}: {error}"
+        text = (
+            f"Workflow {self.definition.name!r} cannot go on: {reason}. Nothing is lost: the run goes on by itself when"
+            " code that takes what is recorded is launched (the type as it was, or one that reads both forms), or when"
+            " it is resumed after that."
+        )
+        return self.set_aside(Mismatch(text, position, name, reason))
+
+    def set_aside(self, mismatch: Mismatch) -> BaseException:
+        """Note that code and history do not fit: the run stops here and is kept. Returns what to raise."""
         if self.mismatch is None:
-            self.mismatch = NonDeterministicWorkflow(
-                workflow_id=self.id, position=position, recorded=recorded, asked=asked
-            )
-        if self.signal is None:
-            self.signal = Signal.MISMATCH
-        return self.mismatch
+            self.mismatch = mismatch
+        self._note(Signal.MISMATCH)
+        return self.ending()
 
     # The door
 
@@ -313,6 +352,20 @@ class Execution:
             return await asyncio.shield(entered)
         except StoreUnavailable as error:
             raise self.away(error) from error
+
+    async def unbroken(self, act: Coroutine[Any, Any, T]) -> T:
+        """Do what must not be left half done when the body is broken off meanwhile. Threads are not broken off."""
+        if not self.is_async or self.is_rehearsal:
+            return await act
+        task = asyncio.ensure_future(act)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not (await asyncio.wait({task}, timeout=GRACE))[0]:
+                task.cancel()
+            elif not task.cancelled():
+                task.exception()  # nobody asks for it any more
+            raise
 
     # Waits
 

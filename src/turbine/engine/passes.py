@@ -73,7 +73,9 @@ def _blocking(execution: Execution) -> Outcome:
 
 
 def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    if execution.is_new:
+        return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    return execution.recall_arguments()
 
 
 def _returned(execution: Execution, value: Any) -> Outcome:
@@ -110,6 +112,7 @@ def _by_signal(execution: Execution) -> Outcome:
         case Signal.LOST:
             return Lost()
         case Signal.MISMATCH:
-            return SetAside(str(execution.mismatch))
+            assert execution.mismatch is not None
+            return SetAside(execution.mismatch.text)
         case Signal.INTERRUPT | Signal.AWAY | None:
             return Interrupted()

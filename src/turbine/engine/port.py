@@ -53,6 +53,8 @@ class Port:
     held: Callable[[str], Execution | None]
     """The execution of a run that this process carries out now."""
     is_draining: Callable[[], bool]
+    holds_lease: Callable[[], bool]
+    """Whether the lease was renewed in time: if not, nothing can be written, and others may take over the runs."""
     is_torn_down: Callable[[], bool]
     """Whether the event loop is being closed under the runtime: all of its tasks were cancelled at once."""
     logbook: Logbook

@@ -18,11 +18,13 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from turbine.config import Database
 from turbine.http.app import build
 from turbine.http.dashboard import Dashboard
 from turbine.http.doors import Auth
 from turbine.http.first_start import offer_setup
 from turbine.http.stream import Stream
+from turbine.platform import ENDING_SIGNALS
 from turbine.registry import WorkflowBase
 from turbine.runtime import Runtime
 
@@ -35,7 +37,7 @@ _OPEN = "Sign-in is off (auth='none'): whoever can reach this machine's own addr
 
 def setup(
     app: Starlette,
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",
@@ -59,7 +61,7 @@ def setup(
 
 
 def new_app(
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",
@@ -151,7 +153,7 @@ def _when_told_to_end(act: Callable[[], None]) -> Any:
     """
     before: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             theirs = signal.getsignal(number)
             if callable(theirs) and theirs is not signal.default_int_handler:
                 before[number] = theirs

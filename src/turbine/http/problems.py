@@ -33,6 +33,7 @@ from turbine.errors import (
     ValidationFailed,
     WorkflowConflict,
 )
+from turbine.http.shapes import NO_ZONE
 
 log = logging.getLogger("turbine.http")
 
@@ -146,11 +147,13 @@ def enter(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
         complaints = [_complaint(one) for one in found]
-        in_body = any(one["loc"][0] == "body" for one in found)
+        # A query is part of the address, so one that cannot be right is a bad request; a time without a zone is well
+        # formed and refused for what it means, wherever it stands.
+        is_well_formed = any(one["loc"][0] == "body" or one["type"] == NO_ZONE for one in found)
         told = "; ".join(
             f"{'.'.join(str(part) for part in one['path']) or 'the body'}: {one['message']}" for one in complaints
         )
-        return respond(422 if in_body else 400, told, code=ErrorCode.VALIDATION, errors=complaints)
+        return respond(422 if is_well_formed else 400, told, code=ErrorCode.VALIDATION, errors=complaints)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

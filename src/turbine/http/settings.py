@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import re
 import shutil
-import sys
 import tempfile
 from dataclasses import fields
 from importlib.metadata import version
@@ -18,13 +16,16 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from turbine.actions import backup as backups
 from turbine.actions import garbage, vacuum
 from turbine.actions.audit import line_of
 from turbine.clock import to_datetime
 from turbine.http.desk import Administering, Desk, Viewing
 from turbine.http.shapes import Asked, Moment, Seconds, Shape
+from turbine.masking import mask_url
 from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
+from turbine.platform import SYSTEM
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
 
@@ -93,13 +94,13 @@ async def settings(desk: Viewing) -> Settings:
     port = desk.port
     room = await port.store.read(_storage)
     return Settings(
-        config=_config(desk.rt.config) | {"database": masked(desk.rt.database)},
+        config=_config(desk.rt.config) | {"database": masked(desk.port.store.url)},
         storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,
             "python": platform.python_version(),
-            "platform": sys.platform,
+            "platform": SYSTEM,
         },
     )
 
@@ -166,7 +167,7 @@ def _config(config: Any) -> dict[str, str]:
 
 def masked(url: str) -> str:
     """A URL without what may be secret in it: the password, and everything behind the question mark."""
-    return re.sub(r"(//[^/@:]*):.*@", r"\1:***@", url).partition("?")[0]
+    return mask_url(url).partition("?")[0]
 
 
 class Age(Asked):
@@ -283,10 +284,11 @@ async def vacuum_portion(desk: Administering) -> Vacuumed:
 async def backup(desk: Administering) -> Response:
     """A copy of the SQLite database, of one moment; on Postgres use pg_dump."""
     port = desk.port
-    folder = Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    backups.check_file(port.store)
+    folder = _folder_for_backup(port.store)
     try:
         path = await desk.rt.backup(folder / "turbine.db")
-        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.rt.database))
+        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.port.store.url))
         await port.store.write(audit.add, line=line)
     except BaseException:
         shutil.rmtree(folder)
@@ -297,3 +299,11 @@ async def backup(desk: Administering) -> Response:
         filename="turbine.db",
         background=BackgroundTask(shutil.rmtree, folder),
     )
+
+
+def _folder_for_backup(store: Store) -> Path:
+    """A new folder, beside the database where no temporary folder can be written."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-", dir=Path(store.path).parent))

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from turbine.clock import NoTimeZone, check_aware
 from turbine.model.workflows import Page, Status, WorkflowStatus
 from turbine.registry import UNSET
 
@@ -31,14 +33,20 @@ Seconds = Annotated[
 ]
 
 
+NO_ZONE = "timezone_aware"
+"""The type of complaint about a time without a time zone."""
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        return check_aware(moment).astimezone(UTC)
+    except NoTimeZone as error:
+        raise PydanticCustomError(NO_ZONE, "{complaint}", {"complaint": str(error)}) from None
     except OverflowError:
         raise ValueError("the time is out of range") from None
 
 
-When = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+When = Annotated[datetime, AfterValidator(_in_utc)]
 """A time that a caller gives; it needs a zone."""
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")]

@@ -10,6 +10,7 @@ from turbine.actions.webhooks import Webhooks
 from turbine.http.desk import Administering, Viewing
 from turbine.http.listeners import Listener, changes_of
 from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Seconds, Shape
+from turbine.masking import mask_url
 from turbine.tables import audit
 
 router = APIRouter(tags=["webhooks"])
@@ -57,7 +58,7 @@ async def listing(desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> It
 @router.post("/webhooks", status_code=201)
 async def create(asked: NewWebhook, desk: Administering) -> Webhook:
     """Make a webhook."""
-    port = desk.change("webhook.create", asked.url[:2000], events=asked.events)
+    port = desk.change("webhook.create", mask_url(asked.url[:2000]), events=asked.events)
     made = await Webhooks(lambda: port).create(
         url=asked.url, events=asked.events, enabled=asked.enabled, secret=asked.secret
     )
@@ -74,6 +75,8 @@ async def one(id: str, desk: Viewing) -> Webhook:
 async def change(id: str, asked: WebhookChange, desk: Administering) -> Webhook:
     """Change a webhook."""
     changes, told = changes_of(asked, hidden="secret")
+    if "url" in told:
+        told["url"] = mask_url(asked.url)
     port = desk.change("webhook.update", id, **told)
     return Webhook.model_validate(await Webhooks(lambda: port).update(id, **changes))
 

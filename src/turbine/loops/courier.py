@@ -15,6 +15,7 @@ from typing import NamedTuple
 from turbine.engine.port import Port
 from turbine.errors import ShuttingDown, StoreUnavailable
 from turbine.loops.duty import Duty
+from turbine.masking import mask_text
 from turbine.model.deliveries import DeliveryKind, DeliveryStatus, Verdict, backoff_ms
 from turbine.senders import Way
 from turbine.store import Tx
@@ -132,7 +133,8 @@ class Courier:
         config, now_ms = self._port.config, self._port.clock.now_ms()
         granted = config.webhook_attempts if held.kind == DeliveryKind.WEBHOOK else config.delivery_attempts
         next_ms = None
-        if verdict.error is None:
+        error = None if verdict.error is None else mask_text(verdict.error)
+        if error is None:
             status = DeliveryStatus.DELIVERED
         elif verdict.final or made >= granted:
             status = DeliveryStatus.DEAD
@@ -142,12 +144,12 @@ class Courier:
                 held.event or held.kind,
                 held.target,
                 made,
-                verdict.error,
+                error,
             )
         else:
             status = DeliveryStatus.PENDING
             next_ms = now_ms + backoff_ms(made)
-        error = None if verdict.error is None else _storable(verdict.error)
+        error = None if error is None else _storable(error)
         note = Settled(held.delivery, number, at_ms, duration_ms, verdict.status_code, error, status, next_ms, now_ms)
         return Attempt(held, note)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 
 from turbine.engine.threads import Threads
+from turbine.platform import resident_memory
 from turbine.tables.executors import Vitals
 
 BEAT = 0.25
@@ -51,14 +50,5 @@ class Pulse:
             threads=self._threads.in_use + self._threads.given_up,
             threads_max=self._threads.maximum,
             loop_delay_ms=None if due is None else max(0, round(delay * 1000)),
-            memory_bytes=_resident(),
+            memory_bytes=resident_memory(),
         )
-
-
-def _resident() -> int | None:
-    """The memory that this process has in use, where the system tells it."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

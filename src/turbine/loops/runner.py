@@ -56,6 +56,7 @@ class Runner:
         self.executions: dict[int, Execution] = {}
         self.by_id: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adopting: set[int] = set()
         self._paused: deque[tuple[int, Execution]] = deque()
         self._sweeping = False
         self._is_interrupted = False
@@ -81,12 +82,20 @@ class Runner:
         They are ours from the claim on, and nobody else takes them: their histories are asked for until they are there.
         """
         old = [one for one in claimed if one.run not in fresh]
-        histories = await self._histories(old) if old else {}
-        for one in claimed:
-            if one.run in histories or one.run in fresh:
-                definition = self.port.registry.get(one.name)
-                assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-                self.adopt(one, definition, histories.get(one.run))
+        self._adopting.update(one.run for one in old)
+        try:
+            histories = await self._histories(old) if old else {}
+            for one in claimed:
+                if one.run in histories or one.run in fresh:
+                    definition = self.port.registry.get(one.name)
+                    assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
+                    self.adopt(one, definition, histories.get(one.run, History()))
+        finally:
+            self._adopting.difference_update(one.run for one in old)
+
+    def knows(self, run: int) -> bool:
+        """Whether a run is carried out here, or about to be."""
+        return run in self.executions or run in self._adopting
 
     async def _carry(self, execution: Execution) -> None:
         pause = TRY_AGAIN
@@ -120,7 +129,8 @@ class Runner:
                 return
             if len(history.recorded) > len(execution.history.recorded):
                 pause = TRY_AGAIN
-            execution = Execution.after(execution, history)
+            definition = self.port.registry.get(execution.definition.name) or execution.definition
+            execution = Execution.after(execution, definition, history)
             self.executions[execution.run] = self.by_id[execution.id] = execution
 
     async def _bear(self, pause: float) -> float:

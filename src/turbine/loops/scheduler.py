@@ -3,9 +3,16 @@
 Every process does this for the workflows it knows. A tick is taken by moving the row's next tick on, in the transaction
 that starts the run, so each is taken once however many processes look; and the run's id is made of the tick.
 
-A tick is *missed* when it came before this process was there and nobody else has taken it: of these the schedule's
-`catch_up` says which are made up. Ticks that come while a process is there are all taken, however late, for instance
-after the clock jumped.
+A tick is *missed* when it came while no process looked: of these the schedule's `catch_up` says which are made up.
+Ticks that come while a process looks are all taken, however late its transaction is.
+
+A process looks at least every second, and at each tick that it knows of. It was *absent* when its last look is more
+than five seconds ago, and so is a tick that nobody has taken: it was stopped, the machine was suspended, its event loop
+was blocked, the clock was set forward, or the database did not answer (a look counts when it was answered). Then all
+ticks up to now were missed. Another process that was awake has taken them as they came, so none is left.
+
+Absence is told by the clock that ticks are told by: a monotonic one stands still while a machine is suspended, and does
+not notice that a clock was set. Under a clock that stands still until a test moves it, a process is never absent.
 """
 
 from __future__ import annotations
@@ -38,8 +45,10 @@ CATCH_UP_MAX = 1000
 """Missed ticks that are made up, at most."""
 TICKS_MAX = 1000
 """Ticks of one schedule that are taken in one transaction."""
+ABSENCE_MS = 5000
+"""A process that has not looked for longer than this was absent."""
 COURTESY_MS = 1000
-"""How long after its launch a process leaves ticks alone that it would skip: another one may be about to take them."""
+"""How long a process that comes leaves ticks alone that it would skip: another one may be about to take them."""
 
 
 class Scheduler:
@@ -48,6 +57,9 @@ class Scheduler:
     def __init__(self, port: Port) -> None:
         self._port = port
         self._here_since_ms = port.clock.now_ms()
+        """What came before that was missed."""
+        self._was_absent = False
+        self._looked_ms = self._here_since_ms
         self._chance = random.Random()
 
     async def tick(self) -> int | None:
@@ -55,10 +67,9 @@ class Scheduler:
         if port.is_draining():
             return None
         now_ms = port.clock.now_ms()
-        # A clock that was set back must not make what comes now look missed.
-        self._here_since_ms = min(self._here_since_ms, now_ms)
         due, next_ms = await port.store.read(_look, workflows=port.registry.names(), now_ms=now_ms)
-        left = [row for row in due if self._may_be_taken(row, now_ms)]
+        self._notice_absence(due, now_ms)
+        left = [row for row in due if self._is_left(row, now_ms)]
         firings = [self._decide(row, now_ms) for row in due if row not in left]
         if firings:
             await asyncio.gather(*(self._fire(firing) for firing in firings))
@@ -67,16 +78,27 @@ class Scheduler:
             next_ms = min(self._here_since_ms + COURTESY_MS, next_ms or self._here_since_ms + COURTESY_MS)
         return next_ms
 
+    def _notice_absence(self, due: list[ScheduleRow], now_ms: int) -> None:
+        """Let what came up to now be missed if this process was absent. In `due` the oldest tick comes first."""
+        oldest_ms = due[0].next_ms if due and not self._port.clock.is_virtual else None
+        if oldest_ms is not None and now_ms - max(self._looked_ms, oldest_ms) > ABSENCE_MS:
+            self._here_since_ms = now_ms
+            self._was_absent = True
+        self._looked_ms = now_ms
+        # A clock that was set back must not make what comes now look missed.
+        self._here_since_ms = min(self._here_since_ms, now_ms)
+
     async def has_due(self) -> bool:
         """Whether a tick has come that is to be taken now."""
         now_ms = self._port.clock.now_ms()
         due, _ = await self._port.store.read(_look, workflows=self._port.registry.names(), now_ms=now_ms)
-        return any(not self._may_be_taken(row, now_ms) for row in due)
+        return any(not self._is_left(row, now_ms) for row in due)
 
-    def _may_be_taken(self, row: ScheduleRow, now_ms: int) -> bool:
+    def _is_left(self, row: ScheduleRow, now_ms: int) -> bool:
         """Whether a process that was here before us may be about to take what we would skip."""
         is_missed = row.next_ms is not None and row.next_ms <= self._here_since_ms
-        return is_missed and row.catch_up == CatchUp.NONE and now_ms < self._here_since_ms + COURTESY_MS
+        may_skip = row.catch_up == CatchUp.NONE or self._was_absent
+        return is_missed and may_skip and now_ms < self._here_since_ms + COURTESY_MS
 
     def _decide(self, row: ScheduleRow, now_ms: int) -> Firing:
         assert row.next_ms is not None
@@ -130,7 +152,8 @@ class Scheduler:
         options = StartOptions(
             id=check_id(run_id(row.run_name, tick)), delay=self._chance.random() * row.jitter_ms / 1000
         )
-        return for_anyone(prepare(port, definition, options, encoded(port, definition, arguments), arguments))
+        start = prepare(port, definition, options, encoded(port, definition, arguments), arguments)
+        return for_anyone(start)._replace(schedule_id=row.id)
 
     async def _fire(self, firing: Firing) -> None:
         port = self._port

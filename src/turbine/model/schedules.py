@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
-from turbine.clock import to_datetime, to_ms
+from turbine.clock import check_aware, to_datetime, to_ms
 from turbine.cron import Cron, check_cron, zone_of
 from turbine.errors import ValidationFailed
 
 LOOK_BACK_MS = 400 * 24 * 3600 * 1000
 """How far back the last ticks are looked for."""
+_JITTER_MAX = timedelta(days=3650)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -74,7 +75,7 @@ class Schedule:
             ScheduleType.CRON,
             cron_expression=text,
             timezone=None if timezone is None else str(timezone),
-            jitter=jitter if jitter is None or isinstance(jitter, timedelta) else timedelta(seconds=jitter),
+            jitter=None if jitter is None else _jitter(jitter),
             catch_up=_one_of(CatchUp, "catch_up", catch_up),
             overlap=_one_of(Overlap, "overlap", overlap),
         )
@@ -86,15 +87,16 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.type is ScheduleType.ONCE:
-            if self.scheduled_at is None or self.scheduled_at.tzinfo is None:
-                told = "needs a time with a zone, for example datetime.now(UTC) + timedelta(hours=1)"
-                raise _wrong("scheduled_at", told, "timezone_aware")
+            try:
+                check_aware(self.scheduled_at)  # pyright: ignore[reportArgumentType] - users pass anything
+            except (TypeError, ValueError) as error:
+                raise _wrong("scheduled_at", str(error), "timezone_aware") from None
         else:
             object.__setattr__(self, "cron_expression", check_cron(self.cron_expression or ""))
             if self.timezone is not None:
                 zone_of(self.timezone)
-        if self.jitter is not None and self.jitter < timedelta(0):
-            raise _wrong("jitter", f"must not be negative: {self.jitter}", "greater_than_equal")
+        if self.jitter is not None:
+            object.__setattr__(self, "jitter", _jitter(self.jitter))
 
     def ticks(self, after_ms: int, timezone: str) -> Iterator[int]:
         """The ticks after a time, ascending; `timezone` is for a schedule without one."""
@@ -178,6 +180,16 @@ def tick_text(tick_ms: int) -> str:
 def run_id(name: str, tick_ms: int) -> str:
     """The id of the run of a tick."""
     return f"sched-{name}-{tick_text(tick_ms)}"
+
+
+def _jitter(given: timedelta | float) -> timedelta:
+    """A jitter, of at most ten years: a run that starts a random time later than that is a mistake."""
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
+    if not is_number or not 0 <= seconds <= _JITTER_MAX.total_seconds():
+        told = f"must be a timedelta or seconds, from 0 to {_JITTER_MAX.days} days, not {given!r:.100}"
+        raise _wrong("jitter", told, "jitter")
+    return timedelta(seconds=seconds)
 
 
 def _one_of(kind: type[Choice], field: str, text: str) -> Choice:

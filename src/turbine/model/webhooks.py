@@ -12,6 +12,7 @@ class WebhookRecord:
 
     id: str
     url: str
+    """With `***` where it has a password; an update that gives it so leaves it as it is."""
     events: list[str]
     enabled: bool
     secret_set: bool

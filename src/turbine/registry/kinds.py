@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
-from turbine.codec import PayloadType, Signature, payload_type
+from turbine.clock import check_aware
+from turbine.codec import Enclosing, PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
@@ -43,10 +44,12 @@ class StepDefinition:
     """Seconds for each attempt."""
     checkpoint: bool = True
     is_async: bool = True
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     @cached_property
     def result(self) -> PayloadType[Any]:
-        return Signature(self.fn, f"step {self.name!r}").result
+        return Signature(self.fn, f"step {self.name!r}", self.around).result
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class WorkflowDefinition:
     queue: str | None = None
     timeout: float | None = None
     result_type: Any = UNSET
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     def __post_init__(self) -> None:
         if isinstance(self.schedule, str):
@@ -101,7 +106,7 @@ class WorkflowDefinition:
     def signature(self) -> Signature:
         if self.fn is None:
             raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
-        return Signature(self.fn, f"workflow {self.name!r}")
+        return Signature(self.fn, f"workflow {self.name!r}", self.around)
 
     @cached_property
     def takes_tick(self) -> bool:
@@ -251,11 +256,12 @@ class WorkflowBase(Generic[P, R]):
 
         `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first time the run
         executes, `deadline` is absolute and wins. `delay` starts it later. Smaller `priority` numbers come first.
+        `tags` come on top of those of the workflow.
         Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
         """
         old = self.start_options
-        if deadline is not UNSET and deadline is not None and deadline.tzinfo is None:
-            raise ValueError("deadline has no time zone; pass an aware datetime, for example datetime.now(UTC)")
+        if deadline is not UNSET and deadline is not None:
+            check_aware(deadline, "deadline")
         if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
             raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
         return type(self)(

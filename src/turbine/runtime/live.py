@@ -83,6 +83,7 @@ class Live:
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining,
+            holds_lease=lambda: self.lease.is_held,
             is_torn_down=lambda: self.watch.is_torn_down,
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
@@ -105,7 +106,7 @@ class Live:
             names=self.port.registry.names(),
             vitals=self.pulse.take,
         )
-        recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
+        recovery = Recovery(self.port, self.lease, self.runner, config.lease.total_seconds())
         self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
         self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
         self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
@@ -156,7 +157,7 @@ class Live:
         threads.watch()
         self.store.hold(self.port.executor_id)
         await asyncio.to_thread(self.lease.take)
-        self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        self.store.listen(self.port.loop, self.port.executor_id, self._heard, self._heard_afar)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
         await self._first_look()
         await self.store.write(
@@ -170,6 +171,17 @@ class Live:
             duty.start()
         for claimer in self.claimers.values():
             claimer.duty.start()
+
+    async def publish_code(self, name: str) -> None:
+        """Tell the database that the code of a workflow was replaced here, and try what was set aside of it again."""
+        try:
+            await triggers.mirror(self.port)
+            await sync_declared(self.port)
+            now_ms = self.port.clock.now_ms()
+            await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
+        except Exception as error:
+            log.warning("The new code of workflow %r counts here, but the database does not know it: %s", name, error)
+            raise
 
     def _heard(self, wakes: list[Wake]) -> None:
         """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
@@ -201,6 +213,13 @@ class Live:
                     self._look_everywhere_soon()
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
+
+    def _heard_afar(self, wakes: list[Wake]) -> None:
+        """The same for wakes of other processes, which are hints: that a run was cancelled is read from its row."""
+        own = [wake for wake in wakes if wake[0] != "cancelled"]
+        if len(own) < len(wakes):
+            self.letters.call()
+        self._heard(own)
 
     def _look_everywhere_soon(self) -> None:
         """Another process has committed something. Look now, or soon after the last look while it goes on and on."""
@@ -288,7 +307,7 @@ class Live:
         while calm < 2:
             await asyncio.sleep(0.002)
             executions = list(self.runner.executions.values())
-            if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+            if self.store.depth or not all(execution.is_idle for execution in executions):
                 calm = 0
                 continue
             # One that was called, or is at it, may have a run in its hands that is in no memory yet.

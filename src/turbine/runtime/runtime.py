@@ -9,11 +9,13 @@ import os
 import socket
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from turbine.actions import backup as backups
 from turbine.actions import explain as explaining
@@ -34,7 +36,7 @@ from turbine.actions.tokens import Tokens
 from turbine.actions.webhooks import Webhooks
 from turbine.clock import Clock, SystemClock, span_ms
 from turbine.codec import payload_type
-from turbine.config import Config, database_url
+from turbine.config import Config, Database, database_url
 from turbine.engine.handles import Desk, Handle, Stored
 from turbine.engine.port import Port
 from turbine.errors import AlreadyLaunched, QueueNotFound, RegistrationConflict, ShuttingDown, TurbineError
@@ -45,7 +47,7 @@ from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.probe import Probe
-from turbine.registry import UNSET, Registry, WorkflowBase
+from turbine.registry import UNSET, Registry, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.live import Live
 from turbine.senders.products import ProductSender
@@ -67,7 +69,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Iterable[WorkflowBase[..., Any]] = (),
         config: Config | None = None,
@@ -76,11 +78,12 @@ class Runtime:
     ) -> None:
         """Prepare a runtime; nothing is opened before `launch`.
 
-        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`. Every field
-        of `Config` is also a keyword here. Raises TypeError and ValueError for settings that can never be right,
-        RegistrationConflict for two workflows of one name.
+        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`; or a callable
+        that gives one, which is asked at each connection to Postgres. Every field of `Config` is also a keyword here.
+        Raises TypeError and ValueError for settings that can never be right, RegistrationConflict for two workflows of
+        one name.
         """
-        self.database = database_url(database)
+        self.database = database if callable(database) else database_url(database)
         self.config = Config.load(config, **config_fields)
         self.app: Any = None
         """The host ASGI application, if there is one."""
@@ -132,25 +135,39 @@ class Runtime:
     def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
         """Make a workflow known to this runtime, so that it can be started, recovered and listed here.
 
-        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only.
-        Raises AlreadyLaunched after launch, RegistrationConflict when its name or function is taken.
+        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only; here
+        `workflow` itself then stands for what was registered, and so does the returned one. Raises AlreadyLaunched
+        after launch, RegistrationConflict when its name is taken.
         """
         if self._live is not None:
             raise AlreadyLaunched(
                 f"Workflow {workflow.name!r} cannot be registered after launch, because runs of it might be waiting;"
-                " register it before, or pass it to Runtime(workflows=[...])"
+                " register it before, or pass it to Runtime(workflows=[...]). Newer code of a workflow that is"
+                " registered: rt.replace(...)"
             )
-        if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
-        if overrides:
-            old = workflow.definition
-            fields = ("name", "max_recoveries", "schedule", "triggerable", "input_schema")
-            fields += ("tags", "summary", "queue", "timeout")
-            said: dict[str, Any] = {field: getattr(old, field) for field in fields}
-            again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
-            workflow = type(workflow)(again.definition, workflow.start_options)
-        self._registry.add(workflow.definition)
-        return workflow
+        registered = _overridden(workflow, overrides)
+        self._registry.add(registered.definition, workflow.definition)
+        return registered
+
+    def replace(self, workflow: WorkflowBase[P, R], **overrides: Any) -> Awaitable[WorkflowBase[P, R]]:
+        """Put newer code in the place of the registered workflow of this name, while the runtime is up.
+
+        For notebooks, in which the cell of a workflow was run again, and reloaded modules: a runtime refuses a workflow
+        object that is not the registered one. When this returns, starts and new passes use the new one; executions that
+        are under way go on with the old one until they are parked. Awaited, it is known to other processes too, its
+        schedule counts, and runs of this name that were set aside are tried again. `application_version` stays what it
+        was at the launch. `overrides` are those of `register`.
+
+        Raises NotRegistered when there is no workflow of this name, TypeError for what is none.
+        """
+        registered = _overridden(workflow, overrides)
+        self._registry.replace(registered.definition, workflow.definition)
+        live = self._live
+        if live is None:
+            return _Replaced(registered, None)
+        return _Replaced(
+            registered, asyncio.run_coroutine_threadsafe(live.publish_code(registered.name), live.port.loop)
+        )
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
         """`turbine.workflow` and `register` in one: `@rt.workflow` or `@rt.workflow(name=…, tags=…)`. Before launch."""
@@ -172,8 +189,9 @@ class Runtime:
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
-        known = self._registry.get(name)
-        return known is not None and known.triggerable
+        named = self._registry.get(name)
+        candidates = self._registry.by_fqn(name) if named is None else [named]
+        return len(candidates) == 1 and candidates[0].triggerable
 
     def queue(
         self,
@@ -249,7 +267,9 @@ class Runtime:
             self._executor_id = _fresh_executor_id()
         if self.config.switch_interval is not None:
             sys.setswitchinterval(self.config.switch_interval)
-        store = await asyncio.to_thread(open_store, self.database)
+        store = await asyncio.to_thread(
+            open_store, self.database, pooler=self.config.pooler, listen_url=self.config.listen_url
+        )
         try:
             live = Live(self, store)
             if self._instrument is not None:
@@ -307,6 +327,8 @@ class Runtime:
     @property
     def application_version(self) -> str:
         """The configured label, or a hash over the source of the registered workflows."""
+        if self._live is not None:
+            return self._live.port.application_version
         return self.config.application_version or self._registry.version()
 
     @property
@@ -340,20 +362,19 @@ class Runtime:
         """Start a workflow; durable when it returns. Options come through `workflow.options(...)`.
 
         A given id is an idempotency key: a second start joins the first run and returns its handle. Raises TypeError
-        for arguments that do not fit, SerializationError naming the parameter, NotRegistered, ShuttingDown,
-        WorkflowConflict, Deduplicated, QueueNotFound, ValueError; then nothing was written.
+        for arguments that do not fit, SerializationError naming the parameter, NotRegistered (also for another object
+        than the one that is registered under the name, see `replace`), ShuttingDown, WorkflowConflict, Deduplicated,
+        QueueNotFound, ValueError; then nothing was written.
         """
         if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow")
         definition = workflow.definition
         port = self._port()
         if definition.fn is not None:
-            known = self._registry.get(definition.name)
-            if known is not None and known.fn is definition.fn:
-                definition = known
+            definition = self._registry.require(definition)
         result = definition.result  # an annotation that cannot be read is told before anything is started
         _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
-        return self.handle(row.id, result)
+        return self.handle(row.id, result, definition)
 
     async def trigger(
         self,
@@ -370,8 +391,8 @@ class Runtime:
 
         `input` is an object by parameter name, or with exactly one parameter its bare value; it is checked as JSON in
         strict mode, and no row is written unless it fits. A workflow that only other processes know is started there.
-        Raises NotRegistered, NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run`
-        raises.
+        `tags` come on top of those of the workflow. Raises NotRegistered (also for an fqn that several workflows have),
+        NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run` raises.
         """
         return await self._in_loop(
             lambda: triggers.trigger(
@@ -379,9 +400,9 @@ class Runtime:
             )
         )
 
-    def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
-        """A handle whose result has this payload type."""
-        return Handle(workflow_id, result, self._desk())
+    def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
+        """A handle whose result has this payload type; `definition`: the workflow of which it is the type."""
+        return Handle(workflow_id, result, self._desk(), definition)
 
     def _desk(self) -> Desk:
         return Desk(stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads)
@@ -716,6 +737,33 @@ class Runtime:
 async def _told(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:
     while True:
         yield await queue.get()
+
+
+class _Replaced(Generic[P, R]):
+    """A workflow that was replaced in this process; awaited, the database knows it too."""
+
+    def __init__(self, workflow: WorkflowBase[P, R], publication: Future[None] | None) -> None:
+        self._workflow = workflow
+        self._publication = publication
+
+    def __await__(self) -> Generator[Any, None, WorkflowBase[P, R]]:
+        if self._publication is not None:
+            yield from asyncio.wrap_future(self._publication).__await__()
+        return self._workflow
+
+
+def _overridden(workflow: WorkflowBase[P, R], overrides: dict[str, Any]) -> WorkflowBase[P, R]:
+    """The workflow as it is registered."""
+    if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
+    if not overrides:
+        return workflow
+    old = workflow.definition
+    fields = ("name", "max_recoveries", "schedule", "triggerable", "input_schema")
+    fields += ("tags", "summary", "queue", "timeout")
+    said: dict[str, Any] = {field: getattr(old, field) for field in fields}
+    again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
+    return type(workflow)(replace(again.definition, around=old.around), workflow.start_options)
 
 
 def _fresh_executor_id() -> str:

@@ -11,13 +11,15 @@ import logging
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from turbine.clock import Clock, to_datetime, to_ms
 from turbine.codec import describe_error
+from turbine.masking import HIDDEN, scrub
 from turbine.model.alert_channels import QuietHours
 from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, Verdict
 from turbine.store import Store
@@ -87,7 +89,8 @@ def is_usable(url: str) -> bool:
 def _service(url: str) -> Any:
     with _loading:
         apprise = _apprise()
-    return apprise.Apprise.instantiate(url)
+    with _complaints():
+        return apprise.Apprise.instantiate(url)
 
 
 _loading = threading.Lock()
@@ -109,35 +112,38 @@ def _notify(url: str, text: str) -> Verdict:
     service = _service(url)
     if service is None:
         return Verdict("Apprise does not understand the channel's URL; update it", final=True)
-    complaints = _Complaints()
-    logger = logging.getLogger("apprise")
-    logger.addHandler(complaints)
-    try:
+    with _complaints() as said:
         taken = bool(service.notify(body=text))
-    finally:
-        logger.removeHandler(complaints)
     if taken:
         return Verdict()
-    reason = _without_secrets("; ".join(complaints.said), url) or "it gave no reason"
+    reason = _without_secrets("; ".join(said), url) or "it gave no reason"
     return Verdict(f"the service did not take the message: {reason}"[:REASON_MAX])
 
 
-class _Complaints(logging.Handler):
-    """What is logged as a warning in the thread that made this."""
+@contextmanager
+def _complaints() -> Generator[list[str]]:
+    """What Apprise logs as a warning in this thread. Nobody else hears it, because it quotes the URL."""
+    thread = threading.get_ident()
+    said: list[str] = []
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._thread = threading.get_ident()
-        self.said: list[str] = []
+    def keep(record: logging.LogRecord) -> bool:
+        if record.thread != thread:
+            return True
+        if record.levelno >= logging.WARNING:
+            said.append(record.getMessage())
+        return False
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self.said.append(record.getMessage())
+    logger = logging.getLogger("apprise")
+    logger.addFilter(keep)
+    try:
+        yield said
+    finally:
+        logger.removeFilter(keep)
 
 
 def _without_secrets(text: str, url: str) -> str:
     """The text without any longer part of the URL, which may be a key or a password."""
     for part in re.split(r"[^\w.-]+", url.partition("://")[2]):
         if len(part) >= 6:
-            text = text.replace(part, "***")
-    return text
+            text = text.replace(part, HIDDEN)
+    return scrub(text, url)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from turbine.masking import mask_url, scrub
 from turbine.model.products import BLOCK, ProductUpload
+from turbine.platform import path_of_url, sync, sync_folder
 from turbine.store import Store
 from turbine.tables import products
 
@@ -67,8 +71,10 @@ class Storages:
 def _path_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path:
-        raise ValueError(f"product_storage {url!r} names no folder of this machine; write file:///absolute/folder")
-    return Path(unquote(parts.path))
+        raise ValueError(
+            f"product_storage {mask_url(url)!r} names no folder of this machine; write file:///absolute/folder"
+        )
+    return path_of_url(parts.path)
 
 
 class Folder:
@@ -81,7 +87,7 @@ class Folder:
         """Begin a file, and the folder if it is the first."""
         if not self.path.is_dir():
             self.path.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return _FileUpload(self.path / id)
 
     def open(self, id: str, size: int) -> BinaryIO:
@@ -105,21 +111,13 @@ class _FileUpload:
 
     def finish(self) -> None:
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
         self._file.close()
-        self._part.rename(self._path)
-        _sync_folder(self._path.parent)
+        self._part.replace(self._path)
+        sync_folder(self._path.parent)
 
     def abandon(self) -> None:
         self._file.close()
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Chunks:
@@ -219,10 +217,12 @@ class Bucket:
             raise ValueError(
                 f"product_storage with {scheme}:// needs fsspec; install turbine-workflows[storage]"
             ) from error
-        try:
-            system, root = cast("tuple[Any, str]", url_to_fs(url))
-        except (ImportError, ValueError) as error:  # ImportError: the driver of this scheme is not installed
-            raise ValueError(f"product_storage with {scheme}:// cannot be used: {error}") from error
+        self._url = url
+        with _without_secrets(url):
+            try:
+                system, root = cast("tuple[Any, str]", url_to_fs(url))
+            except (ImportError, ValueError) as error:  # ImportError: the driver of this scheme is not installed
+                raise ValueError(scrub(f"product_storage with {scheme}:// cannot be used: {error}", url)) from None
         self._system: Any = system
         self._root = root.rstrip("/")
 
@@ -231,19 +231,35 @@ class Bucket:
 
     def create(self, id: str) -> ProductUpload:
         """Begin an upload to its final name."""
-        self._system.makedirs(self._root, exist_ok=True)
-        return _BucketUpload(self._system.open(self._path(id), "wb"))
+        with _without_secrets(self._url):
+            self._system.makedirs(self._root, exist_ok=True)
+            return _BucketUpload(self._system.open(self._path(id), "wb"))
 
     def open(self, id: str, size: int) -> BinaryIO:
         """The file of a product."""
-        return cast("BinaryIO", self._system.open(self._path(id), "rb"))
+        with _without_secrets(self._url):
+            return cast("BinaryIO", self._system.open(self._path(id), "rb"))
 
     def remove(self, id: str) -> None:
         """Remove a file; an upload that was broken off leaves none, or a part of one."""
         try:
-            self._system.rm_file(self._path(id))
+            with _without_secrets(self._url):
+                self._system.rm_file(self._path(id))
         except FileNotFoundError:
             return
+
+
+@contextmanager
+def _without_secrets(url: str) -> Generator[None]:
+    """Let what a driver raises through, unless it shows a secret of the URL; then the same is said without it."""
+    try:
+        yield
+    except Exception as error:  # drivers raise what they like
+        shown = scrub(str(error), url)
+        if shown == str(error):
+            raise
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
+        raise kind(shown) from None
 
 
 class _BucketUpload:

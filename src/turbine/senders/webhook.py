@@ -7,12 +7,14 @@ one. Proxies of the environment are not used, because nobody would judge the add
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from turbine.clock import Clock, to_datetime
 from turbine.codec import describe_error
 from turbine.config import Config
+from turbine.masking import scrub
 from turbine.model.deliveries import Verdict
 from turbine.senders.addresses import Refused, resolve
 from turbine.senders.signatures import body_signature, standard_signature
@@ -38,7 +40,7 @@ class WebhookWay:
         self._allow_private = config.allow_private_addresses
         self._timeout = config.webhook_timeout.total_seconds()
         self._open = open
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def deliver(self, held: Held) -> Verdict:
         receiver = await self._store.read(webhooks.receiver, id=held.target)
@@ -62,13 +64,13 @@ class WebhookWay:
         except TimeoutError:
             return Verdict(f"no answer within {self._timeout:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Verdict(f"{type(error).__name__}: {error}")
+            return Verdict(scrub(f"{type(error).__name__}: {error}", receiver.url))
 
     async def close(self) -> None:
-        """Let go of the client."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        """Let go of the connections."""
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
 
     def _headers(self, held: Held, receiver: Receiver, body: bytes) -> dict[str, str]:
         now_ms = self._clock.now_ms()
@@ -114,38 +116,45 @@ class WebhookWay:
         """Send to the first address of the URL's host that takes a connection: the name is not looked up again."""
         import httpx
 
-        client = self._opened()
+        transport = self._opened()
         host = url.raw_host.decode("ascii")
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await resolve(host, port, allow_private=self._allow_private)
         for index, address in enumerate(addresses):
-            request = client.build_request(
+            request = httpx.Request(
                 "POST",
-                url.copy_with(host=address),
-                headers={**headers, "Host": url.netloc.decode("ascii")},
+                url.copy_with(host=address, userinfo=b""),
+                headers={**headers, **_credentials(url), "Host": url.netloc.decode("ascii")},
                 content=body,
                 # TLS greets, and checks the certificate of, the name.
                 extensions={"sni_hostname": host},
             )
             try:
-                return await client.send(request, stream=True, follow_redirects=False)
+                return await transport.handle_async_request(request)
             except httpx.ConnectError:
                 if index == len(addresses) - 1:
                     raise
         raise OSError(f"{host} has no address")
 
-    def _opened(self) -> httpx.AsyncClient:
-        if self._client is None:
+    def _opened(self) -> httpx.AsyncHTTPTransport:
+        if self._transport is None:
             import httpx
 
-            # The attempt as a whole is limited in `deliver`. Of the environment only SSL_CERT_FILE and _DIR count.
-            self._client = httpx.AsyncClient(
+            # Not a client, which logs the URL of each request with all that is secret in it. An attempt as a whole is
+            # limited in `attempt`. Of the environment only SSL_CERT_FILE and _DIR count.
+            self._transport = httpx.AsyncHTTPTransport(
                 verify=httpx.create_ssl_context(),
                 trust_env=False,
-                timeout=None,  # noqa: S113
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
-        return self._client
+        return self._transport
+
+
+def _credentials(url: httpx.URL) -> dict[str, str]:
+    """The header for a URL with `user:password@`."""
+    if not url.userinfo:
+        return {}
+    return {"Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
 
 
 async def _judged(response: httpx.Response) -> Verdict:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from turbine.errors import StoreInvalid
+from turbine.platform import sync_file, sync_folder
 from turbine.store.sqlite import connect
 
 PAGES = 1024
@@ -26,7 +27,7 @@ def copy_database(source: str, target: Path) -> None:
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         _copy(source, unfinished)
-        _sync(unfinished)
+        sync_file(unfinished)
         try:
             os.link(unfinished, target)  # unlike a rename it never takes the place of another file
         except FileExistsError:
@@ -37,7 +38,7 @@ def copy_database(source: str, target: Path) -> None:
             unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    _sync(target.parent)
+    sync_folder(target.parent)
 
 
 def _copy(source: str, target: Path) -> None:
@@ -62,11 +63,3 @@ def _copy(source: str, target: Path) -> None:
 
 def _exists(target: Path) -> FileExistsError:
     return FileExistsError(f"{target} exists already; a backup never overwrites a file, so name a new one")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
 """SQLite behind the door: WAL, fsync at every commit, one writer at a time among all processes of the machine.
 
 - `begin immediate` always: a deferred begin that writes after it read costs 4 to 10 times under contention.
-- Processes take turns with `flock` around each transaction, because SQLite's busy timeout starves all but one.
+- Processes take turns with a file lock around each transaction, because SQLite's busy timeout starves all but one.
 - The write-ahead log is sized once and then written over: a growing file costs an extra journal write at each fsync.
   Checkpoints are the writer's work, when it is idle or when the log has become large.
 - The database file is opened by SQLite only: closing any other descriptor of it would drop this process' locks on it.
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.platform import FileLock
 from turbine.store.sql import Statement
-from turbine.store.tx import Row, Wake
+from turbine.store.tx import Identity, Row, Wake
 from turbine.store.writer import Fault
 
 WAL_PRESIZED = 4 * 1024 * 1024
@@ -29,6 +29,7 @@ WAL_LARGE_PAGES = 4000
 READERS_MAX = 4
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 _DOWN = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -81,11 +82,11 @@ class SqliteTx:
 class SqliteBackend:
     """The writer's connection to a SQLite file (or to a database in memory)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, identity: Identity | None = None) -> None:
         self.path = path
         self.is_memory = path == ":memory:"
-        self.is_alone = False
-        self._turn: int | None = None
+        self._identity = identity or Identity()
+        self._turn: FileLock | None = None
         if not self.is_memory:
             self._turn = _open_turn(path)
         self._connection: sqlite3.Connection | None = None
@@ -112,6 +113,7 @@ class SqliteBackend:
                             " put the database on a local disk"
                         )
                     connection.execute("pragma synchronous = full")
+                    connection.execute("pragma fullfsync = on")  # on macOS `fsync` leaves it in the cache of the drive
                     connection.execute(f"pragma wal_autocheckpoint = {WAL_LARGE_PAGES}")
                     _presize(connection, self.path)
             connection.execute("pragma cache_size = -64000")
@@ -130,11 +132,10 @@ class SqliteBackend:
 
     def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> SqliteTx:
         if self._connection is None:  # closed after a failing disk; every batch tries anew
-            executor, life = self.tx.executor, self.tx.life
             self.tx = SqliteTx(self._open())
-            self.tx.executor, self.tx.life = executor, life
+        self.tx.executor, self.tx.life = self._identity.executor, self._identity.life
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            self._turn.acquire()
         assert self._connection is not None
         self._connection.execute("begin immediate")
         self.tx.wakes = []
@@ -194,7 +195,7 @@ class SqliteBackend:
                 self._connection.close()
             self._connection = None
         if self._turn is not None:
-            os.close(self._turn)
+            self._turn.close()
             self._turn = None
 
     @contextlib.contextmanager
@@ -202,15 +203,20 @@ class SqliteBackend:
         if self._turn is None:
             yield
             return
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            self._turn.acquire()
+        except OSError as error:
+            raise StoreInvalid(
+                f"The lock file beside {self.path} cannot be locked ({error}); put the database on a local disk"
+            ) from error
         try:
             yield
         finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
     def _yield_turn(self) -> None:
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
 
 class SqliteReaders:
@@ -243,6 +249,12 @@ class SqliteReaders:
                 self._free.append(connection)
                 return
         connection.close()
+
+    def is_away(self, error: BaseException) -> bool:
+        """Whether a read that met this error may be tried again."""
+        if isinstance(error, sqlite3.OperationalError):
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY
+        return isinstance(error, (StoreUnavailable, StoreInvalid))
 
     def close(self) -> None:
         with self._lock:
@@ -305,9 +317,9 @@ def locks_folder(path: str) -> Path:
     return folder
 
 
-def _open_turn(path: str) -> int:
+def _open_turn(path: str) -> FileLock:
     try:
-        return os.open(locks_folder(path) / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return FileLock(locks_folder(path) / "writer.lock")
     except OSError as error:
         raise StoreInvalid(f"The lock file of {path} cannot be opened: {error}") from error
 

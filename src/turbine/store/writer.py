@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from turbine.errors import StoreUnavailable
-from turbine.store.tx import Tx, Wake
+from turbine.store.tx import Tx, Wake, take_locks
 
 log = logging.getLogger("turbine.store")
 
@@ -36,6 +36,8 @@ LOSSES_MAX = 8
 """Times that a batch may lose its connection before its commit until one of its writes is blamed for that."""
 IDLE_AFTER = 0.2
 """Seconds without work after which the backend may do its housekeeping (checkpoints)."""
+IDLE_AGAIN = 30.0
+"""The same from then on, as long as there is no work."""
 
 
 class Fault(Enum):
@@ -49,9 +51,6 @@ class Fault(Enum):
 
 class Backend(Protocol):
     """A database as the writer sees it: one connection for writing."""
-
-    is_alone: bool
-    """Whether no other process is there to be told of wakes; false when in doubt."""
 
     def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> Tx:
         """Open a transaction; `is_decisive`: for one call of a function that is marked so.
@@ -162,11 +161,12 @@ class _Dead:
 class Writer:
     """The thread, its queue, and the hand-over of outcomes."""
 
-    def __init__(self, backend: Backend, name: str, origin: object = None) -> None:
-        """`origin` is whose writer it is; its StoreUnavailable errors name that."""
+    def __init__(self, backend: Backend, name: str, pool: Pool | None = None, origin: object = None) -> None:
+        """`pool`: whose queue it shares with others, one job at a time. `origin`: the store that its errors name."""
         self._backend = backend
         self._origin = origin
-        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._pool = pool
+        self._queue: SimpleQueue[Job] = SimpleQueue() if pool is None else pool.queue
         self._closing = threading.Event()
         self._is_over = False
         self._impatient = False
@@ -176,7 +176,7 @@ class Writer:
         """The loop that hears wakes, and what it calls with them."""
         self.fate: Fate | None = None
         """Asked before and after each commit whether the process dies there; only tests have one."""
-        self.batch_max = BATCH_MAX
+        self.batch_max = BATCH_MAX if pool is None else 1
         self.batches = 0
         self.jobs = 0
         self._thread = threading.Thread(target=self._main, name=f"turbine-writer-{name}", daemon=True)
@@ -194,20 +194,25 @@ class Writer:
     def submit(self, job: Job) -> None:
         """Let a write enter. Raises StoreUnavailable when the store was closed."""
         if self._closing.is_set():
-            raise self._refusal("The store is closed; launch the runtime again before writing")
+            raise _refusal("The store is closed; launch the runtime again before writing", self._origin)
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
-            self._fail_the_rest(self._refusal("The store was closed before this write began"))
-
-    def _refusal(self, text: str) -> StoreUnavailable:
-        return StoreUnavailable(text, origin=self._origin)
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
 
     def close(self, *, patient: bool = True) -> None:
         """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
+        self.stop(patient=patient)
+        self.join()
+
+    def stop(self, *, patient: bool = True) -> None:
+        """Begin to close."""
         self._impatient = self._impatient or not patient
         if not self._closing.is_set():
             self._closing.set()
             self.put(_STOP)
+
+    def join(self) -> None:
+        """Wait for the end of the thread."""
         self._thread.join()
 
     def die(self) -> None:
@@ -215,24 +220,31 @@ class Writer:
         self.fate = _Dead()
         self.close(patient=False)
 
+    def lose(self) -> None:
+        """Commit nothing any more."""
+        self.fate = _Dead()
+
     def _main(self) -> None:
         try:
             self._work()
         except Died:
             # The backend is closed below in the middle of its transaction, which rolls it back.
-            died = self._refusal("The process died here, because a test wanted it to; launch the runtime again")
-            self._fail(self._taken, died)
+            told = "The process died here, because a test wanted it to; launch the runtime again"
+            died = _refusal(told, self._origin)
+            _fail(self._taken, died)
             self._fail_the_rest(died)
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
-            died = self._refusal(f"The writer of the store died: {error!r}; launch the runtime again")
-            self._fail(self._taken, died)
+            died = _refusal(f"The writer of the store died: {error!r}; launch the runtime again", self._origin)
+            _fail(self._taken, died)
             self._fail_the_rest(died)
             raise
         else:
-            self._fail_the_rest(self._refusal("The store was closed before this write began"))
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
         finally:
             self._backend.close()
+            if self._pool is not None:
+                self._pool.left(self)
 
     def _work(self) -> None:
         stopping = False
@@ -261,13 +273,22 @@ class Writer:
             self._taken = batch if held is None else [*batch, held]
             self._finish(batch)
             self._taken = []
+            if self._pool is not None:
+                self._pool.finished()
 
     def _next(self) -> Job:
-        try:
-            return self._queue.get(timeout=IDLE_AFTER)
-        except Empty:
-            self._housekeep()
-        return self._queue.get()
+        patience = IDLE_AFTER
+        while True:
+            try:
+                return self._queue.get(timeout=patience)
+            except Empty:
+                self._housekeep()
+                patience = IDLE_AGAIN
+
+    @property
+    def has_taken(self) -> bool:
+        """Whether it has a job in hand."""
+        return bool(self._taken)
 
     def _housekeep(self) -> None:
         try:
@@ -297,15 +318,17 @@ class Writer:
                 if fault is Fault.LOST:
                     happened = self._backend.recover(self._patience)
                     if happened and committing and not is_decisive:
-                        return self._deliver(jobs, results, [("everything", None)])
+                        return _deliver(jobs, results, [("everything", None)], self.listener)
                     if not self._patience():
-                        return self._fail(jobs, self._unavailable(error))
+                        return _fail(jobs, _unavailable(error, self._origin))
                     was_decided = was_decided or happened
                     losses += 0 if committing or was_decided else 1
                     if losses < LOSSES_MAX:
+                        time.sleep(pause)
+                        pause = min(pause * 2, 0.1)
                         continue
-                    # The server answers, and dies of this batch each time: one of its writes is to blame.
-                    fault = Fault.BAD
+                    # The server answers, and the connection breaks each time: one of the writes may be to blame.
+                    error, fault = _unavailable(error, self._origin), Fault.BAD
                 else:
                     self._roll_back()
                 if fault is Fault.BUSY and self._patience():
@@ -319,19 +342,11 @@ class Writer:
                     return None
                 if fault is not Fault.BAD:
                     self._backend.recover(lambda: False)
-                    error = self._unavailable(error)
-                return self._fail(jobs, error)
+                    error = _unavailable(error, self._origin)
+                return _fail(jobs, error)
             self.batches += 1
             self.jobs += len(jobs)
-            return self._deliver(jobs, results, wakes)
-
-    def _unavailable(self, error: BaseException) -> StoreUnavailable:
-        unavailable = self._refusal(
-            f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
-            " once the disk has room and is writable, or the server is back"
-        )
-        unavailable.__cause__ = error
-        return unavailable
+            return _deliver(jobs, results, wakes, self.listener)
 
     def _patience(self) -> bool:
         return not (self._closing.is_set() and self._impatient)
@@ -343,38 +358,9 @@ class Writer:
             log.warning("Rolling back failed, the connection is opened again: %r", error)
             self._backend.recover(self._patience)
 
-    def _deliver(self, jobs: list[Job], results: list[Any], wakes: list[Wake]) -> None:
-        """Tell everybody: one call into each loop, the wakes first, so that what they woke sees what was written."""
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-        blocked: list[tuple[Ticket, Any]] = []
-        for job, result in zip(jobs, results, strict=True):
-            waiter, loop = job.waiter, job.loop
-            if isinstance(waiter, Ticket):
-                blocked.append((waiter, result))
-            elif waiter is not None and loop is not None:
-                loops.setdefault(loop, []).append((waiter, result))
-            elif isinstance(result, BaseException):
-                log.warning("A write that nobody waits for was refused: %r", result)
-        for ticket, result in blocked:
-            if isinstance(result, BaseException):
-                ticket.resolve(None, result)
-            else:
-                ticket.resolve(result)
-        hearing = self.listener
-        if wakes and hearing is not None:
-            loop, listener = hearing
-            told = loops.pop(loop, [])
-            _call(loop, _tell, told, listener, wakes)
-        for loop, told in loops.items():
-            _call(loop, _tell, told, None, [])
-
-    def _fail(self, jobs: list[Job], error: BaseException) -> None:
-        for job in jobs:
-            if job.waiter is None:
-                log.warning("A write that nobody waits for was lost: %r", error)
-        self._deliver([job for job in jobs if job.waiter is not None], [error] * sum(1 for j in jobs if j.waiter), [])
-
     def _fail_the_rest(self, error: BaseException) -> None:
+        if self._pool is not None:  # what is in the queue is for the others
+            return
         self._closing.set()
         self._is_over = True
         while True:
@@ -383,7 +369,85 @@ class Writer:
             except Empty:
                 return
             if job is not _STOP:
-                self._fail([job], error)
+                _fail([job], error)
+
+
+class Pool:
+    """Writers that share one queue, each with a connection of its own; another one starts when all are at work."""
+
+    def __init__(self, name: str, backends: Sequence[Callable[[], Backend]], origin: object = None) -> None:
+        self.queue: SimpleQueue[Job] = SimpleQueue()
+        self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
+        self._name = name
+        self._origin = origin
+        self._free = list(backends)
+        self._writers: dict[Writer, Callable[[], Backend]] = {}
+        self._lock = threading.Lock()
+        self._pending = 0
+        self.batches = 0
+        self._is_closed = False
+
+    @property
+    def depth(self) -> int:
+        """Writes that are under way or wait."""
+        return self._pending
+
+    def submit(self, job: Job) -> None:
+        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        with self._lock:
+            if self._is_closed:
+                raise _refusal("The store is closed; launch the runtime again before writing", self._origin)
+            self._pending += 1
+            self.queue.put(job)
+            if self._pending > len(self._writers) and self._free:
+                make = self._free.pop(0)
+                writer = Writer(make(), self._name, self, self._origin)
+                writer.listener = self.listener
+                self._writers[writer] = make
+
+    def listen(self, listener: tuple[asyncio.AbstractEventLoop, Listener] | None) -> None:
+        """Whom the wakes of commits are told."""
+        with self._lock:
+            self.listener = listener
+            for writer in self._writers:
+                writer.listener = listener
+
+    def finished(self) -> None:
+        with self._lock:
+            self._pending -= 1
+            self.batches += 1
+
+    def left(self, writer: Writer) -> None:
+        """A writer has ended; if it died of an error, the next job gets a new one."""
+        with self._lock:
+            make = self._writers.pop(writer, None)
+            if make is not None:
+                self._free.append(make)
+                self._pending -= writer.has_taken
+
+    def close(self, *, patient: bool = True) -> None:
+        """Finish what has entered, then end the threads. Not `patient`: do not wait for a database that is away."""
+        with self._lock:
+            self._is_closed = True
+            writers = list(self._writers)
+        for writer in writers:
+            writer.stop(patient=patient)
+        for writer in writers:
+            writer.join()
+        while True:
+            try:
+                job = self.queue.get_nowait()
+            except Empty:
+                return
+            if job is not _STOP:
+                _fail([job], _refusal("The store was closed before this write began", self._origin))
+
+    def die(self) -> None:
+        """End as a killed process does. For the testing kit."""
+        with self._lock:
+            for writer in self._writers:
+                writer.lose()
+        self.close(patient=False)
 
 
 def _are_decisive(jobs: list[Job]) -> bool:
@@ -394,6 +458,7 @@ def _are_decisive(jobs: list[Job]) -> bool:
 
 def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
     """Carry out a batch inside its transaction; calls of one bulk function become one call."""
+    take_locks(tx, ((job.function, job.argument) for job in jobs))
     if len(jobs) == 1:
         (job,) = jobs
         if getattr(job.function, "bulk", False):
@@ -416,6 +481,40 @@ def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
         job = jobs[index]
         results[index] = job.function(tx, **job.argument)
     return results
+
+
+def _deliver(
+    jobs: list[Job], results: list[Any], wakes: list[Wake], hearing: tuple[asyncio.AbstractEventLoop, Listener] | None
+) -> None:
+    """Tell the callers: one call into each loop, the wakes first, so that what they woke sees what was written."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    blocked: list[tuple[Ticket, Any]] = []
+    for job, result in zip(jobs, results, strict=True):
+        waiter, loop = job.waiter, job.loop
+        if isinstance(waiter, Ticket):
+            blocked.append((waiter, result))
+        elif waiter is not None and loop is not None:
+            loops.setdefault(loop, []).append((waiter, result))
+        elif isinstance(result, BaseException):
+            log.warning("A write without a waiting caller was refused: %r", result)
+    for ticket, result in blocked:
+        if isinstance(result, BaseException):
+            ticket.resolve(None, result)
+        else:
+            ticket.resolve(result)
+    if wakes and hearing is not None:
+        loop, listener = hearing
+        told = loops.pop(loop, [])
+        _call(loop, _tell, told, listener, wakes)
+    for loop, told in loops.items():
+        _call(loop, _tell, told, None, [])
+
+
+def _fail(jobs: list[Job], error: BaseException) -> None:
+    waited = [job for job in jobs if job.waiter is not None]
+    if len(waited) < len(jobs):
+        log.warning("A write without a waiting caller was lost: %r", error)
+    _deliver(waited, [error] * len(waited), [], None)
 
 
 def _tell(told: list[tuple[asyncio.Future[Any], Any]], listener: Listener | None, wakes: list[Wake]) -> None:
@@ -441,3 +540,17 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *argume
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         log.debug("An event loop was closed while a write of its was in flight; the write is done")
+
+
+def _refusal(text: str, origin: object) -> StoreUnavailable:
+    return StoreUnavailable(text, origin=origin)
+
+
+def _unavailable(error: BaseException, origin: object) -> StoreUnavailable:
+    unavailable = _refusal(
+        f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
+        " once the disk has room and is writable, or the server is back",
+        origin,
+    )
+    unavailable.__cause__ = error
+    return unavailable

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from turbine.config import Config
+from turbine.config import Config, Database
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue
@@ -49,7 +49,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Sequence[WorkflowBase[..., Any]] = (),
         config: Config | None = None,
@@ -88,6 +88,10 @@ class Runtime:
     def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
         """Make a workflow known to this runtime; before launch. See `turbine.Runtime.register`."""
         return self.inner.register(workflow, **overrides)
+
+    def replace(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
+        """Put newer code in the place of the registered workflow of this name. See `turbine.Runtime.replace`."""
+        return self.wait_for(_awaited(self.inner.replace(workflow, **overrides)))
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
         """`turbine.workflow` and `register` in one; before launch. See `turbine.Runtime.workflow`."""
@@ -319,6 +323,10 @@ class Runtime:
     def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now."""
         self.wait_for(self.inner.wait_idle())
+
+
+async def _awaited(act: Awaitable[T]) -> T:
+    return await act
 
 
 async def _watch(inner: AsyncRuntime) -> AsyncIterator[Event]:

@@ -245,10 +245,15 @@ def _records(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[int, DeliveryR
     ]
 
 
-def collect(tx: Tx, *, before_ms: int, limit: int) -> int:
-    """Remove deliveries that were settled before this, with their attempts; how many. Pending ones stay."""
-    keys = [[row[0]] for row in tx.all(SQL.over_before, before=before_ms, limit=limit)]
-    if keys:
-        tx.run(SQL.forget_attempts, rows=rows_json(keys))
-        tx.run(SQL.forget, rows=rows_json(keys))
-    return len(keys)
+def over_before(tx: Tx, *, before_ms: int, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+    """Deliveries of no open run that were settled before a time, (updated_ms, key) in this order, from behind one."""
+    found = tx.all(SQL.over_before, before=before_ms, after_ms=after[0], after=after[1], limit=limit)
+    return [(updated_ms, delivery) for delivery, updated_ms in found]
+
+
+def forget(tx: Tx, *, deliveries: Sequence[int]) -> int:
+    """Remove settled deliveries with their attempts; how many. Pending ones stay."""
+    gone = [[key] for (key,) in tx.all(SQL.forget, rows=rows_json([[key] for key in deliveries]))]
+    if gone:
+        tx.run(SQL.forget_attempts, rows=rows_json(gone))
+    return len(gone)

@@ -189,15 +189,22 @@ where a.delivery in (select r.delivery from @rows(delivery bigint) as r)
 order by a.delivery, a.number
 
 -- name: over_before
-select delivery
-from pt_deliveries
-where status <> 'pending'
-and updated_ms < :before
-order by updated_ms
+-- An open run may still ask how a message of its went, and would send it once more if nobody knew.
+select d.delivery, d.updated_ms
+from pt_deliveries as d
+where d.status <> 'pending'
+and (d.updated_ms, d.delivery) > (:after_ms, :after)
+and d.updated_ms < :before
+and not exists (select 1 from pt_workflow_status as w where w.run = d.run and w.completed_at_epoch_ms is null)
+order by d.updated_ms, d.delivery
 limit :limit
+
+-- name: forget
+-- One that was sent again meanwhile stays.
+delete from pt_deliveries
+where delivery in (select r.delivery from @rows(delivery bigint) as r)
+and status <> 'pending'
+returning delivery
 
 -- name: forget_attempts
 delete from pt_delivery_attempts where delivery in (select r.delivery from @rows(delivery bigint) as r)
-
--- name: forget
-delete from pt_deliveries where delivery in (select r.delivery from @rows(delivery bigint) as r)

@@ -2,10 +2,14 @@
 
 Runs are looked at in the order of their ends, a stretch at a time: rules keep some of the old ones, and who looks
 again from the beginning each time would look at those again and again.
+
+What an open run may still ask for is not due, however old: its descendants, and whatever run its history names. It may
+have been waiting for longer than they are kept, and would end as failed because its own child is gone.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -72,8 +76,8 @@ def _rule(row: Row) -> RetentionRule:
     )
 
 
-def due(tx: Tx, *, after_ms: int, now_ms: int, usual_ms: int | None) -> Stretch:
-    """Runs that are over for longer than their rule says, or `usual_ms` where none does (None: for ever)."""
+def next_due(tx: Tx, *, after_ms: int, now_ms: int, usual_ms: int | None) -> Stretch:
+    """Runs that are due, of those that ended after a time, a stretch of them."""
     row = tx.one(SQL.shortest)
     kept = [one for one in (usual_ms, None if row is None else row[0]) if one is not None]
     if not kept:
@@ -81,20 +85,35 @@ def due(tx: Tx, *, after_ms: int, now_ms: int, usual_ms: int | None) -> Stretch:
     before_ms = now_ms - min(kept)
     row = tx.one(SQL.until, after=after_ms, before=before_ms, stretch=STRETCH)
     until_ms = None if row is None else row[0]
-    found = tx.all(
-        SQL.due,
-        after=after_ms,
-        until=before_ms if until_ms is None else until_ms,
-        usual=EVER_MS if usual_ms is None else usual_ms,
-        now=now_ms,
-    )
-    return Stretch([run for (run,) in found], until_ms)
+    ended = [run for (run,) in tx.all(SQL.ended, after=after_ms, until=before_ms if until_ms is None else until_ms)]
+    return Stretch(due(tx, runs=ended, now_ms=now_ms, usual_ms=usual_ms), until_ms)
 
 
-def still_due(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> list[int]:
-    """Those of these runs that are due, as things stand now."""
+def due(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> list[int]:
+    """Those of these runs that are due, as things stand now.
+
+    They are over for longer than their rule says, or `usual_ms` where none does (None: for ever), all of them is
+    announced, and no open run may still ask for them.
+    """
     usual = EVER_MS if usual_ms is None else usual_ms
-    return [row[0] for row in tx.all(SQL.still_due, rows=rows_json([[run] for run in runs]), usual=usual, now=now_ms)]
+    over = [run for (run,) in tx.all(SQL.over, rows=rows_json([[run] for run in runs]), usual=usual, now=now_ms)]
+    needed = _needed(tx, over) if over else set[int]()
+    return [run for run in over if run not in needed]
+
+
+def _needed(tx: Tx, runs: Sequence[int]) -> set[int]:
+    """Those of these runs, and of their ancestors, that an open run may ask for, or an open run's descendants."""
+    lineage = tx.all(SQL.lineage, rows=rows_json([[run] for run in runs]))
+    children: defaultdict[int | None, list[int]] = defaultdict(list)
+    for run, parent, _ in lineage:
+        children[parent].append(run)
+    needed = {run for run, _, is_needed in lineage if is_needed}
+    below = list(needed)
+    while below:
+        for child in children.pop(below.pop(), ()):
+            needed.add(child)
+            below.append(child)
+    return needed
 
 
 def kinds(tx: Tx, *, runs: Sequence[int]) -> list[tuple[str, str, int]]:

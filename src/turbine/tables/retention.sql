@@ -38,28 +38,18 @@ order by completed_at_epoch_ms
 limit 1
 offset :stretch
 
--- name: due
--- What is still to be announced is left: who hears of it wants to look.
-select w.run
-from pt_workflow_status as w
-where w.completed_at_epoch_ms is not null
-and w.completed_at_epoch_ms > :after
-and w.completed_at_epoch_ms <= :until
-and w.completed_at_epoch_ms + coalesce(
-    (
-        select coalesce(p.keep_ms, 1000000000000000)
-        from pt_retention as p
-        where p.workflow = w.name and p.status = w.status
-    ),
-    (select coalesce(p.keep_ms, 1000000000000000) from pt_retention as p where p.workflow = w.name and p.status = ''),
-    (select coalesce(p.keep_ms, 1000000000000000) from pt_retention as p where p.workflow = '' and p.status = w.status),
-    :usual
-) <= :now
-and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending')
-order by w.completed_at_epoch_ms
+-- name: ended
+-- The runs of a stretch, in the order of their ends.
+select run
+from pt_workflow_status
+where completed_at_epoch_ms is not null
+and completed_at_epoch_ms > :after
+and completed_at_epoch_ms <= :until
+order by completed_at_epoch_ms
 
--- name: still_due
--- As `due`, of these runs: they may have been resumed since, or a rule may have changed.
+-- name: over
+-- Those of these runs whose time is over, as things stand now. What is still to be announced is left: who hears of it
+-- wants to look.
 select w.run
 from @rows(run bigint) as r
 cross join pt_workflow_status as w
@@ -76,6 +66,52 @@ and w.completed_at_epoch_ms + coalesce(
     :usual
 ) <= :now
 and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending')
+
+-- name: lineage
+-- These runs with their ancestors, up to the first one that is open. is_needed: it is open itself, or an open run has
+-- started it (also under an id that was taken, or in the run that it is a fork of), has asked for its result, or waits
+-- for a value of it. `limit` instead of `exists`: Postgres might go through the steps of all open runs once for those.
+with recursive lineage (run, id, parent, is_open) as (
+    select w.run, w.id, w.parent_run, 0
+    from @rows(run bigint) as r
+    cross join pt_workflow_status as w
+    where w.run = r.run
+    union
+    select p.run, p.id, p.parent_run, case when p.completed_at_epoch_ms is null then 1 else 0 end
+    from lineage as l
+    cross join pt_workflow_status as p
+    where p.run = l.parent
+    and l.is_open = 0
+)
+select
+    l.run,
+    l.parent,
+    case
+        when l.is_open = 1 then 1
+        else coalesce(
+            (
+                select 1
+                from pt_operation_outputs as o
+                cross join pt_workflow_status as a
+                where o.child_workflow_id = l.id
+                and o.child_workflow_id is not null
+                and a.run = o.run
+                and a.completed_at_epoch_ms is null
+                limit 1
+            ),
+            (
+                select 1
+                from pt_waits as v
+                where v.kind = 'value'
+                and v.kind in ('value', 'result')
+                and v.subject >= l.run || '/'
+                and v.subject < l.run || '0'
+                limit 1
+            ),
+            0
+        )
+    end as is_needed
+from lineage as l
 
 -- name: kinds
 select w.name, w.status, count(*)

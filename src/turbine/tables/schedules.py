@@ -14,6 +14,11 @@ from turbine.tables.workflows import Start, Started
 
 SQL = Statements(Path(__file__))
 
+DISABLED = "its schedule was disabled"
+CHANGED = "its schedule was changed"
+DELETED = "its schedule was deleted"
+"""Why runs of ticks are cancelled that have not begun."""
+
 
 class ScheduleRow(NamedTuple):
     """A schedule as it is stored."""
@@ -148,17 +153,20 @@ def insert(tx: Tx, *, row: ScheduleRow) -> Conflict | None:
     return None
 
 
-def save(tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool) -> NotFound | Conflict | None:
-    """Write what somebody changed of a schedule; `seen_ms` is the `updated_ms` by which he decided.
+def save(
+    tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool, recall: str | None
+) -> NotFound | Conflict | None:
+    """Write a changed schedule; `seen_ms` is the `updated_ms` by which the change was decided.
 
-    The next tick is left to those who fire, unless the change is about it.
+    The next tick is left to those who fire, unless the change is about it. `recall` is why runs of its ticks that have
+    not begun are cancelled, None if they are not.
     """
     holder = tx.one(SQL.named, run_name=row.run_name)
     if holder is not None and holder[0] != row.id:
         return _name_taken(row.run_name)
     if tx.run(SQL.save, **_columns(row), seen=seen_ms, rescheduled=int(is_rescheduled)):
-        if not row.enabled:
-            _recall(tx, row)
+        if recall is not None:
+            workflows.recall(tx, schedule_ids=[row.id], reason=recall, now_ms=row.updated_ms)
         tx.wake("schedule", row.next_ms)
         return None
     if tx.one(SQL.get, id=row.id) is None:
@@ -166,18 +174,13 @@ def save(tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool) -> Not
     return Conflict(f"Schedule {row.id!r} was changed by somebody else meanwhile; read it again and decide anew")
 
 
-def _recall(tx: Tx, row: ScheduleRow) -> None:
-    """Cancel the run of the last tick if it still waits out its jitter: a disabled schedule starts nothing."""
-    for (run,) in tx.all(SQL.jittering, id=row.id, now=row.updated_ms):
-        workflows.cancel(tx, run=run, reason="its schedule was disabled", now_ms=row.updated_ms)
-
-
-def delete(tx: Tx, *, id: str) -> NotFound | Conflict | None:
-    """Remove a schedule. Refuses one that code declares."""
+def delete(tx: Tx, *, id: str, now_ms: int) -> NotFound | Conflict | None:
+    """Remove a schedule, and cancel the runs of its ticks that have not begun. Refuses one that code declares."""
     row = get(tx, id=id)
     if row is None:
         return NotFound(kind="schedule", id=id)
     if tx.run(SQL.delete, id=id):
+        workflows.recall(tx, schedule_ids=[id], reason=DELETED, now_ms=now_ms)
         return None
     return Conflict(
         f"Schedule {row.run_name!r} is declared in code and would come back; disable it, or remove schedule= from"
@@ -193,11 +196,16 @@ def sync(tx: Tx, *, compiled: Sequence[Compiled], registered: Sequence[str], now
     text = rows_json([[one.workflow] for one in compiled])
     taken = {name for (name,) in tx.all(SQL.taken, rows=text)}
     fit = [one for one in compiled if one.workflow not in taken]
+    times = rows_json([[one.workflow, one.cron_expression, one.timezone] for one in fit])
+    recut = [id_ for (id_,) in tx.all(SQL.recut, rows=times)]
     tx.run(SQL.compile, rows=rows_json(fit), now=now_ms)
+    if recut:
+        workflows.recall(tx, schedule_ids=recut, reason=CHANGED, now_ms=now_ms)
     declared = {one.workflow for one in compiled}
     without = [[name] for name in registered if name not in declared]
-    if without:
-        tx.run(SQL.forget, rows=rows_json(without))
+    gone = [id_ for (id_,) in tx.all(SQL.forget, rows=rows_json(without))] if without else []
+    if gone:
+        workflows.recall(tx, schedule_ids=gone, reason=DELETED, now_ms=now_ms)
     if fit:
         tx.wake("schedule")
     return sorted(taken)

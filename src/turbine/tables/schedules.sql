@@ -149,17 +149,17 @@ or pt_schedules.catch_up <> excluded.catch_up
 or pt_schedules.overlap <> excluded.overlap
 or pt_schedules.workflow_fqn <> excluded.workflow_fqn
 
+-- name: recut
+-- Schedules whose times the code tells otherwise than before.
+select s.id
+from @rows(name text, cron text, zone text) as r
+cross join pt_schedules as s
+where s.workflow = r.name
+and s.kind = 'compile'
+and (s.cron_expression <> r.cron or s.timezone <> r.zone)
+
 -- name: forget
 delete from pt_schedules
 where kind = 'compile'
 and workflow in (select r.name from @rows(name text) as r)
-
--- name: jittering
-select w.run
-from pt_schedules as s
-cross join pt_workflow_status as w
-where s.id = :id
-and w.id = s.last_workflow_id
-and w.status = 'ENQUEUED'
-and w.started_at_epoch_ms is null
-and w.wake_ms > :now
+returning id

@@ -1,6 +1,13 @@
 -- name: deliveries_over
 select count(*)
-from (select 1 from pt_deliveries where status <> 'pending' and updated_ms < :before limit :most) as counted
+from (
+    select 1
+    from pt_deliveries as d
+    where d.status <> 'pending'
+    and d.updated_ms < :before
+    and not exists (select 1 from pt_workflow_status as w where w.run = d.run and w.completed_at_epoch_ms is null)
+    limit :most
+) as counted
 
 -- name: logs_over
 select count(*)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.errors import NotFound
+from turbine.masking import mask_url
 from turbine.model.webhooks import WebhookRecord
 from turbine.store import Statements, Tx
 
@@ -45,11 +46,16 @@ def create(tx: Tx, *, id: str, url: str, events: str, enabled: bool, secret: str
 
 
 def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord | NotFound:
-    """Change a webhook. A secret that is replaced goes on to sign, beside the new one, until its time is over."""
+    """Change a webhook. A secret that is replaced goes on to sign, beside the new one, until its time is over.
+
+    A URL that is given as it is shown, without its password, stays as it is.
+    """
+    known = tx.one(SQL.receiver, id=id)
+    is_kept = known is not None and changes.url == mask_url(known[0])
     changed = tx.run(
         SQL.update,
         id=id,
-        url=changes.url,
+        url=None if is_kept else changes.url,
         events=changes.events,
         enabled=None if changes.enabled is None else int(changes.enabled),
         now=now_ms,
@@ -96,7 +102,7 @@ def _record(row: Sequence[Any]) -> WebhookRecord:
     _, id_, url, events, enabled, secret_set, created_ms, updated_ms = row
     return WebhookRecord(
         id=id_,
-        url=url,
+        url=mask_url(url),
         events=json.loads(events),
         enabled=bool(enabled),
         secret_set=bool(secret_set),

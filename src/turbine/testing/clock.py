@@ -18,6 +18,8 @@ class VirtualClock:
     in between; who moves it by hand has to wait for that himself.
     """
 
+    is_virtual = True
+
     def __init__(self, start: datetime | None = None) -> None:
         """Begin at `start` (aware), by default at the real time of now."""
         self._now_ms = to_ms(datetime.now(UTC) if start is None else start)

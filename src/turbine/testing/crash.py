@@ -293,10 +293,11 @@ class _Places:
 
     def _empty_schema(self) -> None:
         """Keep the tables, which take long to make, and drop the rows."""
-        import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        from turbine.store.postgres import Source
+
+        with Source(self._admin).connect() as connection:
             schema = sql.Identifier(self._schema)
             connection.execute(sql.SQL("create schema if not exists {}").format(schema))
             names = connection.execute(
@@ -315,10 +316,11 @@ class _Places:
             await asyncio.to_thread(self._drop_schema)
 
     def _drop_schema(self) -> None:
-        import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        from turbine.store.postgres import Source
+
+        with Source(self._admin).connect() as connection:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(self._schema)))
 
 

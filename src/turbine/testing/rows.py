@@ -17,6 +17,7 @@ HOUSEKEEPING = frozenset(
     {
         "pt_migrations",
         "pt_executors",
+        "pt_batches",
         "pt_departures",
         "pt_lives",
         "pt_queues",

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from turbine.clock import span_ms
+from turbine.clock import span_ms, to_ms
 from turbine.errors import StoreUnavailable
 from turbine.ids import new_id
 from turbine.registry import WorkflowBase
@@ -97,7 +97,7 @@ class World:
 
     async def advance_to(self, when: datetime | int) -> None:
         """Let time pass until `when`, an aware datetime or epoch milliseconds. A time in the past changes nothing."""
-        until_ms = round(when.timestamp() * 1000) if isinstance(when, datetime) else when
+        until_ms = to_ms(when) if isinstance(when, datetime) else when
         await self.settle()
         while await self.ring(until_ms):
             await self.settle()
@@ -128,7 +128,7 @@ class World:
             except StoreUnavailable:
                 return
             await asyncio.sleep(0)
-            if self._moves(live):
+            if live.store.depth or self._moves(live):
                 calm = 0
                 await asyncio.sleep(0.001)
             else:

@@ -64,3 +64,9 @@ create table pt_chores (
     name text primary key,
     next_ms bigint not null
 );
+
+-- The schedule whose tick a run is: those that have not begun are called back when it is disabled.
+alter table pt_workflow_status add column schedule_id text;
+
+create index pt_workflow_not_begun on pt_workflow_status (schedule_id)
+    where schedule_id is not null and started_at_epoch_ms is null and completed_at_epoch_ms is null;
