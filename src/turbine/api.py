@@ -21,10 +21,11 @@ from turbine.codec import PayloadType, payload_type
 from turbine.engine import app_status, gates, talk
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import Errand, Execution
+from turbine.engine.execution import Errand, Execution, cancelled
 from turbine.engine.handles import Handle
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.logs import RunLogger
+from turbine.engine.outcomes import Signal
 from turbine.engine.products import frame_of_step, store_product
 from turbine.errors import Cancelled, NotInWorkflow
 from turbine.ids import check_id, check_name
@@ -249,7 +250,8 @@ def get_value(
     """
     here = HERE.get()
     if isinstance(here, Frame):  # in a step it is part of what the step does
-        return here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        act = here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        return here.execution.of_step(act)
     line = place("get_value").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.get_value(
@@ -331,7 +333,7 @@ def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
         raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
     here = HERE.get()
     if type(here) is Frame:
-        return app_status.set_in_step(here.execution, label, color)
+        return here.execution.of_step(app_status.set_in_step(here.execution, label, color))
     line = place("set_app_status").own_line()
     return app_status.set_in_body(line.execution, line.take_note(), label, color)
 
@@ -346,7 +348,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     """
     here = HERE.get()
     if type(here) is Frame:
-        return _notify(here.execution, None, channel, message, wait)
+        return here.execution.of_step(_notify(here.execution, None, channel, message, wait))
     line = place("send_notification").own_line()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
@@ -452,7 +454,7 @@ class KvWords:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
         here = HERE.get()
         if isinstance(here, Frame):
-            return here.execution.port.runtime.kv.get(key, type, default)
+            return here.execution.of_step(here.execution.port.runtime.kv.get(key, type, default))
         line = place("kv.get").own_line()
         return _kv_get(line.execution, line.take(), key, payload_type(type), default)
 
@@ -479,7 +481,7 @@ class KvWords:
     ) -> Coroutine[Any, Any, Any]:
         here = HERE.get()
         if type(here) is Frame:
-            return _kv_act(here.execution, act, args, kwargs)
+            return here.execution.of_step(_kv_act(here.execution, act, args, kwargs))
         line = place(f"kv.{word}").own_line()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
         definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
@@ -495,7 +497,7 @@ async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs:
 
 async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
     """A look into the store, recorded as the text of what was found, in a list of one."""
-    name, what = "pt.kv.get", f"the value of key {key!r}"
+    name, what = f"{KV}get", f"the value of key {key!r}"
 
     async def look() -> list[str] | None:
         found = await execution.port.runtime.kv.get_or_missing(key)
@@ -584,11 +586,20 @@ def logger() -> logging.LoggerAdapter[logging.Logger]:
 
 
 def check_cancelled() -> None:
-    """Raise if this run was cancelled: for long blocking steps. Outside of runs it does nothing."""
+    """Raise if nobody wants to know the outcome any more: for long blocking steps. Outside of runs it does nothing.
+
+    That is so when the run was cancelled, when this process shuts down and waits no longer, when the time of this
+    attempt is up, and when the body broke the call off. Code in a thread gets `turbine.Cancelled`, code of the event
+    loop `asyncio.CancelledError`.
+    """
     here = HERE.get()
     if type(here) is Place or type(here) is Frame:
         execution = here.execution
-        if execution.signal is not None:
+        is_step = type(here) is Frame
+        if is_step and here.is_given_up:
+            raise cancelled("nobody waits for this attempt any more")
+        # While the database is away a step goes on: its outcome is kept until it can be recorded.
+        if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
             raise execution.ending()
 
 

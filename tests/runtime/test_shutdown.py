@@ -474,3 +474,78 @@ async def test_the_attempt_of_a_thread_that_cannot_be_interrupted_is_not_counted
     await rt.launch()
     assert "DONE" == await rt.retrieve(handle.workflow_id).result(timeout=60)
     assert 1 == (await rt.retrieve(handle.workflow_id).status()).attempts
+
+
+@turbine.step
+async def starts_in_step() -> str:
+    calls["step began"] += 1
+    while not door.is_set():  # noqa: ASYNC110 - the test opens it
+        await asyncio.sleep(0.002)
+    return (await turbine.current().runtime.run(work_twice.options(id="late"), 0)).workflow_id
+
+
+@turbine.workflow
+async def starts_late() -> str:
+    return await starts_in_step()
+
+
+async def test_a_step_that_a_shutdown_refuses_has_not_failed(launch):
+    rt = await launch(starts_late, work_twice, shutdown_timeout=60)
+    handle = await rt.run(starts_late)
+    await _until("step began")
+    ending = asyncio.ensure_future(rt.shutdown())
+    while not rt.is_draining:  # noqa: ASYNC110 - nothing else tells
+        await asyncio.sleep(0.002)
+    door.set()
+    await ending
+
+    later = await launch()
+    assert WorkflowStatus.PENDING == (await later.status(handle.workflow_id)).status
+    await rt.launch()
+    assert "late" == await rt.retrieve(handle.workflow_id).result(timeout=120)
+    (step,) = await rt.steps(handle.workflow_id)
+    assert [(1, None)] == [(attempt.number, attempt.error) for attempt in step.attempts]
+    assert 1 == (await rt.status(handle.workflow_id)).attempts
+
+
+@turbine.workflow
+async def hides_a_cancellation() -> str:
+    try:
+        return await work(600)
+    except asyncio.CancelledError:
+        return "hidden"
+
+
+@turbine.workflow
+async def works_in_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work(600))
+        group.create_task(work(600))
+
+
+@turbine.workflow
+async def waits_for_itself() -> None:
+    calls["waits"] += 1
+    await asyncio.sleep(600)
+
+
+LEFT = [work_twice, hides_a_cancellation, works_in_group, waits_for_itself]
+
+
+async def _launch_and_leave(url: str) -> None:
+    rt = Runtime(url, workflows=LEFT)
+    await rt.launch()
+    await rt.run(work_twice.options(id="work_twice"), 600)
+    for workflow in LEFT[1:]:
+        await rt.run(workflow.options(id=workflow.name))
+    while calls["work began"] < 4 or not calls["waits"]:  # noqa: ASYNC110 - counters are the only witnesses
+        await asyncio.sleep(0.002)
+
+
+async def test_an_event_loop_that_ends_under_a_runtime_fails_no_run(launch, in_another_process):
+    assert 0 == await asyncio.to_thread(in_another_process, _launch_and_leave)
+    rt = await launch()
+    for workflow in LEFT:
+        status = await rt.status(workflow.name)
+        assert (workflow.name, WorkflowStatus.PENDING, None) == (workflow.name, status.status, status.error)
+        assert [] == [step.error for step in await rt.steps(workflow.name) if step.error is not None]

@@ -49,7 +49,8 @@ async def start(
     if port.is_draining():
         raise ShuttingDown(
             f"Workflow {definition.name!r} was not started: this runtime is shutting down; start it in another process"
-            " or after the restart"
+            " or after the restart",
+            origin=port.store,
         )
     inputs = encode_input(port, definition, args, kwargs)
     row = prepare(port, definition, options, inputs, (args, kwargs))

@@ -262,7 +262,9 @@ class Schedules(Noun):
         row = await self._row(id)
         known = await triggers.find(port, row.workflow)
         if port.is_draining() and not dry_run:
-            raise ShuttingDown(f"The ticks of schedule {id!r} were not started: this runtime is shutting down")
+            raise ShuttingDown(
+                f"The ticks of schedule {id!r} were not started: this runtime is shutting down", origin=port.store
+            )
         ticks = _ticks(port, row, start_ms, min(end_ms, port.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
         there: set[str] = await port.store.read(schedules.there, ids=ids)

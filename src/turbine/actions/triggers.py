@@ -137,7 +137,9 @@ async def start(port: Port, known: Known, options: StartOptions, arguments: Argu
         _, row = await runs.start(port, known.definition, options, *arguments)
         return row.id
     if port.is_draining():
-        raise ShuttingDown(f"Workflow {known.definition.name!r} was not started: this runtime is shutting down")
+        raise ShuttingDown(
+            f"Workflow {known.definition.name!r} was not started: this runtime is shutting down", origin=port.store
+        )
     inputs = encoded(port, known.definition, arguments)
     of_there = replace(options, application_version=options.application_version or known.version)
     row = for_anyone(prepare(port, known.definition, of_there, inputs, None))

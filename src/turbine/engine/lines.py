@@ -62,21 +62,22 @@ class Place(NamedTuple):
     def execution(self) -> Execution:
         return self.line.execution
 
-    def own_line(self) -> Line:
+    def own_line(self, step: StepDefinition | None = None) -> Line:
         """The line of the running task or thread; a task that has none yet gets its own.
 
-        Raises NotInWorkflow in a thread beside an async body, which shares its context and not its event loop.
+        Raises NotInWorkflow, naming the step, in a thread beside an async body, which has its context and not its
+        event loop.
         """
         line = self.line
         execution = line.execution
         try:
             running = execution.running()
         except RuntimeError:  # no event loop runs here
-            raise self._misplaced("A durable call was made") from None
+            raise self._misplaced(step) from None
         if running is line.owner or running == line.owner:
             return line
         if self._is_beside:
-            raise self._misplaced("A durable call was made")
+            raise self._misplaced(step)
         number = line.tasks.get(self.given, 0)
         line.tasks[self.given] = number + 1
         own = Line(line.execution, f"{line.prefix}{self.given}t{number}.", running)
@@ -85,9 +86,9 @@ class Place(NamedTuple):
 
     def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         execution = self.line.execution
-        if self._is_beside:
-            raise self._misplaced(f"Step {step.name!r} was called", step)
         if execution.is_async and not step.is_async:
+            if self._is_beside:
+                raise self._misplaced(step)
             raise TypeError(
                 f"Step {step.name!r} blocks and was called directly in an async workflow, where it would stop the"
                 f" event loop; write `await turbine.do({step.name}, ...)`, which runs it in a thread"
@@ -107,10 +108,11 @@ class Place(NamedTuple):
         execution = self.line.execution
         return execution.is_async and running_loop() is not execution.port.loop
 
-    def _misplaced(self, what: str, step: StepDefinition | None = None) -> NotInWorkflow:
+    def _misplaced(self, step: StepDefinition | None) -> NotInWorkflow:
         where = "a thread" if running_loop() is None else "another event loop (asyncio.run)"
-        cure = "Make it in the body itself"
+        what, cure = "A durable call was made", "Make it in the body itself"
         if step is not None:
+            what = f"Step {step.name!r} was called"
             call = f"await {step.name}(...)" if step.is_async else f"await turbine.do({step.name}, ...)"
             cure = f"Write `{call}` in the body itself, several at once with asyncio.gather"
             cure += "" if step.is_async else "; it runs in a thread, too"
@@ -126,7 +128,7 @@ class Place(NamedTuple):
 
     def do(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A step at the next position: a coroutine in an async run, the outcome itself in a blocking one."""
-        line = self.own_line()
+        line = self.own_line(step)
         execution = line.execution
         return execution.face(execution.steps(line.take(), step, args, kwargs))
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 from turbine.codec import PayloadType, payload_type
 from turbine.engine.execution import Execution
 from turbine.engine.lines import Frame
-from turbine.errors import NotInStep, SerializationError, StoreUnavailable
+from turbine.errors import Cancelled, NotInStep, SerializationError, StoreUnavailable
 from turbine.ids import check_name, new_id
 from turbine.model.products import BLOCK, ProductRecord, ProductUpload
 from turbine.registry import HERE
@@ -76,7 +76,13 @@ class _Sending:
         try:
             stored = await self._known() or await self._store(_source_of(data))
         except StoreUnavailable as error:
-            raise self.execution.away() from error
+            if not self.execution.is_ours(error):  # the user's iterator has a runtime of its own
+                raise
+            raise self.execution.away(error) from error
+        except Cancelled as error:  # which a thread that copies is told; the step may be in the event loop
+            if self.execution.signal is None:
+                raise
+            raise self.execution.ending() from error
         return stored.record(self.execution.port.payloads.open)
 
     async def _known(self) -> Stored | None:

@@ -108,9 +108,6 @@ class Courier:
             return
         try:
             verdict = await way.deliver(held)
-        except (ShuttingDown, StoreUnavailable):
-            self._give_back(held)
-            return
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # by us; else a sender raises it as any other error
@@ -118,6 +115,9 @@ class Courier:
                 return
             verdict = Verdict("CancelledError")
         except Exception as error:  # noqa: BLE001 - the user's sender, and the whole network: its error is the verdict
+            if isinstance(error, (ShuttingDown, StoreUnavailable)) and error.origin is port.store:
+                self._give_back(held)  # this runtime cannot go on now, and the receiver is not to blame
+                return
             verdict = Verdict(f"{type(error).__name__}: {error}")
         if verdict.not_before_ms is not None:
             self._given_back.append(GivenBack(held.delivery, verdict.not_before_ms))

@@ -47,7 +47,7 @@ class Pulse:
         delay = self._latest if due is None else max(self._latest, self._loop.time() - due)
         self._latest = 0.0
         return Vitals(
-            threads=self._threads.in_use,
+            threads=self._threads.in_use + self._threads.given_up,
             threads_max=self._threads.maximum,
             loop_delay_ms=None if due is None else max(0, round(delay * 1000)),
             memory_bytes=resident_memory(),

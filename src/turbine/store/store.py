@@ -90,9 +90,9 @@ class Store:
                 ) from error
             raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
         self._backend = backend
-        self._writer = Writer(backend, Path(path).name if source is None else "postgres")
+        self._writer = Writer(backend, Path(path).name if source is None else "postgres", origin=self)
         if source is not None:
-            self._pools = _pools(source, self._identity)
+            self._pools = _pools(source, self._identity, self)
         self._reading = Threads(READERS, "turbine-reader")
         tell_after_fork(self.forked)
 
@@ -193,7 +193,7 @@ class Store:
                 if not self._readers.is_away(error):
                     raise
                 if time.monotonic() > until or self._writer.is_closed:
-                    raise StoreUnavailable(f"The database cannot be read: {error}") from error
+                    raise StoreUnavailable(f"The database cannot be read: {error}", origin=self) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -373,7 +373,7 @@ def _look(tx: Tx, rows: list[None]) -> list[None]:
     return rows
 
 
-def _pools(source: Source, identity: Identity) -> dict[Lane, Pool]:
+def _pools(source: Source, identity: Identity, origin: Store) -> dict[Lane, Pool]:
     """The lanes beside the main one. Their numbers tell the connections of this process apart (`pt_batches`)."""
     from turbine.store.postgres import PostgresBackend
 
@@ -381,9 +381,9 @@ def _pools(source: Source, identity: Identity) -> dict[Lane, Pool]:
         return lambda: PostgresBackend(source, identity, number)
 
     return {
-        Lane.CLAIMS: Pool("claims", [lane(1), lane(2)]),
-        Lane.GENERAL: Pool("general", [lane(number) for number in range(3, LANES)]),
-        Lane.LEASE: Pool("lease", [lane(None)]),
+        Lane.CLAIMS: Pool("claims", [lane(1), lane(2)], origin),
+        Lane.GENERAL: Pool("general", [lane(number) for number in range(3, LANES)], origin),
+        Lane.LEASE: Pool("lease", [lane(None)], origin),
     }
 
 

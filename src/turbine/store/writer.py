@@ -171,9 +171,10 @@ class _Dead:
 class Writer:
     """The thread, its queue, and the hand-over of outcomes."""
 
-    def __init__(self, backend: Backend, name: str, pool: Pool | None = None) -> None:
-        """`pool`: whose queue it shares with others, one job at a time."""
+    def __init__(self, backend: Backend, name: str, pool: Pool | None = None, origin: object = None) -> None:
+        """`pool`: whose queue it shares with others, one job at a time. `origin`: the store that its errors name."""
         self._backend = backend
+        self._origin = origin
         self._pool = pool
         self._queue: SimpleQueue[Job] = SimpleQueue() if pool is None else pool.queue
         self._closing = threading.Event()
@@ -207,13 +208,13 @@ class Writer:
             raise self.refusal()
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
 
     def refusal(self) -> TurbineError:
         """Why this takes nothing more."""
         if self._is_forked:
             return ForkedProcess()
-        return StoreUnavailable("The store is closed; launch the runtime again before using it")
+        return _refusal("The store is closed; launch the runtime again before using it", self._origin)
 
     def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
         """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away.
@@ -245,11 +246,12 @@ class Writer:
         """Leave the thread to itself. It is stuck in the database, and commits nothing when it comes back."""
         self.fate = _Dead()
         log.warning("The database does not answer; the store was closed without it, and what was not written is lost")
-        unknown = StoreUnavailable(
-            "The store was closed while the database did not answer; whether this write was kept is not known"
+        unknown = _refusal(
+            "The store was closed while the database did not answer; whether this write was kept is not known",
+            self._origin,
         )
         _fail([job for job in self._taken if job.waiter is not None], unknown)
-        self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+        self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
 
     def forked(self) -> None:
         """Refuse: this is a forked child, and the thread is in the parent."""
@@ -272,17 +274,18 @@ class Writer:
             self._work()
         except Died:
             # The backend is closed below in the middle of its transaction, which rolls it back.
-            died = StoreUnavailable("The process died here, because a test wanted it to; launch the runtime again")
+            told = "The process died here, because a test wanted it to; launch the runtime again"
+            died = _refusal(told, self._origin)
             _fail(self._taken, died)
             self._fail_the_rest(died)
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
-            died = StoreUnavailable(f"The writer of the store died: {error!r}; launch the runtime again")
+            died = _refusal(f"The writer of the store died: {error!r}; launch the runtime again", self._origin)
             _fail(self._taken, died)
             self._fail_the_rest(died)
             raise
         else:
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
         finally:
             self._backend.close()
             if self._pool is not None:
@@ -367,7 +370,7 @@ class Writer:
                     if happened and committing and not is_decisive:
                         return _deliver(jobs, results, [("everything", None)], self.listener)
                     if not self._patience():
-                        return _fail(jobs, _unavailable(error))
+                        return _fail(jobs, _unavailable(error, self._origin))
                     was_decided = was_decided or happened
                     losses += 0 if committing or was_decided else 1
                     if losses < LOSSES_MAX:
@@ -375,7 +378,7 @@ class Writer:
                         pause = min(pause * 2, 0.1)
                         continue
                     # The server answers, and the connection breaks each time: one of the writes may be to blame.
-                    error, fault = _unavailable(error), Fault.BAD
+                    error, fault = _unavailable(error, self._origin), Fault.BAD
                 else:
                     self._roll_back()
                 if fault is Fault.BUSY and self._patience():
@@ -389,7 +392,7 @@ class Writer:
                     return None
                 if fault is not Fault.BAD:
                     self._backend.recover(lambda: False)
-                    error = _unavailable(error)
+                    error = _unavailable(error, self._origin)
                 return _fail(jobs, error)
             self.batches += 1
             self.jobs += len(jobs)
@@ -422,10 +425,11 @@ class Writer:
 class Pool:
     """Writers that share one queue, each with a connection of its own; another one starts when all are at work."""
 
-    def __init__(self, name: str, backends: Sequence[Callable[[], Backend]]) -> None:
+    def __init__(self, name: str, backends: Sequence[Callable[[], Backend]], origin: object = None) -> None:
         self.queue: SimpleQueue[Job] = SimpleQueue()
         self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
         self._name = name
+        self._origin = origin
         self._free = list(backends)
         self._writers: dict[Writer, Callable[[], Backend]] = {}
         self._lock = threading.Lock()
@@ -445,12 +449,12 @@ class Pool:
             if self._is_forked:
                 raise ForkedProcess
             if self._is_closed:
-                raise StoreUnavailable("The store is closed; launch the runtime again before using it")
+                raise _refusal("The store is closed; launch the runtime again before using it", self._origin)
             self._pending += 1
             self.queue.put(job)
             if self._pending > len(self._writers) and self._free:
                 make = self._free.pop(0)
-                writer = Writer(make(), self._name, self)
+                writer = Writer(make(), self._name, self, self._origin)
                 writer.listener = self.listener
                 self._writers[writer] = make
 
@@ -490,7 +494,7 @@ class Pool:
             except Empty:
                 return
             if job is not _STOP:
-                _fail([job], StoreUnavailable("The store was closed before this write began"))
+                _fail([job], _refusal("The store was closed before this write began", self._origin))
 
     def forked(self) -> None:
         """Refuse: this is a forked child, and the threads are in the parent."""
@@ -600,10 +604,15 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *argume
         log.debug("An event loop was closed while a write of its was in flight; the write is done")
 
 
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    unavailable = StoreUnavailable(
+def _refusal(text: str, origin: object) -> StoreUnavailable:
+    return StoreUnavailable(text, origin=origin)
+
+
+def _unavailable(error: BaseException, origin: object) -> StoreUnavailable:
+    unavailable = _refusal(
         f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
-        " once the disk has room and is writable, or the server is back"
+        " once the disk has room and is writable, or the server is back",
+        origin,
     )
     unavailable.__cause__ = error
     return unavailable

@@ -95,6 +95,8 @@ class _Rehearsal(Execution):
                 if (self.staying or self.is_idle) and now - self.heard > QUIET:
                     return None
                 if now - began > PATIENCE:
+                    if self.waits:  # for the body to break off again what it broke off before
+                        return None
                     raise TimeoutError(f"The code of {self.definition.name!r} did not come to an end in {PATIENCE} s")
             return task.result()
         finally:
@@ -230,6 +232,6 @@ def _why(outcome: Completed | Failed) -> str:
     return f" {facts.type_name}: {facts.message}"
 
 
-_ASKED_FOR = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED)
+_ASKED_FOR = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED, Kind.BROKEN_OFF)
 """What a call stands for. Marks and notes are no calls: code may lose them."""
 _ENDS = (WorkflowStatus.SUCCESS, WorkflowStatus.ERROR)
