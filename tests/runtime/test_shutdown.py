@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 import turbine
@@ -235,6 +236,39 @@ async def test_starts_that_race_with_the_shutdown_are_kept_or_refused_but_never_
     assert sorted(accepted) == sorted(run.workflow_id for run in (await later.list(limit=1000)).items)
     for workflow_id in accepted:
         assert ["worked", "worked"] == await later.retrieve(workflow_id).result(timeout=20)
+
+
+@contextlib.contextmanager
+def nobody_writes(url: str) -> Iterator[None]:
+    """Keep every write waiting, as a slow disk or another process may."""
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+            connection.execute("begin immediate")
+            yield
+            connection.execute("rollback")
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute("lock table pt_workflow_status in exclusive mode")
+            yield
+
+
+async def test_a_start_that_is_being_written_when_the_shutdown_begins_is_carried_out_before_its_end(
+    launch, database_url
+):
+    rt = await launch(work_twice, shutdown_timeout=120)
+    with nobody_writes(database_url):
+        starting = asyncio.ensure_future(rt.run(work_twice.options(id="run"), 0.1))
+        while not rt._port().store.depth:  # noqa: ASYNC110 - nothing else tells that a write has entered
+            await asyncio.sleep(0.001)
+        ending = asyncio.ensure_future(rt.shutdown())
+        await asyncio.sleep(0.5)  # a shutdown that does not wait for it has let go of everything by now
+        assert not starting.done()
+    await starting
+    await ending
+
+    later = await launch(work_twice)
+    assert ["worked", "worked"] == await later.retrieve("run").result(timeout=0)
+    assert {"work began": 2, "work done": 2} == calls
 
 
 async def test_leaving_the_block_by_an_error_shuts_down_too(database_url):

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from turbine.engine.threads import Threads
+
+from turbine.threads import Threads
 
 
 class Gate:

@@ -59,6 +59,8 @@ async def start(
     entered = port.store.submit(workflows.start, row, len(inputs))
     # A caller who goes away takes nothing with him: what he has started is carried out.
     entered.add_done_callback(partial(_take_up, port, definition, row))
+    if row.direct:
+        port.expect(entered)
     started = cast(Started, await asyncio.shield(entered))
     if not started.is_new and not started.same_input:
         log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)

@@ -58,6 +58,8 @@ class Port:
     """Hears that an execution has nothing to do but wait, and whether it is the caller who waits."""
     adopt: Callable[[Claimed, WorkflowDefinition], Execution]
     """Carries out a run that was just started for this executor."""
+    expect: Callable[[asyncio.Future[Any]], None]
+    """Hears of a write in flight that may start such a run: a shutdown waits for it."""
     held: Callable[[str], Execution | None]
     """The execution of a run that this process carries out now."""
     is_draining: Callable[[], bool]

@@ -57,6 +57,7 @@ class Runner:
         self.by_id: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._adopting: set[int] = set()
+        self._starting: set[asyncio.Future[Any]] = set()
         self._paused: deque[tuple[int, Execution]] = deque()
         self._sweeping = False
         self._is_interrupted = False
@@ -76,6 +77,11 @@ class Runner:
         if self._is_interrupted:  # its start was being written while everything was broken off
             execution.end(Signal.INTERRUPT)
         return execution
+
+    def expect(self, entered: asyncio.Future[Any]) -> None:
+        """A write is in flight that may start a run for this executor, whose `adopt` is called when it is done."""
+        self._starting.add(entered)
+        entered.add_done_callback(self._starting.discard)
 
     async def adopt_all(self, claimed: Sequence[Claimed], fresh: Collection[int] = ()) -> None:
         """Carry out runs that were claimed, each against its history; `fresh` ones have none.
@@ -399,11 +405,11 @@ class Runner:
             self._drop(execution)
 
     async def wait_empty(self, seconds: float) -> bool:
-        """Until no run is left in memory; False after `seconds`."""
+        """Until no run is left in memory, and none is being started for it; False after `seconds`."""
         until = self.port.loop.time() + seconds
-        while self._tasks:
+        while waiting := {*self._tasks, *self._starting}:
             left = until - self.port.loop.time()
             if left <= 0:
                 return False
-            await asyncio.wait(set(self._tasks), timeout=left)
+            await asyncio.wait(waiting, timeout=left)
         return True

@@ -101,6 +101,7 @@ class Live:
             # The runner is made of this port, so it is looked up when it is called.
             paused=lambda execution, by_itself: self.runner.paused(execution, by_itself),  # noqa: PLW0108
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
+            expect=lambda entered: self.runner.expect(entered),  # noqa: PLW0108
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
             is_draining=lambda: runtime.is_draining or self.is_torn_down,
             holds_lease=lambda: self.lease.is_held,
