@@ -103,8 +103,9 @@ def step(
     It runs at least once (again after a crash before its outcome was recorded); a recorded failure replays as the same
     failure. Wait n before a retry is `min(base_interval * backoff_factor ** (n - 1), max_interval)` seconds, ± the
     fraction `jitter`; only errors of `retry_on` for which `retry_if` holds are tried again, then
-    MaxStepRetriesExceeded. `timeout` bounds each attempt. With `checkpoint=False` it is never recorded as done and runs
-    again on each replay; its value need not be serialisable.
+    MaxStepRetriesExceeded. `timeout` bounds each attempt; a blocking function cannot be stopped, and goes on in its
+    thread beside the next attempt unless it asks `turbine.check_cancelled()`. With `checkpoint=False` it is never
+    recorded as done and runs again on each replay; its value need not be serialisable.
 
     Used bare, with keywords, or as a function: `turbine.step(fn, name="fetch", retries=3)`. Raises TypeError for
     generators and ValueError for numbers that can never be right.

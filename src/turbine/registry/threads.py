@@ -170,7 +170,7 @@ class _Work:
             _running.maker = before
 
 
-_WORKER: Any = getattr(pools, "_worker", None)
+_WORKER: Any = getattr(pools, "_worker", object())
 
 
 def _runs_elsewhere(pool: ThreadPoolExecutor) -> bool:
