@@ -66,14 +66,6 @@ app = FastAPI(lifespan=lifespan)
 rt = turbine.setup(app, URL, lifespan=False, **SETTINGS)
 server_of(app).run()
 """,
-    "the caller launches in another thread": """
-app, inner = turbine.new_app(URL, lifespan=False, **SETTINGS)
-loop = asyncio.new_event_loop()
-threading.Thread(target=loop.run_forever, daemon=True).start()
-asyncio.run_coroutine_threadsafe(inner.launch(), loop).result()
-server_of(app).run()
-asyncio.run_coroutine_threadsafe(inner.shutdown(), loop).result()
-""",
     "hypercorn": """
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
