@@ -126,6 +126,8 @@ async def test_a_webhook_is_shown_without_its_password_and_sent_with_it(launch, 
     shown = receiver.url("/hook?token=***").replace("://", "://u:***@")
     assert shown == made.url == (await rt.webhooks.get(made.id)).url == (await rt.webhooks.list()).items[0].url
     assert shown == (await rt.webhooks.update(made.id, url=shown, events=["workflow.SUCCESS"])).url
+    with pytest.raises(ValidationFailed, match="give the password"):
+        await rt.webhooks.update(made.id, url=shown.replace("/hook", "/other"))
     await (await rt.run(report)).result()
     (request,) = await receiver.arrived(1)
     assert ("/hook?token=Zq7s3cret", "Basic dTpacTdoaWQzbg==") == (request.path, request.headers["authorization"])
