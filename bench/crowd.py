@@ -34,11 +34,11 @@ KINDS = (
     Kind("import_catalog", 100, ("fetch", "parse", "check", "store"), queue="imports", tags=("nightly",)),
     Kind("sync_stock", 90, ("ask_warehouse", "compare", "write"), tags=("nightly", "stock"), schedule="stock"),
     Kind("refund", 60, ("find_payment", "refund_payment", "mail"), tags=("shop", "money")),
-    Kind("onboard_customer", 50, ("check_identity", "pt.waitForApproval", "open_account"), tags=("people",)),
+    Kind("onboard_customer", 50, ("check_identity", "turbine.wait_for_approval", "open_account"), tags=("people",)),
     Kind("train_model", 40, ("load", "split", "fit", "evaluate"), queue="learning", tags=("ml",)),
     Kind("crawl_site", 30, ("frontier", "fetch_page", "extract"), queue="crawl"),
     Kind("monthly_report", 25, ("collect", "aggregate", "draw", "send"), schedule="reports", tags=("money",)),
-    Kind("remind", 20, ("pt.sleep", "mail")),
+    Kind("remind", 20, ("turbine.sleep", "mail")),
     Kind("translate", 10, ("detect", "translate_text", "review"), queue="render", tags=("ml", "text")),
     Kind("migrate_tenant", 5, ("lock", "copy", "switch", "unlock"), tags=("rare",)),
 )

@@ -376,7 +376,7 @@ def put_steps(loader: Loader, runs: int, steps: int) -> None:
         count = max(len(kind.steps), steps)
         for place in range(count):
             step = kind.steps[-1] if place == count - 1 else kind.steps[place % len(kind.steps)]
-            template.append((kind.name, place, step, 1 if step.startswith("pt.") else 0, count))
+            template.append((kind.name, place, step, 1 if step.startswith("turbine.") else 0, count))
     loader.rows("bench_steps", ("name", "place", "step", "kind", "count"), template)
     loader.run(f"""
         insert into pt_operation_outputs (

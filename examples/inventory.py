@@ -240,7 +240,8 @@ def reason(error: OSError) -> str:
 
 def open_unless_link(path: str, flags: int) -> int:
     # Days may pass between listing and hashing; what has become a link is not followed then, a pipe not waited for.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    # Windows knows neither flag, and its pipes are no files.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def replace_file(path: Path, write: Callable[[TextIO], object]) -> None:

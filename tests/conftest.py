@@ -20,12 +20,13 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import hypothesis
 import psycopg
@@ -489,3 +490,73 @@ def _open_to_all(path: Path) -> bool:
 def _give(folder: Path, user: pwd.struct_passwd) -> None:
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+class Pgbouncer:
+    """A real PgBouncer before the server that all tests share, in a folder of its own."""
+
+    def __init__(self, server: PostgresServer, database: str, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="turbine-pgbouncer-"))
+        self.folder.chmod(0o777)
+        self.url = f"postgresql://postgres@/{database}?host={self.folder}&port=6432"
+        self._settings = {
+            "listen_addr": "",
+            "listen_port": "6432",
+            "unix_socket_dir": str(self.folder),
+            "auth_type": "any",
+            "logfile": str(self.folder / "log"),
+            "pidfile": str(self.folder / "pid"),
+            **settings,
+        }
+        self._database = f"{database} = host={server.socket} dbname={database} user=postgres"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        file = self.folder / "pgbouncer.ini"
+        lines = ["[databases]", self._database, "[pgbouncer]"]
+        file.write_text("\n".join([*lines, *(f"{name} = {value}" for name, value in self._settings.items())]) + "\n")
+        file.chmod(0o644)
+        command = ["pgbouncer", str(file)] + (["-u", "nobody"] if os.geteuid() == 0 else [])
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 120
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is None and time.monotonic() < until:
+                    time.sleep(0.02)
+                    continue
+                raise RuntimeError(f"PgBouncer did not start:\n{(self.folder / 'log').read_text()}") from None
+            return
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(120)
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _pgbouncer_version() -> tuple[int, ...]:
+    said = subprocess.run(["pgbouncer", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.split()[1].split("."))
+
+
+@pytest.fixture
+def pgbouncer(postgres_server: PostgresServer, postgres_url: str) -> Iterator[Callable[..., Pgbouncer]]:
+    """Puts a PgBouncer before the test's database: `pgbouncer(pool_mode="transaction", default_pool_size="5")`."""
+    if shutil.which("pgbouncer") is None:
+        pytest.skip("no PgBouncer on this machine")  # scripts/test says so in one loud line
+    started: list[Pgbouncer] = []
+
+    def start(**settings: str) -> Pgbouncer:
+        if "max_prepared_statements" in settings and _pgbouncer_version() < (1, 21):
+            pytest.skip("this PgBouncer is older than 1.21 and knows no prepared statements")
+        bouncer = Pgbouncer(postgres_server, urlsplit(postgres_url).path[1:], **settings)
+        started.append(bouncer)
+        bouncer.start()
+        return bouncer
+
+    yield start
+    for bouncer in started:
+        bouncer.stop()

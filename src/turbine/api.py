@@ -21,10 +21,11 @@ from turbine.codec import PayloadType, payload_type
 from turbine.engine import app_status, gates, talk
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import Errand, Execution
+from turbine.engine.execution import Errand, Execution, cancelled
 from turbine.engine.handles import Handle
 from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.logs import RunLogger
+from turbine.engine.outcomes import Signal
 from turbine.engine.products import frame_of_step, store_product
 from turbine.errors import Cancelled, NotInWorkflow
 from turbine.ids import check_id, check_name
@@ -32,6 +33,7 @@ from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
 from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
+from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
 from turbine.registry import (
     HERE,
@@ -76,24 +78,26 @@ def begin_step(
     definition = step_definition(fn)
     here = HERE.get()
     if type(here) is Frame:
-        return _inline(definition, args, kwargs)
+        return _inline(here.execution, definition, args, kwargs)
     line = place(word).own_line()
     return call_step(line.execution, line.take(), definition, args, kwargs, errand)
 
 
-async def _inline(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _inline(
+    execution: Execution, definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     if definition.is_async:
         return await definition.fn(*args, **kwargs)
-    return await asyncio.to_thread(definition.fn, *args, **kwargs)
+    return await execution.port.threads.run(definition.fn, *args, **kwargs)
 
 
 @overload
-def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 @overload
-def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking ones run in a thread.
 
     Recorded under the function's name; `turbine.do(turbine.step(fn, name="fetch", retries=3), url)` says more.
@@ -123,12 +127,12 @@ class StepTask(Generic[R]):
 
 
 @overload
-def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
-def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now and go on; it takes its position here. Await the task before the body returns."""
     task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
     here = HERE.get()
@@ -178,7 +182,7 @@ async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
 # Runs
 
 
-def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
+def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
     """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
 
     Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
@@ -196,8 +200,9 @@ async def _run(
     kwargs: dict[str, Any],
 ) -> Handle[R]:
     definition = workflow.definition
+    result = definition.result  # an annotation that cannot be read is told before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
-    return execution.port.runtime.handle(child_id, definition.result)
+    return execution.port.runtime.handle(child_id, result, definition)
 
 
 # Talking
@@ -245,7 +250,8 @@ def get_value(
     """
     here = HERE.get()
     if isinstance(here, Frame):  # in a step it is part of what the step does
-        return here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        act = here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        return here.execution.of_step(act)
     line = place("get_value").own_line()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.get_value(
@@ -327,7 +333,7 @@ def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
         raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
     here = HERE.get()
     if type(here) is Frame:
-        return app_status.set_in_step(here.execution, label, color)
+        return here.execution.of_step(app_status.set_in_step(here.execution, label, color))
     line = place("set_app_status").own_line()
     return app_status.set_in_body(line.execution, line.take_note(), label, color)
 
@@ -342,11 +348,11 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     """
     here = HERE.get()
     if type(here) is Frame:
-        return _notify(here.execution, None, channel, message, wait)
+        return here.execution.of_step(_notify(here.execution, None, channel, message, wait))
     line = place("send_notification").own_line()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
-    definition = StepDefinition(fn=act, name="pt.sendNotification", is_async=True)
+    definition = StepDefinition(fn=act, name=SEND_NOTIFICATION, is_async=True)
     definition.__dict__["result"] = _ANYTHING
     return call_step(line.execution, position, definition, (), {})
 
@@ -387,19 +393,19 @@ def now() -> Coroutine[Any, Any, datetime]:
     """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
     line = place("now").own_line()
     clock = line.execution.port.clock
-    return call_step(line.execution, line.take(), _helper("pt.now", partial(_now, clock), datetime), (), {})
+    return call_step(line.execution, line.take(), _helper(NOW, partial(_now, clock), datetime), (), {})
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """A random UUID (RFC 9562, version 4), the same in every replay."""
     line = place("uuid4").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.uuid4", _uuid4, uuid.UUID), (), {})
+    return call_step(line.execution, line.take(), _helper(UUID4, _uuid4, uuid.UUID), (), {})
 
 
 def random() -> Coroutine[Any, Any, float]:
     """A random number in [0, 1), the same in every replay."""
     line = place("random").own_line()
-    return call_step(line.execution, line.take(), _helper("pt.random", _random, float), (), {})
+    return call_step(line.execution, line.take(), _helper(RANDOM, _random, float), (), {})
 
 
 def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
@@ -431,7 +437,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
     line = place("patched").own_line()
-    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), name, not line.has_more())
+    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
 
 
 # The store
@@ -446,7 +452,11 @@ class KvWords:
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
-        return _kv_value(self._call("get", "get_or_missing", key), key, type, default)
+        here = HERE.get()
+        if isinstance(here, Frame):
+            return here.execution.of_step(here.execution.port.runtime.kv.get(key, type, default))
+        line = place("kv.get").own_line()
+        return _kv_get(line.execution, line.take(), key, payload_type(type), default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
@@ -471,10 +481,10 @@ class KvWords:
     ) -> Coroutine[Any, Any, Any]:
         here = HERE.get()
         if type(here) is Frame:
-            return _kv_act(here.execution, act, args, kwargs)
+            return here.execution.of_step(_kv_act(here.execution, act, args, kwargs))
         line = place(f"kv.{word}").own_line()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
-        definition = StepDefinition(fn=fn, name=f"pt.kv.{word}", is_async=True)
+        definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
         definition.__dict__["result"] = result
         return call_step(line.execution, line.take(), definition, (), {})
 
@@ -485,9 +495,18 @@ async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs:
     return await getattr(execution.port.runtime.kv, act)(*args, **kwargs)
 
 
-async def _kv_value(look: Coroutine[Any, Any, Any], key: str, type: Any, default: Any) -> Any:
-    found = await look
-    return default if found is None else payload_type(type).decode(found[0], f"the value of key {key!r}")
+async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
+    """A look into the store, recorded as the text of what was found, in a list of one."""
+    name, what = f"{KV}get", f"the value of key {key!r}"
+
+    async def look() -> list[str] | None:
+        found = await execution.port.runtime.kv.get_or_missing(key)
+        return None if found is None else [kind.take(found[0], what)[0]]
+
+    definition = StepDefinition(fn=look, name=name, is_async=True)
+    definition.__dict__["result"] = _ANYTHING
+    found = await call_step(execution, position, definition, (), {})
+    return default if found is None else execution.recall(position, name, kind, found[0], what, is_sealed=False)
 
 
 kv = KvWords()
@@ -567,11 +586,20 @@ def logger() -> logging.LoggerAdapter[logging.Logger]:
 
 
 def check_cancelled() -> None:
-    """Raise if this run was cancelled: for long blocking steps. Outside of runs it does nothing."""
+    """Raise if nobody wants to know the outcome any more: for long blocking steps. Outside of runs it does nothing.
+
+    That is so when the run was cancelled, when this process shuts down and waits no longer, when the time of this
+    attempt is up, and when the body broke the call off. Code in a thread gets `turbine.Cancelled`, code of the event
+    loop `asyncio.CancelledError`.
+    """
     here = HERE.get()
     if type(here) is Place or type(here) is Frame:
         execution = here.execution
-        if execution.signal is not None:
+        is_step = type(here) is Frame
+        if is_step and here.is_given_up:
+            raise cancelled("nobody waits for this attempt any more")
+        # While the database is away a step goes on: its outcome is kept until it can be recorded.
+        if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
             raise execution.ending()
 
 

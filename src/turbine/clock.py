@@ -22,10 +22,8 @@ class Alarm(Protocol):
 class Clock(Protocol):
     """What the rooms may ask of time."""
 
-    @property
-    def stands_still(self) -> bool:
-        """Whether time passes only when a test moves it."""
-        ...
+    is_virtual: bool
+    """Whether time is moved by a test; what is measured by the database's clock follows this one then."""
 
     def now_ms(self) -> int:
         """The time in epoch milliseconds."""
@@ -39,7 +37,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    stands_still = False
+    is_virtual = False
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -49,13 +47,15 @@ class SystemClock:
         return loop.call_later(max(0.0, due_ms - time.time() * 1000 + 1) / 1000, callback)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """What a `datetime` can show."""
 
 
 def to_datetime(epoch_ms: int) -> datetime:
     """The aware UTC time of an epoch in milliseconds."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    # `fromtimestamp` ends at the years 1970 and 3000 on Windows.
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
 class NoTimeZone(ValueError):

@@ -59,14 +59,34 @@ class Config:
     webhook_timeout: timedelta = timedelta(seconds=10)
     allow_private_addresses: bool = False
     shutdown_timeout: timedelta = timedelta(seconds=30)
+    handle_signals: bool = True
+    """Whether SIGTERM drains as `shutdown` does, before it ends the process; for a launch in the main thread only.
+
+    Handlers that are there already are called, and then decide what becomes of the process; at the end they are back.
+    """
     lease: timedelta = timedelta(seconds=10)
     """How long a silent executor on another machine keeps its runs."""
     park_after: timedelta = timedelta(seconds=30)
     """How long a waiting run stays in memory."""
     max_threads: int = 64
     """Threads for blocking workflows and steps."""
+    pooler: bool | None = None
+    """Whether the Postgres URL leads to a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy); None finds out.
+
+    Behind one nothing is kept in a session: no prepared statements, no LISTEN.
+    """
+    listen_url: str | None = None
+    """A Postgres URL that leads past the pooler, for notifications.
+
+    Without it commits of other processes are noticed by looking, every 0.1 s, and every 0.02 s while a caller waits.
+    """
     codec: PayloadCodec | None = None
     logger: Any = None
+    strict: bool = False
+    """Whether a body that does what a replay cannot repeat gets an error instead of a TurbineWarning.
+
+    So far: a step called in a thread that the body made itself raises NotInWorkflow.
+    """
     timezone: str = "UTC"
 
     @classmethod
@@ -129,6 +149,10 @@ def _shown(name: str, value: Any) -> str:
     if name in ("codec", "logger", "product_sender") and value is not None:
         return f"<{type(value).__qualname__}>"
     return repr(mask_url(value) if isinstance(value, str) else value)
+
+
+Database = str | Callable[[], str]
+"""A database URL, or a callable that gives one, which is asked at each connection (tokens that expire)."""
 
 
 def database_url(given: str | None) -> str:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
+from turbine.clock import to_datetime
 from turbine.errors import ValidationFailed
 
 MACROS = {
@@ -51,7 +52,7 @@ class Cron:
         """All ticks after a time, ascending."""
         from cronsim import CronSim
 
-        begin = datetime.fromtimestamp(after_ms // 1000, self._zone)
+        begin = to_datetime(after_ms // 1000 * 1000).astimezone(self._zone)
         if self._is_on_the_wall:
             begin = begin.replace(tzinfo=None, fold=0)
         last = after_ms

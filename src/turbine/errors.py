@@ -50,6 +50,7 @@ class ErrorCode(IntEnum):
     TOO_MANY_ATTEMPTS = 43
     BAD_REQUEST = 44
     TOO_LARGE = 45
+    FORKED_PROCESS = 46
 
 
 class TurbineError(Exception):
@@ -212,13 +213,41 @@ class Deduplicated(TurbineError):
         )
 
 
-class ShuttingDown(TurbineError):
+class _OfRuntime(TurbineError):
+    """Something that a runtime says of itself, and that its own runs are not to be blamed for."""
+
+    __slots__ = ("origin",)
+    origin: object
+    """The store of the runtime that raised it; None where somebody else did. Never recorded, pickled or copied."""
+
+    def __init__(self, message: str | None = None, *, origin: object = None, **facts: Any) -> None:
+        self.origin = origin
+        super().__init__(message, **facts)
+
+
+class ShuttingDown(_OfRuntime):
     """The runtime takes no new work because it is shutting down."""
 
     code = ErrorCode.SHUTTING_DOWN
 
     def _wording(self) -> str:
         return "This runtime is shutting down and starts nothing new. Ask another process, or try after its restart."
+
+
+class ForkedProcess(TurbineError):
+    """The process was forked from one in which the runtime was launched, and has none of its threads.
+
+    `rt.launch()` in this process starts a life of its own, with connections, threads and an executor of its own.
+    """
+
+    code = ErrorCode.FORKED_PROCESS
+
+    def _wording(self) -> str:
+        return (
+            "This process was forked after the runtime was launched: the runtime's threads and connections are in the "
+            "parent. Call rt.launch() in this process before using it (in gunicorn's post_fork, in Celery's "
+            "worker_process_init, at the start of a multiprocessing target), or leave the runtime to the parent."
+        )
 
 
 class AlreadyLaunched(TurbineError):
@@ -446,7 +475,7 @@ class DeliveryFailed(TurbineError):
         return "The receiver accepted none of the attempts. Look at the delivery's attempts, then send it again."
 
 
-class StoreUnavailable(TurbineError):
+class StoreUnavailable(_OfRuntime):
     """The database cannot be reached or cannot be written now: connection, full disk, read-only file."""
 
     code = ErrorCode.STORE_UNAVAILABLE
@@ -505,8 +534,15 @@ class TooManyAttempts(TurbineError):
         return f"There were too many attempts to sign in. Try again in {self.retry_after} seconds."
 
 
+class TurbineWarning(UserWarning):
+    """Code that works, and is not durable where it looks as if it were; the text names the cure."""
+
+
 class Cancelled(BaseException):
-    """The run was cancelled: raised in blocking bodies; not an `Exception`, so `except Exception` lets it pass."""
+    """The run was cancelled: raised in code that runs in a thread.
+
+    No `Exception`, so that `except Exception` lets it pass. Code of an event loop sees `asyncio.CancelledError`.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.CANCELLED
 

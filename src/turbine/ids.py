@@ -5,10 +5,11 @@ The rules are what both databases can store: Postgres text takes neither NUL nor
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
+
+from turbine.platform import after_fork_in_child
 
 _KEY_MAX = 2000
 """Bytes: an entry of a Postgres index takes 2704, together with what stands beside the key."""
@@ -116,5 +117,4 @@ def _start_anew() -> None:
     _sequence = _Sequence()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+after_fork_in_child(_start_anew)

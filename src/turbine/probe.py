@@ -15,6 +15,8 @@ class Probe:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Event], None]] = []
+        self.watchers: list[Callable[[], None]] = []
+        """Hear that the runtime has closed: nothing is told any more, until it is launched again."""
 
     def tell(self, event: Event) -> None:
         """Hand an event to every listener; one that raises is logged and hurts nobody else."""
@@ -23,3 +25,8 @@ class Probe:
                 listener(event)
             except Exception:
                 log.exception("A listener of Turbine's events raised")
+
+    def end(self) -> None:
+        """Tell those who watch that nothing more comes."""
+        for watcher in list(self.watchers):
+            watcher()

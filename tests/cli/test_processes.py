@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,20 @@ def test_every_command_explains_itself() -> None:
     )
     for command in words.split():
         assert f"\n  {command} " in help_.stdout
+
+
+def test_characters_that_the_output_has_no_code_for_are_escaped(service: Service) -> None:
+    service.finish(order.options(id="Größe ☃"), 1)
+    arguments = ["list", "--database", service.database_url]
+    told = subprocess.run(
+        [*TURBINE, *arguments],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},  # as in a pipe on Windows
+    )
+    assert (0, b"") == (told.returncode, told.stderr)
+    assert "Größe \\u2603" in told.stdout.decode("cp1252")
 
 
 def test_what_is_no_command_is_the_callers_mistake() -> None:

@@ -177,7 +177,7 @@ def test_trigger_starts_a_run_and_waits_for_it_if_asked(cli: Cli, service: Servi
     assert ("four", "SUCCESS", "shipped: charged 4") == tuple(
         waited.json[name] for name in ("workflow_id", "status", "output")
     )
-    assert ["vip"] == service.status("four").tags
+    assert ["shop", "vip"] == service.status("four").tags
 
     failed = cli("trigger", "order", "--input", "-4", "--wait")
     assert 1 == failed.code

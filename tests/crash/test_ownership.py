@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from crew import Crew
+from crew import Crew, wait_for
 from evidence import Rows
 from journal import BEGIN, END
 
@@ -61,6 +61,8 @@ def test_a_process_stopped_past_its_lease_writes_nothing_when_it_goes_on(crew: C
     first.go_on()
     for run in GATED.values():
         crew.wait_for_mark(END, run, 1, first.pid)
+    registered = f"select 1 from pt_executors where process_id = {first.pid}"
+    wait_for(lambda: Rows(database_url)(registered), 120)  # until then others carry out what it starts
     first.start("errand", "new-run")
     errand = first.result("new-run")
     after = {key: row for key, row in Rows(database_url).outcomes().items() if key[0] != "new-run"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from contextlib import asynccontextmanager
 
 import httpx
@@ -123,6 +124,17 @@ async def test_the_dashboard_is_one_page_at_every_path_and_its_assets_never_chan
         for path in ("../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "assets/..%2f..%2fsecret.txt"):
             assert "secret" not in (await client.get(f"/shop/_/turbine/{path}")).text
         assert 405 == (await client.post("/shop/_/turbine/")).status_code
+
+
+async def test_scripts_of_the_dashboard_run_whatever_the_machine_takes_them_for(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())
+    mimetypes.add_type("text/plain", ".js")  # what programs for Windows leave in its registry
+    (tmp_path / "assets").mkdir()
+    types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "woff2": "font/woff2"}
+    async with client_of(Dashboard(tmp_path)) as client:
+        for ending, expected in types.items():
+            (tmp_path / "assets" / f"a.{ending}").write_text("")
+            assert expected == (await client.get(f"/assets/a.{ending}")).headers["content-type"].partition(";")[0]
 
 
 async def test_a_dashboard_that_is_not_built_says_how_to_build_it(tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import tempfile
 from typing import Any
 
 import pytest
@@ -311,6 +312,19 @@ async def test_a_backup_is_a_database(open_site, database_url, tmp_path) -> None
     assert [("a admin",)] == copy.execute("select name from pt_tokens").fetchall()
     copy.close()
     assert "backup.download" == (await admin.get("audit")).json()["items"][0]["action"]
+
+
+async def test_a_backup_needs_no_temporary_folder(open_site, database_url, tmp_path, monkeypatch) -> None:
+    site = await open_site()
+    admin = await site.holder("admin")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    before = set(tmp_path.iterdir())
+    answer = await admin.get("backup")
+    if database_url.startswith("postgres"):
+        assert "pg_dump" in answer.json()["detail"]
+    else:
+        assert answer.content.startswith(b"SQLite format 3")
+    assert before == set(tmp_path.iterdir())
 
 
 async def test_logs_are_listed_and_filtered(open_site) -> None:

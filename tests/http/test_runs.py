@@ -78,7 +78,20 @@ async def echo(value: object) -> object:
     return value
 
 
-ALL = (place_order, parent, nap, listener, gate, closed, echo)
+@turbine.workflow(triggerable=True)
+async def unknown(x: Nowhere) -> str:  # noqa: F821
+    return "?"
+
+
+def load(source: str):
+    @turbine.workflow(name=f"load_{source}", triggerable=True)
+    async def load() -> str:
+        return source
+
+    return load
+
+
+ALL = (place_order, parent, nap, listener, gate, closed, echo, unknown, load("sales"), load("stock"))
 ORDER = {"order": {"order_id": "o1", "amount": 5}}
 
 
@@ -131,6 +144,20 @@ async def test_wrong_input_is_refused_with_its_paths_and_no_row_is_written(open_
     assert ["order", "amount"] in [error["path"] for error in wrong.json()["errors"]]
     assert 422 == (await operator.post("trigger", json={"input": 1})).status_code
     assert [] == (await operator.get("workflows")).json()["items"]
+
+
+async def test_a_workflow_that_cannot_be_started_as_asked_is_told_and_listed_with_the_others(open_site) -> None:
+    operator = await (await open_site(*ALL)).holder("operator")
+    for asked, status, words in (
+        ({"name": "unknown", "input": 1}, 422, "'x' of workflow 'unknown', 'Nowhere', cannot be resolved"),
+        ({"workflow_fqn": f"{__name__}:load.<locals>.load", "input": None}, 404, "'load_sales', 'load_stock'"),
+    ):
+        answer = await operator.post("trigger", json=asked)
+        assert status == answer.status_code
+        assert words in answer.json()["detail"]
+    names = {one["name"]: one["parameters"] for one in (await operator.get("registered")).json()["items"]}
+    assert None is names["unknown"]
+    assert {"load_sales", "load_stock"} <= names.keys()
 
 
 async def test_lists_are_filtered_counted_and_paged(open_site) -> None:

@@ -135,6 +135,16 @@ def test_a_bad_folder_is_refused_with_exit_code_2(tmp_path: Path, make: str | No
     assert [] == left_behind(tmp_path)
 
 
+def test_without_a_temporary_folder_the_demo_says_what_to_set(folder: Path, tmp_path: Path) -> None:
+    program = "import tempfile; tempfile.tempdir = '/nowhere'; from turbine.cli import main; main()"
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "demo", str(folder), "--no-serve"], capture_output=True, text=True, check=False
+    )
+    assert (2, "") == (shown.returncode, shown.stdout)
+    assert "set TMPDIR" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_ends_the_demo_ends_the_worker_too(folder: Path, tmp_path: Path, ending: signal.Signals) -> None:
     process = subprocess.Popen(

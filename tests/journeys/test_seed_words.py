@@ -158,7 +158,7 @@ async def test_a_pause_goes_on_after_a_restart_with_what_is_left_of_it(database_
         await world.advance(days=2)
         began, ended = await world.runtime.retrieve("sleeper", list[datetime]).result()
         assert timedelta(days=2) == ended - began
-        assert ["pt.now", "pt.sleep", "pt.sleep", "pt.sleep", "pt.now"] == [
+        assert ["turbine.now", "turbine.sleep", "turbine.sleep", "turbine.sleep_until", "turbine.now"] == [
             step.function_name for step in await world.runtime.steps(handle.workflow_id)
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -58,6 +59,18 @@ async def falter(failures: int) -> int:
 @turbine.sync.step
 def note_blocking(what: Any) -> Any:
     return what
+
+
+@turbine.step
+async def stall() -> None:
+    await asyncio.sleep(3600)
+
+
+@turbine.sync.step
+def stall_blocking() -> None:
+    while True:
+        turbine.check_cancelled()
+        time.sleep(0.002)
 
 
 @turbine.sync.step(retries=3, base_interval=30)
@@ -467,6 +480,28 @@ async def cancelled_child() -> list[Any]:
         return await handle.result()
     except turbine.AwaitedCancelled as error:
         return [type(error).__name__, await note("it is gone")]
+
+
+@shape
+async def broken_off_in_time() -> list[Any]:
+    try:
+        async with asyncio.timeout(0.02):
+            await stall()
+    except TimeoutError:
+        return [await note("too late")]
+    return []
+
+
+@shape
+async def broken_off_in_a_group() -> list[Any]:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stall())
+            group.create_task(turbine.do(stall_blocking))
+            group.create_task(refuse())
+    except* ValueError as errors:
+        told = [str(error) for error in errors.exceptions]
+    return [told, await note("after the group")]
 
 
 @shape

@@ -14,6 +14,7 @@ QUICK = {
         "approval_by_another_run",
         "blocking_tasks",
         "a_branch_that_fails",
+        "broken_off_in_a_group",
         "deduplicated_child",
         "hopeless_retries",
         "products",

@@ -77,7 +77,7 @@ def replay() -> Replay:
 
     async def open_waits(handle: Handle[Any]) -> set[str]:
         steps = await handle.steps()
-        return {step.position for step in steps if step.function_name == "pt.recv" and step.ended_at is None}
+        return {step.position for step in steps if step.function_name == "turbine.recv" and step.ended_at is None}
 
     return replay
 

@@ -319,7 +319,7 @@ async def test_a_body_sends_a_notification_once_and_not_again_when_it_is_replaye
     assert "told" == await rt.retrieve("tells-1").result(10)
     assert ["from the body"] == texts(receiver)
     steps = await rt.steps(handle.workflow_id)
-    assert ["pt.sendNotification", "pt.recv"] == [step.function_name for step in steps]
+    assert ["turbine.send_notification", "turbine.recv"] == [step.function_name for step in steps]
     (delivery,) = (await rt.deliveries.list(workflow_id="tells-1")).items
     assert "delivered" == delivery.status
 

@@ -211,7 +211,7 @@ async def test_a_no_needs_no_filled_in_form(launch) -> None:
 async def test_a_gate_expires_visibly_and_cannot_be_decided_any_more(launch) -> None:
     rt = await launch(in_time)
     handle = await rt.run(in_time, 0)
-    assert "late: pt.waitForApproval" == await handle.result()
+    assert "late: turbine.wait_for_approval" == await handle.result()
     (record,) = (await rt.approvals.list(handle.workflow_id, open=None)).items
     assert "expired" == record.status
     with pytest.raises(Conflict, match="expired"):

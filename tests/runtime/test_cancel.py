@@ -16,7 +16,8 @@ import turbine
 import turbine.sync
 from turbine import AwaitedCancelled, Runtime, WorkflowNotFound, WorkflowStatus, WorkflowTimeout
 from turbine.store import Statement
-from turbine.store.postgres import PostgresBackend
+from turbine.store.postgres import PostgresBackend, Source
+from turbine.store.tx import Identity
 from turbine.tables import workflows
 from turbine.tables.ownership import lock
 
@@ -418,7 +419,7 @@ async def act_at_once(deed: str) -> None:
 async def test_what_a_run_begins_while_another_process_cancels_it_ends_with_it(postgres_url, deed):
     async with Runtime(postgres_url, workflows=[act_at_once, wait_for_go], shutdown_timeout=0) as rt:
         handle = await rt.run(act_at_once, deed)
-        elsewhere = PostgresBackend(postgres_url)
+        elsewhere = PostgresBackend(Source(postgres_url), Identity(), lane=None)
         tx = elsewhere.begin()
         run = workflows.run_of(tx, workflow_id=handle.workflow_id)
         assert workflows.cancel(tx, run=run, reason="elsewhere", now_ms=1)
@@ -443,7 +444,7 @@ async def test_a_child_that_was_being_started_while_its_parent_was_cancelled_is_
     async with Runtime(postgres_url, workflows=[wait_for_go], shutdown_timeout=0) as rt:
         parent = await rt.run(wait_for_go.options(id="parent"))
         await rt.wait_idle()
-        elsewhere = PostgresBackend(postgres_url)
+        elsewhere = PostgresBackend(Source(postgres_url), Identity(), lane=None)
         tx = elsewhere.begin()
         run = workflows.run_of(tx, workflow_id="parent")
         lock(tx, [run])

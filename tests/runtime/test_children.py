@@ -65,7 +65,7 @@ async def test_children_are_recorded_and_found_again_on_replay(launch, replay):
         (run.name, run.status, run.parent_workflow_id) for run in children
     }
     steps = await handle.steps()
-    assert ["child", "child", "pt.getResult", "pt.recv", "child", "pt.getResult"] == [
+    assert ["child", "child", "turbine.result", "turbine.recv", "child", "turbine.result"] == [
         step.function_name for step in steps
     ]
     assert {run.workflow_id for run in children} == {

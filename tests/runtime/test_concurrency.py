@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 
 import pytest
@@ -106,6 +107,23 @@ async def test_tasks_of_a_task_group_replay_right(launch, replay):
     rt = await launch(use_a_task_group)
 
     handle = await rt.run(use_a_task_group)
+    await replay(rt, handle)
+
+    assert ["A0", "A1", "B0", "B1"] == await handle.result()
+    assert {"a0": 1, "a1": 1, "b0": 1, "b1": 1} == calls
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="every task begins later")
+async def test_tasks_that_begin_at_once_take_the_positions_of_those_that_begin_later(launch, replay):
+    rt = await launch(use_a_task_group)
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    try:
+        handle = await rt.run(use_a_task_group)
+        while len(await handle.steps()) < 5:  # noqa: ASYNC110 - rows are the only witnesses
+            await asyncio.sleep(0.002)
+    finally:
+        loop.set_task_factory(None)
     await replay(rt, handle)
 
     assert ["A0", "A1", "B0", "B1"] == await handle.result()

@@ -222,7 +222,11 @@ async def test_an_attempt_of_an_executor_that_was_declared_dead_notes_nothing(
         store = one._port().store
         for _ in range(8):  # whichever of them has it loses it again and again
             for rt in (one, other):
-                await store.write(executors.bury, executor_id=rt.executor_id, only_expired=False, now_ms=0)
+                known = await store.read(executors.get, executor_id=rt.executor_id)
+                if known is not None:
+                    await store.write(
+                        executors.bury, executor_id=rt.executor_id, life=known.life, seen_lease_ms=None, now_ms=0
+                    )
             await asyncio.sleep(0.02)
         receiver.let_go.set()
         while await ids(one, status="pending"):  # noqa: ASYNC110 - the row is the only witness

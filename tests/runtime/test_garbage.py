@@ -125,9 +125,9 @@ async def test_many_runs_go_in_small_transactions(launch, monkeypatch) -> None:
     rt = await launch(child)
     for _ in range(10):
         await (await rt.run(child)).result()
-    before = rt._live.store.writer.batches
+    before = rt._live.store.batches
     assert 10 == await rt.garbage_collect(0)
-    assert rt._live.store.writer.batches - before >= 3
+    assert rt._live.store.batches - before >= 3
 
 
 async def test_a_run_whose_end_is_still_to_be_announced_is_left_for_the_next_time(launch) -> None:

@@ -210,7 +210,7 @@ async def test_a_body_sees_what_it_saw_the_first_time(launch, replay) -> None:
     assert (1, ["seen/body", "seen/step"]) == tuple(await handle.result())
     assert 2 == await rt.kv.get("seen/body")
     names = [step.function_name for step in await handle.steps()]
-    assert ["pt.kv.set", "note", "pt.kv.get", "pt.recv", "pt.kv.list"] == names
+    assert ["turbine.kv.set", "note", "turbine.kv.get", "turbine.recv", "turbine.kv.list"] == names
 
 
 @turbine.workflow

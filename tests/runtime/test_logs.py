@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import logging.config
 import subprocess
 import sys
 import threading
@@ -267,23 +268,80 @@ async def test_what_can_never_be_right_is_refused(launch, wrong) -> None:
         await rt.logs.list(**wrong)
 
 
-async def test_nothing_of_it_stays_in_the_logging_of_the_process(launch) -> None:
-    before = list(logging.root.handlers)
+async def test_the_logging_of_the_process_looks_as_if_there_were_no_runtime(launch) -> None:
+    def seen() -> tuple[object, ...]:
+        return list(logging.root.handlers), logging.root.level, logging.getLogger("tests.shop").hasHandlers()
+
+    before = seen()
     rt = await launch()
-    assert before != logging.root.handlers
+    assert before == seen()
     await rt.shutdown()
-    assert before == logging.root.handlers
+    assert before == seen()
+    assert logging.root.parent is None
 
 
-async def test_it_survives_that_the_host_sets_its_logging_up_anew(launch) -> None:
-    rt = await launch(order)
-    ours = [handler for handler in logging.root.handlers if type(handler).__module__ == "turbine.loops.logs"]
-    for handler in ours:
-        logging.root.removeHandler(handler)
-    while not all(handler in logging.root.handlers for handler in ours):  # noqa: ASYNC110 - a duty's slow poll
-        await asyncio.sleep(0.01)
-    assert 1 == len(ours)
-    assert rt.is_launched
+@pytest.mark.parametrize("change", ["basicConfig", "force", "dictConfig", "removed"])
+async def test_lines_are_kept_whatever_the_program_does_to_its_logging_later(launch, change: str) -> None:
+    handlers, level = list(logging.root.handlers), logging.root.level
+    rt = await launch(order, use_other_loggers)
+    try:
+        match change:
+            case "basicConfig":
+                logging.root.handlers.clear()  # pytest's own
+                logging.basicConfig(level=logging.INFO)
+            case "force":
+                logging.basicConfig(level=logging.INFO, handlers=[logging.NullHandler()], force=True)
+            case "dictConfig":
+                # The run's own logger is disabled by this too, as every logger that is not named.
+                logging.config.dictConfig(
+                    {"version": 1, "root": {"level": "INFO"}, "loggers": {"tests.shop": {"level": "INFO"}}}
+                )
+            case _:
+                for handler in list(logging.root.handlers):
+                    logging.root.removeHandler(handler)
+                logging.root.setLevel(logging.INFO)
+        handle = await rt.run(order, "book")
+        await handle.result()
+        other = await rt.run(use_other_loggers)
+        await other.result()
+        assert [(None, "got an order"), ("0", "packing book"), (None, "packed")] == await messages(
+            rt, handle.workflow_id
+        )
+        assert [(None, "the shop's own line")] == await messages(rt, other.workflow_id)
+    finally:
+        logging.root.handlers[:], logging.root.level = handlers, level
+        for logger in logging.root.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
+        logging.root.setLevel(level)
+
+
+@turbine.workflow
+async def use_other_loggers() -> None:
+    shop.info("the shop's own line")
+
+
+BASIC_CONFIG = """
+import asyncio, logging, turbine
+
+@turbine.workflow
+async def order():
+    logging.getLogger("shop").info("line of a run")
+
+async def main():
+    async with turbine.Runtime("sqlite://:memory:", workflows=[order]) as rt:
+        logging.basicConfig(level=logging.INFO)
+        logging.getLogger("shop").info("line of the program")
+        await (await rt.run(order)).result()
+
+asyncio.run(main())
+"""
+
+
+def test_a_program_may_set_up_its_logging_after_the_launch() -> None:
+    ended = subprocess.run([sys.executable, "-c", BASIC_CONFIG], capture_output=True, text=True, check=True)
+    assert 1 == ended.stderr.count("line of the program")
+    assert 1 == ended.stderr.count("line of a run")
 
 
 PROGRAM = """

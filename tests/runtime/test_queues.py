@@ -13,7 +13,6 @@ import pytest
 import turbine
 from turbine import RateLimit, Runtime
 from turbine.clock import SystemClock
-from turbine.store import open_store
 from turbine.tables import queues
 from turbine.testing import World
 
@@ -142,29 +141,40 @@ async def test_no_window_holds_more_starts_than_the_rate_allows(database_url):
     assert all(later - earlier >= timedelta(seconds=0.3) for earlier, later in zip(times, times[5:], strict=False))
 
 
-async def test_a_claim_that_comes_late_counts_every_start_of_its_window(database_url):
+async def claimed(rt: Runtime, now_ms: int, rate_ms: int | None = None) -> tuple[int, int | None]:
+    """How many a claim gets, and after how long it comes again."""
+    claim = await rt._port().store.write(queues.claim, name="slow", names=["job"], now_ms=now_ms, rate_ms=rate_ms)
+    return len(claim.runs), None if claim.again_ms is None else claim.again_ms - now_ms
+
+
+async def test_processes_whose_clocks_differ_keep_one_rate(database_url):
+    hour_ms = 3_600_000
+    rt = runtime(database_url)
+    rt.queue("slow", rate_limit=RateLimit(2, per=timedelta(minutes=1)))
+    rt.listen()
+    async with rt:
+        for n in range(5):
+            await rt.run(job.options(queue="slow"), "slow", n)
+        now_ms = time.time_ns() // 1_000_000
+        first, _ = await claimed(rt, now_ms + hour_ms)
+        later = [await claimed(rt, now_ms + shift) for shift in (2 * hour_ms, hour_ms, 30_000)]
+
+    assert 2 == first
+    assert [0, 0, 0] == [count for count, _ in later]
+    assert all(again_ms is not None and 0 < again_ms <= 60_000 for _, again_ms in later)
+
+
+async def test_after_a_clock_was_set_back_a_rate_waits_for_one_period_only(database_url):
     rt = runtime(database_url)
     rt.queue("slow", rate_limit=RateLimit(2, per=timedelta(seconds=1)))
     rt.listen()
     async with rt:
         for n in range(5):
             await rt.run(job.options(queue="slow"), "slow", n)
-        store = open_store(database_url)
-        try:
-            soon = time.time_ns() // 1_000_000 + 1000
+        now_ms = time.time_ns() // 1_000_000 + 1000
+        taken = [await claimed(rt, now_ms, now_ms + shift) for shift in (9_000_000, 0, 999, 1000, 1999)]
 
-            async def claim(after_ms: int, *names: str) -> tuple[int, int | None]:
-                taken = await store.write(queues.claim, name="slow", names=names, now_ms=soon + after_ms)
-                return len(taken.runs), taken.again_ms and taken.again_ms - soon
-
-            assert (2, 1000) == await claim(0, "job")
-            assert (0, None) == await claim(1000, "a name that nobody has")
-            assert (0, 1000) == await claim(999, "job")
-            assert (2, 2000) == await claim(1000, "job")
-            assert (0, 2000) == await claim(990, "job")
-            assert (1, None) == await claim(2000, "job")
-        finally:
-            store.close()
+    assert [2, 0, 0, 2, 0] == [count for count, _ in taken]
 
 
 async def test_a_deduplication_id_belongs_to_one_unfinished_run_of_its_queue(database_url):

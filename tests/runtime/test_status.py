@@ -67,7 +67,7 @@ async def test_every_field_of_a_finished_run_is_filled(launch):
         "app_status": None,
         "app_status_color": None,
         "summary": "Order 7 for Ada",
-        "tags": ["rush"],
+        "tags": ["orders", "money", "rush"],
         "reason": None,
         "attention": None,
     } == {name: getattr(status, name) for name in status.__slots__ if not name.endswith("_at") and name != "deadline"}

@@ -63,9 +63,12 @@ async def test_a_recorded_step_comes_back_without_running_again(launch, replay):
     assert [2, 12] == await handle.result()
     assert {"count": 3, "add": 2} == calls
     steps = await handle.steps()
-    assert [("0", 0, "add", 2), ("1", 1, "pt.recv", None), ("2", 2, "add", 12), ("3", 3, "pt.recv", None)] == [
-        (step.position, step.function_id, step.function_name, step.output) for step in steps
-    ]
+    assert [
+        ("0", 0, "add", 2),
+        ("1", 1, "turbine.recv", None),
+        ("2", 2, "add", 12),
+        ("3", 3, "turbine.recv", None),
+    ] == [(step.position, step.function_id, step.function_name, step.output) for step in steps]
     assert all(step.error is None and step.started_at <= step.ended_at for step in steps)
     assert {handle.workflow_id} == {step.workflow_id for step in steps}
 
@@ -86,7 +89,7 @@ async def test_a_step_without_checkpoint_runs_again_on_each_replay_and_is_listed
 
     assert 2 == await handle.result()
     assert {"open_connection": 2, "add": 1} == calls
-    assert [("0", "fetch", None), ("1", "pt.recv", None), ("2", "add", 2)] == [
+    assert [("0", "fetch", None), ("1", "turbine.recv", None), ("2", "add", 2)] == [
         (step.position, step.function_name, step.output) for step in await handle.steps()
     ]
 

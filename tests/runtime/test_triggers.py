@@ -137,7 +137,7 @@ async def test_options_of_a_trigger_are_those_of_a_start(launch):
     assert "mine" == await rt.trigger("place", Order("5", 1), id="mine")
     await result(rt, "mine")
     status = await rt.status("mine")
-    assert (["hand"], "Order 5") == (status.tags, status.summary)
+    assert (["orders", "hand"], "Order 5") == (status.tags, status.summary)
 
 
 async def test_a_runtime_that_shuts_down_takes_no_trigger(launch):

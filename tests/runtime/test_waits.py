@@ -37,7 +37,7 @@ async def test_a_sleep_takes_its_time(launch, duration):
 
     assert "awake" == await handle.result()
     assert time.monotonic() - began >= (0.01 if duration else 0)
-    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+    assert ["turbine.sleep"] == [step.function_name for step in await handle.steps()]
 
 
 @turbine.workflow
@@ -147,11 +147,12 @@ async def test_a_run_that_waits_longer_than_park_after_leaves_memory_and_wakes_b
 
 async def test_a_parked_run_wakes_in_any_process_that_knows_its_workflow(launch):
     here, there = await launch(nap, park_after=0), await launch(nap, park_after=0)
-    handle = await here.run(nap, 0.1)
+    handle = await here.run(nap, timedelta(days=1))
     await here.wait_idle()
     await here.shutdown()
 
-    assert "awake" == await there.retrieve(handle.workflow_id).result(timeout=20)
+    assert await there.release(handle.workflow_id)
+    assert "awake" == await there.retrieve(handle.workflow_id).result(timeout=120)
     assert there.executor_id == (await there.retrieve(handle.workflow_id).status()).executor_id
 
 
@@ -196,7 +197,7 @@ async def test_while_a_run_is_being_unloaded_no_durable_word_acts(launch):
     assert "awake" == await handle.result()
     assert ["unloaded", "finally", "finally"] == passes
     assert {} == await rt.values(handle.workflow_id)
-    assert ["pt.sleep"] == [step.function_name for step in await handle.steps()]
+    assert ["turbine.sleep"] == [step.function_name for step in await handle.steps()]
 
 
 @turbine.step

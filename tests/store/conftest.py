@@ -11,7 +11,7 @@ import pytest
 from turbine.errors import Conflict
 from turbine.ids import new_id
 from turbine.store import Statement, Store, Tx, bulk, open_store
-from turbine.store.tx import rows_json
+from turbine.store.tx import Lane, on, rows_json
 from turbine.tables import executors
 from turbine.tables.executors import Vitals
 
@@ -29,7 +29,7 @@ _TOTAL = Statement.of("select total from ledger_total")
 
 
 class Ledger:
-    """Functions of a transaction. An id can be entered once; the total counts the entries."""
+    """Functions of a transaction, in the lane that commits in groups. An id can be entered once; the total counts."""
 
     @staticmethod
     def make(tx: Tx) -> None:
@@ -38,6 +38,7 @@ class Ledger:
         tx.run(_ZERO)
 
     @staticmethod
+    @on(Lane.MAIN)
     def enter(tx: Tx, *, id: str, text: str = "") -> str:
         tx.run(_ENTER, id=id, text=text)
         tx.run(_COUNT, number=1)
@@ -51,10 +52,12 @@ class Ledger:
         return [f"entered {id} in bulk" for id in rows]
 
     @staticmethod
+    @on(Lane.MAIN)
     def refuse(tx: Tx, *, id: str) -> Conflict:
         return Conflict(f"not {id}")
 
     @staticmethod
+    @on(Lane.MAIN)
     def break_after_entering(tx: Tx, *, id: str) -> None:
         Ledger.enter(tx, id=id)
         raise ZeroDivisionError(id)
@@ -85,6 +88,7 @@ class Doorstop:
         self._ticket = store.submit_blocking(self._hold, {})
         assert self._holding.wait(10)
 
+    @on(Lane.MAIN)
     def _hold(self, tx: Tx) -> None:
         self._holding.set()
         assert self._release.wait(20)
@@ -118,8 +122,9 @@ def opened() -> Iterator[Callable[[str], Store]]:
         if not enlisted:
             return store
         executor_id = executor_id or f"executor-{len(stores)}-{new_id()}"
-        store.write_blocking(
-            executors.enlist,
+        life = store.write_blocking(
+            executors.begin_life,
+            former_life=None,
             lease_ms=60_000,
             now_ms=0,
             executor_id=executor_id,
@@ -127,12 +132,13 @@ def opened() -> Iterator[Callable[[str], Store]]:
             application_version="1",
             machine="test",
             lock_path=None,
+            lock_token=None,
             hostname="test",
             process_id=0,
             names="[]",
             vitals=Vitals(None, None, None, None),
         )
-        store.hold(executor_id)
+        store.hold(executor_id, life)
         return store
 
     yield open_

@@ -12,6 +12,7 @@ import pytest
 
 from turbine.errors import Conflict, StoreUnavailable
 from turbine.store import Statement, Tx, bulk
+from turbine.store.tx import Lane, on
 from turbine.store.writer import BATCH_BYTES_MAX, BATCH_MAX
 
 FAIL_IN_SQL = Statement.of("insert into no_such_table values (1)")
@@ -21,6 +22,7 @@ class WriterDies(BaseException):
     """What no transaction function may raise, and no writer survives."""
 
 
+@on(Lane.MAIN)
 def die(tx: Tx) -> None:
     raise WriterDies
 

@@ -88,7 +88,7 @@ async def test_a_history_is_plain_json_and_comes_back_equal() -> None:
     history = await recorded(order, 5, others=[child])
     document = json.loads(history.to_json())
     assert {"args": [5], "kwargs": {}} == document["input"]
-    assert ["note", "pt.sleep", "refuses"] == [step["name"] for step in document["steps"]][:3]
+    assert ["note", "turbine.sleep", "refuses"] == [step["name"] for step in document["steps"]][:3]
     assert history == History.from_json(history.to_json()) == History.from_json(document)
     with pytest.raises(ValueError, match="no exported run"):
         History.from_json("{}")
@@ -136,7 +136,7 @@ async def other_arguments(number: int, currency: str) -> list[Any]:
     ("code", "position", "was", "asked"),
     [
         (renamed_step, "0", "note", "refund"),
-        (inserted_sleep, "1", "pt.sleep", "note"),
+        (inserted_sleep, "1", "turbine.sleep", "note"),
         (other_branch, "3.1.1", "note", "refund"),
         (shorter, "2", "refuses", None),
         (other_arguments, "0", "note", None),
@@ -176,7 +176,7 @@ async def test_code_may_go_on_as_it_likes_beyond_the_history() -> None:
     assert "PENDING" == history.status
     assert (await replay(history, waits_and_goes_on)).ok
     report = await replay(history, goes_on_elsewhere)
-    assert ("1", "pt.recv", "refund") == (report.position, report.recorded, report.asked)
+    assert ("1", "turbine.recv", "refund") == (report.position, report.recorded, report.asked)
     assert [] == ran
 
 
@@ -245,7 +245,7 @@ async def test_blocking_workflows_are_replayed_too() -> None:
     assert (await replay(history, blocking)).ok
     assert (await replay(history, blocking_goes_on)).ok
     report = await replay(history, blocking_changed)
-    assert ("0", "note_blocking", "pt.sleep") == (report.position, report.recorded, report.asked)
+    assert ("0", "note_blocking", "turbine.sleep") == (report.position, report.recorded, report.asked)
     assert [] == ran
 
 

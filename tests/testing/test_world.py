@@ -215,7 +215,7 @@ async def works_then_sleeps() -> str:
     return (await turbine.now()).isoformat()
 
 
-async def test_time_stands_still_while_a_step_does_something_real() -> None:
+async def test_time_is_virtual_while_a_step_does_something_real() -> None:
     async with World(workflows=[works_then_sleeps], start=START) as world:
         handle = await world.runtime.run(works_then_sleeps)
         await world.advance(hours=1)

@@ -41,6 +41,14 @@ async def tagged(amount: int) -> Receipt:
 @turbine.workflow
 def blocking(amount: int) -> bytes:
     return b""
+
+@turbine.workflow
+async def named(workflow: int, fn: str) -> int:
+    return workflow
+
+@turbine.step
+async def named_step(fn: int, self: str) -> int:
+    return fn
 """
 
 RIGHT = """
@@ -57,12 +65,17 @@ async def body() -> None:
     reveal_type(await place_order(3, customer="Ada"))  # str
     reveal_type(await turbine.run(place_order.options(id="one"), 3))  # Handle[str]
     reveal_type(await turbine.patched("x"))  # bool
+    reveal_type(await named(workflow=1, fn="x"))  # int
+    reveal_type(await turbine.run(named, workflow=1, fn="x"))  # Handle[int]
+    reveal_type(await turbine.do(named_step, fn=1, self="x"))  # int
+    reveal_type(turbine.do_async(named_step, fn=1, self="x"))  # StepTask[int]
     reveal_type(place_order.fn)  # (amount: int, *, customer: str = "") -> Any
 
 async def main() -> None:
     async with turbine.Runtime("sqlite://:memory:", workflows=[place_order, tagged, blocking]) as rt:
         handle = await rt.run(place_order, 3, customer="Ada")
         reveal_type(handle)  # Handle[str]
+        reveal_type(await rt.run(named, workflow=1, fn="x"))  # Handle[int]
         reveal_type(await handle.result())  # str
         reveal_type(await (await rt.run(tagged.options(id="one"), 3)).result())  # Receipt
         reveal_type(await (await rt.run(blocking, 3)).result())  # bytes
@@ -96,6 +109,7 @@ async def body(rt: turbine.Runtime) -> None:
     await turbine.do(charge, "three")  # wrong
     turbine.do_async(count, 3)  # wrong
     name: int = await (await rt.run(place_order, 3)).result()  # wrong
+    await rt.run(named, workflow="one", fn="x")  # wrong
     await rt.cancel(7)  # wrong
     await rt.list(colour="red")  # wrong
     turbine.step(retries="three")  # wrong

@@ -420,6 +420,18 @@ def test_an_annotation_may_name_what_is_defined_further_down():
     assert Signature(later, "later").result.annotation is Defined
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="without quotes annotations are values at once")
+def test_an_annotation_without_quotes_may_name_what_is_defined_further_down():
+    module = types.ModuleType("module")
+    exec("def body(value: Later) -> list[Later] | None: ...", module.__dict__)
+    signature = Signature(module.body, "body")
+    module.Later = Defined
+
+    assert signature.decode('{"args":[{"value":1}],"kwargs":{}}') == ((Defined(value=1),), {})
+    assert signature.result.annotation == list[Defined] | None
+    assert "(value: Later) -> list[Later] | None" == signature.text
+
+
 def test_an_annotation_may_name_what_is_local_to_the_enclosing_function():
     class Local(BaseModel):
         value: int

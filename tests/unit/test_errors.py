@@ -25,6 +25,7 @@ EXAMPLES: list[errors.TurbineError] = [
     errors.Conflict("The gate is decided."),
     errors.Deduplicated(workflow_id="order-1", queue_name="mail", deduplication_id="d"),
     errors.ShuttingDown(),
+    errors.ForkedProcess(),
     errors.AlreadyLaunched(),
     errors.SerializationError("no JSON"),
     errors.StepFailed("shop.Declined", "no funds", step_name="charge"),

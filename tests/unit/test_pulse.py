@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from turbine.engine.threads import Threads
 from turbine.loops.pulse import BEAT, Pulse
+from turbine.threads import Threads
 
 
 async def test_the_longest_that_the_event_loop_was_late_is_told_also_while_it_is_blocked() -> None:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any, TypeVar
+from typing import Any
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
-from turbine.engine.port import Port
 from turbine.errors import NotFound, ValidationFailed
 from turbine.ids import new_id
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, email_of
 from turbine.model.workflows import Page
 from turbine.tables import accounts
+from turbine.threads import Threads
 
-T = TypeVar("T")
+# Argon2 takes 64 MiB and a core for each password that is judged: nobody may ask for a hundred at once.
+_BENCH = Threads(2, "turbine-passwords")
 
 PASSWORD_MIN = 8
 PASSWORD_MAX = 1024
 
 
-class Accounts:
+class Accounts(Noun):
     """People who sign in with e-mail and password: `rt.accounts`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def create(self, email: str, password: str, role: str = Role.VIEWER) -> AccountRecord:
         """Make an account. Raises Conflict for an address that is taken, ValidationFailed."""
@@ -134,16 +130,12 @@ def hash_secret(secret: str) -> str:
 
 async def hash_password(password: str) -> str:
     """What is stored of a password (Argon2id, parameters of RFC 9106's low-memory profile)."""
-    return await _in_a_thread(lambda: _hasher().hash(password.encode("utf-8", "surrogatepass")))
+    return await _BENCH.run(lambda: _hasher().hash(password.encode("utf-8", "surrogatepass")))
 
 
 async def is_password(password: str, hashed: str | None) -> bool:
     """Whether a password is the right one; takes as long when there is no account to compare with."""
-    return await _in_a_thread(lambda: _is_password(password, hashed))
-
-
-async def _in_a_thread(act: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_bench(), act)
+    return await _BENCH.run(lambda: _is_password(password, hashed))
 
 
 def _is_password(password: str, hashed: str | None) -> bool:
@@ -154,12 +146,6 @@ def _is_password(password: str, hashed: str | None) -> bool:
     except (VerificationError, InvalidHashError):
         return False
     return hashed is not None
-
-
-@cache
-def _bench() -> ThreadPoolExecutor:
-    # Argon2 takes 64 MiB and a core for each password that is judged: nobody may ask for a hundred at once.
-    return ThreadPoolExecutor(2, thread_name_prefix="turbine-passwords")
 
 
 @cache

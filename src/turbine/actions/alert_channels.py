@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from turbine.actions import notifications
 from turbine.actions.events import check_enabled, events_json, quiet_json, refused, workflows_json
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.engine.port import Port
 from turbine.errors import NotFound
@@ -17,13 +17,11 @@ from turbine.model.workflows import Page
 from turbine.registry import UNSET
 from turbine.senders.alert import is_usable
 from turbine.tables import alert_channels
+from turbine.threads import in_thread
 
 
-class AlertChannels:
+class AlertChannels(Noun):
     """Notification URLs for people: `rt.alert_channels`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def create(
         self,
@@ -118,11 +116,7 @@ class AlertChannels:
         Raises NotFound, and DeliveryFailed after the last attempt.
         """
         port = self._port()
-        act = notifications.test(port, check_name(id, "alert channel id"))
-        if asyncio.get_running_loop() is port.loop:
-            await act
-        else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(act, port.loop))
+        await notifications.test(port, check_name(id, "alert channel id"))
 
 
 def _checked_name(name: str) -> str:
@@ -135,6 +129,6 @@ def _checked_name(name: str) -> str:
 async def _sealed(url: str, port: Port) -> str:
     """The URL as it is stored: under the payload codec, if there is one, because it holds keys and passwords."""
     is_text = isinstance(url, str) and url.isprintable() and len(url) <= 2000  # pyright: ignore[reportUnnecessaryIsInstance]
-    if not is_text or "://" not in url or not await asyncio.to_thread(is_usable, url):
+    if not is_text or "://" not in url or not await in_thread(is_usable, url):
         raise refused("url", "is no URL that Apprise understands; see its list of services", "url")
     return port.payloads.seal(url, "the channel's URL")

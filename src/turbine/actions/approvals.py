@@ -8,6 +8,7 @@ from typing import Any
 
 from turbine.actions.accounts import hash_secret, new_secret
 from turbine.actions.audit import line_of
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_datetime
 from turbine.codec import payload_type, plain
@@ -26,11 +27,8 @@ from turbine.tables.links import Link
 LINK_MAX = timedelta(days=31)
 
 
-class Approvals:
+class Approvals(Noun):
     """The gates at which runs wait for a person: `rt.approvals`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_ms
 from turbine.engine.port import Port
@@ -17,6 +18,7 @@ from turbine.model.accounts import Caller
 from turbine.model.audit import AuditRecord
 from turbine.model.workflows import Page
 from turbine.store import Store, Tx
+from turbine.store.tx import take_locks
 from turbine.tables import audit
 from turbine.tables.audit import Line, Wanted
 
@@ -54,6 +56,7 @@ class AuditedStore(Store):
 
 def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: Line) -> Any:
     if getattr(function, "bulk", False):
+        take_locks(tx, [(function, argument)])
         (answer,) = function(tx, [argument])
     else:
         answer = function(tx, **argument)
@@ -96,11 +99,8 @@ def line_of(
     return Line(now_ms, caller.actor, caller.role, action, target, workflow_id, text)
 
 
-class Audit:
+class Audit(Noun):
     """Reads the audit: `rt.audit`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from turbine.engine.port import Port
 from turbine.errors import TurbineError
-from turbine.store import copy_database
+from turbine.store import Store, copy_database
+from turbine.threads import in_thread
 
 
 async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
     """Copy the database to a new file; see `Runtime.backup`."""
-    store = port.store
+    check_file(port.store)
+    target = Path(path).absolute()  # noqa: ASYNC240 - asks for the working folder, not the disk
+    await in_thread(copy_database, port.store.path, target)
+    return target
+
+
+def check_file(store: Store) -> None:
+    """Raise TurbineError for a database that is not a SQLite file."""
     if store.dialect != "sqlite":
         raise TurbineError(
             "Turbine copies SQLite databases only; for Postgres use its own tools, for example:"
@@ -21,6 +28,3 @@ async def backup(port: Port, path: str | os.PathLike[str]) -> Path:
         )
     if store.is_memory:
         raise TurbineError("A database in memory cannot be copied; give the runtime a file: sqlite:///shop.db")
-    target = Path(path).absolute()  # noqa: ASYNC240 - asks for the working folder, not the disk
-    await asyncio.to_thread(copy_database, store.path, target)
-    return target

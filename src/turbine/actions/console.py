@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 from turbine.engine.port import Port
 from turbine.store import console
 from turbine.store.console import Found
+from turbine.threads import Threads
 
 ROWS_MAX = 1000
 TABLES = frozenset(
@@ -46,14 +43,11 @@ TABLES = frozenset(
 )
 """What may be looked at. Accounts, sessions, tokens, links, and the URLs and secrets of those who are told, may not."""
 
+# Two at a time: typed statements may be slow, and the machine is there for the runs.
+_BENCH = Threads(2, "turbine-console")
+
 
 async def ask(port: Port, text: str, limit: int = ROWS_MAX) -> Found:
     """Run one reading statement. Raises ValidationFailed for what may not be asked or takes too long."""
     store = port.store
-    return await asyncio.get_running_loop().run_in_executor(_bench(), lambda: console.ask(store, text, limit, TABLES))
-
-
-@cache
-def _bench() -> ThreadPoolExecutor:
-    # Two at a time: typed statements may be slow, and the machine is there for the runs.
-    return ThreadPoolExecutor(2, thread_name_prefix="turbine-console")
+    return await _BENCH.run(console.ask, store, text, limit, TABLES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
-from turbine.engine.port import Port
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.model.deliveries import DeliveryKind, DeliveryRecord, DeliveryStatus
@@ -15,11 +15,8 @@ from turbine.tables import deliveries, products
 from turbine.tables.deliveries import Wanted
 
 
-class Deliveries:
+class Deliveries(Noun):
     """Everything outgoing, with its attempts: `rt.deliveries`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,
@@ -65,18 +62,23 @@ class Deliveries:
         pending, or when it is of a product that has not failed.
         """
         port = self._port()
-        await port.store.write(_resend, delivery_id=check_name(id, "delivery id"), now_ms=port.clock.now_ms())
-        return await self.get(id)
+        resent = await port.store.write(_resend, delivery_id=check_name(id, "delivery id"), now_ms=port.clock.now_ms())
+        assert isinstance(resent, DeliveryRecord)  # a refusal was raised
+        return resent
 
 
-def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> NotFound | Conflict | None:
+def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> DeliveryRecord | NotFound | Conflict:
     known = deliveries.get(tx, delivery_id=delivery_id)
     if known is not None and known.kind == DeliveryKind.PRODUCT and known.status != DeliveryStatus.PENDING:
         refusal = products.reopen(tx, product_id=known.target, now_ms=now_ms)
         if refusal is not None:
             return refusal
     held = deliveries.resend(tx, delivery_id=delivery_id, now_ms=now_ms)
-    return held if isinstance(held, NotFound | Conflict) else None
+    if isinstance(held, NotFound | Conflict):
+        return held
+    resent = deliveries.get(tx, delivery_id=delivery_id)
+    assert resent is not None  # it was changed in this transaction
+    return resent
 
 
 def _several(value: str | Sequence[str] | None, check: Callable[[str], str]) -> list[str] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from turbine.clock import to_ms
+from turbine.codec import LOOSE
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.errors import WorkflowNotFound
@@ -50,7 +52,15 @@ async def export(port: Port, workflow_id: str) -> History:
         completed_ms=None if status.completed_at is None else to_ms(status.completed_at),
         application_version=status.application_version,
         summary=status.summary,
+        loose=tuple(_loose(payloads, found.inputs, recorded)),
     )
+
+
+def _loose(payloads: Payloads, inputs: str, recorded: history.History) -> Iterator[str]:
+    outputs = {record.position: record.output for record in recorded.recorded.values()}
+    for place, stored in {"input": inputs, **outputs}.items():
+        if stored is not None and payloads.open(stored).startswith(LOOSE):
+            yield place
 
 
 def _read(tx: Tx, *, workflow_id: str) -> tuple[Found, str | None, history.History] | None:

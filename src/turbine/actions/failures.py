@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import check_limit
 from turbine.clock import to_ms
-from turbine.engine.port import Port
 from turbine.errors import NotFound
 from turbine.ids import check_name, check_text
 from turbine.model.failures import FailureGroup, FailureState
@@ -17,11 +16,8 @@ from turbine.tables import failures
 _EVER_MS = 10**14
 
 
-class Failures:
+class Failures(Noun):
     """Runs that failed in the same way, together: `rt.failures`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from turbine.actions import triggers
-from turbine.codec import encode_error, payload_type
+from turbine.codec import encode_error, loose, payload_type
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, prepare
 from turbine.errors import WorkflowConflict, WorkflowNotFound
-from turbine.model.positions import NOTE, check_position, is_before
+from turbine.model.positions import NOTE, READING, check_position, is_before
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import statuses, workflows
@@ -42,11 +42,10 @@ async def fork(
         raise WorkflowNotFound(workflow_id)
     assert found.inputs is not None
     recorded = await port.store.read(workflows.positions_of, run=found.run)
-    # An app status is set anew, as everything that is shown: what it said belongs to the other run.
     before = [
         (position, is_done)
         for position, is_done in recorded
-        if not position.startswith(NOTE) and is_before(position, limit)
+        if _is_copied(position) and is_before(position.removeprefix(READING), limit)
     ]
     edited = _edited(port, edits or {}, limit, {position for position, _ in before})
     changed = {position for position, _, _ in edited}
@@ -63,7 +62,7 @@ async def fork(
     definition = port.registry.get(old.name)
     if definition is None:
         definition = WorkflowDefinition(fn=None, name=old.name, fqn=old.name)
-    row = prepare(port, replace(definition, queue=None), options, inputs, None)
+    row = prepare(port, replace(definition, queue=None, tags=()), options, inputs, None)
     # Not carried out by the forking process itself: whoever claims it loads the copied history.
     row = row._replace(
         direct=0,
@@ -80,6 +79,11 @@ async def fork(
     if not started.is_new:
         await _expect_fork(port, row.id, workflow_id)
     return row.id
+
+
+def _is_copied(position: str) -> bool:
+    # An app status is set anew, as everything that is shown: what it said belongs to the other run.
+    return not position.startswith(NOTE) or position.startswith(READING)
 
 
 async def _expect_fork(port: Port, new_id: str, source_id: str) -> None:
@@ -107,7 +111,7 @@ def _edited(
             texts.append((position, None, encode_error(value)))
             continue
         what = f"the edit at {position}"
-        texts.append((position, port.payloads.seal(payload_type(Any).encode(value, what), what), None))
+        texts.append((position, port.payloads.seal(loose(payload_type(Any).encode(value, what)), what), None))
     return texts
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable
 from typing import Any
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import check_limit
 from turbine.clock import to_datetime
 from turbine.codec import payload_type
 from turbine.codec import plain as plain_value
 from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.payloads import Payloads
-from turbine.engine.port import Port
 from turbine.engine.talk import require_json
 from turbine.ids import check_name, check_text
 from turbine.model.kv import KVChange, KVRecord
@@ -33,11 +32,8 @@ class Missing:
 MISSING = Missing()
 
 
-class Kv:
+class Kv(Noun):
     """Typed get, set with compare-and-set, delete. Durable when a call returns; not part of any replay by itself."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_ms
-from turbine.engine.port import Port
 from turbine.ids import check_id, check_name
 from turbine.model.logs import LogRecord
 from turbine.model.workflows import Page
@@ -16,11 +15,8 @@ from turbine.tables import logs
 from turbine.tables.logs import Filter
 
 
-class Logs:
+class Logs(Noun):
     """What bodies and steps have logged in the last 5 days: `rt.logs`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,

@@ -29,6 +29,9 @@ async def look_until(
     It looks again at each wake of (kind, key), and after `poll` seconds without any. What `look` raises, this raises.
     """
     loop = asyncio.get_running_loop()
+    if loop is not port.loop:  # of a step that runs a loop of its own; wakes are published in that of the runtime
+        looking = look_until(port, kind, key, look, timeout=timeout, poll=poll)
+        return await asyncio.wrap_future(port.ask(looking))
     until = None if timeout is None else loop.time() + timeout
     changed = asyncio.Event()
     unsubscribe = port.wakes.subscribe(kind, key, changed.set)

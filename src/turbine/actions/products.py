@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.engine.port import Port
 from turbine.engine.products import delivery_id
@@ -18,17 +18,15 @@ from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.workflows import Page
 from turbine.tables import products
 from turbine.tables.products import Stored, Wanted
+from turbine.threads import in_thread
 
 log = logging.getLogger("turbine")
 
 SWEPT_AT_ONCE = 100
 
 
-class Products:
+class Products(Noun):
     """The files that steps made: `rt.products`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def list(
         self,
@@ -115,7 +113,7 @@ class ProductFile:
     async def __aenter__(self) -> Self:
         products_ = Products(self._port)
         stored = await products_.stored(self._id)
-        self._file = await asyncio.to_thread(products_.open_blocking, stored)
+        self._file = await in_thread(products_.open_blocking, stored)
         return self
 
     async def __aexit__(
@@ -123,15 +121,15 @@ class ProductFile:
     ) -> None:
         file, self._file = self._file, None
         if file is not None:
-            await asyncio.to_thread(file.close)
+            await in_thread(file.close)
 
     async def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, or all that are left; `b""` at the end."""
-        return await asyncio.to_thread(self._open_file().read, size)
+        return await in_thread(self._open_file().read, size)
 
     async def seek(self, offset: int, whence: int = 0) -> int:
         """Go to another place, as in any file; where that is."""
-        return await asyncio.to_thread(self._open_file().seek, offset, whence)
+        return await in_thread(self._open_file().seek, offset, whence)
 
     def _open_file(self) -> BinaryIO:
         if self._file is None:
@@ -166,7 +164,7 @@ async def _remove(port: Port, upload: str, place: str) -> bool:
     if not await port.store.write(products.release, upload=upload):
         return False
     try:
-        await asyncio.to_thread(port.storages.remove, place, upload)
+        await port.io.run(port.storages.remove, place, upload)
     except Exception as error:  # noqa: BLE001 - storages raise what they like; the next sweep tries again
         log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(place), error)
         return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import check_limit
 from turbine.clock import span_ms
-from turbine.engine.port import Port
 from turbine.errors import Conflict
 from turbine.ids import check_name
 from turbine.model.retention import RetentionRule
@@ -19,15 +18,12 @@ from turbine.tables import retention
 KEPT_MAX = timedelta(days=36_500)
 
 
-class Retention:
+class Retention(Noun):
     """Rules for the runs of a workflow, of a status, or of both: `rt.retention`.
 
     The rule that says most decides: one for workflow and status, then one for the workflow, then one for the status,
     then the setting `gc_retention`. They hold for all processes on this database, from the next collection on.
     """
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def set(
         self, keep: timedelta | float | None, *, workflow: str | None = None, status: WorkflowStatus | str | None = None

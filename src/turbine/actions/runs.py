@@ -14,7 +14,6 @@ from turbine.actions import products
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import plain
-from turbine.engine.children import not_registered
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
 from turbine.engine.starting import encode_input, first_claim, prepare
@@ -42,25 +41,26 @@ async def start(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> tuple[Started, Start]:
-    """Start a run, or join the run that has its id. Durable when it returns.
+    """Start a run of a registered workflow, or join the run that has its id. Durable when it returns.
 
-    Raises ShuttingDown, NotRegistered, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
+    Raises ShuttingDown, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
     Deduplicated; in each of these cases no row was written.
     """
     if port.is_draining():
         raise ShuttingDown(
             f"Workflow {definition.name!r} was not started: this runtime is shutting down; start it in another process"
-            " or after the restart"
+            " or after the restart",
+            origin=port.store,
         )
     inputs = encode_input(port, definition, args, kwargs)
     row = prepare(port, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    if definition.fn is not None and port.registry.get(definition.name) is None:
-        raise not_registered(definition)
     entered = port.store.submit(workflows.start, row, len(inputs))
     # A caller who goes away takes nothing with him: what he has started is carried out.
     entered.add_done_callback(partial(_take_up, port, definition, row))
+    if row.direct:
+        port.expect(entered)
     started = cast(Started, await asyncio.shield(entered))
     if not started.is_new and not started.same_input:
         log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)
@@ -75,7 +75,7 @@ def _take_up(port: Port, definition: WorkflowDefinition, row: Start, entered: as
     if started.is_new and port.probe.listeners:
         status = WorkflowStatus(row.status)
         port.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
-    if started.is_new and row.direct:
+    if started.is_held:
         port.adopt(first_claim(row, started), definition)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
 
 from turbine.actions import triggers
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.actions.triggers import Known
 from turbine.clock import span_ms, to_datetime, to_ms
@@ -42,15 +42,12 @@ BACKFILL_MAX = 1000
 REASON_MAX = 1000
 
 
-class Schedules:
+class Schedules(Noun):
     """When runs start by themselves. All is durable when a call returns, and counts for all processes at once.
 
     Kinds are `compile` (declared in code; can be disabled, not deleted), `cron` and `once`. The run of a tick has the
     id `sched-<name>-<tick in UTC>`, so each tick starts at most one run, however many processes there are.
     """
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def create(
         self,
@@ -265,7 +262,9 @@ class Schedules:
         row = await self._row(id)
         known = await triggers.find(port, row.workflow)
         if port.is_draining() and not dry_run:
-            raise ShuttingDown(f"The ticks of schedule {id!r} were not started: this runtime is shutting down")
+            raise ShuttingDown(
+                f"The ticks of schedule {id!r} were not started: this runtime is shutting down", origin=port.store
+            )
         ticks = _ticks(port, row, start_ms, min(end_ms, port.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
         there: set[str] = await port.store.read(schedules.there, ids=ids)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from turbine.actions.accounts import check_role, hash_secret, new_secret
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import span_ms, to_ms
-from turbine.engine.port import Port
 from turbine.errors import NotFound
 from turbine.ids import check_name, new_id
 from turbine.model.accounts import TokenRecord
@@ -20,11 +19,8 @@ PREFIX = "turbine_"
 """Begins every token, so that scanners of leaked secrets find it and a host's own tokens are told from ours."""
 
 
-class Tokens:
+class Tokens(Noun):
     """Keys with which programs use the HTTP API: `rt.tokens`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def create(self, name: str, role: str, expires: datetime | timedelta | None = None) -> TokenRecord:
         """Make a token; `.token` of the answer is the only time it is seen. It ends at `expires` (a time or a span).

@@ -53,17 +53,22 @@ class Known:
 
 
 async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
-    """A workflow by name or fully qualified name: of this process, else of any other. Raises NotRegistered."""
-    name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
-    here = port.registry.get(name)
+    """A workflow by name or fully qualified name: of this process, else of any other.
+
+    Raises NotRegistered, also for another object than the one that is registered here under its name, and for a fully
+    qualified name that several workflows have.
+    """
+    here = _find_here(port, workflow)
     if here is not None:
         return Known(here, None, here.takes_tick)
-    found: tuple[Mirrored, str | None] | None = await port.store.read(_look, name=name)
-    if found is None:
+    name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
+    candidates: list[tuple[Mirrored, str | None]] = await port.store.read(_look, name=name)
+    if not candidates:
         raise NotRegistered(
             f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
         )
-    elsewhere, version = found
+    _require_one(name, [mirrored.name for mirrored, _ in candidates])
+    elsewhere, version = candidates[0]
     definition = WorkflowDefinition(
         fn=None,
         name=elsewhere.name,
@@ -78,9 +83,31 @@ async def find(port: Port, workflow: str | WorkflowBase[..., Any]) -> Known:
     return Known(definition, _parsed(elsewhere.parameters) or {}, bool(elsewhere.takes_tick), version)
 
 
-def _look(tx: Tx, *, name: str) -> tuple[Mirrored, str | None] | None:
-    found = registry.find(tx, name_or_fqn=name)
-    return None if found is None else (found, registry.version(tx, name=found.name))
+def _find_here(port: Port, workflow: str | WorkflowBase[..., Any]) -> WorkflowDefinition | None:
+    if isinstance(workflow, WorkflowBase):
+        definition = workflow.definition
+        if definition.fn is None:
+            return port.registry.get(definition.name)
+        registered = port.registry.require(definition, elsewhere=True)
+        is_here = registered is not definition or port.registry.get(definition.name) is not None
+        return registered if is_here else None
+    named = port.registry.get(workflow)
+    if named is not None:
+        return named
+    candidates = port.registry.by_fqn(workflow)
+    _require_one(workflow, [candidate.name for candidate in candidates])
+    return candidates[0] if candidates else None
+
+
+def _require_one(fqn: str, names: list[str]) -> None:
+    if len(names) > 1:
+        raise NotRegistered(
+            f"{fqn!r} is the function of several workflows: {', '.join(map(repr, sorted(names)))}; give the name of one"
+        )
+
+
+def _look(tx: Tx, *, name: str) -> list[tuple[Mirrored, str | None]]:
+    return [(mirrored, registry.version(tx, name=mirrored.name)) for mirrored in registry.find(tx, name_or_fqn=name)]
 
 
 async def trigger(
@@ -110,7 +137,9 @@ async def start(port: Port, known: Known, options: StartOptions, arguments: Argu
         _, row = await runs.start(port, known.definition, options, *arguments)
         return row.id
     if port.is_draining():
-        raise ShuttingDown(f"Workflow {known.definition.name!r} was not started: this runtime is shutting down")
+        raise ShuttingDown(
+            f"Workflow {known.definition.name!r} was not started: this runtime is shutting down", origin=port.store
+        )
     inputs = encoded(port, known.definition, arguments)
     of_there = replace(options, application_version=options.application_version or known.version)
     row = for_anyone(prepare(port, known.definition, of_there, inputs, None))
@@ -132,7 +161,7 @@ async def everywhere(port: Port) -> list[RegisteredWorkflow]:
 
 def registered_here(definition: WorkflowDefinition) -> RegisteredWorkflow:
     """What is told of a workflow that is registered here."""
-    parameters = definition.signature.json_schema()
+    parameters = _parsed(_parameters(definition)[0])
     return RegisteredWorkflow(
         name=definition.name,
         fqn=definition.fqn,
@@ -164,13 +193,21 @@ def _registered(one: Mirrored, port: Port) -> RegisteredWorkflow:
     )
 
 
-def _mirrored(definition: WorkflowDefinition) -> Mirrored:
+def _parameters(definition: WorkflowDefinition) -> tuple[str | None, bool, Exception | None]:
+    """The schema of the parameters, and whether they are a tick; no schema, and why, where the annotations have none.
+
+    Whoever starts such a workflow is told what is wrong with it, and nothing else of the runtime need fail.
+    """
     try:
-        parameters = json.dumps(definition.signature.json_schema())
-        takes_tick = definition.takes_tick
-    except TypeError as error:  # an annotation that cannot be resolved: its runs will tell, a launch need not fail
+        return json.dumps(definition.signature.json_schema()), definition.takes_tick, None
+    except Exception as error:  # noqa: BLE001 - types of the user's own may raise anything
+        return None, False, error
+
+
+def _mirrored(definition: WorkflowDefinition) -> Mirrored:
+    parameters, takes_tick, error = _parameters(definition)
+    if error is not None:
         log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
-        parameters, takes_tick = None, False
     return Mirrored(
         name=definition.name,
         fqn=definition.fqn,

@@ -7,13 +7,12 @@ write the whole file anew, needs twice its size in free disk, and lets nobody wr
 
 from __future__ import annotations
 
-import asyncio
-
 from turbine.engine.port import Port
 from turbine.errors import Conflict
 from turbine.model.storage import Vacuumed
 from turbine.store import Tx
 from turbine.tables import storage
+from turbine.threads import in_thread
 
 PAGES_AT_ONCE = 250
 """Pages in one transaction (1 MB): some 10 ms of the writer's time."""
@@ -30,7 +29,7 @@ async def vacuum(port: Port) -> Vacuumed:
     store = port.store
     before, free, names = await store.read(_look)
     if store.dialect == "postgres":
-        skipped = await asyncio.to_thread(store.vacuum, names)
+        skipped = await in_thread(store.vacuum, names)
         after, _, _ = await store.read(_look)
         return Vacuumed(max(0, before - after), after, 0, is_done=True, skipped=skipped)
     if free and not store.is_memory and not await store.read(storage.can_shrink):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from turbine.actions.events import check_enabled, events_json, refused
+from turbine.actions.nouns import Noun
 from turbine.actions.pages import after_key, check_limit
 from turbine.clock import to_datetime
 from turbine.engine.port import Port
@@ -30,11 +31,8 @@ ROTATION_MS = 24 * 3600 * 1000
 URL_MAX = 2000
 
 
-class Webhooks:
+class Webhooks(Noun):
     """Signed URLs for machines: `rt.webhooks`."""
-
-    def __init__(self, port: Callable[[], Port]) -> None:
-        self._port = port
 
     async def create(
         self, *, url: str, events: Sequence[str], secret: str | None = None, enabled: bool = True

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from turbine.cli import account, house, kv, outside, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
+from turbine.cli.run import run
 from turbine.cli.serve import serve
 from turbine.masking import mask_text
 
@@ -60,6 +61,7 @@ def turbine(
 
 
 app.command()(serve)
+app.command()(run)
 app.command()(demo)
 app.command("list")(runs.list_runs)
 app.command()(runs.show)

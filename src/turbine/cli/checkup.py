@@ -93,9 +93,9 @@ def _readers(url: str) -> SqliteReaders | PostgresReaders:
         raise StoreInvalid(
             f"{mask_url(url)!r} names no database that could be looked into; give a sqlite:/// or postgresql:// URL"
         )
-    from turbine.store.postgres import PostgresReaders
+    from turbine.store.postgres import PostgresReaders, Source
 
-    return PostgresReaders(url)
+    return PostgresReaders(Source(url))
 
 
 def _journal(tx: Tx) -> Document:

@@ -57,7 +57,7 @@ def demo(
     console = Console(stderr=as_json, highlight=False)
     with ExitStack() as end:
         listener = None if no_serve else end.enter_context(_listen(port))
-        place = Path(tempfile.mkdtemp(prefix="turbine-demo-")).resolve()
+        place = _temporary_folder()
         if not keep:
             end.callback(shutil.rmtree, place)
         end.enter_context(_log_to(place / "demo.log"))
@@ -77,6 +77,14 @@ def demo(
             _tell_files(place if keep else None, console)
         if showcase is not None and not showcase.serve():
             leave("demo", "the server did not start", FAILED)
+
+
+def _temporary_folder() -> Path:
+    """A new folder; end with exit code 2 if this machine has no place for it."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="turbine-demo-")).resolve()
+    except OSError as error:
+        leave("demo", f"there is no temporary folder ({error}); set TMPDIR to one that can be written", MISUSED)
 
 
 def _listen(port: int | None) -> socket.socket:
@@ -116,7 +124,7 @@ def _refuse_unreadable(folder: Path) -> None:
 def _log_to(file: Path) -> Generator[None]:
     """Keep from the screen what the watching runtime logs: that an executor died is no news here."""
     log = logging.getLogger("turbine")
-    handler = logging.FileHandler(file)
+    handler = logging.FileHandler(file, encoding="utf-8")
     log.addHandler(handler)
     try:
         yield

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import json
 import logging
-import os
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,12 +33,14 @@ from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import Status
+from turbine.platform import user_name
 from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
 from turbine.store import Tx
 from turbine.tables import audit, details, figures, queues
 from turbine.tables.details import Behind
+from turbine.threads import in_thread
 
 T = TypeVar("T")
 
@@ -181,7 +180,7 @@ class Local:
             await self._writer()
         target = asked.get("approval_id") or id
         port = await self._change("approval.decide", target, workflow_id=id, approved=asked.get("approved", True))
-        await Approvals(lambda: port).decide(id, **asked, by=_person())
+        await Approvals(lambda: port).decide(id, **asked, by=user_name())
         return await self._acted(id)
 
     async def send(self, id: str, message: Any, topic: str) -> Document:
@@ -311,7 +310,7 @@ class Local:
         async with rt.products.open(id) as product:
             with path.open("xb") as file:
                 while block := await product.read(1024 * 1024):
-                    await asyncio.to_thread(file.write, block)
+                    await in_thread(file.write, block)
 
     async def deliveries(self, wanted: Document, limit: int, cursor: str | None) -> Document:
         return plain(await (await self._runtime()).deliveries.list(**wanted, limit=limit, cursor=cursor))
@@ -392,12 +391,12 @@ class Local:
     async def examine(self) -> list[Document]:
         from turbine.cli.checkup import examine
 
-        return await asyncio.to_thread(examine, self.url)
+        return await in_thread(examine, self.url)
 
     async def migrate(self) -> Document:
         from turbine.cli.checkup import migrate
 
-        return await asyncio.to_thread(migrate, self.url)
+        return await in_thread(migrate, self.url)
 
 
 class Unopened:
@@ -435,15 +434,8 @@ def require_database(url: str) -> None:
         )
 
 
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        return f"uid {os.getuid()}"
-
-
 def _actor() -> str:
-    return f"cli:{_person()}"
+    return f"cli:{user_name()}"
 
 
 def _without_token(token: TokenRecord) -> Document:

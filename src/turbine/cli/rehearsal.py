@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from turbine.cli.worker import Worker
 from turbine.config import Config
 from turbine.model.workflows import Status
+from turbine.platform import KILL
 from turbine.runtime import Runtime
 
 INVENTORY, BATCH, HASH = "take_inventory", "hash_batch", "hash_file"
@@ -105,7 +106,7 @@ class Rehearsal:
             before, begun = await self._recorded(rt), len(self._begun())
             back_after = None
             if killed:
-                self._say(f"Killed with SIGKILL: {before:,} steps recorded, {begun - before:,} in flight")
+                self._say(f"Killed with {KILL}: {before:,} steps recorded, {begun - before:,} in flight")
                 back_after = await self._second_life(rt, before)
             run = await self._inventory(rt)
             assert run is not None

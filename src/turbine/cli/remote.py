@@ -16,6 +16,7 @@ import httpx
 
 from turbine.cli.door import Document, Misused, Refused, plain
 from turbine.masking import mask_url, scrub
+from turbine.platform import sync
 
 TIMEOUT = httpx.Timeout(10, read=60)
 CLOCK_SECONDS = 5.0
@@ -266,7 +267,7 @@ class Remote:
                     async for block in answer.aiter_bytes():
                         file.write(block)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing else runs in this process
             raise

@@ -115,7 +115,16 @@ def moment(text: str | None) -> str:
     """A time as people read it here, in the zone of this machine."""
     if text is None:
         return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return local(text).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local(text: str) -> datetime:
+    """A time in the zone of this machine, or as it is where the machine cannot convert it."""
+    given = datetime.fromisoformat(text)
+    try:
+        return given.astimezone()
+    except (OSError, OverflowError):  # Windows knows the years 1970 to 3000, and no system what is behind 9999
+        return given
 
 
 def span(seconds: float | None) -> str:

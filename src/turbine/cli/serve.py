@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import os
 import signal
-import sys
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, cast
 
 import typer
 
+from turbine.cli.target import TargetUnfit, load
 from turbine.cli.terminal import MISUSED, leave
+from turbine.platform import ENDING_SIGNALS
 
 TARGET = "TURBINE_SERVE_TARGET"
 AUTH = "TURBINE_SERVE_AUTH"
@@ -21,10 +20,6 @@ ADDRESS = "TURBINE_SERVE_ADDRESS"
 """Tell the processes that uvicorn starts what they serve, and where."""
 PATIENCE = 10
 """Seconds that open requests have to end; then runs have the runtime's own `shutdown_timeout`."""
-
-
-class TargetUnfit(Exception):
-    """What was named cannot be served; the text says why."""
 
 
 def serve(
@@ -48,7 +43,7 @@ def serve(
     except TargetUnfit as error:
         leave("serve", str(error), MISUSED)
     # uvicorn sends itself the signal that ended it once more, to whoever listened before.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING_SIGNALS:
         signal.signal(number, _ended)
     uvicorn.run(
         "turbine.cli.serve:application",
@@ -71,22 +66,7 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 def application() -> Any:
     """The application that this process serves. Raises TargetUnfit."""
-    module_name, colon, name = os.environ[TARGET].partition(":")
-    if not colon or not module_name or not name:
-        raise TargetUnfit(f"{os.environ[TARGET]!r} is not like module:name, for example shop:app")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
-        raise TargetUnfit(f"there is no module {module_name!r} here or on the path") from None
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise TargetUnfit(f"the module {module_name!r} has no {name!r}")
-        found = getattr(found, part)
-    return _application(found)
+    return _application(load(os.environ[TARGET]))
 
 
 _made: dict[int, Any] = {}

@@ -22,6 +22,7 @@ from turbine.cli.worker import example
 from turbine.config import Config
 from turbine.http.dashboard import FOLDER
 from turbine.http.mounting import DASHBOARD, app_of
+from turbine.platform import ENDING_SIGNALS
 from turbine.runtime import Runtime
 
 HOST = "127.0.0.1"
@@ -73,7 +74,7 @@ class Showcase:
         import uvicorn
 
         # uvicorn sends itself the signal that ended it once more, to whoever listened before.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING_SIGNALS:
             signal.signal(number, _ended)
         config = uvicorn.Config(
             app_of(self._runtime()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from rich.text import Text
 from turbine.cli.command import at_door, moment_of
 from turbine.cli.door import PAGE_MAX, Document, Door, whole
 from turbine.cli.runs import Id
-from turbine.cli.screen import STATUS_STYLES, Screen, clean, short
+from turbine.cli.screen import STATUS_STYLES, Screen, clean, local, short
 from turbine.cli.terminal import FAILED
 from turbine.model.workflows import TERMINAL
 
@@ -146,7 +145,7 @@ def _print(screen: Screen, one: Document) -> None:
 
 
 def _clock(at: str) -> str:
-    return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    return local(at).strftime("%H:%M:%S.%f")[:-3]
 
 
 @at_door

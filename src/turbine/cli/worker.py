@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from turbine.platform import own_group
+
 LAST_LINES = 20
 
 
@@ -31,8 +33,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
                 stderr=lines,
-                # Ctrl-C in the terminal is ours to answer.
-                start_new_session=True,
+                **own_group(),  # Ctrl-C in the terminal is ours to answer
             )
 
     @property
@@ -45,12 +46,12 @@ class Worker:
         if code is None:
             return True
         if code != 0:
-            lines = self._log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
             raise WorkerFailed("\n".join([f"the worker ended with exit code {code}; its last lines:", *lines]))
         return False
 
     def kill(self) -> None:
-        """SIGKILL, the death that no program can prepare for; the process is gone when this returns."""
+        """End it in a way that no program can prepare for; the process is gone when this returns."""
         self._process.kill()
         self._process.wait()
 

@@ -4,19 +4,37 @@ Nothing here does I/O. A payload text is strict JSON that both databases can sto
 bare NaN. What cannot come back as it was is refused at once, never stored as something else.
 """
 
-from turbine.codec.failure import ErrorFacts, decode_error, describe_error, encode_error, error_facts, settle_error
-from turbine.codec.payload import PayloadType, payload_type, plain
-from turbine.codec.signature import Signature
+from turbine.codec.enclosing import Enclosing, enclosing
+from turbine.codec.failure import (
+    ErrorFacts,
+    decode_error,
+    describe_error,
+    encode_error,
+    error_facts,
+    recall_error,
+    settle_error,
+)
+from turbine.codec.misfit import Misfit
+from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type, plain
+from turbine.codec.signature import Signature, UnresolvedAnnotation, source_of
 
 __all__ = [
+    "LOOSE",
+    "Enclosing",
     "ErrorFacts",
+    "Misfit",
     "PayloadType",
     "Signature",
+    "UnresolvedAnnotation",
     "decode_error",
     "describe_error",
+    "enclosing",
     "encode_error",
     "error_facts",
+    "loose",
     "payload_type",
     "plain",
+    "recall_error",
     "settle_error",
+    "source_of",
 ]

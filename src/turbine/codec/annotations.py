@@ -6,6 +6,7 @@ import collections.abc
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, cast
 
 import typing_extensions
@@ -23,14 +24,14 @@ def is_untyped(annotation: Any) -> bool:
     )
 
 
-def buildable(annotation: Any) -> Any:
-    """The same annotation in words pydantic knows.
+def buildable(annotation: Any, names: Mapping[str, Any] | None = None) -> Any:
+    """The same annotation in words pydantic knows; `names` are local ones that texts inside it may use.
 
     An `Iterable` becomes a `Sequence`, because pydantic would read the former lazily and once; a `typing.TypedDict`
     becomes one of typing_extensions, which pydantic demands before Python 3.12.
     """
     if sys.version_info < (3, 12) and typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
-        return _typed_dict(annotation)
+        return _typed_dict(annotation, names)
     origin = typing.get_origin(annotation)
     if origin in _ANY_ORDER or any(annotation is one for one in _ANY_ORDER):
         annotation = collections.abc.Sequence[typing.get_args(annotation) or Any]
@@ -39,8 +40,8 @@ def buildable(annotation: Any) -> Any:
         return annotation
     args = typing.get_args(annotation)
     if origin is typing.Annotated:
-        return typing.Annotated[(buildable(args[0]), *args[1:])]
-    new = tuple(buildable(arg) if isinstance(arg, type) or typing.get_origin(arg) else arg for arg in args)
+        return typing.Annotated[(buildable(args[0], names), *args[1:])]
+    new = tuple(buildable(arg, names) if isinstance(arg, type) or typing.get_origin(arg) else arg for arg in args)
     if all(before is after for before, after in zip(args, new, strict=True)):
         return annotation
     if origin in (typing.Union, types.UnionType):
@@ -48,13 +49,13 @@ def buildable(annotation: Any) -> Any:
     return origin[new] if isinstance(annotation, types.GenericAlias) else annotation.copy_with(new)
 
 
-def _typed_dict(annotation: Any) -> Any:
+def _typed_dict(annotation: Any, names: Mapping[str, Any] | None) -> Any:
     fields: dict[str, Any] = {}
     required = cast("frozenset[str]", annotation.__required_keys__)
-    for key, hint in typing.get_type_hints(annotation, include_extras=True).items():
+    for key, hint in typing.get_type_hints(annotation, None, names, include_extras=True).items():
         bare = hint.__args__[0] if typing.get_origin(hint) in (typing.Required, typing.NotRequired) else hint
         wanted = typing_extensions.Required if key in required else typing_extensions.NotRequired
-        fields[key] = wanted[buildable(bare)]
+        fields[key] = wanted[buildable(bare, names)]
     functional: Any = typing_extensions.TypedDict
     made = functional(annotation.__name__, fields)
     made.__doc__ = annotation.__doc__
@@ -63,7 +64,10 @@ def _typed_dict(annotation: Any) -> Any:
 
 
 def schema_types(schema: Any) -> set[str]:
-    """The names of all kinds of nodes in a core schema, such as `model`, `float` or `union`."""
+    """The names of all kinds of nodes in a core schema, such as `model`, `float` or `union`.
+
+    `serialization` is among them where a node is written in a way of its own.
+    """
     found: set[str] = set()
     seen: set[int] = set()
     open_nodes: list[Any] = [schema]
@@ -76,6 +80,8 @@ def schema_types(schema: Any) -> set[str]:
             node = cast("dict[str, Any]", node)
             if isinstance(kind := node.get("type"), str):
                 found.add(kind)
+            if "serialization" in node:
+                found.add("serialization")
             # Metadata is pydantic's own and may point anywhere; defaults are values of the user's.
             open_nodes.extend(part for key, part in node.items() if key not in ("metadata", "default"))
         elif isinstance(node, (list, tuple)):

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+from turbine.codec.misfit import Misfit
 from turbine.errors import StepFailed
 
 _MESSAGE_MAX = 100_000
@@ -54,6 +55,17 @@ def encode_error(exc: BaseException, *, traceback: bool = True) -> str:
 def decode_error(text: str) -> Exception:
     """The error itself if it can be rebuilt, else `StepFailed` with its type's name and its text."""
     return _rebuilt(json.loads(text))
+
+
+def recall_error(text: str, what: str) -> Exception:
+    """The recorded error, of the type of which it was raised live. Raises Misfit when it cannot be made any more."""
+    document = json.loads(text)
+    error = _rebuilt(document)
+    if "args" in document and type(error) is StepFailed and document["type"] != _STEP_FAILED:
+        raise Misfit(
+            f"{what} was the error {document['type']}, which today's code does not have or makes in another way"
+        )
+    return error
 
 
 def settle_error(exc: BaseException) -> tuple[str, Exception]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,6 +54,22 @@ def secret_in(value: Any) -> str | None:
     elif isinstance(value, (list, tuple, Set)):
         parts = cast("list[Any]", value)
     return next((told for part in parts if (told := secret_in(part)) is not None), None)
+
+
+def vanished(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths of the keys that one JSON value has and another lacks at the same place."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        new = cast("dict[str, Any]", after)
+        for key, value in cast("dict[str, Any]", before).items():
+            if key in new:
+                yield from vanished(value, new[key], (*path, key))
+            else:
+                yield (*path, key)
+    elif isinstance(before, list) and isinstance(after, list):
+        both = cast("list[Any]", before), cast("list[Any]", after)
+        if len(both[0]) == len(both[1]):
+            for index, (old, new) in enumerate(zip(*both, strict=True)):
+                yield from vanished(old, new, (*path, index))
 
 
 def _is_no_number(value: Any) -> bool:

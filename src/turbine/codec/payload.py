@@ -7,14 +7,15 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from turbine.codec.annotations import buildable, is_untyped, schema_types
-from turbine.codec.faithful import drift, secret_in
+from turbine.codec.faithful import drift, secret_in, vanished
 from turbine.codec.later import Later
+from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare, marked
 from turbine.errors import SerializationError, ValidationFailed
 
@@ -31,7 +32,13 @@ _CONFIG: pydantic.ConfigDict = {
     "val_json_bytes": "base64",
     "ser_json_inf_nan": "constants",
 }
+LOOSE = " "
+"""Begins the text of a payload that was made without the type which reads it, or by serialisers that write more than is
+read. The type may pass over fields of such a text by design. (A space means nothing in JSON.)
+"""
 _STARS = "**********"
+_RECORDS = {"model-fields", "dataclass-args", "typed-dict"}
+_IGNORED = ("extra_forbidden", "unexpected_keyword_argument")
 _INT_SHORT = 1 << 64
 _UNEXPECTED = re.compile(
     r"UnexpectedValue\((Expected .*?)(?: - serialized value may not be as expected.*)?\)$", re.MULTILINE
@@ -72,8 +79,10 @@ class PayloadType(Generic[T]):
     Without an annotation (`Any`) values are written by what they are and read back as plain JSON.
     """
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, names: Mapping[str, Any] | None = None) -> None:
+        """`names` are local ones that texts inside the annotated types may use."""
         self.annotation = annotation
+        self._names = names
         self._untyped = is_untyped(annotation)
         self._scalars = _SCALARS if self._untyped else _scalars_of(annotation)
 
@@ -102,10 +111,94 @@ class PayloadType(Generic[T]):
             raise ValidationFailed(
                 what=what, errors=[{"path": [], "message": str(error), "type": "json_invalid"}]
             ) from error
-        except pydantic.PydanticUserError as error:
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
             raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
 
-    def accept(self, value: Any) -> tuple[Any, list[dict[str, Any]]]:
+    def recall(self, text: str, what: str, passed_over: Sequence[str] = ()) -> T:
+        """The value of a text that this type has recorded, perhaps with an earlier version of the code.
+
+        Raises Misfit when the type of today does not take it, or would drop fields of it in silence other than those
+        that were `passed_over` then too.
+        """
+        try:
+            value = self.decode(text, what)
+        except Exception as error:  # validators of the user's own may raise anything
+            raise Misfit(f"{what} does not fit {self.name}: {_reason(error)}") from error
+        lost = [field for field in self.dropped(text, value) if field not in passed_over]
+        if lost:
+            reason = f"which would lose what it does not have: {', '.join(lost)}"
+            raise Misfit(f"{what} does not fit {self.name}, {reason}", lost)
+        return value
+
+    def take(self, text: str, what: str) -> tuple[str, T]:
+        """What is to be recorded of a text that others have written, and its value; raises like `decode`.
+
+        It is recorded as this type writes it, so that `recall` finds nothing in it that the type passes over by design.
+        """
+        value = self.decode(text, what)
+        if self.dropped(text, value):
+            try:
+                text = self.encode(value, what)
+            except SerializationError:  # a type that is only read
+                text = loose(text)
+        return text, value
+
+    def dropped(self, text: str, value: T) -> list[str]:
+        """The fields in a text that are in no model of the value that was read from it; none in a loose text.
+
+        What the code of a model has taken itself is not lost, for example by a validator that gives an old field its
+        new name.
+        """
+        if self._untyped or self._scalars or text.startswith(LOOSE) or not self._kinds & _RECORDS:
+            return []
+        stored = bare(text)
+        again = self._dump(value)
+        if again is None or again == stored:
+            return []
+        gone = list(vanished(pydantic_core.from_json(stored), pydantic_core.from_json(again)))
+        if not gone:
+            return []
+        try:
+            # Where no model may ignore anything: what is gone all the same was not ignored.
+            (strict,) = self._adapter.validate_json(
+                f"[{stored}]", strict=True, extra="forbid", by_alias=False, by_name=True
+            )
+        except pydantic.ValidationError as error:
+            ignored = {complaint["loc"][-1] for complaint in error.errors() if complaint["type"] in _IGNORED}
+            gone = [path for path in gone if path[-1] in ignored]
+        else:
+            gone = [] if self._dump(strict) == again else gone
+        return [".".join(str(part) for part in path) for path in gone]
+
+    def _dump(self, value: Any) -> str | None:
+        """The text of a value that was read, as it would be written now; None where its serialisers refuse."""
+        try:
+            text = self._adapter.dump_json([value], warnings=False, by_alias=False, round_trip=True)
+        except Exception:  # noqa: BLE001 - serialisers of the user's own may raise anything
+            return None
+        return text.decode()[1:-1]
+
+    @property
+    def takes_anything(self) -> bool:
+        """Whether it reads any JSON, all of it."""
+        return self._untyped
+
+    @property
+    def name(self) -> str:
+        """The annotation as people write it."""
+        return _name(self.annotation)
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether a type inside names another one by a text that cannot be resolved without the local names."""
+        if self._untyped or self._scalars:
+            return False
+        try:
+            return not self._adapter.pydantic_complete
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation):
+            return True
+
+    def accept(self, value: Any, what: str) -> tuple[Any, list[dict[str, Any]]]:
         """The typed value of plain JSON that somebody outside sent, and the complaints about it.
 
         Read in pydantic's strict JSON mode; keys that no model knows are complaints, unless the model says itself what
@@ -115,7 +208,10 @@ class PayloadType(Generic[T]):
         if self._untyped:
             return pydantic_core.from_json(text), []
         listed = b"[" + text + b"]"
-        read = self._adapter.validate_json
+        try:
+            read = self._adapter.validate_json
+        except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
+            raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
         try:
             return read(listed, strict=True, extra="forbid", by_alias=True, by_name=True)[0], []
         except pydantic.ValidationError as error:
@@ -177,6 +273,8 @@ class PayloadType(Generic[T]):
             raise SerializationError(_refusal(value, what, error, self.annotation)) from error
         if told is not None:
             raise SerializationError(f"{what} cannot be stored as {_name(self.annotation)}: {told}.")
+        if "serialization" in self._kinds and self.dropped(text, settled):
+            text = loose(text)
         return text, settled
 
     def _read(self, text: str) -> Any:
@@ -196,18 +294,31 @@ class PayloadType(Generic[T]):
     @cached_property
     def _adapter(self) -> pydantic.TypeAdapter[list[Any]]:
         # Pydantic takes no configuration for a model, dataclass or TypedDict itself, but for a list of them.
-        listed: Any = list.__class_getitem__(buildable(self.annotation))
-        return pydantic.TypeAdapter(listed, config=_CONFIG)
+        listed: Any = list.__class_getitem__(buildable(self.annotation, self._names))
+        adapter = pydantic.TypeAdapter(listed, config=_CONFIG)
+        if not adapter.pydantic_complete:  # some type inside names another one by a text that pydantic cannot resolve
+            adapter.rebuild(_types_namespace=dict(self._names or {}))
+        return adapter
 
     @cached_property
     def _kinds(self) -> set[str]:
         return schema_types(self._adapter.core_schema)
 
 
-def payload_type(annotation: Any) -> PayloadType[Any]:
-    """The payload type of an annotation, one for each; a missing annotation is `Any`."""
+def loose(text: str) -> str:
+    """The text of a payload that was made without the type that will read it."""
+    return text if text.startswith(LOOSE) else LOOSE + text
+
+
+def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> PayloadType[Any]:
+    """The payload type of an annotation, one for each; a missing annotation is `Any`.
+
+    With `names`, local ones that texts inside the annotated types may use, it is one of its own.
+    """
     if annotation is inspect.Parameter.empty:
         annotation = Any
+    if names:
+        return PayloadType(annotation, names)
     try:
         return _cached(annotation)
     except TypeError:  # metadata that cannot be hashed
@@ -231,6 +342,17 @@ def _scalars_of(annotation: Any) -> dict[type[Any], Callable[[Any], str | None]]
     if all(any(member is scalar for scalar in _SCALARS) for member in wanted):
         return {scalar: _SCALARS[scalar] for scalar in wanted}
     return {}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationFailed):
+        return "; ".join(
+            f"{'.'.join(map(str, complaint['path']))}: {complaint['message']}"
+            if complaint["path"]
+            else complaint["message"]
+            for complaint in error.errors
+        )
+    return f"{type(error).__name__}: {error}"
 
 
 def _complaints(error: pydantic.ValidationError) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import functools
 import inspect
 import sys
 import types
@@ -11,9 +10,11 @@ import typing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from turbine.codec.enclosing import Enclosing, enclosing, function_of
 from turbine.codec.later import Later
+from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare
-from turbine.codec.payload import PayloadType, payload_type
+from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type
 from turbine.codec.written import written
 from turbine.errors import SerializationError, ValidationFailed
 
@@ -23,6 +24,7 @@ else:
     pydantic_core = Later("pydantic_core")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _ANYTHING = inspect.Signature(
     [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
@@ -33,6 +35,10 @@ _RESULT = "return"
 _AWAITED = (collections.abc.Awaitable, collections.abc.Coroutine, collections.abc.Generator)
 
 
+class UnresolvedAnnotation(SerializationError, TypeError):
+    """An annotation is a text that names what is not there."""
+
+
 class Signature:
     """What a function takes and gives; its annotations are resolved when they are first needed.
 
@@ -40,11 +46,13 @@ class Signature:
     that left an argument out gets the default of the code that runs it.
     """
 
-    def __init__(self, fn: Any, what: str) -> None:
+    def __init__(self, fn: Any, what: str, around: Enclosing | None = None) -> None:
+        """`around`: the local names around the function, if they were kept when it was defined."""
         self.what = what
-        self._fn = _function_of(fn)
+        self._fn = function_of(fn)
+        self._enclosing = around or enclosing(fn)
         try:
-            self._signature = inspect.signature(fn)
+            self._signature = _signature_of(fn)
         except ValueError:  # some functions written in C tell nobody what they take
             self._signature = _ANYTHING
         self.parameters: tuple[str, ...] = tuple(self._signature.parameters)
@@ -53,7 +61,6 @@ class Signature:
         self._rest = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_POSITIONAL), None)
         self._others = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_KEYWORD), None)
         self._types: dict[str, PayloadType[Any]] = {}
-        self._resolve_local_names()
 
     @property
     def text(self) -> str:
@@ -63,8 +70,7 @@ class Signature:
     @property
     def source(self) -> str | None:
         """Where the code begins, as `file:line`; None for what is not written in Python."""
-        code = getattr(self._fn, "__code__", None)
-        return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+        return source_of(self._fn)
 
     @cached_property
     def result(self) -> PayloadType[Any]:
@@ -72,7 +78,7 @@ class Signature:
         hint = self._hint(_RESULT, self._signature.return_annotation)
         if typing.get_origin(hint) in _AWAITED[:2] and not inspect.iscoroutinefunction(self._fn):
             hint = typing.get_args(hint)[-1]
-        return payload_type(hint)
+        return self._payload_type(hint)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """TypeError, in Python's own words, if the arguments do not fit."""
@@ -88,11 +94,13 @@ class Signature:
             self._type_at(index).encode(value, f"Parameter {self._name_at(index)!r} of {self.what}")
             for index, value in enumerate(args)
         ]
-        named = [
-            f"{_key(name, self.what)}:{self._type_of(name).encode(value, f'Parameter {name!r} of {self.what}')}"
+        named = {
+            name: self._type_named(name).encode(value, f"Parameter {name!r} of {self.what}")
             for name, value in kwargs.items()
-        ]
-        return f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(named)}}}}}'
+        }
+        pairs = [f"{_key(name, self.what)}:{text}" for name, text in named.items()]
+        text = f'{{"args":[{",".join(positional)}],"kwargs":{{{",".join(pairs)}}}}}'
+        return loose(text) if any(part.startswith(LOOSE) for part in (*positional, *named.values())) else text
 
     def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments; ValidationFailed if the stored ones are of other types than today's code asks for."""
@@ -100,7 +108,28 @@ class Signature:
         args = [
             self._read(self._type_at(index), value, self._name_at(index)) for index, value in enumerate(stored["args"])
         ]
-        kwargs = {name: self._read(self._type_of(name), value, name) for name, value in stored["kwargs"].items()}
+        kwargs = {name: self._read(self._type_named(name), value, name) for name, value in stored["kwargs"].items()}
+        return tuple(args), kwargs
+
+    def recall(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that an earlier start, perhaps of other code, has stored.
+
+        Raises Misfit when they do not fit today's signature and types, or would lose fields.
+        """
+        stored = pydantic_core.from_json(bare(text))
+        mark = LOOSE if text.startswith(LOOSE) else ""
+        try:
+            args = [
+                self._recall(self._type_at(index), self._name_at(index), value, mark)
+                for index, value in enumerate(stored["args"])
+            ]
+            kwargs = {
+                name: self._recall(self._type_named(name), name, value, mark)
+                for name, value in stored["kwargs"].items()
+            }
+            self.bind(tuple(args), kwargs)
+        except TypeError as error:  # an annotation that cannot be resolved, or other parameters
+            raise Misfit(f"the recorded arguments do not fit: {error}") from error
         return tuple(args), kwargs
 
     def json_schema(self) -> dict[str, Any]:
@@ -179,7 +208,7 @@ class Signature:
 
     def _accept(self, name: str, value: Any) -> tuple[Any, list[dict[str, Any]]]:
         try:
-            return self._type_of(name).accept(value)
+            return self._type_of(name).accept(value, f"Parameter {name!r} of {self.what}")
         except pydantic_core.PydanticSerializationError as error:
             return None, [{"path": [], "message": str(error), "type": "json_type"}]
 
@@ -210,6 +239,10 @@ class Signature:
         text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
         return kind.decode(text, f"Parameter {name!r} of {self.what}, as it is stored,")
 
+    def _recall(self, kind: PayloadType[Any], name: str, value: Any, mark: str) -> Any:
+        text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
+        return kind.recall(mark + text, f"the recorded parameter {name!r} of {self.what}")
+
     def _name_at(self, index: int) -> str:
         if index < len(self._positional):
             return self._positional[index].name
@@ -218,29 +251,43 @@ class Signature:
     def _type_at(self, index: int) -> PayloadType[Any]:
         return self._type_of(self._name_at(index))
 
+    def _type_named(self, name: str) -> PayloadType[Any]:
+        # A keyword may be named as `*args` or a positional-only parameter is: it is one of `**kwargs` all the same.
+        parameter = self._signature.parameters.get(name)
+        if parameter is not None and parameter.kind not in _BY_KEYWORD and self._others is not None:
+            name = self._others.name
+        return self._type_of(name)
+
     def _type_of(self, name: str) -> PayloadType[Any]:
         found = self._types.get(name)
         if found is None:
             parameter = self._signature.parameters.get(name, self._others)
             annotation = inspect.Parameter.empty if parameter is None else parameter.annotation
-            found = self._types[name] = payload_type(self._hint(parameter.name if parameter else name, annotation))
+            found = self._types[name] = self._payload_type(
+                self._hint(parameter.name if parameter else name, annotation)
+            )
         return found
 
-    def _hint(self, name: str, annotation: Any, local_names: dict[str, Any] | None = None) -> Any:
+    def _hint(self, name: str, annotation: Any) -> Any:
         holder = types.SimpleNamespace(__annotations__={name: annotation})
-        spaces = self._names_of_closure() if local_names is None else local_names
         try:
             return typing.get_type_hints(
-                holder, getattr(self._fn, "__globals__", {}), spaces or None, include_extras=True
+                holder, getattr(self._fn, "__globals__", {}), self._local_names() or None, include_extras=True
             )[name]
         except Exception as error:  # the text of an annotation is code, and may fail in any way
             place = "The return annotation" if name == _RESULT else f"The annotation of parameter {name!r}"
-            raise TypeError(
+            raise UnresolvedAnnotation(
                 f"{place} of {self.what}, {annotation!r}, cannot be resolved: {error}. Import the name where the "
                 "function is defined (not only under TYPE_CHECKING)."
             ) from error
 
-    def _names_of_closure(self) -> dict[str, Any]:
+    def _payload_type(self, hint: Any) -> PayloadType[Any]:
+        kind = payload_type(hint)
+        if self._enclosing is not None and kind.needs_names:
+            return payload_type(hint, self._enclosing.names())
+        return kind
+
+    def _local_names(self) -> dict[str, Any]:
         names: dict[str, Any] = {one.__name__: one for one in getattr(self._fn, "__type_params__", ())}
         code, cells = getattr(self._fn, "__code__", None), getattr(self._fn, "__closure__", None) or ()
         for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
@@ -248,60 +295,23 @@ class Signature:
                 names[name] = cell.cell_contents
             except ValueError:  # not assigned yet
                 continue
-        return names
-
-    def _resolve_local_names(self) -> None:
-        """Resolve textual annotations now, if they may name things local to the function we are being defined in.
-
-        Nobody could find those names later; what they do not explain is left for later.
-        """
-        outer = getattr(self._fn, "__qualname__", "").rpartition(".<locals>.")[0].rpartition(".")[2]
-        if not outer or outer == "<lambda>":
-            return
-        annotations = {one.name: one.annotation for one in self._ordered} | {_RESULT: self._signature.return_annotation}
-        textual = {name: hint for name, hint in annotations.items() if _may_name_locals(hint)}
-        if not textual:
-            return
-        frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-        while frame is not None and not (
-            frame.f_code.co_name == outer and frame.f_globals is getattr(self._fn, "__globals__", None)
-        ):
-            frame = frame.f_back
-        if frame is None:
-            return
-        names = {**frame.f_locals, **self._names_of_closure()}
-        for name, annotation in textual.items():
-            try:
-                hint = self._hint(name, annotation, names)
-            except TypeError:  # perhaps defined further down: told when it is first needed
-                continue
-            if name == _RESULT:
-                self._signature = self._signature.replace(return_annotation=hint)
-            else:
-                self._types[name] = payload_type(hint)
+        # What a name meant when the function was defined counts: a loop may have given it to others since.
+        return names if self._enclosing is None else {**names, **self._enclosing.names()}
 
 
-def _function_of(fn: Any) -> Any:
-    """The Python function behind wrappers, methods and partials, whose module names its annotations use."""
-    while True:
-        inner = inspect.unwrap(fn)
-        if isinstance(inner, functools.partial):
-            inner = cast("Any", inner).func
-        elif inspect.ismethod(inner):
-            inner = inner.__func__
-        elif isinstance(inner, type):
-            inner = inner.__init__
-        elif not hasattr(inner, "__globals__") and callable(inner) and not inspect.isbuiltin(inner):
-            inner = type(inner).__call__
-        if inner is fn:
-            return fn
-        fn = inner
+def _signature_of(fn: Any) -> inspect.Signature:
+    """The signature of a function whose annotations may name what is defined further down."""
+    if sys.version_info >= (3, 14):  # annotations are no values there until they are asked for
+        from annotationlib import Format
+
+        return inspect.signature(fn, annotation_format=Format.FORWARDREF)
+    return inspect.signature(fn)
 
 
-def _may_name_locals(annotation: Any) -> bool:
-    if isinstance(annotation, (str, typing.ForwardRef)):
-        return True
-    return any(_may_name_locals(arg) for arg in typing.get_args(annotation))
+def source_of(fn: Any) -> str | None:
+    """Where the code of a function begins, as `file:line`; None for what is not written in Python."""
+    code = getattr(function_of(fn), "__code__", None)
+    return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _may_be_left_out(parameter: inspect.Parameter) -> bool:

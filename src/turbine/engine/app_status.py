@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from turbine.engine.execution import Execution
 from turbine.model.steps import Kind
+from turbine.model.words import SET_APP_STATUS
 from turbine.tables import statuses
 from turbine.tables.ownership import Answer
 from turbine.tables.statuses import AppStatus
 from turbine.tables.steps import Outcome
-
-NAME = "pt.setAppStatus"
 
 
 async def set_in_body(execution: Execution, note: str, label: str, color: str) -> None:
@@ -19,7 +18,9 @@ async def set_in_body(execution: Execution, note: str, label: str, color: str) -
     if note in execution.history.recorded:
         return
     now_ms = execution.port.clock.now_ms()
-    outcome = Outcome(execution.run, execution.fence, note, -1, NAME, Kind.NOTE, None, None, None, 1, now_ms, now_ms)
+    outcome = Outcome(
+        execution.run, execution.fence, note, -1, SET_APP_STATUS, Kind.NOTE, None, None, None, 1, now_ms, now_ms
+    )
     execution.busy += 1
     try:
         row = AppStatus(execution.run, execution.fence, label, color, now_ms, outcome)

@@ -12,14 +12,13 @@ from turbine.engine.lines import Line, Place
 from turbine.engine.starting import encode_input, first_claim, prepare
 from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
+from turbine.model.words import RESULT
 from turbine.registry import HERE, StartOptions, WorkflowDefinition
 from turbine.tables import steps, waits, workflows
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 from turbine.tables.workflows import Start, Started
-
-RESULT_STEP = "pt.getResult"
 
 
 def stands_in_body() -> Line | None:
@@ -39,9 +38,12 @@ async def call_child(
     """Run a workflow as a child and wait for its result; one position for both."""
     if execution.signal is not None:
         await execution.turn_away()
+    definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
-        return replayed(execution, record, definition.result)
+        return replayed(execution, record, definition)
+    # One that cannot be resolved is told before anything is started.
+    result = definition.result if record is None else execution.type_of(position, definition.name, definition)
     execution.busy += 1
     try:
         if record is None:
@@ -53,7 +55,7 @@ async def call_child(
             assert record.child is not None
             child_id, function_id, since_ms = record.child, record.function_id, record.started_ms
         return await _await(
-            execution, position, definition.name, child_id, definition.result, function_id, since_ms, None
+            execution, position, definition.name, child_id, result, function_id, since_ms, None, definition
         )
     finally:
         execution.leave()
@@ -70,10 +72,11 @@ async def start_child(
     """Start a workflow from within a workflow, in one transaction with the parent's record. Returns the child's id."""
     if execution.signal is not None:
         await execution.turn_away()
+    definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
         if record.child is None:
-            replayed(execution, record, definition.result)
+            replayed(execution, record, definition)
         assert record.child is not None
         return record.child
     execution.busy += 1
@@ -83,6 +86,13 @@ async def start_child(
         return child_id
     finally:
         execution.leave()
+
+
+def _meant(execution: Execution, definition: WorkflowDefinition) -> WorkflowDefinition:
+    """The workflow under the name and options with which it is registered here, if it is."""
+    if definition.fn is None:
+        return definition
+    return execution.port.registry.meant(definition, by_body=True) or definition
 
 
 async def _start(
@@ -106,8 +116,8 @@ async def _start(
         default_id=f"{execution.id}-{position}",
         parent=(execution.run, execution.id, position),
     )
-    if start.direct and definition.fn is not None and port.registry.get(definition.name) is None:
-        raise not_registered(definition)
+    if definition.fn is not None:
+        port.registry.require(definition, by_body=True, elsewhere=not start.direct)
     function_id = execution.next_function_id()
     now_ms = start.created_ms
     step = Outcome(
@@ -136,7 +146,7 @@ async def _write_start(
     execution: Execution, definition: WorkflowDefinition, start: Start, step: Outcome
 ) -> Started | Answer | Exception:
     def take_up(answer: Any) -> None:
-        if isinstance(answer, Started) and answer.is_new and start.direct:
+        if isinstance(answer, Started) and answer.is_held:
             execution.port.adopt(first_claim(start, answer), definition)
 
     try:
@@ -155,23 +165,22 @@ async def _record_failure(execution: Execution, step: Outcome, error: Exception)
     raise raised
 
 
-def not_registered(definition: WorkflowDefinition) -> Exception:
-    """The error for a workflow that this runtime does not know."""
-    from turbine.errors import NotRegistered
+async def await_recorded(
+    line: Line,
+    workflow_id: str,
+    result: PayloadType[Any],
+    timeout: float | None,
+    definition: WorkflowDefinition | None,
+) -> Any:
+    """The result of any run, asked for in the body of a workflow: a recorded step.
 
-    return NotRegistered(
-        f"Workflow {definition.name!r} ({definition.fqn}) is not registered with this runtime, so nobody could carry it"
-        " out after a crash; pass it to Runtime(workflows=[...]) or rt.register before launch"
-    )
-
-
-async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any], timeout: float | None) -> Any:
-    """The result of any run, asked for in the body of a workflow: a recorded step."""
+    `definition` is the workflow whose result type this is; None when the caller chose the type.
+    """
     execution = line.execution
     position = line.take()
     if execution.signal is not None:
         await execution.turn_away()
-    record = execution.recorded(position, RESULT_STEP)
+    record = execution.recorded(position, RESULT)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, result)
     execution.busy += 1
@@ -184,7 +193,9 @@ async def await_recorded(line: Line, workflow_id: str, result: PayloadType[Any],
         deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
         if waiting is not None:
             deadline_ms = waiting.deadline_ms
-        return await _await(execution, position, RESULT_STEP, workflow_id, result, function_id, since_ms, deadline_ms)
+        return await _await(
+            execution, position, RESULT, workflow_id, result, function_id, since_ms, deadline_ms, definition
+        )
     finally:
         execution.leave()
 
@@ -198,9 +209,10 @@ async def _await(
     function_id: int,
     since_ms: int,
     deadline_ms: int | None,
+    definition: WorkflowDefinition | None,
 ) -> Any:
     port = execution.port
-    kind = Kind.CHILD if name != RESULT_STEP else Kind.WAIT
+    kind = Kind.CHILD if name != RESULT else Kind.WAIT
     row = Wait(
         execution.run,
         execution.fence,
@@ -241,7 +253,17 @@ async def _await(
         execution.close_wait(wait)
     value = None
     if output is not None:
-        value = result.decode(port.payloads.open(output), f"the result of run {workflow_id}")
+        what = f"the result of run {workflow_id}"
+        if definition is not None and definition.fn is not None:
+            value = execution.recall(position, name, result, output, what)
+        else:
+            try:
+                text, value = result.take(port.payloads.open(output), what)
+                output = port.payloads.seal(text, what)
+            except Exception as failure:
+                if definition is not None:
+                    raise execution.misfit(position, name, what, failure) from failure
+                output, error = None, settle_error(failure)[1]
     outcome = Outcome(
         execution.run,
         execution.fence,

@@ -11,18 +11,23 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from turbine.engine.lines import Line, Place, current_task_or_thread
-from turbine.engine.outcomes import Signal, Unloaded
+from turbine.codec import Misfit, PayloadType, UnresolvedAnnotation
+from turbine.engine.lines import Line, Place, current_task_or_thread, running_loop
+from turbine.engine.outcomes import Mismatch, Signal, Unloaded
 from turbine.engine.port import Port
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
-from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
+from turbine.errors import ForkedProcess, NonDeterministicWorkflow, ShuttingDown, StoreUnavailable
 from turbine.model.history import History, Recorded
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
 from turbine.tables.workflows import Claimed
+
+if TYPE_CHECKING:
+    from turbine.engine.bodies import Body
+    from turbine.tables.steps import Outcome
 
 T = TypeVar("T")
 
@@ -31,6 +36,11 @@ REFUSAL_PAUSE_MAX = 1.0
 """Seconds that a durable word takes to refuse, at most."""
 GRACE = 1.0
 """Seconds that a body which was told to end gets to unwind by itself."""
+_MAY_FOLLOW = (
+    (Signal.PARK, Signal.CANCELLED),
+    (Signal.AWAY, Signal.CANCELLED),
+    (Signal.AWAY, Signal.INTERRUPT),
+)
 
 
 class Errand:
@@ -54,12 +64,16 @@ class Execution:
         "busy",
         "claimed",
         "definition",
+        "ended_bodies",
         "failures",
         "fence",
         "history",
         "id",
         "is_async",
+        "is_new",
+        "is_over",
         "is_replaying",
+        "kept",
         "last_step",
         "listeners",
         "main",
@@ -87,6 +101,8 @@ class Execution:
         self.attempt = claimed.attempts
         self.definition = definition
         self.is_async = definition.is_async
+        self.is_new = history is None
+        """Whether it was started here just now, with arguments that this very code has encoded."""
         self.history = history or History()
         self._next_function_id = self.history.next_function_id
         self.is_replaying = bool(self.history.recorded)
@@ -95,7 +111,7 @@ class Execution:
         self.signal: Signal | None = None
         self.reason: str | None = None
         self.refusals = 0
-        self.mismatch: NonDeterministicWorkflow | None = None
+        self.mismatch: Mismatch | None = None
         self.main: asyncio.Task[Any] | None = None
         self.thread: int | None = None
         """The thread that runs a blocking body."""
@@ -106,10 +122,26 @@ class Execution:
         """Durable calls in progress that do not wait."""
         self.paused_since_ms: int | None = None
         self.failures: list[tuple[BaseException, str]] = []
-        """Errors that steps have raised into the body, with their positions."""
+        """Errors that steps have raised into the body, with their positions, in that order."""
+        self.is_over = False
+        """Whether the body has ended: what is broken off now is so because of that."""
+        self.kept: dict[str, Outcome] = {}
+        """Outcomes of steps that the database could not take, by position; the next pass here writes them."""
+        self.ended_bodies: dict[str, Body] = {}
+        """Functions of steps that ended in their threads when nobody could wait for them."""
         self.tasks: set[asyncio.Task[Any]] = set()
+        """What ends with the body: steps beside it, and in a blocking run the async steps."""
         self.listeners: list[asyncio.Future[Any]] = []
         """Handles in this process that wait for the outcome."""
+
+    @classmethod
+    def after(cls, former: Execution, definition: WorkflowDefinition, history: History) -> Execution:
+        """The next pass of a run that this process still owns."""
+        execution = cls(former.port, former.claimed, definition, history)
+        execution.listeners = former.listeners
+        execution.kept = former.kept
+        execution.ended_bodies = former.ended_bodies
+        return execution
 
     def running(self) -> Any:
         """The task or thread that runs now."""
@@ -158,29 +190,30 @@ class Execution:
 
     def ending(self) -> BaseException:
         """What is raised in the body to end it."""
-        if self.signal is Signal.MISMATCH and self.mismatch is not None:
-            return self.mismatch
         if self.signal is Signal.CANCELLED:
-            return asyncio.CancelledError() if self.is_async else CancelledInThread(self.reason)
+            return cancelled(self.reason)
+        if self.signal is Signal.FORKED:
+            return ForkedProcess()
         return Unloaded()
 
     def end(self, signal: Signal, reason: str | None = None) -> None:
         """End this pass: every wait is broken off, and no durable word acts from now on. Called in the loop.
 
-        The first signal counts, except that a pass which is leaving memory anyway may still be cancelled.
+        The first signal counts, except that a pass which is leaving memory anyway may still be cancelled, and one that
+        the database has let down may be broken off for good.
         """
         with self.turn:
             # A thread that was nudged in this moment goes on with its body: then it is too late to park it.
             if signal is Signal.PARK and not self.is_idle:
                 return
-            if self.signal is not None and not (signal is Signal.CANCELLED and self.signal is Signal.PARK):
+            if self.signal is not None and (self.signal, signal) not in _MAY_FOLLOW:
                 return
             self.signal = signal
             self.reason = reason
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
-        if signal is not Signal.PARK and self.main is not None:
-            self.main.cancel()
+        if signal is not Signal.PARK:
+            self.insist()
 
     def refuse(self, answer: Answer) -> BaseException:
         """What to raise after a write of this run was refused."""
@@ -190,17 +223,40 @@ class Execution:
             self._note(Signal.LOST)
         return self.ending()
 
-    def away(self) -> BaseException:
-        """What to raise while the database refuses.
+    def away(self, because: BaseException) -> BaseException:
+        """What to raise while the database refuses, or the runtime does because it shuts down.
 
         No outcome for the body to handle: what it would do next could not be recorded either.
         """
-        self._note(Signal.AWAY)
+        self._note(Signal.AWAY, str(self._ours(because) or because))
         return self.ending()
 
-    def _note(self, signal: Signal) -> None:
+    async def of_step(self, act: Coroutine[Any, Any, T]) -> T:
+        """What a word does inside a step: a database that is away is no failure of the step."""
+        try:
+            return await act
+        except StoreUnavailable as error:
+            if not self.is_ours(error):
+                raise
+            raise self.away(error) from error
+
+    def is_ours(self, error: BaseException) -> bool:
+        """Whether this runtime itself says by an error that it cannot go on now, so that the run is not to blame.
+
+        What another runtime says, or code of users that raises the same classes, is an error like any other.
+        """
+        return self._ours(error) is not None
+
+    def _ours(self, error: BaseException) -> BaseException | None:
+        for one in _chain(error):
+            if isinstance(one, (StoreUnavailable, ShuttingDown)) and one.origin is self.port.store:
+                return one
+        return None
+
+    def _note(self, signal: Signal, reason: str | None = None) -> None:
         if self.signal is None:
             self.signal = signal
+            self.reason = reason
             self.port.loop.call_soon_threadsafe(self._abort_waits)
 
     def _abort_waits(self) -> None:
@@ -210,8 +266,13 @@ class Execution:
 
     def insist(self) -> None:
         """A body that was told to end and still waits for something of its own is cancelled."""
-        if self.main is not None:
+        if self.signal is Signal.AWAY and any(key[0] is self for key in list(self.port.busy_steps)):
+            self.port.loop.call_later(GRACE, self.insist)  # what its steps come to is kept for the next pass
+        elif self.main is not None:
             self.main.cancel()
+        elif not self.is_async:  # its thread cannot be cancelled, but what it waits for in the loop can
+            for task in list(self.tasks):
+                task.cancel()
 
     # Replay
 
@@ -220,21 +281,58 @@ class Execution:
         raise self.ending()
 
     def recorded(self, position: str, name: str) -> Recorded | None:
-        """What stands at a position. Raises NonDeterministicWorkflow when another call stands there."""
+        """What stands at a position. When another call stands there, the pass ends."""
         record = self.history.recorded.get(position)
         if record is not None and record.name != name:
-            raise self.set_aside(position, record.name, name)
+            error = NonDeterministicWorkflow(workflow_id=self.id, position=position, recorded=record.name, asked=name)
+            raise self.set_aside(Mismatch(str(error), position, record.name, name))
         return record
 
-    def set_aside(self, position: str, recorded: str, asked: str) -> NonDeterministicWorkflow:
-        """Note that code and history do not fit; the run stops here and is kept."""
+    def recall(
+        self, position: str, name: str, kind: PayloadType[T], stored: str, what: str, *, is_sealed: bool = True
+    ) -> T:
+        """What was recorded at a position, by code that may have been other code. When it does not fit, the pass ends.
+
+        The body hears nothing of that: to it, it would be a failure of the step.
+        """
+        try:
+            return kind.recall(self.port.payloads.open(stored) if is_sealed else stored, what)
+        except Exception as error:
+            raise self.misfit(position, name, what, error) from error
+
+    def recall_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that the run was started with. When they do not fit, the pass ends."""
+        try:
+            return self.definition.signature.recall(self.port.payloads.open(self.claimed.inputs))
+        except Exception as error:
+            raise self.misfit(None, "input", "the recorded input", error) from error
+
+    def type_of(
+        self, position: str, name: str, typed: StepDefinition | WorkflowDefinition | PayloadType[Any]
+    ) -> PayloadType[Any]:
+        """The type of what was recorded at a position. When it cannot be resolved any more, the pass ends."""
+        try:
+            return typed if isinstance(typed, PayloadType) else typed.result
+        except UnresolvedAnnotation as error:
+            raise self.misfit(position, name, f"what is recorded of {name!r} at position {position}", error) from error
+
+    def misfit(self, position: str | None, name: str, what: str, error: Exception) -> BaseException:
+        """Note that the code does not take what is recorded; what it returns ends the pass."""
+        # Anything but a Misfit comes from the user's own codec of payloads, or from an annotation.
+        reason = str(error) if isinstance(error, Misfit) else f"{what} cannot be read: {type(error).__name__}: {error}"
+        text = (
+            f"Workflow {self.definition.name!r} cannot go on: {reason}. Nothing is lost: the run goes on by itself when"
+            " code that takes what is recorded is launched (the type as it was, or one that reads both forms), or when"
+            " it is resumed after that."
+        )
+        return self.set_aside(Mismatch(text, position, name, reason))
+
+    def set_aside(self, mismatch: Mismatch) -> BaseException:
+        """Note that code and history do not fit: the run stops here and is kept. Returns what to raise."""
         if self.mismatch is None:
-            self.mismatch = NonDeterministicWorkflow(
-                workflow_id=self.id, position=position, recorded=recorded, asked=asked
-            )
-        if self.signal is None:
-            self.signal = Signal.MISMATCH
-        return self.mismatch
+            self.mismatch = mismatch
+        self._note(Signal.MISMATCH)
+        return self.ending()
 
     # The door
 
@@ -255,7 +353,21 @@ class Execution:
             entered.add_done_callback(lambda done: done.cancelled() or done.exception() or then(done.result()))
             return await asyncio.shield(entered)
         except StoreUnavailable as error:
-            raise self.away() from error
+            raise self.away(error) from error
+
+    async def unbroken(self, act: Coroutine[Any, Any, T]) -> T:
+        """Do what must not be left half done when the body is broken off meanwhile. Threads are not broken off."""
+        if not self.is_async or self.is_rehearsal:
+            return await act
+        task = asyncio.ensure_future(act)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not (await asyncio.wait({task}, timeout=GRACE))[0]:
+                task.cancel()
+            elif not task.cancelled():
+                task.exception()  # nobody asks for it any more
+            raise
 
     # Waits
 
@@ -361,9 +473,13 @@ class Execution:
         return call_child(self, position, workflow, options, args, kwargs)
 
     def failed_positions(self, error: BaseException) -> tuple[str, ...]:
-        """The steps whose failure this error is, or was raised from."""
+        """The steps whose failure this error is, or was raised from, and what the body broke off because of that."""
         wanted = set(map(id, _chain(error)))
-        return tuple(dict.fromkeys(position for failure, position in self.failures if id(failure) in wanted))
+        found: dict[str, None] = {}
+        for failure, position in self.failures:
+            if id(failure) in wanted or (found and isinstance(failure, asyncio.CancelledError)):
+                found[position] = None
+        return tuple(found)
 
 
 def _chain(error: BaseException) -> Sequence[BaseException]:
@@ -380,6 +496,11 @@ def _chain(error: BaseException) -> Sequence[BaseException]:
         if isinstance(one, BaseExceptionGroup):
             waiting.extend(one.exceptions)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
     return found
+
+
+def cancelled(reason: str | None = None) -> BaseException:
+    """What a cancellation is to the code that runs here: to that of an event loop another one than to a thread's."""
+    return CancelledInThread(reason) if running_loop() is None else asyncio.CancelledError()
 
 
 def run_inline(operation: Coroutine[Any, Any, T]) -> T:

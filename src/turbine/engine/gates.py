@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.codec import payload_type, plain
+from turbine.codec import PayloadType, payload_type, plain
 from turbine.codec.schemas import check_schema
 from turbine.engine.calls import replayed
 from turbine.engine.execution import Execution
@@ -17,12 +17,13 @@ from turbine.errors import ApprovalTimeout
 from turbine.ids import check_text, new_id
 from turbine.model.accounts import email_of
 from turbine.model.approvals import ApprovalResult
+from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.tables import approvals
 from turbine.tables.approvals import Ask, Decided
 from turbine.tables.ownership import Answer
 
-APPROVAL = "pt.waitForApproval"
 ASSIGNEES_MAX = 100
+FILLED_IN = "the filled-in form"
 
 
 async def wait_for_approval(
@@ -42,10 +43,16 @@ async def wait_for_approval(
     """
     if execution.signal is not None:
         await execution.turn_away()
-    call = Operation(execution, position, APPROVAL)
+    call = Operation(execution, position, WAIT_FOR_APPROVAL)
     if call.is_done:
         assert call.record is not None
-        return _result(replayed(execution, call.record, UNTYPED), form)
+        facts = replayed(execution, call.record, UNTYPED)
+        if facts["data"] is None:
+            return _result(facts, None)
+        data, what = json.dumps(facts["data"]), f"{FILLED_IN} of the decision at position {position}"
+        return _result(
+            facts, execution.recall(position, WAIT_FOR_APPROVAL, _type_of(form), data, what, is_sealed=False)
+        )
     payloads = execution.port.payloads
     details_text = None
     if details is not None:
@@ -70,12 +77,12 @@ async def wait_for_approval(
             )
             answer = await execution.write(approvals.ask, row, len(details_text or "") + len(form_text or ""))
             if isinstance(answer, Decided):
-                text = _written(answer, None if answer.data is None else payloads.open(answer.data))
-                await call.settle(payloads.seal(text, "the decision"))
-                return _result(plain(text), form)
+                return await _settled(call, answer, form)
             if answer is Answer.DONE:
                 error = ApprovalTimeout(
-                    f"Nobody decided {title or 'the approval'!r} in time", workflow_id=execution.id, step_name=APPROVAL
+                    f"Nobody decided {title or 'the approval'!r} in time",
+                    workflow_id=execution.id,
+                    step_name=WAIT_FOR_APPROVAL,
                 )
                 await call.settle(None, error)
                 raise call.fail(error)
@@ -133,10 +140,21 @@ def _written(decided: Decided, data: str | None) -> str:
     return f'{json.dumps(facts)[:-1]}, "data": {data or "null"}}}'
 
 
-def _result(facts: dict[str, Any], form: Any) -> ApprovalResult:
-    data = facts["data"]
-    if data is not None and form is not None and not isinstance(form, dict):
-        data = payload_type(form).decode(json.dumps(data), "the filled-in form")
+async def _settled(call: Operation, decided: Decided, form: Any) -> ApprovalResult:
+    """Record a decision, and in it the filled-in form as its type reads it."""
+    data, value = None, None
+    if decided.data is not None:
+        data, value = await call.take(_type_of(form), decided.data, FILLED_IN)
+    text = _written(decided, data)
+    await call.settle(call.execution.port.payloads.seal(text, "the decision"))
+    return _result(plain(text), value)
+
+
+def _type_of(form: Any) -> PayloadType[Any]:
+    return UNTYPED if form is None or isinstance(form, dict) else payload_type(form)
+
+
+def _result(facts: dict[str, Any], data: Any) -> ApprovalResult:
     return ApprovalResult(
         approved=facts["approved"],
         comment=facts["comment"],

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from turbine.codec import PayloadType, error_facts
 from turbine.engine.payloads import Payloads
 from turbine.errors import AwaitedCancelled, DeadLettered, WorkflowFailed, WorkflowTimeout
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Status, WorkflowStatus
-
-if TYPE_CHECKING:
-    from turbine.engine.execution import Execution
+from turbine.registry import WorkflowDefinition
 
 R = TypeVar("R")
 
@@ -67,12 +65,13 @@ class Handle(Generic[R]):
     """A run, and the way to its result. Holds nothing: it may be made again from the id, in any process."""
 
     def __init__(
-        self, workflow_id: str, result: PayloadType[Any], desk: Desk, execution: Execution | None = None
+        self, workflow_id: str, result: PayloadType[Any], desk: Desk, definition: WorkflowDefinition | None = None
     ) -> None:
+        """`definition`: the workflow whose type `result` is; None when the caller chose the type."""
         self._workflow_id = workflow_id
         self._result = result
         self._desk = desk
-        self._in_body_of = execution
+        self._definition = definition
 
     @property
     def workflow_id(self) -> str:
@@ -91,7 +90,7 @@ class Handle(Generic[R]):
 
         line = stands_in_body()
         if line is not None:
-            return await await_recorded(line, self._workflow_id, self._result, _seconds(timeout))
+            return await await_recorded(line, self._workflow_id, self._result, _seconds(timeout), self._definition)
         stored = await self._desk.stored(self._workflow_id, _seconds(timeout), _seconds(poll_interval))
         return outcome_of(self._workflow_id, stored, self._result, self._desk.payloads)
 

@@ -48,6 +48,19 @@ class SetAside:
     attention: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Where the code and what is recorded of a run part, and what to do about it."""
+
+    text: str
+    position: str | None
+    """None for the arguments of the run."""
+    recorded: str
+    """The name of what is recorded there."""
+    asked: str
+    """The name that the code asks for there, or why it cannot take what is recorded."""
+
+
 Outcome = Completed | Failed | Parked | Cancelled | Interrupted | Lost | SetAside
 
 
@@ -60,6 +73,7 @@ class Signal(Enum):
     LOST = "lost"
     AWAY = "the database cannot be used now"
     MISMATCH = "mismatch"
+    FORKED = "this is a forked child, and the run goes on in the parent"
 
 
 class Unloaded(BaseException):

@@ -21,9 +21,7 @@ from turbine.engine.outcomes import (
     Parked,
     SetAside,
     Signal,
-    Unloaded,
 )
-from turbine.errors import NonDeterministicWorkflow, StoreUnavailable
 from turbine.registry import HERE
 
 
@@ -42,6 +40,7 @@ async def carry_out(execution: Execution) -> Outcome:
         outcome = _returned(execution, value)
     finally:
         HERE.set(None)
+        execution.is_over = True
         # From here on a cancellation of the run must not break off the writing of its end.
         task, execution.main = execution.main, None
         if task is not None and task.cancelling():  # one that the body returned too soon to notice would come now
@@ -74,12 +73,16 @@ def _blocking(execution: Execution) -> Outcome:
 
 
 def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    if execution.is_new:
+        return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+    return execution.recall_arguments()
 
 
 def _returned(execution: Execution, value: Any) -> Outcome:
     if execution.signal is not None:  # what a body returns after it was told to end does not count
         return _by_signal(execution)
+    if execution.port.is_torn_down():
+        return Interrupted()
     what = f"the result of workflow {execution.definition.name!r}"
     try:
         text = execution.definition.result.encode(value, what)
@@ -92,15 +95,12 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
     """How a pass ended that raised."""
     if execution.signal is not None:
         return _by_signal(execution)
-    match error:
-        case Unloaded():
-            return Interrupted()
-        case StoreUnavailable():
-            return Interrupted()
-        case NonDeterministicWorkflow():
-            return SetAside(str(error))
-        case _:
-            return Failed(encode_error(error), execution.failed_positions(error))
+    if execution.port.is_torn_down():
+        return Interrupted()
+    if execution.is_ours(error):
+        execution.away(error)
+        return Interrupted()
+    return Failed(encode_error(error), execution.failed_positions(error))
 
 
 def _by_signal(execution: Execution) -> Outcome:
@@ -112,6 +112,7 @@ def _by_signal(execution: Execution) -> Outcome:
         case Signal.LOST:
             return Lost()
         case Signal.MISMATCH:
-            return SetAside(str(execution.mismatch))
-        case Signal.INTERRUPT | Signal.AWAY | None:
+            assert execution.mismatch is not None
+            return SetAside(execution.mismatch.text)
+        case Signal.INTERRUPT | Signal.AWAY | Signal.FORKED | None:
             return Interrupted()

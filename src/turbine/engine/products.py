@@ -7,7 +7,6 @@ found before a byte is read. No more than a few blocks are in memory at once.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import logging
@@ -21,7 +20,7 @@ from typing import Any, TypeVar, cast
 from turbine.codec import PayloadType, payload_type
 from turbine.engine.execution import Execution
 from turbine.engine.lines import Frame
-from turbine.errors import NotInStep, SerializationError, StoreUnavailable
+from turbine.errors import Cancelled, NotInStep, SerializationError, StoreUnavailable
 from turbine.ids import check_name, new_id
 from turbine.model.products import BLOCK, ProductRecord, ProductUpload
 from turbine.registry import HERE
@@ -77,7 +76,13 @@ class _Sending:
         try:
             stored = await self._known() or await self._store(_source_of(data))
         except StoreUnavailable as error:
-            raise self.execution.away() from error
+            if not self.execution.is_ours(error):  # the user's iterator has a runtime of its own
+                raise
+            raise self.execution.away(error) from error
+        except Cancelled as error:  # which a thread that copies is told; the step may be in the event loop
+            if self.execution.signal is None:
+                raise
+            raise self.execution.ending() from error
         return stored.record(self.execution.port.payloads.open)
 
     async def _known(self) -> Stored | None:
@@ -110,11 +115,13 @@ class _Sending:
         if isinstance(source, AsyncIterator):
             if self._in_thread:  # it belongs to the loop, whoever reads it
                 copying = _copy_async(source, intake, self.execution)
-                asyncio.run_coroutine_threadsafe(copying, self.execution.port.loop).result()
+                self.execution.port.block_on(copying)
             else:
                 await _copy_async(source, intake, self.execution)
-        else:
-            await self._block(_copy, source, intake, self.execution)
+        elif self._in_thread:
+            _copy(source, intake, self.execution)
+        else:  # what it reads is the user's code, and may take its time
+            await self.execution.port.threads.run(_copy, source, intake, self.execution)
 
     async def _keep(self, intake: Intake) -> Stored:
         execution, frame = self.execution, self.frame
@@ -165,7 +172,7 @@ class _Sending:
         """Call what blocks: here in a thread, else in one."""
         if self._in_thread:
             return call(*arguments)
-        return await asyncio.to_thread(call, *arguments)
+        return await self.execution.port.io.run(call, *arguments)
 
 
 def delivery_id() -> str:
@@ -270,7 +277,7 @@ async def _copy_async(source: AsyncIterator[Any], intake: Intake, execution: Exe
         if intake.fits(piece):
             intake.take(piece)
         else:
-            await asyncio.to_thread(intake.take, piece)
+            await execution.port.io.run(intake.take, piece)
 
 
 def _source_of(data: Any) -> Iterator[Any] | AsyncIterator[Any]:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from turbine.clock import to_ms
+from turbine.codec import loose, payload_type
 from turbine.engine.port import Port
 from turbine.ids import new_id
 from turbine.model.workflows import WorkflowStatus
@@ -29,13 +30,11 @@ def encode_input(port: Port, definition: WorkflowDefinition, args: tuple[Any, ..
 
 
 def _encode_remote(definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    from turbine.codec import payload_type
-
     untyped = payload_type(Any)
     what = f"an argument of workflow {definition.name!r}"
     listed = ",".join(untyped.encode(value, what) for value in args)
     named = ",".join(f"{json.dumps(key)}:{untyped.encode(value, what)}" for key, value in kwargs.items())
-    return f'{{"args":[{listed}],"kwargs":{{{named}}}}}'
+    return loose(f'{{"args":[{listed}],"kwargs":{{{named}}}}}')
 
 
 def prepare(
@@ -74,7 +73,7 @@ def prepare(
     scope = None
     if options.deduplication_id is not None:
         scope = f"queue:{queue}" if queue is not None else _scope(definition.name)
-    tags = options.tags if options.tags is not None else definition.tags
+    tags = dict.fromkeys((*definition.tags, *(options.tags or ())))
     return Start(
         id=options.id or default_id or new_id(),
         status=status,

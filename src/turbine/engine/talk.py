@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, NamedTuple
 
-from turbine.codec import PayloadType, encode_error, payload_type
+from turbine.codec import Misfit, PayloadType, decode_error, encode_error, payload_type, settle_error
 from turbine.engine.calls import replayed
 from turbine.engine.execution import Execution
 from turbine.errors import RecvTimeout, TurbineError, ValueTimeout, WorkflowNotFound
 from turbine.model.history import Recorded
+from turbine.model.positions import READING
 from turbine.model.steps import Kind
+from turbine.model.words import GET_VALUE, PATCHED, RECV, SEND, SET_VALUE, SLEEP, SLEEP_UNTIL
 from turbine.registry import UNSET
 from turbine.tables import messages, steps, waits
 from turbine.tables.messages import Receive, Sent
@@ -17,7 +20,6 @@ from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 
-SLEEP, SEND, RECV, SET_VALUE, GET_VALUE = "pt.sleep", "pt.send", "pt.recv", "pt.setEvent", "pt.getEvent"
 UNTYPED: PayloadType[Any] = payload_type(Any)
 
 
@@ -99,6 +101,30 @@ class Operation:
         if answer is not Answer.DONE:
             raise self.execution.refuse(answer)
 
+    async def take(self, kind: PayloadType[Any], stored: str, what: str) -> tuple[str, Any]:
+        """What to record of a payload that others have written, and its value as the body gets it.
+
+        One that is of another type is recorded as an error, and raised.
+        """
+        try:
+            return kind.take(self.execution.port.payloads.open(stored), what)
+        except Exception as error:  # noqa: BLE001 - validators of the user's own may raise anything
+            _, raised = settle_error(error)
+        await self.settle(None, raised)
+        raise self.fail(raised)
+
+    @property
+    def reading(self) -> Recorded | None:
+        """The note of how what is recorded here was read, if there was something to note."""
+        return self.execution.history.recorded.get(READING + self.position)
+
+    async def note_reading(self, output: str | None, error: str | None) -> None:
+        """Note, beside the record, that its reader passed over fields of it, or could not read it."""
+        outcome = self.outcome(output, error, Kind.NOTE)._replace(position=READING + self.position, function_id=-1)
+        answer = await self.execution.write(steps.record, outcome)
+        if answer is not Answer.DONE:
+            raise self.execution.refuse(answer)
+
     def fail(self, error: Exception) -> Exception:
         self.execution.failures.append((error, self.position))
         return error
@@ -108,7 +134,7 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
     """Wait for a time that is written before the waiting begins; after a restart only the rest is waited."""
     if execution.signal is not None:
         await execution.turn_away()
-    call = Operation(execution, position, SLEEP)
+    call = Operation(execution, position, SLEEP if until_ms is None else SLEEP_UNTIL)
     if call.is_done:
         return
     execution.busy += 1
@@ -166,6 +192,8 @@ async def recv(
         assert call.record is not None
         if call.record.error is not None and default is not UNSET:
             return default
+        if call.record.output is not None:
+            return await _read_again(call, call.record.output, topic, kind)
         return replayed(execution, call.record, kind)
     execution.busy += 1
     wait = execution.open_wait(position)
@@ -176,10 +204,10 @@ async def recv(
             execution.check()
             is_late = call.is_late
             now_ms = execution.port.clock.now_ms()
-            answer = await execution.write(messages.receive, Receive(row, topic, now_ms, is_late))
-            if isinstance(answer, str):
-                what = f"the message on topic {topic!r}"
-                return kind.decode(execution.port.payloads.open(answer), what)
+            taking = _take(call, Receive(row, topic, now_ms, is_late), kind)
+            answer = await (taking if kind.takes_anything else execution.unbroken(taking))
+            if isinstance(answer, _Message):
+                return answer.value()
             if answer is Answer.DONE:
                 error = RecvTimeout(
                     f"No message on topic {topic!r} came in time", workflow_id=execution.id, step_name=RECV
@@ -194,6 +222,60 @@ async def recv(
     finally:
         execution.close_wait(wait)
         execution.leave()
+
+
+class _Message(NamedTuple):
+    """A message as its receiver reads it."""
+
+    read: Any
+    error: Exception | None
+
+    def value(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.read
+
+
+async def _take(call: Operation, row: Receive, kind: PayloadType[Any]) -> _Message | Answer:
+    """Take a message that is there, and note how it is read."""
+    answer: str | Answer = await call.execution.write(messages.receive, row)
+    return await _read(call, answer, row.topic, kind) if isinstance(answer, str) else answer
+
+
+async def _read(call: Operation, stored: str, topic: str, kind: PayloadType[Any]) -> _Message:
+    """Read a message that has come now.
+
+    It was recorded as it was sent, when it was taken. If it is of another type, or has more than the type reads, that
+    is noted before the body has it: else a replay would take it for a type that has changed since.
+    """
+    text = call.execution.port.payloads.open(stored)
+    try:
+        value = kind.decode(text, f"the message on topic {topic!r}")
+    except Exception as error:  # noqa: BLE001 - validators of the user's own may raise anything
+        failure, raised = settle_error(error)
+        await call.note_reading(None, failure)
+        return _Message(None, raised)
+    if passed_over := kind.dropped(text, value):
+        await call.note_reading(json.dumps(passed_over), None)
+    return _Message(value, None)
+
+
+async def _read_again(call: Operation, stored: str, topic: str, kind: PayloadType[Any]) -> Any:
+    """The value of a message that an earlier life has taken, as that life had it. If it does not fit, the pass ends."""
+    execution, note = call.execution, call.reading
+    what = f"the message on topic {topic!r} that was received at position {call.position}"
+    passed_over: list[str] = [] if note is None or note.output is None else json.loads(note.output)
+    try:
+        return kind.recall(execution.port.payloads.open(stored), what, passed_over)
+    except Misfit as misfit:
+        if note is not None and note.error is not None:  # it did not fit then either, and the body knows
+            raise decode_error(note.error) from None
+        if not misfit.lost or note is not None or execution.history.goes_beyond(call.position):
+            raise execution.misfit(call.position, RECV, what, misfit) from misfit
+    except Exception as error:  # the user's own codec of payloads
+        raise execution.misfit(call.position, RECV, what, error) from error
+    # The process was killed after it took the message, and before it could note how it reads it.
+    return (await _read(call, stored, topic, kind)).value()
 
 
 async def set_value(execution: Execution, position: str, key: str, value: Any) -> None:
@@ -245,8 +327,8 @@ async def get_value(
             answer = await execution.write(waits.await_value, (row, workflow_id, key))
             if isinstance(answer, str):
                 what = f"the value {key!r} of run {workflow_id}"
-                value = kind.decode(execution.port.payloads.open(answer), what)
-                await call.settle(answer)
+                text, value = await call.take(kind, answer, what)
+                await call.settle(execution.port.payloads.seal(text, what))
                 return value
             if answer is None:
                 error: TurbineError = WorkflowNotFound(workflow_id)
@@ -266,7 +348,7 @@ async def get_value(
         execution.leave()
 
 
-async def patched(execution: Execution, position: str, name: str, is_new: bool) -> bool:
+async def patched(execution: Execution, position: str, is_new: bool) -> bool:
     """Whether this run takes the new branch of a code change: recorded the first time it is asked."""
     if execution.signal is not None:
         await execution.turn_away()
@@ -276,7 +358,7 @@ async def patched(execution: Execution, position: str, name: str, is_new: bool) 
         return False
     execution.busy += 1
     try:
-        call = Operation(execution, position, f"pt.patched {name}")
+        call = Operation(execution, position, PATCHED)
         call.begin(None)
         answer = await execution.write(steps.record, call.outcome("true", kind=Kind.MARK))
         if answer is not Answer.DONE:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-import sysconfig
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from turbine.engine.execution import Execution
 from turbine.model.workflows import CodeLine
+from turbine.registry.threads import is_of_users
 
-OURS = str(Path(__file__).parents[1])
-LIBRARY = sysconfig.get_path("stdlib")
 LINES_MAX = 50
 
 
@@ -39,9 +36,7 @@ def _line(frame: FrameType) -> CodeLine:
 
 def _is_told(file: str, home: str) -> bool:
     """Whether a line belongs to users: what Turbine and the standard library do below a body is no news."""
-    if file == home:
-        return True
-    return not file.startswith((OURS, "<")) and (not file.startswith(LIBRARY) or "-packages" in file)
+    return file == home or (is_of_users(file) and not file.startswith("<"))
 
 
 def _of_task(execution: Execution) -> Iterator[FrameType]:

@@ -23,6 +23,13 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+"""Fixed here, because Windows keeps them in its registry, where programs leave "text/plain" for scripts."""
 _MISSING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Turbine</title></head>
 <body><main style="max-width: 40rem; margin: 4rem auto; font-family: system-ui, sans-serif; line-height: 1.5">
@@ -58,6 +65,9 @@ class Dashboard(StaticFiles):
             if error.status_code == 404 and not path.startswith("assets/"):
                 return self._index(scope)
             raise
+        known = TYPES.get(Path(path).suffix)
+        if known is not None:
+            response.headers["content-type"] = known
         is_hashed = path.startswith("assets/") and response.status_code in (200, 206, 304)
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
         return response

@@ -31,7 +31,9 @@ class Executor(Shape):
     alive: bool
     runs_held: int
     names: list[str] = Field(description="The workflows that it knows.")
-    threads: int | None = Field(description="Threads that carry something out.")
+    threads: int | None = Field(
+        description="Threads that carry something out; more than `threads_max` where blocking steps outlast their time."
+    )
     threads_max: int | None
     loop_delay: float | None = Field(
         description="Seconds by which its event loop was late, at worst, since the beat before."

@@ -39,8 +39,9 @@ async def health(request: Request, response: Response) -> Health:
     database: Literal["ok", "away"] = "away"
     try:
         async with asyncio.timeout(PATIENCE):
-            await port_of(rt).store.read(figures.ping)
-        database = "ok"
+            port = port_of(rt)
+            await port.store.read(figures.ping)
+        database = "ok" if port.holds_lease() else "away"
     except (TurbineError, TimeoutError):
         database = "away"  # which is the answer
     is_well = database == "ok" and executor == "running"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
-import threading
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,11 +15,11 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from turbine.config import Database
 from turbine.http.app import build
 from turbine.http.dashboard import Dashboard
 from turbine.http.doors import Auth
 from turbine.http.first_start import offer_setup
-from turbine.http.stream import Stream
 from turbine.registry import WorkflowBase
 from turbine.runtime import Runtime
 
@@ -35,7 +32,7 @@ _OPEN = "Sign-in is off (auth='none'): whoever can reach this machine's own addr
 
 def setup(
     app: Starlette,
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",
@@ -59,7 +56,7 @@ def setup(
 
 
 def new_app(
-    database: str | None = None,
+    database: Database | None = None,
     *,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prefix: str = "",
@@ -108,8 +105,9 @@ def mount(app: Starlette, rt: Runtime, *, prefix: str, dashboard: bool, lifespan
     app.router.routes[:0] = own
     if dashboard:
         app.router.routes.insert(0, Route(prefix + DASHBOARD, _with_a_slash))
+    rt._attached.append(api.state.stream)  # pyright: ignore[reportPrivateUsage] - this edge stands on the same rooms
     if lifespan:
-        _live_with(app, rt, api.state.stream, auth, f"{prefix}{DASHBOARD}/setup")
+        _live_with(app, rt, auth, f"{prefix}{DASHBOARD}/setup")
     elif auth == "none":
         log.warning(_OPEN)
     else:
@@ -125,50 +123,20 @@ class _Mount(Mount):
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
-def _live_with(app: Starlette, rt: Runtime, stream: Stream, auth: Auth, setup_path: str) -> None:
+def _live_with(app: Starlette, rt: Runtime, auth: Auth, setup_path: str) -> None:
     theirs = app.router.lifespan_context
+    rt._is_hosted = True  # pyright: ignore[reportPrivateUsage]
 
     @asynccontextmanager
     async def lifespan(host: Any) -> AsyncGenerator[Any]:
-        stream.open()
         async with theirs(host) as state, rt:
             if auth == "accounts":
                 await offer_setup(rt, setup_path)
             elif auth == "none":
                 log.warning(_OPEN)
-            with _when_told_to_end(stream.close):
-                yield state
-            stream.close()
+            yield state
 
     app.router.lifespan_context = lifespan
-
-
-@contextmanager
-def _when_told_to_end(act: Callable[[], None]) -> Any:
-    """Call `act` when the server is told to end: it waits for open answers, and event streams never end by themselves.
-
-    Servers listen to signals with handlers of Python; ours stands before theirs and calls it.
-    """
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            theirs = signal.getsignal(number)
-            if callable(theirs) and theirs is not signal.default_int_handler:
-                before[number] = theirs
-                signal.signal(number, _and_then(act, theirs))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _and_then(act: Callable[[], None], theirs: Any) -> Callable[[int, FrameType | None], None]:
-    def handle(number: int, frame: FrameType | None) -> None:
-        act()
-        theirs(number, frame)
-
-    return handle
 
 
 def _with_a_slash(request: Request) -> RedirectResponse:

@@ -19,6 +19,7 @@ from turbine.errors import (
     Deduplicated,
     DeliveryFailed,
     ErrorCode,
+    ForkedProcess,
     NotAllowed,
     NotFound,
     NotRegistered,
@@ -53,6 +54,7 @@ _STATUS: dict[type[TurbineError], int] = {
     TooManyAttempts: 429,
     DeliveryFailed: 502,
     ShuttingDown: 503,
+    ForkedProcess: 503,
     StoreUnavailable: 503,
 }
 _CODES = {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
-import sys
 import tempfile
 from dataclasses import fields
 from importlib.metadata import version
@@ -17,6 +15,7 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from turbine.actions import backup as backups
 from turbine.actions import garbage, vacuum
 from turbine.actions.audit import line_of
 from turbine.clock import to_datetime
@@ -25,8 +24,10 @@ from turbine.http.shapes import Asked, Moment, Seconds, Shape
 from turbine.masking import mask_url
 from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
+from turbine.platform import SYSTEM
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
+from turbine.threads import in_thread
 
 router = APIRouter(tags=["settings"])
 _OBJECTS = frozenset({"codec", "logger", "product_sender"})
@@ -93,13 +94,13 @@ async def settings(desk: Viewing) -> Settings:
     port = desk.port
     room = await port.store.read(_storage)
     return Settings(
-        config=_config(desk.rt.config) | {"database": masked(desk.rt.database)},
-        storage=_shown(room, await asyncio.to_thread(_disk_free, port.store)),
+        config=_config(desk.rt.config) | {"database": masked(desk.port.store.url)},
+        storage=_shown(room, await in_thread(_disk_free, port.store)),
         versions={
             "turbine": version("turbine-workflows"),
             "application": desk.rt.application_version,
             "python": platform.python_version(),
-            "platform": sys.platform,
+            "platform": SYSTEM,
         },
     )
 
@@ -283,10 +284,11 @@ async def vacuum_portion(desk: Administering) -> Vacuumed:
 async def backup(desk: Administering) -> Response:
     """A copy of the SQLite database, of one moment; on Postgres use pg_dump."""
     port = desk.port
-    folder = Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    backups.check_file(port.store)
+    folder = _folder_for_backup(port.store)
     try:
         path = await desk.rt.backup(folder / "turbine.db")
-        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.rt.database))
+        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.port.store.url))
         await port.store.write(audit.add, line=line)
     except BaseException:
         shutil.rmtree(folder)
@@ -297,3 +299,11 @@ async def backup(desk: Administering) -> Response:
         filename="turbine.db",
         background=BackgroundTask(shutil.rmtree, folder),
     )
+
+
+def _folder_for_backup(store: Store) -> Path:
+    """A new folder, beside the database where no temporary folder can be written."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-"))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="turbine-backup-", dir=Path(store.path).parent))

@@ -22,9 +22,11 @@ from turbine.clock import to_datetime
 from turbine.errors import StoreUnavailable, TurbineError
 from turbine.http.desk import Viewing, port_of
 from turbine.http.doors import Doors
+from turbine.http.servers import is_ending, uvicorn_here
 from turbine.http.shapes import moment_text
 from turbine.model.workflows import Event
 from turbine.runtime import Runtime
+from turbine.runtime.signals import SIGNALS
 from turbine.tables import changes
 from turbine.tables.changes import Mark, Marks, Moved
 
@@ -54,6 +56,7 @@ class Stream:
         self._rt = rt
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._hint = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._heard: dict[str, Event] = {}
@@ -74,8 +77,12 @@ class Stream:
             raise
         if self._poller is None or self._poller.done():
             self._loop = asyncio.get_running_loop()
+            SIGNALS.look_again()  # the server has its handlers in place by now, and this is its loop
             self._hint = asyncio.Event()
             self._poller = asyncio.create_task(self._poll(), name="turbine event stream")
+            server = uvicorn_here()
+            if server is not None:
+                self._watcher = asyncio.create_task(self._watch(server), name="turbine event stream's server")
         return queue, first
 
     async def _first(self, last_id: str | None) -> list[bytes]:
@@ -95,9 +102,11 @@ class Stream:
     def leave(self, queue: asyncio.Queue[bytes | None]) -> None:
         """A client is gone; with the last one the poller rests."""
         self._clients.discard(queue)
-        if not self._clients and self._poller is not None:
-            self._poller.cancel()
-            self._poller = None
+        if not self._clients:
+            for task in (self._poller, self._watcher):
+                if task is not None:
+                    task.cancel()
+            self._poller = self._watcher = None
 
     def close(self) -> None:
         """End all streams: the server is about to end. May be called from a signal handler."""
@@ -110,6 +119,11 @@ class Stream:
             while not queue.empty():
                 queue.get_nowait()
             queue.put_nowait(None)
+
+    async def _watch(self, server: Any) -> None:
+        while not is_ending(server):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(SPACING)
+        self._dismiss()
 
     def open(self) -> None:
         """Let clients in (again)."""

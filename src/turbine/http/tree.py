@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from turbine.engine.gates import APPROVAL
 from turbine.http.shapes import Json, Shape
 from turbine.model.positions import PATCH, order
 from turbine.model.steps import Kind, StepInfo
+from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.model.workflows import WorkflowStatus
 
 NODES_MAX = 1000
@@ -94,7 +94,7 @@ class _Had(NamedTuple):
     def allows(self, earlier: StepInfo, later: StepInfo) -> bool:
         """Whether the body had the outcome of a step when another one began, or nobody knows."""
         last_step = self.follows.get(later.position)
-        is_step = self.kinds.get(earlier.position, Kind.STEP) in (Kind.STEP, Kind.UNCHECKED)
+        is_step = self.kinds.get(earlier.position, Kind.STEP) in (Kind.STEP, Kind.UNCHECKED, Kind.BROKEN_OFF)
         return last_step is None or not is_step or earlier.function_id <= last_step
 
 
@@ -137,9 +137,11 @@ def _is_branch(position: str, depth: int) -> bool:
 
 
 def _node(status: WorkflowStatus, step: StepInfo, kind: int) -> Node:
-    is_gate = step.function_name == APPROVAL
+    is_gate = step.function_name == WAIT_FOR_APPROVAL
     state: NodeStatus
-    if step.error is not None:
+    if kind == Kind.BROKEN_OFF:
+        state = "cancelled"
+    elif step.error is not None:
         state = "error"
     elif step.ended_at is not None:
         state = "success"

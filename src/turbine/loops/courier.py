@@ -108,9 +108,6 @@ class Courier:
             return
         try:
             verdict = await way.deliver(held)
-        except (ShuttingDown, StoreUnavailable):
-            self._give_back(held)
-            return
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # by us; else a sender raises it as any other error
@@ -118,6 +115,9 @@ class Courier:
                 return
             verdict = Verdict("CancelledError")
         except Exception as error:  # noqa: BLE001 - the user's sender, and the whole network: its error is the verdict
+            if isinstance(error, (ShuttingDown, StoreUnavailable)) and error.origin is port.store:
+                self._give_back(held)  # this runtime cannot go on now, and the receiver is not to blame
+                return
             verdict = Verdict(f"{type(error).__name__}: {error}")
         if verdict.not_before_ms is not None:
             self._given_back.append(GivenBack(held.delivery, verdict.not_before_ms))
@@ -172,17 +172,22 @@ class Courier:
         self.duty.call()
         return False
 
-    async def stop(self) -> None:
-        """Take nothing more, give what is under way its last minute, and give back what did not arrive in it."""
-        await self.duty.stop()
+    async def stop(self, seconds: float) -> None:
+        """Take nothing more, give what is under way its last minute, and give back what did not arrive in it.
+
+        All of that within this time, also when the database is away.
+        """
+        until = self._port.loop.time() + seconds
+        await self.duty.stop(seconds)
         if self._under_way:
-            await asyncio.wait(set(self._under_way), timeout=LAST_MINUTE)
+            await asyncio.wait(set(self._under_way), timeout=max(0.0, min(LAST_MINUTE, seconds)))
         await self._break_off()
         if self.is_busy:
             try:
-                await self._turn({}, self._port.clock.now_ms())
-            except StoreUnavailable as error:
-                log.warning("%s deliveries were not noted and will be made again: %s", len(self._attempts), error)
+                async with asyncio.timeout_at(until):
+                    await self._turn({}, self._port.clock.now_ms())
+            except (StoreUnavailable, TimeoutError) as error:
+                log.warning("%s deliveries were not noted and will be made again: %r", len(self._attempts), error)
 
     async def die(self) -> None:
         """Drop everything as the death of the process would."""

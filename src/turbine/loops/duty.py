@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Protocol
 
 from turbine.clock import Alarm, Clock
@@ -34,23 +35,25 @@ class Duty:
         self._alarm_ms: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._is_ticking = False
         self.is_resting = False
         """Whether the last tick is over and nobody has called since."""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._drive(), name=f"turbine {self.name}")
 
-    async def stop(self) -> None:
-        """End the loop after the tick that is in progress, or break it off when it takes more than 5 seconds."""
+    async def stop(self, seconds: float = BACKOFF_MAX) -> None:
+        """End the loop after the tick that is in progress, or break it off when it takes longer than this."""
         self._stopping = True
         self._called.set()
         if self._alarm is not None:
             self._alarm.cancel()
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=BACKOFF_MAX)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None:
+            if self._is_ticking:
+                await asyncio.wait({task}, timeout=max(0.0, seconds))
+            task.cancel()
+            await asyncio.wait({task}, timeout=max(0.0, seconds))
 
     def drop(self) -> None:
         """End the loop where it stands, in the middle of a tick if need be."""
@@ -59,6 +62,11 @@ class Duty:
             self._alarm.cancel()
         if self._task is not None:
             self._task.cancel()
+
+    @property
+    def is_torn_down(self) -> bool:
+        """Whether somebody else has cancelled the loop: only the end of the event loop does, to all of its tasks."""
+        return self._task is not None and not self._stopping and self._task.cancelling() > 0
 
     def call(self) -> None:
         """Look as soon as possible."""
@@ -85,7 +93,7 @@ class Duty:
         while not self._stopping:
             self._called.clear()
             try:
-                due_ms = await self._tick()
+                due_ms = await self._look()
                 backoff = 0.1
             except Exception as error:  # noqa: BLE001 - whatever a tick met, the next one looks at the rows again
                 log.warning("%s failed and is tried again in %.1f s: %r", self.name, backoff, error)
@@ -103,3 +111,15 @@ class Duty:
             finally:
                 poll.cancel()
                 self.is_resting = False
+
+    async def _look(self) -> int | None:
+        self._is_ticking = True
+        try:
+            return await self._tick()
+        finally:
+            self._is_ticking = False
+
+
+async def stop_together(duties: Iterable[Duty], seconds: float) -> None:
+    """End loops side by side, so that one that hangs costs the others nothing."""
+    await asyncio.gather(*(duty.stop(seconds) for duty in duties))

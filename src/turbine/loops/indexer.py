@@ -24,7 +24,7 @@ class Indexer:
 
     async def tick(self) -> int | None:
         port = self._port
-        jobs, self._jobs = self._jobs, port.store.writer.jobs
+        jobs, self._jobs = self._jobs, port.store.jobs
         if self._jobs - jobs > BUSY_JOBS and self._stepped_aside < PATIENCE:
             self._stepped_aside += 1
             return None

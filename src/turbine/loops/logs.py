@@ -50,6 +50,7 @@ class Scribe:
         self._in_flight = 0
         self._tap = _Tap(self)
         self._logger = logging.root
+        self._is_forked = False
         self.duty = Duty("scribe", self._tick, clock)
 
     def open(self, logger: Any) -> None:
@@ -58,14 +59,25 @@ class Scribe:
         self._listen()
 
     def _listen(self) -> None:
-        for logger in {logging.root, self._logger}:
+        for logger in {_ABOVE, self._logger} - {logging.root}:
             if self._tap not in logger.handlers:
                 logger.addHandler(self._tap)
+        if logging.root.parent is None:
+            logging.root.parent = _ABOVE
+        logging.root.propagate = True  # which says something only since the root logger has a parent
 
     def drop(self) -> None:
         """Listen no more."""
-        for logger in {logging.root, self._logger}:
+        for logger in {_ABOVE, self._logger}:
             logger.removeHandler(self._tap)
+        if logging.root.parent is _ABOVE and not len(_ABOVE.handlers):
+            logging.root.parent = None
+
+    def forked(self) -> None:
+        """In a forked child: keep nothing, the duty is in the parent."""
+        self._is_forked = True
+        self._lock = threading.Lock()
+        self.drop()
 
     def close(self) -> None:
         """Listen no more, and let what is left enter the store, which finishes it before it closes."""
@@ -77,7 +89,7 @@ class Scribe:
 
     def take(self, record: logging.LogRecord) -> None:
         """Keep a record if it belongs to a run of this runtime; see `turbine.logger` for which ones are kept."""
-        place = self._place_of(record)
+        place = None if self._is_forked else self._place_of(record)
         if place is None or not _is_wanted(record) or record.__dict__.get("_turbine_kept") is self:
             return
         record.__dict__["_turbine_kept"] = self
@@ -166,6 +178,20 @@ class Scribe:
             told = f"{dropped} log records were dropped: they came faster than the database took them"
             lines.append(Line(None, None, logging.WARNING, "turbine", told, LogSource.SYSTEM, self._now()))
         return lines
+
+
+class _Unseen(list[logging.Handler]):
+    """Handlers that are called, and that look like none to whoever asks whether logging is set up already."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+# Above the root logger: records of all loggers come by here, and whatever the program does to its logging, before or
+# after the launch (basicConfig also with force, dictConfig, its own handlers), neither sees this nor takes it away.
+_ABOVE = logging.Logger("turbine: above the root logger")  # noqa: LOG001 - one that no program can get hold of
+_ABOVE.propagate = False
+_ABOVE.handlers = _Unseen()
 
 
 class _Tap(logging.Handler):

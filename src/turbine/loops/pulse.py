@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 
-from turbine.engine.threads import Threads
+from turbine.platform import resident_memory
 from turbine.tables.executors import Vitals
+from turbine.threads import Threads
 
 BEAT = 0.25
 """Seconds between two looks at how late the event loop is."""
@@ -48,17 +47,8 @@ class Pulse:
         delay = self._latest if due is None else max(self._latest, self._loop.time() - due)
         self._latest = 0.0
         return Vitals(
-            threads=self._threads.in_use,
+            threads=self._threads.in_use + self._threads.given_up,
             threads_max=self._threads.maximum,
             loop_delay_ms=None if due is None else max(0, round(delay * 1000)),
-            memory_bytes=_resident(),
+            memory_bytes=resident_memory(),
         )
-
-
-def _resident() -> int | None:
-    """The memory that this process has in use, where the system tells it."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

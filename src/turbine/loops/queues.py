@@ -35,7 +35,12 @@ class QueueClaimer:
             return None  # a slow poll: a look costs less than a write
         self._is_called = False
         claim: Claim = await port.store.write(
-            queues.claim, name=self._name, names=port.registry.names(), now_ms=now_ms, expected=self._last
+            queues.claim,
+            name=self._name,
+            names=port.registry.names(),
+            now_ms=now_ms,
+            expected=self._last,
+            rate_ms=now_ms if port.clock.is_virtual else None,
         )
         self._last = claim.queue
         await self._runner.adopt_all(claim.runs, fresh=claim.fresh)

@@ -2,60 +2,133 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from turbine.engine.port import Port
 from turbine.loops.lease import Lease, is_dead_here
+from turbine.loops.runner import Runner
+from turbine.platform import remove_file
 from turbine.store import Tx
-from turbine.tables import executors
+from turbine.tables import executors, workflows
 from turbine.tables.executors import Executor
 
 log = logging.getLogger("turbine")
 
+AUDIT_INTERVAL = 5.0
+"""Seconds between looks whether all runs that are ours are in memory."""
+
+
+ABSENCE = 2.0
+"""Seconds between two looks after which this process itself was stopped, or has no say for another reason."""
+
+
+class Watch(NamedTuple):
+    """What was seen of an executor's lease, and since when it is so (monotonic seconds)."""
+
+    seen: tuple[int, int]
+    since: float
+
 
 class Recovery:
-    """Buries the dead. Their runs go on in whoever claims them first."""
+    """Evicts dead executors. Their runs go on in whichever process claims them first."""
 
-    def __init__(self, port: Port, lease: Lease, lease_seconds: float) -> None:
+    def __init__(self, port: Port, lease: Lease, runner: Runner, lease_seconds: float) -> None:
         self._port = port
         self._lease = lease
+        self._runner = runner
         self._lease_seconds = lease_seconds
+        self._watched: dict[str, Watch] = {}
+        self._looked = time.monotonic()
         self._suspects: set[str] = set()
+        self._strays: set[tuple[int, int]] = set()
+        self._audited = time.monotonic()
 
     async def tick(self) -> int | None:
         port = self._port
         roll, orphans = await port.store.read(_look)
+        self._watch(roll)
         for executor in roll:
             if executor.executor_id != port.executor_id:
                 await self._judge(executor)
         known = {executor.executor_id for executor in roll}
         port.store.believe_alone(known == {port.executor_id})
         if port.executor_id not in known:
-            return None  # we were buried ourselves; the lease thread enlists us again
-        # Runs of somebody who is not on the roll: dead, or about to enlist again. Two looks tell the difference.
+            return None  # we were evicted ourselves; the lease thread registers us again
+        # Runs of an executor that is not registered: dead, or about to register again. Two looks tell the difference.
         for executor_id in self._suspects & set(orphans):
             await self._free(executor_id)
         self._suspects = set(orphans) - {port.executor_id}
+        await self._audit()
         return None
 
+    def _watch(self, roll: Sequence[Executor]) -> None:
+        """Note since when each lease has not been renewed, by our own monotonic clock."""
+        now = time.monotonic()
+        if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
+            self._watched.clear()  # we were stopped ourselves, and do not know what happened meanwhile
+        self._looked = now
+        watched: dict[str, Watch] = {}
+        for executor in roll:
+            before = self._watched.get(executor.executor_id)
+            is_same = before is not None and before.seen == (executor.life, executor.lease_until_ms)
+            watched[executor.executor_id] = (
+                before if before and is_same else Watch((executor.life, executor.lease_until_ms), now)
+            )
+        self._watched = watched
+
+    def _has_expired(self, executor: Executor) -> bool:
+        """Whether a lease has run out. No wall clock decides that alone: it may be set while everybody lives.
+
+        On Postgres it is the server's clock, and the lease must not have been renewed for half of its time while we
+        looked; on SQLite, where the clock is this machine's own, for all of it.
+        """
+        still = time.monotonic() - self._watched[executor.executor_id].since
+        if self._port.store.dialect == "sqlite":
+            return still * 1000 >= executor.lease_ms
+        return executor.lease_left_ms < 0 and still * 1000 >= executor.lease_ms / 2
+
+    async def _audit(self) -> None:
+        """Give runs back that the database says are ours and that are not in memory here.
+
+        A claim whose answer was lost leaves such runs, and so does an earlier process with our id that was stopped.
+        """
+        now = time.monotonic()
+        if now - self._audited < AUDIT_INTERVAL and not self._strays:
+            return
+        self._audited = now
+        port = self._port
+        held = await port.store.read(executors.held, executor_id=port.executor_id)
+        strays = {pair for pair in held if not self._runner.knows(pair[0])}
+        lost = strays & self._strays
+        self._strays = strays - lost
+        if lost:
+            await asyncio.gather(*(port.store.submit(workflows.release, pair) for pair in lost))
+            log.warning("%s runs that were this executor's, but not in its memory, are given back", len(lost))
+
     async def _judge(self, executor: Executor) -> None:
-        if is_dead_here(executor.lock_path):
-            why, only_expired = "its process has ended", False
-        elif executor.lease_left_ms < 0 and self._lease.healthy_for >= self._lease_seconds:
-            why, only_expired = f"it has been silent for {-executor.lease_left_ms / 1000:.1f} s too long", True
+        if is_dead_here(executor.lock_path, executor.lock_token):
+            why, seen_ms = "its process has ended", None
+        elif self._lease.healthy_for >= self._lease_seconds and self._has_expired(executor):
+            still = time.monotonic() - self._watched[executor.executor_id].since
+            why, seen_ms = f"it has not renewed its lease for {still:.1f} s", executor.lease_until_ms
         else:
             return
         freed = await self._port.store.write(
             executors.bury,
             executor_id=executor.executor_id,
-            only_expired=only_expired,
+            life=executor.life,
+            seen_lease_ms=seen_ms,
             now_ms=self._port.clock.now_ms(),
         )
         if freed is None:
             return
-        if not only_expired and executor.lock_path is not None:
-            Path(executor.lock_path).unlink(missing_ok=True)  # noqa: ASYNC240 - one empty file on this machine
+        if seen_ms is None and executor.lock_path is not None:
+            remove_file(Path(executor.lock_path))
         log.log(
             logging.INFO if not freed else logging.WARNING,
             "Executor %s (process %s on %s) is dead: %s. %s of its runs go on",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from turbine.codec import describe_error
+from turbine.engine.bodies import forget_all
 from turbine.engine.execution import GRACE, Execution
 from turbine.engine.outcomes import (
     Cancelled,
@@ -39,7 +40,12 @@ SHOW_AFTER_MS = 1000
 DEATH_ROUNDS = 20
 """Times that a body which catches its cancellation is cancelled again, until it is left to itself."""
 TRY_AGAIN = 0.5
-"""Seconds between attempts to write an outcome while the database refuses."""
+"""Seconds until something is tried again that the database refused; each time twice as many."""
+TRY_AGAIN_MAX = 5.0
+AT_LEAST = 0.05
+"""Seconds between two looks at what a pass has left behind."""
+TELL_EVERY = 10.0
+"""Seconds between two lines in the log about a database that is away."""
 
 
 class Runner:
@@ -50,9 +56,14 @@ class Runner:
         self.executions: dict[int, Execution] = {}
         self.by_id: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adopting: set[int] = set()
+        self._starting: set[asyncio.Future[Any]] = set()
         self._paused: deque[tuple[int, Execution]] = deque()
         self._sweeping = False
         self._is_interrupted = False
+        self._is_abandoned = False
+        self._is_ending = asyncio.Event()
+        self._told_at: float | None = None
         port.threads.crowded = self._crowded
 
     def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
@@ -67,20 +78,34 @@ class Runner:
             execution.end(Signal.INTERRUPT)
         return execution
 
+    def expect(self, entered: asyncio.Future[Any]) -> None:
+        """A write is in flight that may start a run for this executor, whose `adopt` is called when it is done."""
+        self._starting.add(entered)
+        entered.add_done_callback(self._starting.discard)
+
     async def adopt_all(self, claimed: Sequence[Claimed], fresh: Collection[int] = ()) -> None:
         """Carry out runs that were claimed, each against its history; `fresh` ones have none.
 
         They are ours from the claim on, and nobody else takes them: their histories are asked for until they are there.
         """
         old = [one for one in claimed if one.run not in fresh]
-        histories = await self._histories(old) if old else {}
-        for one in claimed:
-            if one.run in histories or one.run in fresh:
-                definition = self.port.registry.get(one.name)
-                assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-                self.adopt(one, definition, histories.get(one.run))
+        self._adopting.update(one.run for one in old)
+        try:
+            histories = await self._histories(old) if old else {}
+            for one in claimed:
+                if one.run in histories or one.run in fresh:
+                    definition = self.port.registry.get(one.name)
+                    assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
+                    self.adopt(one, definition, histories.get(one.run, History()))
+        finally:
+            self._adopting.difference_update(one.run for one in old)
+
+    def knows(self, run: int) -> bool:
+        """Whether a run is carried out here, or about to be."""
+        return run in self.executions or run in self._adopting
 
     async def _carry(self, execution: Execution) -> None:
+        pause = TRY_AGAIN
         while True:
             if execution.is_async:
                 outcome = await carry_out(execution)
@@ -97,28 +122,53 @@ class Runner:
                 self._drop(execution)
                 return
             # The database was away for this pass. It is still ours: once more, from its last recorded step.
-            await asyncio.sleep(TRY_AGAIN)
+            self._tell("Run %s waits for the database: %s", execution.id, execution.reason)
+            pause = await self._bear(pause)
+            while execution.busy > 0 and not self._is_ending.is_set():  # a task of the body may outlive it in a step
+                await self._bear(AT_LEAST)
+            if self._is_ending.is_set():
+                await self._persist(workflows.release, (execution.run, execution.fence))
+                self._drop(execution)
+                return
             history = (await self._histories([execution.claimed])).get(execution.run)
             if history is None:
                 self._drop(execution)
                 return
-            listeners = execution.listeners
-            execution = Execution(self.port, execution.claimed, execution.definition, history)
-            execution.listeners = listeners
+            if len(history.recorded) > len(execution.history.recorded):
+                pause = TRY_AGAIN
+            definition = self.port.registry.get(execution.definition.name) or execution.definition
+            execution = Execution.after(execution, definition, history)
             self.executions[execution.run] = self.by_id[execution.id] = execution
+
+    async def _bear(self, pause: float) -> float:
+        """Pause while the database is away, and say for how long the next time. The end of the runtime is not late."""
+        if self._is_ending.is_set():
+            await asyncio.sleep(TRY_AGAIN)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_ending.wait(), pause)
+        return min(pause * 2, TRY_AGAIN_MAX)
+
+    def _tell(self, message: str, *arguments: object) -> None:
+        """A line in the log, unless there was one just now: of a thousand runs that wait, one is enough."""
+        now = self.port.loop.time()
+        if self._told_at is None or now - self._told_at >= TELL_EVERY:
+            self._told_at = now
+            log.warning(message, *arguments)
 
     async def _histories(self, claimed: Sequence[Claimed]) -> dict[int, History]:
         """The histories of runs, as soon as the database gives them; of none when the store was closed meanwhile.
 
         A run whose history cannot be read although the database is there is set aside, alone.
         """
+        pause = TRY_AGAIN
         while True:
             try:
                 return await self.port.store.read(steps.histories, runs=[one.run for one in claimed])
             except StoreUnavailable as error:
                 if self.port.store.writer.is_closed:
                     return {}
-                log.warning("Run %s waits for the database: %s", ", ".join(one.id for one in claimed[:3]), error)
+                self._tell("Run %s waits for the database: %s", ", ".join(one.id for one in claimed[:3]), error)
             except Exception as error:
                 if len(claimed) > 1:
                     return {run: history for one in claimed for run, history in (await self._histories([one])).items()}
@@ -127,7 +177,7 @@ class Runner:
                 attention = f"Turbine could not read the history of this run: {error!r}. Resume tries again"
                 await self._persist(workflows.set_aside, (one.run, one.fence, attention))
                 return {}
-            await asyncio.sleep(TRY_AGAIN)
+            pause = await self._bear(pause)
 
     async def _carry_in_thread(self, execution: Execution) -> Outcome:
         loop = self.port.loop
@@ -139,7 +189,13 @@ class Runner:
 
         context = self.port.context.copy()
         self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
-        return await future
+        while True:
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:
+                if self._is_abandoned or not self.port.is_torn_down():
+                    raise
+                execution.end(Signal.INTERRUPT)  # the event loop ends; the thread has not been told yet
 
     def _crowded(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
@@ -175,7 +231,8 @@ class Runner:
                 log.error("Run %s of %s was set aside: %s", execution.id, execution.definition.name, attention)
                 await self._persist(workflows.set_aside, (*pair, attention))
             case Interrupted():
-                if execution.signal is not Signal.INTERRUPT and not self.port.is_draining():
+                is_ending = self.port.is_draining() or self.port.is_torn_down()
+                if execution.signal is not Signal.INTERRUPT and not is_ending:
                     return False
                 await self._persist(workflows.release, pair)
             case Cancelled():
@@ -205,14 +262,15 @@ class Runner:
 
     async def _persist(self, function: Any, row: Any, size: int = 0) -> Any:
         """Write an outcome, however long the database takes to come back; None when the store was closed."""
+        pause = TRY_AGAIN
         while True:
             try:
                 return await self.port.store.submit(function, row, size)
             except StoreUnavailable as error:
                 if self.port.store.writer.is_closed:
                     return None
-                log.warning("The outcome of a run waits for the database: %s", error)
-                await asyncio.sleep(TRY_AGAIN)
+                self._tell("The outcome of a run waits for the database: %s", error)
+                pause = await self._bear(pause)
 
     # Parking
 
@@ -296,6 +354,7 @@ class Runner:
 
     def park_idle(self) -> None:
         """Let every waiting run leave memory."""
+        self._is_ending.set()
         for execution in list(self.executions.values()):
             if execution.is_idle:
                 execution.end(Signal.PARK)
@@ -304,12 +363,39 @@ class Runner:
     def interrupt(self) -> None:
         """Break off everything that still runs; nothing of it becomes an outcome."""
         self._is_interrupted = True
+        self._is_ending.set()
         for execution in list(self.executions.values()):
             execution.end(Signal.INTERRUPT)
+
+    async def abandon(self, seconds: float) -> bool:
+        """Carry out nothing any more; whether blocking bodies are left that go on in threads, which nobody can end.
+
+        Their runs stay ours until this process ends. Their attempts are given back now: to be told to end in the middle
+        of a step is no crash. What the database does not take within this time is left.
+        """
+        self._is_abandoned = True
+        until = self.port.loop.time() + seconds
+        stuck = [(one.run, one.fence) for one in self.executions.values() if one.thread is not None]
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds))
+        if stuck:
+            with contextlib.suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self.port.store.write(workflows.return_attempts, pairs=stuck)
+        return bool(stuck)
+
+    def forked(self) -> None:
+        """In a forked child: no durable word of the runs that were under way in the parent acts here."""
+        for execution in list(self.executions.values()):
+            execution.signal = Signal.FORKED
 
     async def die(self) -> None:
         """Drop everything that runs, as the death of the process would; the store takes nothing more by now."""
         self.interrupt()
+        forget_all(self.port.store)
         for _ in range(DEATH_ROUNDS):
             for task in self._tasks:
                 task.cancel()
@@ -319,11 +405,11 @@ class Runner:
             self._drop(execution)
 
     async def wait_empty(self, seconds: float) -> bool:
-        """Until no run is left in memory; False after `seconds`."""
+        """Until no run is left in memory, and none is being started for it; False after `seconds`."""
         until = self.port.loop.time() + seconds
-        while self._tasks:
+        while waiting := {*self._tasks, *self._starting}:
             left = until - self.port.loop.time()
             if left <= 0:
                 return False
-            await asyncio.wait(set(self._tasks), timeout=left)
+            await asyncio.wait(waiting, timeout=left)
         return True

@@ -80,7 +80,7 @@ class Scheduler:
 
     def _notice_absence(self, due: list[ScheduleRow], now_ms: int) -> None:
         """Let what came up to now be missed if this process was absent. In `due` the oldest tick comes first."""
-        oldest_ms = due[0].next_ms if due and not self._port.clock.stands_still else None
+        oldest_ms = due[0].next_ms if due and not self._port.clock.is_virtual else None
         if oldest_ms is not None and now_ms - max(self._looked_ms, oldest_ms) > ABSENCE_MS:
             self._here_since_ms = now_ms
             self._was_absent = True

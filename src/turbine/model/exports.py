@@ -71,6 +71,8 @@ class History:
     completed_ms: int | None = None
     application_version: str | None = None
     summary: str | None = None
+    loose: tuple[str, ...] = ()
+    """Where the recorded JSON was not written by the type that reads it: positions, and `input`."""
 
     def to_json(self) -> str:
         """The whole record as one JSON text, to be kept beside the tests."""
@@ -85,6 +87,7 @@ class History:
         try:
             document["steps"] = tuple(ExportedStep(**step) for step in document["steps"])
             document["waits"] = tuple(ExportedWait(**wait) for wait in document["waits"])
+            document["loose"] = tuple(document.get("loose", ()))
             document["failures"] = tuple(ExportedFailure(**failure) for failure in document["failures"])
             return cls(**document)
         except (TypeError, KeyError) as error:

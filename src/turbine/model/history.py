@@ -51,6 +51,11 @@ class History:
     reached: dict[str, int] = field(default_factory=dict[str, int])
     """How far each line had come: prefix (`""` for the main line) → the highest index recorded in it."""
 
+    def goes_beyond(self, position: str) -> bool:
+        """Whether the line of a position had come further than that."""
+        prefix, dot, last = position.rpartition(".")
+        return self.reached.get(prefix + dot, -1) > int(last.partition("t")[0])
+
     def add(self, record: Recorded) -> None:
         self.recorded[record.position] = record
         if record.function_id >= self.next_function_id:

@@ -4,7 +4,8 @@ The main line counts `0, 1, 2 …`. `turbine.gather` at position 3 gives its bra
 second branch are `3.1.0`, `3.1.1`. A task that user code makes itself (`asyncio.create_task`) after n calls of its
 parent is `nt0`, the next one made at the same place `nt1`; its calls are `nt0.0`, `nt0.1`. A mark of
 `turbine.patched("x")` stands at `patch:x`, an app status that a body has set at `note:0` or
-`note:3.1.0` (counted for each line); both are outside of the order.
+`note:3.1.0` (counted for each line), and `note:read:3` tells how the message that was received at 3 was read; all of
+these are outside of the order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ _PART = re.compile(r"(\d+)(?:t(\d+))?")
 _POSITION = re.compile(r"\d+(?:t\d+)?(?:\.\d+(?:t\d+)?)*")
 PATCH = "patch:"
 NOTE = "note:"
+READING = "note:read:"
 
 
 def check_position(position: int | str) -> str:

@@ -19,6 +19,8 @@ class Kind(IntEnum):
     MARK = 4
     NOTE = 5
     """An app status set by a body: recorded so that a replay does not set it again, and not listed as a step."""
+    BROKEN_OFF = 6
+    """A step that its body broke off: it does not run again, and a replay waits until the body breaks it off again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ the `Scope` in `HERE`, which the engine puts there. Nothing here runs, records o
 
 from turbine.registry.declare import remote, step, workflow
 from turbine.registry.kinds import (
-    HERE,
     UNSET,
     BlockingStep,
     BlockingWorkflow,
-    Scope,
     StartOptions,
     Step,
     StepBase,
@@ -25,6 +23,7 @@ from turbine.registry.kinds import (
     name_of,
 )
 from turbine.registry.roll import Registry
+from turbine.registry.scope import HERE, Scope
 
 __all__ = [
     "HERE",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, overload
 
+from turbine.codec import enclosing
 from turbine.ids import check_name
 from turbine.model.schedules import Schedule
 from turbine.registry.kinds import (
@@ -130,6 +131,7 @@ def step(
             timeout=seconds,
             checkpoint=checkpoint,
             is_async=is_async,
+            around=enclosing(function),
         )
         return Step(definition) if is_async else BlockingStep(definition)
 
@@ -248,6 +250,7 @@ def workflow(
             summary=summary,
             queue=queue,
             timeout=None if timeout is None else seconds_of(timeout, "timeout"),
+            around=enclosing(function),
         )
         return Workflow(definition) if is_async else BlockingWorkflow(definition)
 

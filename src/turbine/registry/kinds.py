@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from turbine.clock import check_aware
-from turbine.codec import PayloadType, Signature, payload_type
+from turbine.codec import Enclosing, PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
 from turbine.model.schedules import Schedule, ScheduleType
+from turbine.registry.scope import HERE
+from turbine.registry.threads import check_lost, maker_of_thread
 from turbine.retry import RetryPolicy, seconds_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Scope(Protocol):
-    """Where a call stands: in the body of a workflow, or in a step."""
-
-    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
-
-    def child(
-        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any: ...
-
-
-HERE: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)
 
 
 class Unset:
@@ -56,10 +44,12 @@ class StepDefinition:
     """Seconds for each attempt."""
     checkpoint: bool = True
     is_async: bool = True
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     @cached_property
     def result(self) -> PayloadType[Any]:
-        return Signature(self.fn, f"step {self.name!r}").result
+        return Signature(self.fn, f"step {self.name!r}", self.around).result
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +85,8 @@ class WorkflowDefinition:
     queue: str | None = None
     timeout: float | None = None
     result_type: Any = UNSET
+    around: Enclosing | None = None
+    """The local names around the function, which textual annotations may use."""
 
     def __post_init__(self) -> None:
         if isinstance(self.schedule, str):
@@ -114,7 +106,7 @@ class WorkflowDefinition:
     def signature(self) -> Signature:
         if self.fn is None:
             raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
-        return Signature(self.fn, f"workflow {self.name!r}")
+        return Signature(self.fn, f"workflow {self.name!r}", self.around)
 
     @cached_property
     def takes_tick(self) -> bool:
@@ -191,6 +183,7 @@ class StepBase(Generic[P, R]):
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here = HERE.get()
         if here is None:
+            check_lost(self.definition.name, self.definition.is_async)
             return self.definition.fn(*args, **kwargs)
         return here.step(self.definition, args, kwargs)
 
@@ -201,7 +194,7 @@ class StepBase(Generic[P, R]):
 class Step(StepBase[P, R]):
     """A step whose function is a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """In a workflow: take the next position now; awaited, run and record, or give back what was recorded.
 
         Runs at least once, is recorded once. Outside of a workflow it is just its function.
@@ -212,7 +205,7 @@ class Step(StepBase[P, R]):
 class BlockingStep(StepBase[P, R]):
     """A step whose function blocks."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """In a blocking workflow: run and record, or give back what was recorded.
 
         Runs at least once, is recorded once. Outside of a workflow it is just its function. In an async workflow it
@@ -263,6 +256,7 @@ class WorkflowBase(Generic[P, R]):
 
         `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first time the run
         executes, `deadline` is absolute and wins. `delay` starts it later. Smaller `priority` numbers come first.
+        `tags` come on top of those of the workflow.
         Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
         """
         old = self.start_options
@@ -297,6 +291,12 @@ class WorkflowBase(Generic[P, R]):
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here = HERE.get()
         if here is None:
+            maker = maker_of_thread()
+            if maker is not None:
+                raise NotInWorkflow(
+                    f"Workflow {self.name!r} was called in {maker.thread}. Nothing can be recorded there: call it in"
+                    " the body itself, several at once with turbine.gather"
+                )
             raise NotInWorkflow(
                 f"Workflow {self.name!r} was called outside of a workflow, where nothing would be recorded:"
                 f" start it with `await rt.run({self.name}, ...)`, or call `{self.name}.fn(...)` in a unit test"
@@ -310,7 +310,7 @@ class WorkflowBase(Generic[P, R]):
 class Workflow(WorkflowBase[P, R]):
     """A workflow whose function is a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
         return self._called(args, kwargs)
 
@@ -318,7 +318,7 @@ class Workflow(WorkflowBase[P, R]):
 class BlockingWorkflow(WorkflowBase[P, R]):
     """A workflow whose function blocks."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
         return self._called(args, kwargs)
 

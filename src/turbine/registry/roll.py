@@ -4,42 +4,121 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import weakref
 from collections.abc import Iterator
 
-from turbine.errors import RegistrationConflict
+from turbine.codec import UnresolvedAnnotation, source_of
+from turbine.errors import NotRegistered, RegistrationConflict
 from turbine.registry.kinds import WorkflowDefinition
 
 
 class Registry:
-    """The workflows that a runtime can carry out, by name and by fully qualified name."""
+    """The workflows that a runtime can carry out, by name.
+
+    Which of them a workflow object in user code stands for is a question of its own: options are given to copies of an
+    object, `rt.register(workflow, name=…)` registers it under another name, and a module or a notebook cell that is run
+    again makes a new object of the same name.
+    """
 
     def __init__(self) -> None:
         self._by_name: dict[str, WorkflowDefinition] = {}
-        self._by_fqn: dict[str, WorkflowDefinition] = {}
+        self._declared: dict[str, WorkflowDefinition] = {}
+        """What each was declared as, before overrides."""
+        self._former: list[weakref.ref[WorkflowDefinition]] = []
+        """What was registered before it was replaced, and may still be under way."""
 
-    def add(self, definition: WorkflowDefinition) -> None:
-        """Enter a workflow. Raises RegistrationConflict when its name or function is there already.
+    def add(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None = None) -> None:
+        """Enter a workflow; `declared` is what it was before overrides. RegistrationConflict when its name is taken.
 
         Raises TypeError for one with a schedule that does not take one point in time.
         """
+        registered = self._by_name.get(definition.name)
+        if registered is not None:
+            raise RegistrationConflict(
+                f"Workflow {definition.name!r} ({_place(definition)}) is already registered: {_place(registered)}."
+                f" {_why_two(registered, definition)}give one of them another name, or register only one of them"
+            )
+        self._enter(definition, declared)
+
+    def replace(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None = None) -> None:
+        """Put a workflow in the place of the one of its name. Raises NotRegistered when there is none."""
+        if definition.name not in self._by_name:
+            raise NotRegistered(
+                f"There is no registered workflow {definition.name!r} that could be replaced; registered are"
+                f" {', '.join(map(repr, self._by_name)) or 'none'}. New names are registered before launch"
+            )
+        former = self._by_name[definition.name], self._declared[definition.name]
+        self._enter(definition, declared)
+        alive = [ref for ref in self._former if ref() is not None]
+        self._former = [*alive, *map(weakref.ref, former)]
+
+    def _enter(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None) -> None:
         if definition.fn is None:
             raise TypeError(f"workflow {definition.name!r} is remote and cannot be registered here")
-        for known in (self._by_name.get(definition.name), self._by_fqn.get(definition.fqn)):
-            if known is not None:
-                raise RegistrationConflict(
-                    f"Workflow {definition.name!r} ({definition.fqn}) is already registered as {known.name!r}"
-                    f" ({known.fqn}); give one of them another name"
-                )
-        if definition.schedule is not None and not definition.takes_tick:
+        if definition.schedule is not None and not _may_take_tick(definition):
             raise TypeError(
                 f"workflow {definition.name!r} has a schedule, so it must take exactly one parameter, the tick,"
                 f" annotated as datetime: def {definition.name}(tick: datetime)"
             )
         self._by_name[definition.name] = definition
-        self._by_fqn[definition.fqn] = definition
+        self._declared[definition.name] = declared or definition
 
-    def get(self, name_or_fqn: str) -> WorkflowDefinition | None:
-        return self._by_name.get(name_or_fqn) or self._by_fqn.get(name_or_fqn)
+    def get(self, name: str) -> WorkflowDefinition | None:
+        return self._by_name.get(name)
+
+    def by_fqn(self, fqn: str) -> list[WorkflowDefinition]:
+        """The workflows of one function, or of one that was called several times and made a workflow each time."""
+        return [definition for definition in self._by_name.values() if definition.fqn == fqn]
+
+    def meant(self, definition: WorkflowDefinition, *, by_body: bool = False) -> WorkflowDefinition | None:
+        """The registered workflow that a workflow object stands for; None when it stands for none, or for several.
+
+        A body may be older than its runtime's newest code (`by_body`), and so may the workflows that it calls.
+        """
+        registered = self._by_name.get(definition.name)
+        if registered is not None:
+            declared = self._declared[definition.name]
+            if registered is definition or declared is definition or registered.fn is definition.fn:
+                return registered
+            if by_body and any(ref() is definition for ref in self._former):
+                return registered
+        others = self._registered_as(definition)
+        return others[0] if len(others) == 1 else None
+
+    def require(
+        self, definition: WorkflowDefinition, *, by_body: bool = False, elsewhere: bool = False
+    ) -> WorkflowDefinition:
+        """The registered workflow that a workflow object stands for; of one that may run `elsewhere`, else itself.
+
+        Raises NotRegistered, which says why there is none.
+        """
+        registered = self.meant(definition, by_body=by_body)
+        if registered is not None:
+            return registered
+        if elsewhere and definition.name not in self._by_name and not self._registered_as(definition):
+            return definition
+        raise NotRegistered(self._why_not(definition))
+
+    def _registered_as(self, definition: WorkflowDefinition) -> list[WorkflowDefinition]:
+        return [self._by_name[name] for name, declared in self._declared.items() if declared is definition]
+
+    def _why_not(self, definition: WorkflowDefinition) -> str:
+        name, registered = definition.name, self._by_name.get(definition.name)
+        if names := [other.name for other in self._registered_as(definition)]:
+            return (
+                f"Workflow {name!r} ({_place(definition)}) is registered under several names:"
+                f" {', '.join(map(repr, names))}. Pass what rt.register returned for one of them"
+            )
+        if registered is not None:
+            return (
+                f"This workflow {name!r} ({_place(definition)}) is not the one that is registered under its name"
+                f" ({_place(registered)}). {_why_two(registered, definition)}pass the registered one, or make this one"
+                f" the registered one: rt.replace({name})"
+            )
+        return (
+            f"Workflow {name!r} ({_place(definition)}) is not registered with this runtime, so nobody could carry it"
+            " out after a crash; pass it to Runtime(workflows=[...]) or rt.register before launch"
+        )
 
     def names(self) -> list[str]:
         return list(self._by_name)
@@ -58,3 +137,31 @@ class Registry:
                 source = getattr(getattr(fn, "__code__", None), "co_code", b"").hex()
             digest.update(f"{name}\n{source}\n".encode())
         return digest.hexdigest()[:16]
+
+
+def _may_take_tick(definition: WorkflowDefinition) -> bool:
+    try:
+        return definition.takes_tick
+    except UnresolvedAnnotation:  # its ticks will tell; the other workflows of the runtime need not wait for that
+        return True
+
+
+def _place(definition: WorkflowDefinition) -> str:
+    source = source_of(definition.fn)
+    return definition.fqn if source is None else f"{definition.fqn}, {source}"
+
+
+def _why_two(registered: WorkflowDefinition, other: WorkflowDefinition) -> str:
+    """Why there are two workflow objects of one name, where that can be told."""
+    modules = {definition.fqn.partition(":")[0] for definition in (registered, other)}
+    functions = {definition.fqn.partition(":")[2] for definition in (registered, other)}
+    if registered.fn is other.fn:
+        return "It is the same function: "
+    if len(functions) > 1:
+        return "They are two functions: "
+    if len(modules) == 1:
+        return "Its module or notebook cell was run again since, which made a new object: "
+    if "__main__" in modules:
+        (imported,) = modules - {"__main__"}
+        return f"Its module was loaded twice, as the program (__main__) and by an import ({imported}): "
+    return f"Its code was loaded twice, as the modules {' and '.join(sorted(modules))}: "

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from turbine.actions import triggers
 from turbine.actions.schedules import sync_declared
 from turbine.clock import span_ms, to_datetime
+from turbine.engine.open_calls import OpenCalls
 from turbine.engine.payloads import Payloads
 from turbine.engine.port import Port
-from turbine.engine.threads import Threads
-from turbine.loops.courier import Courier
-from turbine.loops.duty import Duty
+from turbine.errors import TurbineError
+from turbine.forking import keep_for_ever, tell_after_fork
+from turbine.loops.courier import AT_ONCE, Courier
+from turbine.loops.duty import BACKOFF_MAX, Duty, stop_together
 from turbine.loops.garbage import Sweeper
 from turbine.loops.indexer import Indexer
 from turbine.loops.lease import Lease
@@ -28,15 +32,17 @@ from turbine.loops.scheduler import Scheduler
 from turbine.loops.surveyor import LOOK, Surveyor
 from turbine.loops.timers import Timers
 from turbine.model.workflows import Event, WorkflowStatus
+from turbine.registry import threads
 from turbine.senders import Way
 from turbine.senders.alert import AlertWay
 from turbine.senders.products import ProductSender, ProductWay
 from turbine.senders.storages import Storages
 from turbine.senders.webhook import WebhookWay
-from turbine.store import Store
+from turbine.store import Store, Tx
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
 from turbine.tables import workflows as workflow_table
+from turbine.threads import Threads, in_thread, made_in_thread, unbroken
 from turbine.wake import Wakes
 
 if TYPE_CHECKING:
@@ -47,7 +53,12 @@ log = logging.getLogger("turbine")
 LOOK_INTERVAL = 0.02
 """Seconds between looks at everything while other processes commit all the time."""
 UNWIND = 2.0
-"""Seconds that interrupted bodies get to end."""
+"""Seconds beyond `shutdown_timeout` that interrupted bodies get to end, and once more that closing may take."""
+IO_THREADS = 16
+TURNS = 10
+"""Turns of the event loop that an answer takes until the call that asked for it has ended, at most."""
+ANSWER = 1.0
+"""Seconds that a closing runtime waits for the answers to what was asked before."""
 
 
 class Live:
@@ -56,7 +67,16 @@ class Live:
     def __init__(self, runtime: Runtime, store: Store) -> None:
         config = runtime.config
         self.store = store
+        self._runtime = runtime
         self.stopping: asyncio.Future[None] | None = None
+        self._started = contextlib.AsyncExitStack()
+        """What was started and must be ended, the last one first."""
+        self._close_by: float | None = None
+        self.is_stuck = False
+        """Whether blocking code was left behind in a thread; the lock file is kept for it."""
+        self._is_over = asyncio.Event()
+        self._guardian: asyncio.Task[None] | None = None
+        self._has_left = False
         loop = asyncio.get_running_loop()
         wakes = Wakes()
         clock = runtime._clock  # pyright: ignore[reportPrivateUsage]
@@ -70,6 +90,7 @@ class Live:
             loop=loop,
             context=copy_context(),
             threads=Threads(config.max_threads),
+            io=Threads(IO_THREADS, "turbine-io"),
             payloads=Payloads(config.payload_max, config.codec),
             probe=runtime._probe,  # pyright: ignore[reportPrivateUsage]
             wakes=wakes,
@@ -80,12 +101,17 @@ class Live:
             # The runner is made of this port, so it is looked up when it is called.
             paused=lambda execution, by_itself: self.runner.paused(execution, by_itself),  # noqa: PLW0108
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
+            expect=lambda entered: self.runner.expect(entered),  # noqa: PLW0108
             held=lambda workflow_id: self.runner.by_id.get(workflow_id),  # noqa: PLW0108
-            is_draining=lambda: runtime.is_draining,
+            is_draining=lambda: runtime.is_draining or self.is_torn_down,
+            holds_lease=lambda: self.lease.is_held,
+            is_torn_down=lambda: self.is_torn_down,
+            open_calls=OpenCalls(),
             logbook=self.scribe,
             storages=Storages(store, config.product_storage),
             app=runtime.app,
         )
+        self._sender_threads = Threads(AT_ONCE, "turbine-sender")
         self._webhooks = WebhookWay(store, clock, config, self.port.payloads.open)
         self._alerts = AlertWay(store, clock, self.port.payloads.open)
         self.ways: dict[str, Way] = {"webhook": self._webhooks, "alert": self._alerts}
@@ -103,7 +129,7 @@ class Live:
             names=self.port.registry.names(),
             vitals=self.pulse.take,
         )
-        recovery = Recovery(self.port, self.lease, config.lease.total_seconds())
+        recovery = Recovery(self.port, self.lease, self.runner, config.lease.total_seconds())
         self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
         self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
         self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
@@ -126,6 +152,7 @@ class Live:
             for name in declared
             if listened is None or name in listened
         }
+        tell_after_fork(self._forked)
 
     def only_look(self) -> None:
         """Before the start, for whoever only looks in: send nothing, and leave garbage and measuring to the others.
@@ -148,12 +175,26 @@ class Live:
         if sender is None:
             self.ways.pop("product", None)
         else:
-            self.ways["product"] = ProductWay(self.store, self.port.storages, self.port.payloads.open, sender)
+            self.ways["product"] = ProductWay(
+                self.store, self.port.storages, self.port.payloads.open, sender, self._sender_threads
+            )
 
     async def start(self) -> None:
-        self.store.hold(self.port.executor_id)
-        await asyncio.to_thread(self.lease.take)
-        self.store.listen(self.port.loop, self.port.executor_id, self._heard)
+        """Start everything; when a part fails, or the caller is cancelled, what was started is ended again."""
+        try:
+            await self._start()
+        except BaseException:
+            await unbroken(self._started.aclose())
+            raise
+
+    async def _start(self) -> None:
+        ended = self._started
+        ended.push_async_callback(self._close_store)
+        threads.watch()
+        await made_in_thread(self.lease.take, lambda _: self.lease.give_up(UNWIND), patience=UNWIND)
+        ended.push_async_callback(self._give_up_lease)
+        ended.callback(self._close_threads)
+        self.store.listen(self.port.loop, self.port.executor_id, self._heard, self._heard_afar)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
         await self._first_look()
         await self.store.write(
@@ -161,12 +202,27 @@ class Live:
         )
         await triggers.mirror(self.port)
         await sync_declared(self.port)
+        ended.callback(self.scribe.close)
         self.scribe.open(self.port.logger)
+        ended.callback(self.pulse.stop)
         self.pulse.start()
-        for duty in self._duties:
+        ended.push_async_callback(self._end_calls)
+        ended.push_async_callback(self._stop_duties)
+        for duty in self.duties:
             duty.start()
-        for claimer in self.claimers.values():
-            claimer.duty.start()
+        ended.callback(self._is_over.set)
+        self._guardian = asyncio.create_task(self._guard(), name="turbine guardian")
+
+    async def publish_code(self, name: str) -> None:
+        """Tell the database that the code of a workflow was replaced here, and try what was set aside of it again."""
+        try:
+            await triggers.mirror(self.port)
+            await sync_declared(self.port)
+            now_ms = self.port.clock.now_ms()
+            await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
+        except Exception as error:
+            log.warning("The new code of workflow %r counts here, but the database does not know it: %s", name, error)
+            raise
 
     def _heard(self, wakes: list[Wake]) -> None:
         """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
@@ -199,6 +255,13 @@ class Live:
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
 
+    def _heard_afar(self, wakes: list[Wake]) -> None:
+        """The same for wakes of other processes, which are hints: that a run was cancelled is read from its row."""
+        own = [wake for wake in wakes if wake[0] != "cancelled"]
+        if len(own) < len(wakes):
+            self.letters.call()
+        self._heard(own)
+
     def _look_everywhere_soon(self) -> None:
         """Another process has committed something. Look now, or soon after the last look while it goes on and on."""
         if self._next_look is None:
@@ -223,30 +286,130 @@ class Live:
             probe.tell(Event(f"workflow.{status}", workflow_id, name, status, None, now))
 
     async def stop(self, seconds: float) -> None:
-        """Drain, then interrupt, then close."""
-        await self.timers.stop()
-        for claimer in self.claimers.values():
-            await claimer.duty.stop()
-        self.runner.park_idle()
-        is_empty = await self.runner.wait_empty(seconds)
-        if not is_empty:
-            self.runner.interrupt()
-            is_empty = await self.runner.wait_empty(UNWIND)
-        await self.courier.stop()
+        """Drain, then interrupt, then close: within this time and twice `UNWIND`, whatever is away or hangs."""
+        until = self.port.loop.time() + seconds
+        self._close_by = until + 2 * UNWIND
+        self.tell_ending()
+        try:
+            await stop_together((self.timers, *(claimer.duty for claimer in self.claimers.values())), seconds + UNWIND)
+            self.runner.park_idle()
+            await self.runner.wait_empty(until - self.port.loop.time())
+        finally:  # also when this is broken off itself, because the event loop ends
+            self._close_by = min(self._close_by, self.port.loop.time() + 2 * UNWIND)
+            await self._close()
+
+    async def _close(self) -> None:
+        self.runner.interrupt()
+        try:
+            await self.runner.wait_empty(UNWIND)
+            self.is_stuck = await self.runner.abandon(self._left() / 2)
+        finally:
+            await self._started.aclose()
+
+    async def _end_calls(self) -> None:
+        with contextlib.suppress(TurbineError, TimeoutError):  # a database that is away answers no open call either
+            async with asyncio.timeout(min(ANSWER, self._left())):
+                await self.store.write(_nothing)  # the calls whose writes have entered get their answers
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self.port.open_calls.close()
+        self.port.probe.end()
+
+    def _left(self) -> float:
+        """Seconds that closing may still take."""
+        if self._close_by is None:
+            self._close_by = self.port.loop.time() + UNWIND
+        return max(0.0, self._close_by - self.port.loop.time())
+
+    async def _stop_duties(self) -> None:
+        seconds = min(BACKOFF_MAX, self._left() / 2)
+        others = [duty for duty in self.duties if duty is not self.courier.duty]
+        await asyncio.gather(self.courier.stop(seconds), stop_together(others, seconds))
         await self._webhooks.close()
         await self._alerts.close()
-        self.pulse.stop()
-        for duty in self._duties:
-            await duty.stop()
-        self.scribe.close()
-        self.port.threads.close()
-        if is_empty:
-            await asyncio.to_thread(self.lease.give_up)
+
+    async def _give_up_lease(self) -> None:
+        if self.is_stuck:
+            # The lock file stays held until this process ends, or is launched again.
+            log.warning("Blocking code did not end in time; its runs go on elsewhere when this process has ended")
+            await in_thread(self.lease.stop, self._left())
         else:
-            # A thread still runs a step of ours. The lock file stays held until it or the process ends.
-            log.warning("%s runs did not end in time; they are recovered later", len(self.runner.executions))
-            await asyncio.to_thread(self.lease.stop)
-        await asyncio.to_thread(self.store.close)
+            await in_thread(self.lease.give_up, self._left())
+
+    async def _close_store(self) -> None:
+        await in_thread(self.store.close, seconds=self._left())
+
+    def _close_threads(self) -> None:
+        for pool in (self.port.threads, self.port.io, self._sender_threads):
+            pool.close()
+
+    async def _guard(self) -> None:
+        """Shut down in good order when the event loop ends first: `asyncio.run` cancels every task then, this one too.
+
+        The runs whose tasks it cancels with it are interrupted, which is no outcome of theirs.
+        """
+        try:
+            await self._is_over.wait()
+        except asyncio.CancelledError:
+            if self._has_left:
+                raise
+            await asyncio.sleep(0)  # who was cancelled inside of `async with` begins the shutdown itself
+            await self._runtime._end(self, 0.0)  # pyright: ignore[reportPrivateUsage]
+            raise
+
+    @property
+    def is_torn_down(self) -> bool:
+        """Whether the event loop ends without a shutdown."""
+        return self._guardian is not None and self._guardian.cancelling() > 0
+
+    # The process is told to end
+
+    def tell_ending(self) -> None:
+        """Close what is held open for others. From any thread."""
+        for one in self._runtime._attached:  # pyright: ignore[reportPrivateUsage]
+            one.close()
+
+    def drain(self) -> Future[None]:
+        """Shut down in good order. From any thread; done at once when the event loop has ended, or stands still."""
+        done: Future[None] = Future()
+        if not self.port.loop.is_running():
+            done.set_result(None)
+            return done
+        ending = self._runtime.shutdown()
+        try:
+            return asyncio.run_coroutine_threadsafe(ending, self.port.loop)
+        except RuntimeError:
+            ending.close()
+            done.set_result(None)
+            return done
+
+    @property
+    def patience(self) -> float:
+        """Seconds that draining takes, at most."""
+        return self.port.config.shutdown_timeout.total_seconds() + 2 * UNWIND
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether the server that launched this shuts it down."""
+        return self._runtime._is_hosted  # pyright: ignore[reportPrivateUsage]
+
+    async def wait_over(self) -> None:
+        """Until a shutdown has come to its end."""
+        await self._is_over.wait()
+
+    def leave(self) -> None:
+        """Let go of everything that others wait for, when the event loop of this runtime has ended already."""
+        self._has_left = True
+        self.scribe.drop()
+        self._close_threads()
+        self.lease.give_up(UNWIND)
+        self.store.close(seconds=UNWIND)
+
+    def _forked(self) -> None:
+        """In a forked child: this life is the parent's."""
+        keep_for_ever(self)
+        self.runner.forked()
+        self.scribe.forked()
 
     @property
     def duties(self) -> tuple[Duty, ...]:
@@ -265,7 +428,9 @@ class Live:
         For the testing kit. Its own threads cannot be killed: code of users that runs in one goes on until its next
         durable word, which refuses.
         """
-        await asyncio.to_thread(self.store.die)
+        await in_thread(self.store.die)
+        self._is_over.set()
+        self.port.probe.end()
         self.pulse.stop()
         for duty in self.duties:
             duty.drop()
@@ -276,8 +441,8 @@ class Live:
         await self._webhooks.close()
         await self._alerts.close()
         await self.runner.die()
-        self.port.threads.close()
-        await asyncio.to_thread(self.lease.die)
+        self._close_threads()
+        await in_thread(self.lease.die)
 
     async def wait_idle(self) -> None:
         calm = 0
@@ -285,7 +450,7 @@ class Live:
         while calm < 2:
             await asyncio.sleep(0.002)
             executions = list(self.runner.executions.values())
-            if self.store.writer.depth or not all(execution.is_idle for execution in executions):
+            if self.store.depth or not all(execution.is_idle for execution in executions):
                 calm = 0
                 continue
             # One that was called, or is at it, may have a run in its hands that is in no memory yet.
@@ -308,3 +473,7 @@ class Live:
                 continue
             dues = (w.due_ms for e in executions for w in e.waits.values() if w.due_ms is not None)
             calm = 0 if any(due <= now_ms for due in dues) else calm + 1
+
+
+def _nothing(tx: Tx) -> None:
+    """Write nothing: what counts is that it comes after all that has entered."""

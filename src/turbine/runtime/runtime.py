@@ -9,11 +9,13 @@ import os
 import socket
 import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from turbine.actions import backup as backups
 from turbine.actions import explain as explaining
@@ -34,28 +36,49 @@ from turbine.actions.tokens import Tokens
 from turbine.actions.webhooks import Webhooks
 from turbine.clock import Clock, SystemClock, span_ms
 from turbine.codec import payload_type
-from turbine.config import Config, database_url
+from turbine.config import Config, Database, database_url
 from turbine.engine.handles import Desk, Handle, Stored
 from turbine.engine.port import Port
-from turbine.errors import AlreadyLaunched, QueueNotFound, RegistrationConflict, ShuttingDown, TurbineError
+from turbine.errors import (
+    AlreadyLaunched,
+    ForkedProcess,
+    QueueNotFound,
+    RegistrationConflict,
+    ShuttingDown,
+    TurbineError,
+)
+from turbine.forking import tell_after_fork
 from turbine.ids import check_id, check_name, new_id
+from turbine.loops.lease import Lease
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.probe import Probe
-from turbine.registry import UNSET, Registry, WorkflowBase
+from turbine.registry import UNSET, Registry, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
-from turbine.runtime.live import Live
+from turbine.runtime.live import UNWIND, Live
+from turbine.runtime.signals import SIGNALS
 from turbine.senders.products import ProductSender
-from turbine.store import open_store
+from turbine.store import Store, open_store
+from turbine.threads import in_thread, made_in_thread
 
 log = logging.getLogger("turbine")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+
+class Attached(Protocol):
+    """Something at the edge that belongs to a launch."""
+
+    def open(self) -> None: ...
+
+    def close(self) -> None:
+        """Called from any thread, and more than once."""
+        ...
 
 
 class Runtime:
@@ -67,7 +90,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Iterable[WorkflowBase[..., Any]] = (),
         config: Config | None = None,
@@ -76,11 +99,12 @@ class Runtime:
     ) -> None:
         """Prepare a runtime; nothing is opened before `launch`.
 
-        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`. Every field
-        of `Config` is also a keyword here. Raises TypeError and ValueError for settings that can never be right,
-        RegistrationConflict for two workflows of one name.
+        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`; or a callable
+        that gives one, which is asked at each connection to Postgres. Every field of `Config` is also a keyword here.
+        Raises TypeError and ValueError for settings that can never be right, RegistrationConflict for two workflows of
+        one name.
         """
-        self.database = database_url(database)
+        self.database = database if callable(database) else database_url(database)
         self.config = Config.load(config, **config_fields)
         self.app: Any = None
         """The host ASGI application, if there is one."""
@@ -91,9 +115,16 @@ class Runtime:
         self._listened: set[str] | None = None
         self._live: Live | None = None
         self._draining = False
-        self._executor_id = self.config.executor_id or _fresh_executor_id()
+        self._executor_id = self.config.executor_id
         self._was_launched = False
-        self._is_launching = False
+        self._was_forked = False
+        self._launching: asyncio.Future[None] | None = None
+        self._is_hosted = False
+        """Whether a server launches this and shuts it down."""
+        self._attached: list[Attached] = []
+        """What is open as long as this is launched, and closed as soon as it or its process is told to end."""
+        self._left_behind: Lease | None = None
+        """The lock of a launch that has ended while blocking code of it goes on in a thread."""
         self._instrument: Callable[[Live], None] | None = None
         """Called with the launched half before anything of it moves; the testing kit puts its instruments in there."""
         self.accounts = Accounts(self._port)
@@ -126,31 +157,46 @@ class Runtime:
         self.set_product_sender(self.config.product_sender)
         for workflow in workflows:
             self.register(workflow)
+        tell_after_fork(self._forked)
 
     # Declaring
 
     def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
         """Make a workflow known to this runtime, so that it can be started, recovered and listed here.
 
-        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only.
-        Raises AlreadyLaunched after launch, RegistrationConflict when its name or function is taken.
+        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only; here
+        `workflow` itself then stands for what was registered, and so does the returned one. Raises AlreadyLaunched
+        after launch, RegistrationConflict when its name is taken.
         """
         if self._live is not None:
             raise AlreadyLaunched(
                 f"Workflow {workflow.name!r} cannot be registered after launch, because runs of it might be waiting;"
-                " register it before, or pass it to Runtime(workflows=[...])"
+                " register it before, or pass it to Runtime(workflows=[...]). Newer code of a workflow that is"
+                " registered: rt.replace(...)"
             )
-        if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
-        if overrides:
-            old = workflow.definition
-            fields = ("name", "max_recoveries", "schedule", "triggerable", "input_schema")
-            fields += ("tags", "summary", "queue", "timeout")
-            said: dict[str, Any] = {field: getattr(old, field) for field in fields}
-            again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
-            workflow = type(workflow)(again.definition, workflow.start_options)
-        self._registry.add(workflow.definition)
-        return workflow
+        registered = _overridden(workflow, overrides)
+        self._registry.add(registered.definition, workflow.definition)
+        return registered
+
+    def replace(self, workflow: WorkflowBase[P, R], **overrides: Any) -> Awaitable[WorkflowBase[P, R]]:
+        """Put newer code in the place of the registered workflow of this name, while the runtime is up.
+
+        For notebooks, in which the cell of a workflow was run again, and reloaded modules: a runtime refuses a workflow
+        object that is not the registered one. When this returns, starts and new passes use the new one; executions that
+        are under way go on with the old one until they are parked. Awaited, it is known to other processes too, its
+        schedule counts, and runs of this name that were set aside are tried again. `application_version` stays what it
+        was at the launch. `overrides` are those of `register`.
+
+        Raises NotRegistered when there is no workflow of this name, TypeError for what is none.
+        """
+        registered = _overridden(workflow, overrides)
+        self._registry.replace(registered.definition, workflow.definition)
+        live = self._live
+        if live is None:
+            return _Replaced(registered, None)
+        return _Replaced(
+            registered, asyncio.run_coroutine_threadsafe(live.publish_code(registered.name), live.port.loop)
+        )
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
         """`turbine.workflow` and `register` in one: `@rt.workflow` or `@rt.workflow(name=…, tags=…)`. Before launch."""
@@ -172,8 +218,9 @@ class Runtime:
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
-        known = self._registry.get(name)
-        return known is not None and known.triggerable
+        named = self._registry.get(name)
+        candidates = self._registry.by_fqn(name) if named is None else [named]
+        return len(candidates) == 1 and candidates[0].triggerable
 
     def queue(
         self,
@@ -233,55 +280,122 @@ class Runtime:
     async def launch(self) -> None:
         """Open the database, take up what is due, and start the loops. Runs of dead executors go on within a second.
 
-        Raises AlreadyLaunched, StoreInvalid for a database that can never work, StoreUnavailable for one that is
-        away, StoreTooNew for one that a newer Turbine has migrated.
+        When it fails, or is cancelled, nothing of it is left: no thread, lock or connection, and the same runtime, or
+        another one with its executor id, may be launched. Raises AlreadyLaunched, StoreInvalid for a database that can
+        never work, StoreUnavailable for one that is away, StoreTooNew for one that a newer Turbine has migrated.
         """
-        if self._live is not None or self._is_launching:
+        if self._live is not None or self._launching is not None:
             raise AlreadyLaunched("This runtime is launched already; shut it down before launching it again")
-        self._is_launching = True
+        self._launching = asyncio.get_running_loop().create_future()
         try:
             await self._launch()
         finally:
-            self._is_launching = False
+            launching, self._launching = self._launching, None
+            launching.set_result(None)
 
     async def _launch(self) -> None:
         if self._was_launched and self.config.executor_id is None:
-            self._executor_id = _fresh_executor_id()
+            self._executor_id = None
+        if self._left_behind is not None:  # what goes on in its threads is as good as dead, now that we begin anew
+            self._left_behind.drop_lock()
+            self._left_behind = None
         if self.config.switch_interval is not None:
             sys.setswitchinterval(self.config.switch_interval)
-        store = await asyncio.to_thread(open_store, self.database)
+        config = self.config
+        store = await made_in_thread(
+            lambda: open_store(self.database, pooler=config.pooler, listen_url=config.listen_url),
+            _close_at_once,
+            patience=UNWIND,
+        )
         try:
             live = Live(self, store)
             if self._instrument is not None:
                 self._instrument(live)
-            self._draining = False
-            self._live = live
-            self._was_launched = True
-            await live.start()
         except BaseException:
-            self._live = None
-            await asyncio.to_thread(store.close)
+            await in_thread(_close_at_once, store)
             raise
+        self._draining = self._was_forked = False
+        self._was_launched = True
+        await live.start()
+        self._live = live
+        _launched.add(self)
+        for one in self._attached:
+            one.open()
+        if self.config.handle_signals:
+            SIGNALS.listen()
+            SIGNALS.watch(live)
 
     async def shutdown(self) -> None:
         """Stop in good order: nothing new starts, steps that run may finish, waiting runs are parked at once.
 
         What still runs after `shutdown_timeout` is interrupted; it stays PENDING, its attempt is not counted, and it
-        goes on at the next launch here or anywhere. Idempotent.
+        goes on at the next launch here or anywhere. Calls that are still in progress then raise ShuttingDown. It
+        returns within `shutdown_timeout` and a few seconds for closing, also when the database is away. Idempotent, and
+        may be called from any event loop.
         """
-        live = self._live
-        if live is None:
-            return
-        self._draining = True
-        if live.stopping is None:
-            live.stopping = asyncio.ensure_future(live.stop(self.config.shutdown_timeout.total_seconds()))
-        await asyncio.shield(live.stopping)
-        self._live = None
+        if self._launching is not None and self._launching.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({self._launching})
+        if self._live is not None:
+            await self._end(self._live, self.config.shutdown_timeout.total_seconds())
+
+    async def _end(self, live: Live, seconds: float) -> None:
+        """Shut this launch down, from whichever loop; who comes second waits for the same end."""
+        loop = live.port.loop
+        if loop is asyncio.get_running_loop():
+            self._draining = True
+            if live.stopping is None:
+                live.stopping = asyncio.ensure_future(self._stop(live, seconds))
+            await asyncio.shield(live.stopping)
+        elif loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(live, seconds), loop))
+        elif self._live is live:  # its loop was ended before it: what its tasks held cannot be given back any more
+            self._live, self._draining = None, True
+            await in_thread(live.leave)
+            SIGNALS.unwatch(live)
+
+    async def _stop(self, live: Live, seconds: float) -> None:
+        try:
+            await live.stop(seconds)
+        finally:
+            if live.is_stuck:
+                self._left_behind = live.lease
+            if self._live is live:
+                self._live = None
+            SIGNALS.unwatch(live)
+
+    async def run_until_signal(self) -> None:
+        """Run until SIGTERM or SIGINT, then drain as `shutdown` does, and return: `asyncio.run(rt.run_until_signal())`.
+
+        Launches the runtime unless it is launched already, as in `async with rt: await rt.run_until_signal()`. Also
+        returns when the runtime is shut down by other means. Handlers of others are called, and all are back when it
+        returns. Raises what `launch` raises, and RuntimeError elsewhere than in the main thread.
+        """
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        with SIGNALS.caught(lambda: loop.call_soon_threadsafe(told.set)):
+            if self._live is None:
+                await self.launch()
+            assert self._live is not None
+            ends = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(self._live.wait_over())]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in ends:
+                    one.cancel()
+                await self.shutdown()
+
+    def _forked(self) -> None:
+        """In a forked child: what was launched stayed in the parent; only the declarations are here."""
+        self._was_forked = self._was_forked or self._live is not None or self._launching is not None
+        self._live = self._launching = self._left_behind = None
+        self._draining = False
+        if self.config.executor_id is None:
+            self._executor_id = None
 
     async def _die(self) -> None:
         """Be gone as after kill -9: nothing of this life writes or says anything any more. May be launched again."""
         live, self._live = self._live, None
         if live is not None:
+            SIGNALS.unwatch(live)
             await live.die()
 
     async def __aenter__(self) -> Self:
@@ -298,6 +412,8 @@ class Runtime:
     @property
     def executor_id(self) -> str:
         """The id of this process start, unless configured."""
+        if self._executor_id is None:
+            self._executor_id = _fresh_executor_id()
         return self._executor_id
 
     @property
@@ -307,6 +423,8 @@ class Runtime:
     @property
     def application_version(self) -> str:
         """The configured label, or a hash over the source of the registered workflows."""
+        if self._live is not None:
+            return self._live.port.application_version
         return self.config.application_version or self._registry.version()
 
     @property
@@ -320,6 +438,8 @@ class Runtime:
 
     def _port(self) -> Port:
         if self._live is None:
+            if self._was_forked:
+                raise ForkedProcess
             if self._draining:
                 raise ShuttingDown("This runtime was shut down; launch it again before using it")
             raise TurbineError(
@@ -329,31 +449,27 @@ class Runtime:
 
     async def _in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run an act in the loop that launched the runtime, whichever loop asks."""
-        loop = self._port().loop
-        if asyncio.get_running_loop() is loop:
-            return await act()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(act(), loop))
+        return await self._port().in_loop(act)
 
     # Runs
 
-    async def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    async def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Start a workflow; durable when it returns. Options come through `workflow.options(...)`.
 
         A given id is an idempotency key: a second start joins the first run and returns its handle. Raises TypeError
-        for arguments that do not fit, SerializationError naming the parameter, NotRegistered, ShuttingDown,
-        WorkflowConflict, Deduplicated, QueueNotFound, ValueError; then nothing was written.
+        for arguments that do not fit, SerializationError naming the parameter, NotRegistered (also for another object
+        than the one that is registered under the name, see `replace`), ShuttingDown, WorkflowConflict, Deduplicated,
+        QueueNotFound, ValueError; then nothing was written.
         """
         if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow")
         definition = workflow.definition
         port = self._port()
         if definition.fn is not None:
-            known = self._registry.get(definition.name)
-            if known is not None and known.fn is definition.fn:
-                definition = known
+            definition = self._registry.require(definition)
         result = definition.result  # an annotation that cannot be read is told before anything is started
         _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
-        return self.handle(row.id, result)
+        return self.handle(row.id, result, definition)
 
     async def trigger(
         self,
@@ -370,8 +486,8 @@ class Runtime:
 
         `input` is an object by parameter name, or with exactly one parameter its bare value; it is checked as JSON in
         strict mode, and no row is written unless it fits. A workflow that only other processes know is started there.
-        Raises NotRegistered, NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run`
-        raises.
+        `tags` come on top of those of the workflow. Raises NotRegistered (also for an fqn that several workflows have),
+        NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run` raises.
         """
         return await self._in_loop(
             lambda: triggers.trigger(
@@ -379,9 +495,9 @@ class Runtime:
             )
         )
 
-    def handle(self, workflow_id: str, result: Any) -> Handle[Any]:
-        """A handle whose result has this payload type."""
-        return Handle(workflow_id, result, self._desk())
+    def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
+        """A handle whose result has this payload type; `definition`: the workflow of which it is the type."""
+        return Handle(workflow_id, result, self._desk(), definition)
 
     def _desk(self) -> Desk:
         return Desk(stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads)
@@ -684,38 +800,82 @@ class Runtime:
     def events(self) -> AsyncIterator[Event]:
         """What happens in this process from this call on, after its commit: `async for event in rt.events()`.
 
-        A slow reader misses nothing up to 10,000 events, then the oldest ones.
+        A slow reader misses nothing up to 10,000 events, then the oldest ones. It ends when the runtime is shut down.
         """
         self._port()
-        queue: asyncio.Queue[Event] = asyncio.Queue(10_000)
+        queue: asyncio.Queue[Event | None] = asyncio.Queue(10_000)
         loop = asyncio.get_running_loop()
 
-        def put(event: Event) -> None:
+        def put(event: Event | None) -> None:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(event)
 
-        def listen(event: Event) -> None:
+        def listen(event: Event | None = None) -> None:
             with contextlib.suppress(RuntimeError):  # the listener's loop is closed
                 loop.call_soon_threadsafe(put, event)
 
-        listeners = self._probe.listeners
-        listeners.append(listen)
-        told = _told(queue)
-        weakref.finalize(told, listeners.remove, listen).atexit = False
+        probe = self._probe
+        probe.listeners.append(listen)
+        probe.watchers.append(listen)
+        told = self._told(queue)
+        weakref.finalize(told, probe.listeners.remove, listen).atexit = False
+        weakref.finalize(told, probe.watchers.remove, listen).atexit = False
         return told
+
+    async def _told(self, queue: asyncio.Queue[Event | None]) -> AsyncIterator[Event]:
+        while not self._was_forked:
+            event = await queue.get()
+            if event is None:
+                return
+            yield event
+        raise ForkedProcess
 
     async def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now; what waits for time or others does not count."""
-        live = self._live
         self._port()
+        live = self._live
         assert live is not None
         await self._in_loop(live.wait_idle)
 
 
-async def _told(queue: asyncio.Queue[Event]) -> AsyncIterator[Event]:
-    while True:
-        yield await queue.get()
+_launched: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+async def shut_all_down() -> None:
+    """Shut down every runtime of this process that is launched, each in its own event loop, side by side."""
+    await asyncio.gather(*(runtime.shutdown() for runtime in list(_launched)))
+
+
+def _close_at_once(store: Store) -> None:
+    store.close(seconds=UNWIND)
+
+
+class _Replaced(Generic[P, R]):
+    """A workflow that was replaced in this process; awaited, the database knows it too."""
+
+    def __init__(self, workflow: WorkflowBase[P, R], publication: Future[None] | None) -> None:
+        self._workflow = workflow
+        self._publication = publication
+
+    def __await__(self) -> Generator[Any, None, WorkflowBase[P, R]]:
+        if self._publication is not None:
+            yield from asyncio.wrap_future(self._publication).__await__()
+        return self._workflow
+
+
+def _overridden(workflow: WorkflowBase[P, R], overrides: dict[str, Any]) -> WorkflowBase[P, R]:
+    """The workflow as it is registered."""
+    if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow first")
+    if not overrides:
+        return workflow
+    old = workflow.definition
+    fields = ("name", "max_recoveries", "schedule", "triggerable", "input_schema")
+    fields += ("tags", "summary", "queue", "timeout")
+    said: dict[str, Any] = {field: getattr(old, field) for field in fields}
+    again = cast("Any", declare_workflow)(workflow.fn, **{**said, **overrides})
+    return type(workflow)(replace(again.definition, around=old.around), workflow.start_options)
 
 
 def _fresh_executor_id() -> str:

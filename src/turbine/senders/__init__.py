@@ -17,6 +17,7 @@ class Way(Protocol):
     async def deliver(self, held: Held) -> Verdict:
         """Make one attempt. What is raised instead of a verdict counts as a failed attempt that may be repeated.
 
-        ShuttingDown is the exception: then the delivery is given back and no attempt is counted.
+        ShuttingDown and StoreUnavailable of the courier's own runtime are the exception: then the delivery is given
+        back and no attempt is counted.
         """
         ...

@@ -7,10 +7,11 @@ address that was judged. Sources: IANA's special-purpose registries (RFC 6890), 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import socket
+
+from turbine.threads import in_thread
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -68,7 +69,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
 
     One inward address spoils the name: whoever mixes them hopes that the right one is tried.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await in_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not allow_private:
         for text in texts:

@@ -5,14 +5,12 @@ Apprise blocks and says only yes or no, so each message goes in a thread, and wh
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
 import threading
 import warnings
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -25,6 +23,7 @@ from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, Verdict
 from turbine.store import Store
 from turbine.tables import alert_channels
 from turbine.tables.deliveries import Held
+from turbine.threads import Threads
 
 THREADS = 8
 REASON_MAX = 500
@@ -44,7 +43,7 @@ class AlertWay:
         self._store = store
         self._clock = clock
         self._open = open
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="turbine-alert")
+        self._threads = Threads(THREADS, "turbine-alert")
 
     async def deliver(self, held: Held) -> Verdict:
         address = await self._store.read(alert_channels.address, id=held.target)
@@ -58,11 +57,11 @@ class AlertWay:
             if quiet_until is not None:
                 return Verdict(not_before_ms=to_ms(quiet_until))
         text = text_of(held, self._open)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _notify, self._open(url), text)
+        return await self._threads.run(_notify, self._open(url), text)
 
     async def close(self) -> None:
         """Take no more messages; one that is under way ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def _may_wait(held: Held, quiet: QuietHours) -> bool:

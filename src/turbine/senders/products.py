@@ -5,7 +5,6 @@ A sender must be fit to be given the same product twice: the process may die bet
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from turbine.registry import WorkflowBase
 from turbine.store import Store
 from turbine.tables import products
 from turbine.tables.deliveries import Held
+from turbine.threads import Threads
 
 
 class ProductSender(Protocol):
@@ -37,13 +37,19 @@ class ProductWay:
     """How products leave the process."""
 
     def __init__(
-        self, store: Store, storages: ProductStorages, open: Callable[[str], str], sender: ProductSender
+        self,
+        store: Store,
+        storages: ProductStorages,
+        open: Callable[[str], str],
+        sender: ProductSender,
+        threads: Threads,
     ) -> None:
-        """`open` undoes the payload codec."""
+        """`open` undoes the payload codec; `threads` are for senders that block."""
         self._store = store
         self._storages = storages
         self._open = open
         self._sender = sender
+        self._threads = threads
 
     async def deliver(self, held: Held) -> Verdict:
         """Give a product to the sender, once."""
@@ -52,7 +58,7 @@ class ProductWay:
             return Verdict("the product was deleted, together with its run", final=True)
         product = stored.record(self._open)
         try:
-            data = await asyncio.to_thread(self._storages.open, stored.storage, stored.id, stored.size)
+            data = await self._threads.run(self._storages.open, stored.storage, stored.id, stored.size)
         except FileNotFoundError as error:
             return Verdict(f"the bytes of the product are gone: {error}", final=True)
         with data:
@@ -66,7 +72,7 @@ class ProductWay:
             if inspect.iscoroutinefunction(send):
                 await send(product, data)
             else:
-                sent = await asyncio.to_thread(_call, send, product, data)
+                sent = await self._threads.run(_call, send, product, data)
                 if inspect.isawaitable(sent):
                     await sent
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from turbine.masking import mask_url, scrub
 from turbine.model.products import BLOCK, ProductUpload
+from turbine.platform import path_of_url, sync, sync_folder
 from turbine.store import Store
 from turbine.tables import products
 
@@ -73,7 +74,7 @@ def _path_of(url: str) -> Path:
         raise ValueError(
             f"product_storage {mask_url(url)!r} names no folder of this machine; write file:///absolute/folder"
         )
-    return Path(unquote(parts.path))
+    return path_of_url(parts.path)
 
 
 class Folder:
@@ -86,7 +87,7 @@ class Folder:
         """Begin a file, and the folder if it is the first."""
         if not self.path.is_dir():
             self.path.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return _FileUpload(self.path / id)
 
     def open(self, id: str, size: int) -> BinaryIO:
@@ -110,21 +111,13 @@ class _FileUpload:
 
     def finish(self) -> None:
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
         self._file.close()
-        self._part.rename(self._path)
-        _sync_folder(self._path.parent)
+        self._part.replace(self._path)
+        sync_folder(self._path.parent)
 
     def abandon(self) -> None:
         self._file.close()
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Chunks:

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 
 from turbine.errors import StoreInvalid
+from turbine.platform import sync_file, sync_folder
+from turbine.store import sqlite_fork
 from turbine.store.sqlite import connect
 
 PAGES = 1024
@@ -26,7 +28,7 @@ def copy_database(source: str, target: Path) -> None:
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         _copy(source, unfinished)
-        _sync(unfinished)
+        sync_file(unfinished)
         try:
             os.link(unfinished, target)  # unlike a rename it never takes the place of another file
         except FileExistsError:
@@ -37,11 +39,15 @@ def copy_database(source: str, target: Path) -> None:
             unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    _sync(target.parent)
+    sync_folder(target.parent)
 
 
 def _copy(source: str, target: Path) -> None:
-    with contextlib.closing(connect(source)) as origin, contextlib.closing(connect(str(target))) as copy:
+    with (
+        sqlite_fork.inside(),
+        contextlib.closing(connect(source)) as origin,
+        contextlib.closing(connect(str(target))) as copy,
+    ):
         origin.execute("pragma query_only = on")
         # In a transaction of its own the source stays as it is: without, each foreign commit would start the copy anew.
         origin.execute("begin")
@@ -62,11 +68,3 @@ def _copy(source: str, target: Path) -> None:
 
 def _exists(target: Path) -> FileExistsError:
     return FileExistsError(f"{target} exists already; a backup never overwrites a file, so name a new one")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,12 +13,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
 from turbine.errors import Conflict, ValidationFailed
 from turbine.masking import mask_text
+from turbine.store import sqlite_fork
 from turbine.store.store import Store
+
+if TYPE_CHECKING:
+    from turbine.store.postgres import Source
 
 SECONDS = 5.0
 CELL_MAX = 2000
@@ -52,7 +56,7 @@ def ask(store: Store, text: str, limit: int, tables: Set[str]) -> Found:
     if store.dialect == "sqlite":
         columns, rows, is_cut = _ask_sqlite(store.path, text, limit, tables)
     else:
-        columns, rows, is_cut = _ask_postgres(store.url, text, limit, tables)
+        columns, rows, is_cut = _ask_postgres(store.source, text, limit, tables)
     return Found(columns, rows, is_cut, time.monotonic() - began)
 
 
@@ -97,7 +101,21 @@ _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile"
 
 def _ask_sqlite(path: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=1.0)
+    with sqlite_fork.inside():
+        return _ask_file(address, text, limit, tables)
+
+
+def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
+    connection = sqlite_fork.opened(
+        sqlite3.connect(
+            address,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=1.0,
+            factory=sqlite_fork.Connection,
+        )
+    )
     try:
         connection.execute("pragma query_only = on")
         connection.execute("pragma trusted_schema = off")
@@ -201,19 +219,17 @@ _FUNCTIONS = frozenset(_CALLS.split())
 _BEFORE_BRACKETS = _FUNCTIONS | frozenset(_KEYWORDS.split())
 
 
-def _ask_postgres(url: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
+def _ask_postgres(source: Source, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
     import psycopg
-
-    from turbine.store.postgres import connect
 
     statement = check_statement(text)
     wrapped = f"select * from (\n{statement}\n) as asked limit {limit + 1}"  # noqa: S608 - checked above
     milliseconds = round(SECONDS * 1000)
-    connection = connect(url)
+    connection = source.connect()
     try:
-        connection.execute("set standard_conforming_strings to on")
         connection.execute("begin isolation level repeatable read read only")
         connection.execute("select set_config('statement_timeout', %s, true)", (str(milliseconds),))
+        connection.execute("set local standard_conforming_strings to on")
         connection.execute("set local lock_timeout to 1000")
         try:
             explained = connection.execute(cast(Any, f"explain (format json, verbose) {wrapped}"), prepare=True)

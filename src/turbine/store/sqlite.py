@@ -1,7 +1,7 @@
 """SQLite behind the door: WAL, fsync at every commit, one writer at a time among all processes of the machine.
 
 - `begin immediate` always: a deferred begin that writes after it read costs 4 to 10 times under contention.
-- Processes take turns with `flock` around each transaction, because SQLite's busy timeout starves all but one.
+- Processes take turns with a file lock around each transaction, because SQLite's busy timeout starves all but one.
 - The write-ahead log is sized once and then written over: a growing file costs an extra journal write at each fsync.
   Checkpoints are the writer's work, when it is idle or when the log has become large.
 - The database file is opened by SQLite only: closing any other descriptor of it would drop this process' locks on it.
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.platform import FileLock
+from turbine.store import sqlite_fork
 from turbine.store.sql import Statement
-from turbine.store.tx import Row, Wake
+from turbine.store.tx import Identity, Row, Wake
 from turbine.store.writer import Fault
 
 WAL_PRESIZED = 4 * 1024 * 1024
@@ -29,6 +30,7 @@ WAL_LARGE_PAGES = 4000
 READERS_MAX = 4
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 _DOWN = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -81,11 +83,12 @@ class SqliteTx:
 class SqliteBackend:
     """The writer's connection to a SQLite file (or to a database in memory)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, identity: Identity | None = None) -> None:
         self.path = path
         self.is_memory = path == ":memory:"
-        self.is_alone = False
-        self._turn: int | None = None
+        self._identity = identity or Identity()
+        self._turn: FileLock | None = None
+        self._is_inside = False
         if not self.is_memory:
             self._turn = _open_turn(path)
         self._connection: sqlite3.Connection | None = None
@@ -98,22 +101,27 @@ class SqliteBackend:
             raise
 
     def _open(self) -> sqlite3.Connection:
+        with self._my_turn(), sqlite_fork.inside():
+            self._connection = self._opened()
+        return self._connection
+
+    def _opened(self) -> sqlite3.Connection:
         connection = connect(self.path)
         try:
             if not self.is_memory:
-                with self._my_turn():
-                    # For a new file: it can be made smaller in small pieces, while everybody goes on. To an old one it
-                    # does nothing. It costs a log that is 2 % larger.
-                    connection.execute("pragma auto_vacuum = incremental")
-                    (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
-                    if mode != "wal":
-                        raise StoreInvalid(
-                            f"{self.path} cannot use SQLite's write-ahead log (it is in mode {mode!r});"
-                            " put the database on a local disk"
-                        )
-                    connection.execute("pragma synchronous = full")
-                    connection.execute(f"pragma wal_autocheckpoint = {WAL_LARGE_PAGES}")
-                    _presize(connection, self.path)
+                # For a new file: it can be made smaller in small pieces, while everybody goes on. To an old one it
+                # does nothing. It costs a log that is 2 % larger.
+                connection.execute("pragma auto_vacuum = incremental")
+                (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+                if mode != "wal":
+                    raise StoreInvalid(
+                        f"{self.path} cannot use SQLite's write-ahead log (it is in mode {mode!r});"
+                        " put the database on a local disk"
+                    )
+                connection.execute("pragma synchronous = full")
+                connection.execute("pragma fullfsync = on")  # on macOS `fsync` leaves it in the cache of the drive
+                connection.execute(f"pragma wal_autocheckpoint = {WAL_LARGE_PAGES}")
+                _presize(connection, self.path)
             connection.execute("pragma cache_size = -64000")
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -125,17 +133,16 @@ class SqliteBackend:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         return connection
 
     def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> SqliteTx:
         if self._connection is None:  # closed after a failing disk; every batch tries anew
-            executor, life = self.tx.executor, self.tx.life
             self.tx = SqliteTx(self._open())
-            self.tx.executor, self.tx.life = executor, life
+        self.tx.executor, self.tx.life = self._identity.executor, self._identity.life
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            self._turn.acquire()
         assert self._connection is not None
+        self._enter()
         self._connection.execute("begin immediate")
         self.tx.wakes = []
         if not self.is_memory:
@@ -148,6 +155,7 @@ class SqliteBackend:
     def commit(self) -> list[Wake]:
         assert self._connection is not None
         self._connection.execute("commit")
+        self._leave()
         self._yield_turn()
         self._commits += 1
         return self.tx.wakes
@@ -157,6 +165,7 @@ class SqliteBackend:
             if self._connection is not None and self._connection.in_transaction:
                 self._connection.execute("rollback")
         finally:
+            self._leave()
             self._yield_turn()
 
     def classify(self, error: BaseException) -> Fault:
@@ -175,26 +184,43 @@ class SqliteBackend:
         if self.is_memory:
             return False
         self._yield_turn()
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        self._drop()
         return False
 
     def idle(self) -> None:
         """Copy the log into the file while nobody writes. A passive checkpoint never waits for readers."""
         if self._commits and self._connection is not None and not self.is_memory:
             self._commits = 0
-            with self._my_turn():
+            with self._my_turn(), sqlite_fork.inside():
                 self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
 
-    def close(self) -> None:
+    def _drop(self) -> None:
         if self._connection is not None:
+            self._enter()
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+        self._leave()
+
+    def _enter(self) -> None:
+        if not self._is_inside:
+            sqlite_fork.enter()
+            self._is_inside = True
+
+    def _leave(self) -> None:
+        if self._is_inside:
+            self._is_inside = False
+            sqlite_fork.leave()
+
+    def close(self) -> None:
+        self._drop()
         if self._turn is not None:
-            os.close(self._turn)
+            self._turn.close()
+            self._turn = None
+
+    def forked(self) -> None:
+        if self._turn is not None:  # while it is open here, the turn of a parent that dies would last
+            self._turn.close()
             self._turn = None
 
     @contextlib.contextmanager
@@ -202,15 +228,20 @@ class SqliteBackend:
         if self._turn is None:
             yield
             return
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            self._turn.acquire()
+        except OSError as error:
+            raise StoreInvalid(
+                f"The lock file beside {self.path} cannot be locked ({error}); put the database on a local disk"
+            ) from error
         try:
             yield
         finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
     def _yield_turn(self) -> None:
         if self._turn is not None:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            self._turn.release()
 
 
 class SqliteReaders:
@@ -220,60 +251,82 @@ class SqliteReaders:
         self._path = path
         self._free: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[SqliteTx]:
         with self._lock:
             connection = self._free.pop() if self._free else None
-        if connection is None:
-            connection = connect(self._path)
-            connection.execute("pragma query_only = on")
-        try:
-            connection.execute("begin")
+        with sqlite_fork.inside():
+            if connection is None:
+                connection = connect(self._path)
+                connection.execute("pragma query_only = on")
             try:
-                yield SqliteTx(connection)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-        except BaseException:
-            connection.close()
-            raise
+                connection.execute("begin")
+                try:
+                    yield SqliteTx(connection)
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("rollback")
+            except BaseException:
+                connection.close()
+                raise
         with self._lock:
-            if len(self._free) < READERS_MAX:
+            if len(self._free) < READERS_MAX and not self._is_closed:
                 self._free.append(connection)
                 return
         connection.close()
 
+    def is_away(self, error: BaseException) -> bool:
+        """Whether a read that met this error may be tried again."""
+        if isinstance(error, sqlite3.OperationalError):
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY
+        return isinstance(error, (StoreUnavailable, StoreInvalid))
+
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             free, self._free = self._free, []
         for connection in free:
             connection.close()
+
+    def forked(self) -> None:
+        """SQLite's files are not shared by what a fork copies: its locks belong to the parent alone."""
 
 
 class ChangePoll:
     """Tells whether any other connection has committed since the last look; about 2 µs a look."""
 
     def __init__(self, path: str) -> None:
-        self._connection = connect(path)
-        self._seen = self._version()
+        with sqlite_fork.inside():
+            self._connection = connect(path)
+            self._seen = self._version()
 
     def _version(self) -> int:
         return self._connection.execute("pragma data_version").fetchone()[0]
 
     def changed(self) -> bool:
-        version = self._version()
+        with sqlite_fork.inside():
+            version = self._version()
         changed, self._seen = version != self._seen, version
         return changed
 
     def close(self) -> None:
-        self._connection.close()
+        with sqlite_fork.inside():
+            self._connection.close()
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection as all of ours are: no implicit transactions, usable from the thread that borrows it."""
+    """A connection as all of ours are: no implicit transactions, usable from the thread that borrows it.
+
+    It is made and used while the thread is `sqlite_fork.inside()`.
+    """
     try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        connection = sqlite_fork.opened(
+            sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=5.0, factory=sqlite_fork.Connection
+            )
+        )
     except sqlite3.OperationalError as error:
         raise StoreInvalid(f"{path} cannot be opened as a SQLite database: {error}") from error
     connection.execute("pragma foreign_keys = on")
@@ -305,9 +358,9 @@ def locks_folder(path: str) -> Path:
     return folder
 
 
-def _open_turn(path: str) -> int:
+def _open_turn(path: str) -> FileLock:
     try:
-        return os.open(locks_folder(path) / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return FileLock(locks_folder(path) / "writer.lock")
     except OSError as error:
         raise StoreInvalid(f"The lock file of {path} cannot be opened: {error}") from error
 

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import unquote
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
+from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.masking import mask_url, scrub
+from turbine.platform import user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
-from turbine.store.tx import Tx, Wake, bulk
-from turbine.store.writer import Fault, Job, Ticket, Writer
+from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
+from turbine.store.writer import Fault, Job, Pool, Ticket, Writer
+from turbine.threads import Threads, ThreadsClosed
+
+if TYPE_CHECKING:
+    from turbine.store.postgres import Source
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+READERS = 4
+"""Threads that read, at most."""
 POLL_IDLE = 0.02
 """Seconds between looks for commits of other processes on the same SQLite file."""
 POLL_EAGER = 0.001
 """The same while somebody in this process waits for something."""
 READ_PATIENCE = 60.0
 """Seconds that a read waits for a database that is away."""
+THREAD_PATIENCE = 5.0
+"""Seconds that closing waits for the threads that listen and read, at most; left behind they end by themselves."""
 
 
 class Store:
@@ -37,28 +47,36 @@ class Store:
     Everything is safe to call from any thread and any event loop. Built by `open_store`.
     """
 
-    def __init__(self, url: str, dialect: Literal["sqlite", "postgres"], path: str) -> None:
+    def __init__(
+        self, url: str, dialect: Literal["sqlite", "postgres"], path: str, source: Source | None = None
+    ) -> None:
         self.url = url
         self.dialect = dialect
         self.path = path
-        """The SQLite file (or `:memory:`); the URL on Postgres."""
+        """The SQLite file, or `:memory:`; on Postgres what its errors call the database."""
         self.is_memory = path == ":memory:"
-        self._hearing: _Hearing | None = None
+        self._identity = Identity()
+        self._source = source
+        self._hearing: Any = None
         self._is_closed = False
-        if dialect == "sqlite":
+        self._is_forked = False
+        self._pools: dict[Lane, Pool] = {}
+        if source is None:
             check_path(path)
             try:
-                backend = SqliteBackend(path)
+                backend: Any = SqliteBackend(path, self._identity)
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"The database {path} cannot be opened now: {error}") from error
             self._readers: Any = SqliteReaders(path)
         else:
             from turbine.store.postgres import PostgresBackend, PostgresReaders
 
-            backend = PostgresBackend(url)
-            self._readers = PostgresReaders(url)
+            backend = PostgresBackend(source, self._identity, connection=source.connect())
+            self._readers = PostgresReaders(source)
         try:
             migrate(backend)
+            if source is not None:
+                self._identity.channel = backend.channel()
         except TurbineError:
             backend.close()
             raise
@@ -72,8 +90,17 @@ class Store:
                 ) from error
             raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
         self._backend = backend
-        self._writer = Writer(backend, Path(path).name if dialect == "sqlite" else "postgres")
-        self._reading = ThreadPoolExecutor(4, thread_name_prefix="turbine-reader")
+        self._writer = Writer(backend, Path(path).name if source is None else "postgres", origin=self)
+        if source is not None:
+            self._pools = _pools(source, self._identity, self)
+        self._reading = Threads(READERS, "turbine-reader")
+        tell_after_fork(self.forked)
+
+    @property
+    def source(self) -> Source:
+        """Where the Postgres database is."""
+        assert self._source is not None
+        return self._source
 
     @property
     def writer(self) -> Writer:
@@ -81,8 +108,22 @@ class Store:
 
     def hold(self, executor: str, life: int = 0) -> None:
         """Write as this executor from now on: fenced statements compare with it. `life` says which process it is."""
-        self._backend.tx.executor = executor
-        self._backend.tx.life = life
+        self._identity.executor, self._identity.life = executor, life
+
+    @property
+    def depth(self) -> int:
+        """Writes that are not committed yet."""
+        return self._writer.depth + sum(pool.depth for pool in self._pools.values())
+
+    @property
+    def batches(self) -> int:
+        """Transactions that were committed so far."""
+        return self._writer.batches + sum(pool.batches for pool in self._pools.values())
+
+    @property
+    def jobs(self) -> int:
+        """Writes of the main lane that were committed so far."""
+        return self._writer.jobs
 
     # -- writes
 
@@ -93,8 +134,16 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._writer.submit(Job(function, argument, future, loop, size))
+        self._lane(function).submit(Job(function, argument, future, loop, size))
         return future
+
+    def _lane(self, function: Callable[..., Any]) -> Writer | Pool:
+        """Where a function is carried out: bulk functions in groups, others in transactions of their own."""
+        lane = getattr(function, "lane", None)
+        if lane is None:
+            lane = Lane.MAIN if getattr(function, "bulk", False) else Lane.GENERAL
+        # A test that lets the process die at a commit has them all in one line.
+        return self._writer if self._writer.fate is not None else self._pools.get(lane, self._writer)
 
     async def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a transaction function; durable when it returns. Raises what the function refuses with.
@@ -107,7 +156,7 @@ class Store:
     def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> Ticket:
         """Like `submit`, for threads: wait with `Ticket.wait`."""
         ticket = Ticket()
-        self._writer.submit(Job(function, argument, ticket, None, size))
+        self._lane(function).submit(Job(function, argument, ticket, None, size))
         return ticket
 
     def write_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -117,15 +166,17 @@ class Store:
 
     def post(self, function: Callable[..., Any], argument: Any) -> None:
         """Let a write enter that nobody waits for: progress, logs. It is durable soon, or lost with the process."""
-        self._writer.submit(Job(function, argument, None, None))
+        self._lane(function).submit(Job(function, argument, None, None))
 
     async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function of a consistent snapshot. What it decides is decided again where it is written."""
         if self.is_memory:
             return await self.write(function, *args, **kwargs)
         self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, lambda: self.read_blocking(function, *args, **kwargs))
+        try:
+            return await self._reading.run(lambda: self.read_blocking(function, *args, **kwargs))
+        except ThreadsClosed:
+            raise self._writer.refusal() from None
 
     def read_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `read`, for threads. While the database is away it waits, up to a minute, then StoreUnavailable."""
@@ -139,46 +190,69 @@ class Store:
                 with self._readers.transaction() as tx:
                     return function(tx, *args, **kwargs)
             except Exception as error:
-                if not _is_away(error):
+                if not self._readers.is_away(error):
                     raise
                 if time.monotonic() > until or self._writer.is_closed:
-                    raise StoreUnavailable(f"The database cannot be read: {error}") from error
+                    raise StoreUnavailable(f"The database cannot be read: {error}", origin=self) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
+    def check_process(self) -> None:
+        """Raise ForkedProcess in a forked child of the process that opened this."""
+        if self._is_forked:
+            raise self._writer.refusal()
+
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StoreUnavailable("The store is closed; launch the runtime again before reading")
+            raise self._writer.refusal()
 
-    def listen(self, loop: asyncio.AbstractEventLoop, executor: str, heard: Callable[[list[Wake]], None]) -> None:
-        """Call `heard` in `loop` with the wakes of every commit of this process, and with hints of other processes'."""
-        self._writer.listener = (loop, heard)
+    def listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        executor: str,
+        heard: Callable[[list[Wake]], None],
+        afar: Callable[[list[Wake]], None] | None = None,
+    ) -> None:
+        """Call `heard` in `loop` with the wakes of every commit of this process.
+
+        `afar` is called with the hints of other processes, by default `heard` too.
+        """
+        self._tell((loop, heard))
+        afar = afar or heard
 
         def from_afar(wakes: list[Wake]) -> None:
-            self._backend.is_alone = False
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to hear it
-                loop.call_soon_threadsafe(heard, wakes)
+            self._identity.is_alone = False
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nothing is left to hear it
+                loop.call_soon_threadsafe(afar, wakes)
 
-        if self.dialect == "postgres":
-            from turbine.store.postgres import Listener
+        if self._source is not None:
+            from turbine.store.postgres import Listener, SnapshotPoll
 
-            self._hearing = Listener(self.url, executor, from_afar)
+            if self._source.pooler and self._source.listen_url is None:
+                self._hearing = SnapshotPoll(self._source, from_afar)
+            else:
+                self._hearing = Listener(self._source, self._identity.channel, executor, from_afar)
         elif not self.is_memory:
             self._hearing = _SqliteHearing(self.path, from_afar, self)
 
+    def _tell(self, listener: tuple[asyncio.AbstractEventLoop, Callable[[list[Wake]], None]] | None) -> None:
+        self._writer.listener = listener
+        for pool in self._pools.values():
+            pool.listen(listener)
+
     def expect(self) -> None:
         """Somebody waits for a commit of another process: look for it eagerly for the next second."""
-        if isinstance(self._hearing, _SqliteHearing):
+        if self._hearing is not None:
             self._hearing.expect()
 
     def believe_alone(self, is_alone: bool) -> None:
         """Whether other processes are there to be told of wakes. A belief lasts until one of them is heard."""
-        self._backend.is_alone = is_alone
+        self._identity.is_alone = is_alone
 
-    def stop_listening(self) -> None:
-        self._writer.listener = None
+    def stop_listening(self, seconds: float = THREAD_PATIENCE) -> None:
+        self._tell(None)
         if self._hearing is not None:
-            self._hearing.close()
+            self._hearing.close(seconds)
             self._hearing = None
 
     def vacuum(self, tables: list[str]) -> list[str]:
@@ -188,31 +262,48 @@ class Store:
         """
         from turbine.store.postgres import vacuum
 
-        return vacuum(self.url, tables)
+        return vacuum(self.source, tables)
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish all writes that have entered, then let go of the database. Idempotent."""
-        self.stop_listening()
-        self._writer.close(patient=patient)
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish all writes that have entered, then let go of the database. Idempotent.
+
+        After `seconds` the writes that are left fail with StoreUnavailable, whatever keeps the database from answering.
+        """
+        if self._is_forked:
+            return  # what there is to be closed belongs to the parent
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        self.stop_listening(min(THREAD_PATIENCE, until - time.monotonic()))
+        for lane in (*self._pools.values(), self._writer):
+            lane.close(patient=patient, seconds=None if seconds is None else max(0.0, until - time.monotonic()))
         self._is_closed = True
-        self._reading.shutdown(wait=True)
+        self._reading.close(max(0.0, min(THREAD_PATIENCE, until - time.monotonic())))
         self._readers.close()
+
+    def forked(self) -> None:
+        """Refuse with ForkedProcess: this is a copy in a forked child, and its connections are the parent's."""
+        if self._is_forked:
+            return  # in a child of the child: the numbers of the parent's files are free for others by now
+        self._is_forked = self._is_closed = True
+        for lane in (*self._pools.values(), self._writer):
+            lane.forked()
+        keep_for_ever(self)
+        self._backend.forked()
+        self._readers.forked()
+        if self._hearing is not None:
+            self._hearing.forked()
 
     def die(self) -> None:
         """Let go of the database as a killed process does: nothing that is not committed by now ever is."""
+        for pool in self._pools.values():
+            pool.die()
         self._writer.die()
         self.close(patient=False)
 
     def locks_folder(self) -> Path:
-        """A folder on this machine for the lock files of this database's executors."""
+        """A folder on this machine for the lock files of this database's executors. Raises OSError if none can be."""
         if self.dialect == "sqlite" and not self.is_memory:
             return locks_folder(self.path)
-        import os
-        import tempfile
-
-        folder = Path(tempfile.gettempdir()) / f"turbine-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+        return user_lock_folder()
 
 
 class _SqliteHearing:
@@ -267,10 +358,13 @@ class _SqliteHearing:
             with contextlib.suppress(StoreUnavailable):  # being closed
                 self._store.post(_look, None)
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         self._stopping.set()
         self._nudge.set()
-        self._thread.join()
+        self._thread.join(seconds)
+
+    def forked(self) -> None:
+        """Its connection is in the thread, which is not here."""
 
 
 @bulk
@@ -279,7 +373,18 @@ def _look(tx: Tx, rows: list[None]) -> list[None]:
     return rows
 
 
-_Hearing = Any
+def _pools(source: Source, identity: Identity, origin: Store) -> dict[Lane, Pool]:
+    """The lanes beside the main one. Their numbers tell the connections of this process apart (`pt_batches`)."""
+    from turbine.store.postgres import PostgresBackend
+
+    def lane(number: int | None) -> Callable[[], PostgresBackend]:
+        return lambda: PostgresBackend(source, identity, number)
+
+    return {
+        Lane.CLAIMS: Pool("claims", [lane(1), lane(2)], origin),
+        Lane.GENERAL: Pool("general", [lane(number) for number in range(3, LANES)], origin),
+        Lane.LEASE: Pool("lease", [lane(None)], origin),
+    }
 
 
 def _keywords_only(args: tuple[Any, ...]) -> None:
@@ -287,50 +392,41 @@ def _keywords_only(args: tuple[Any, ...]) -> None:
         raise TypeError("a transaction function takes its arguments by keyword")
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str | Callable[[], str], *, pooler: bool | None = None, listen_url: str | None = None) -> Store:
     """Open (and when new, make) the database of a URL, migrated to this version's schema.
 
-    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`.
+    `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`, or a callable
+    that gives one, which is asked at each connection. `pooler`: whether the Postgres URL leads to a pooler, by default
+    found out; `listen_url`: one that leads past it, for notifications.
+
     Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away, StoreTooNew when a newer
     Turbine has already migrated the database. No password of the URL is in their texts.
     """
+    text = url if isinstance(url, str) else url()
     try:
-        return _opened(url)
+        return _opened(text, url, pooler, listen_url)
     except (StoreInvalid, StoreUnavailable) as error:
-        shown = scrub(str(error), url)
+        shown = scrub(str(error), text, listen_url)
         if shown == str(error):
             raise
         refused = type(error)(shown)
     raise refused
 
 
-def _opened(url: str) -> Store:
-    if url in ("sqlite://:memory:", "sqlite:///:memory:"):
-        return Store(url, "sqlite", ":memory:")
-    if url.startswith("sqlite:///"):
-        path = unquote(url.removeprefix("sqlite:///").split("?")[0])
+def _opened(text: str, url: str | Callable[[], str], pooler: bool | None, listen_url: str | None) -> Store:
+    if text in ("sqlite://:memory:", "sqlite:///:memory:"):
+        return Store(text, "sqlite", ":memory:")
+    if text.startswith("sqlite:///"):
+        path = unquote(text.removeprefix("sqlite:///").split("?")[0])
         if not path:
-            raise StoreInvalid(f"{mask_url(url)!r} names no file; write for example sqlite:///shop.db")
+            raise StoreInvalid(f"{mask_url(text)!r} names no file; write for example sqlite:///shop.db")
         # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
-        return Store(url, "sqlite", str(Path(path).resolve()))
-    if url.startswith(("postgresql://", "postgres://")):
-        return Store(url, "postgres", url)
+        return Store(text, "sqlite", str(Path(path).resolve()))
+    if text.startswith(("postgresql://", "postgres://")):
+        from turbine.store.postgres import Source
+
+        return Store(text, "postgres", mask_url(text), Source(url, pooler=pooler, listen_url=listen_url))
     raise StoreInvalid(
-        f"{mask_url(url)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
+        f"{mask_url(text)!r} is not a database URL that Turbine knows; use sqlite:///relative/path.db,"
         " sqlite:////absolute/path.db, sqlite://:memory: or postgresql://user@host/database"
     )
-
-
-def _is_away(error: Exception) -> bool:
-    if isinstance(error, sqlite3.OperationalError):
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
-    if isinstance(error, (StoreUnavailable, StoreInvalid)):
-        return True
-    return type(error).__module__.startswith("psycopg") and type(error).__name__ in {
-        "OperationalError",
-        "AdminShutdown",
-        "CannotConnectNow",
-        "CrashShutdown",
-        "InterfaceError",
-    }

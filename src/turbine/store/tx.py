@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import Any, Literal, Protocol, TypeVar
 
 from turbine.store.sql import Statement
@@ -61,6 +62,31 @@ class Tx(Protocol):
         ...
 
 
+LANES = 7
+"""Connections of one process that may write at the same time, each with a row in pt_batches."""
+
+
+class Identity:
+    """As whom a store writes, and whom it notifies."""
+
+    def __init__(self) -> None:
+        self.executor = ""
+        self.life = 0
+        self.is_alone = False
+        """Whether no other process is there to be told of wakes; false when in doubt."""
+        self.channel = ""
+        """Where other executors are notified, on Postgres."""
+
+
+class Lane(Enum):
+    """Which connection of Postgres a function writes on. SQLite has one writer for all of them."""
+
+    MAIN = "bulk functions, committed in groups"
+    CLAIMS = "what takes runs, each in a transaction of its own"
+    GENERAL = "everything else, each in a transaction of its own"
+    LEASE = "the renewal of the lease, which waits for nothing else"
+
+
 def bulk(function: F) -> F:
     """Mark a transaction function that takes a list of rows and answers with a list of results in the same order.
 
@@ -68,6 +94,47 @@ def bulk(function: F) -> F:
     """
     function.bulk = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
+
+
+def on(lane: Lane) -> Callable[[F], F]:
+    """Choose the lane of a function; without it that is MAIN for a bulk function and GENERAL for any other."""
+
+    def mark(function: F) -> F:
+        function.lane = lane  # pyright: ignore[reportFunctionMemberAccess] - the store looks for it
+        return function
+
+    return mark
+
+
+Take = Callable[["Tx", list[Any]], None]
+
+
+def locking(take: Take, keys: Callable[[Any], Iterable[Any]]) -> Callable[[F], F]:
+    """Tell which rows a bulk function changes that other processes may change too: `keys` finds them in its rows.
+
+    `take` locks the keys of all functions of a batch at its very beginning, in one order, so that two batches never
+    wait for each other in a circle.
+    """
+
+    def mark(function: F) -> F:
+        function.locking = (take, keys)  # pyright: ignore[reportFunctionMemberAccess] - `take_locks` looks for it
+        return function
+
+    return mark
+
+
+def take_locks(tx: Tx, calls: Iterable[tuple[Callable[..., Any], Any]]) -> None:
+    """Lock what (function, row) calls will change. SQLite has one writer at a time, and needs no locks."""
+    if tx.dialect == "sqlite":
+        return
+    wanted: dict[Take, list[Any]] = {}
+    for function, row in calls:
+        declared = getattr(function, "locking", None)
+        if declared is not None:
+            take, keys = declared
+            wanted.setdefault(take, []).extend(keys(row))
+    for take, keys in wanted.items():
+        take(tx, keys)
 
 
 def decisive(function: F) -> F:

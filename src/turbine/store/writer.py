@@ -15,6 +15,7 @@ committed once, and their callers are told with one hand-over to each event loop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -23,8 +24,8 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from turbine.errors import StoreUnavailable
-from turbine.store.tx import Tx, Wake
+from turbine.errors import ForkedProcess, StoreUnavailable, TurbineError
+from turbine.store.tx import Tx, Wake, take_locks
 
 log = logging.getLogger("turbine.store")
 
@@ -36,6 +37,10 @@ LOSSES_MAX = 8
 """Times that a batch may lose its connection before its commit until one of its writes is blamed for that."""
 IDLE_AFTER = 0.2
 """Seconds without work after which the backend may do its housekeeping (checkpoints)."""
+IDLE_AGAIN = 30.0
+"""The same from then on, as long as there is no work."""
+LAST_MOMENT = 0.5
+"""Seconds beyond its deadline that closing waits for the thread, which then waits for nothing any more."""
 
 
 class Fault(Enum):
@@ -49,9 +54,6 @@ class Fault(Enum):
 
 class Backend(Protocol):
     """A database as the writer sees it: one connection for writing."""
-
-    is_alone: bool
-    """Whether no other process is there to be told of wakes; false when in doubt."""
 
     def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> Tx:
         """Open a transaction; `is_decisive`: for one call of a function that is marked so.
@@ -75,34 +77,41 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None: ...
+    def forked(self) -> None:
+        """In a forked child: let go of what is shared with the parent, without touching the connection."""
+        ...
 
 
 class Ticket:
     """What a blocking caller waits on: a lock of its own, released once the outcome is there."""
 
-    __slots__ = ("_error", "_is_resolved", "_lock", "_result")
+    __slots__ = ("_lock", "_outcome")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._is_resolved = False
-        self._result: Any = None
-        self._error: BaseException | None = None
+        self._outcome: tuple[Any, BaseException | None] | None = None
 
     def resolve(self, result: Any, error: BaseException | None = None) -> None:
         """Let the caller go with an outcome; the first one stays."""
-        if not self._is_resolved:
-            self._is_resolved = True
-            self._result, self._error = result, error
-            self._lock.release()
+        if self._outcome is None:
+            self._outcome = result, error
+            with contextlib.suppress(RuntimeError):  # a store that gives up and its writer came at the same time
+                self._lock.release()
 
-    def wait(self) -> Any:
-        """The outcome, as soon as it is there, as often as it is asked for."""
-        with self._lock:
-            pass
-        if self._error is not None:
-            raise self._error
-        return self._result
+    def wait(self, seconds: float | None = None) -> Any:
+        """The outcome, as soon as it is there, as often as it is asked for.
+
+        Raises StoreUnavailable when it is not there after `seconds`; the write goes on all the same.
+        """
+        if not self._lock.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
+            raise StoreUnavailable("The database did not answer in time; the write is done as soon as it does")
+        self._lock.release()
+        assert self._outcome is not None
+        result, error = self._outcome
+        if error is not None:
+            raise error
+        return result
 
 
 class Job:
@@ -162,11 +171,15 @@ class _Dead:
 class Writer:
     """The thread, its queue, and the hand-over of outcomes."""
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(self, backend: Backend, name: str, pool: Pool | None = None, origin: object = None) -> None:
+        """`pool`: whose queue it shares with others, one job at a time. `origin`: the store that its errors name."""
         self._backend = backend
-        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._origin = origin
+        self._pool = pool
+        self._queue: SimpleQueue[Job] = SimpleQueue() if pool is None else pool.queue
         self._closing = threading.Event()
         self._is_over = False
+        self._is_forked = False
         self._impatient = False
         self._taken: list[Job] = []
         self.put = self._queue.put
@@ -174,7 +187,7 @@ class Writer:
         """The loop that hears wakes, and what it calls with them."""
         self.fate: Fate | None = None
         """Asked before and after each commit whether the process dies there; only tests have one."""
-        self.batch_max = BATCH_MAX
+        self.batch_max = BATCH_MAX if pool is None else 1
         self.batches = 0
         self.jobs = 0
         self._thread = threading.Thread(target=self._main, name=f"turbine-writer-{name}", daemon=True)
@@ -190,44 +203,93 @@ class Writer:
         return self._queue.qsize()
 
     def submit(self, job: Job) -> None:
-        """Let a write enter. Raises StoreUnavailable when the store was closed."""
+        """Let a write enter. Raises StoreUnavailable when the store was closed, ForkedProcess in a forked child."""
         if self._closing.is_set():
-            raise StoreUnavailable("The store is closed; launch the runtime again before writing")
+            raise self.refusal()
         self.put(job)
         if self._is_over:  # it came in behind the last look at the queue
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
 
-    def close(self, *, patient: bool = True) -> None:
-        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away."""
+    def refusal(self) -> TurbineError:
+        """Why this takes nothing more."""
+        if self._is_forked:
+            return ForkedProcess()
+        return _refusal("The store is closed; launch the runtime again before using it", self._origin)
+
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish what has entered, then end the thread. Not `patient`: do not wait for a database that is away.
+
+        After `seconds` the writes that are left fail: no answer of the database is waited for any more, and whatever
+        it still does with the batch that it has is rolled back.
+        """
+        self.stop(patient=patient)
+        self.join(seconds)
+
+    def stop(self, *, patient: bool = True) -> None:
+        """Begin to close."""
         self._impatient = self._impatient or not patient
         if not self._closing.is_set():
             self._closing.set()
             self.put(_STOP)
-        self._thread.join()
+
+    def join(self, seconds: float | None = None) -> None:
+        """Wait for the end of the thread; after `seconds` as `close` says."""
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            return
+        self._impatient = True
+        self._thread.join(LAST_MOMENT)
+        if self._thread.is_alive():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Leave the thread to itself. It is stuck in the database, and commits nothing when it comes back."""
+        self.fate = _Dead()
+        log.warning("The database does not answer; the store was closed without it, and what was not written is lost")
+        unknown = _refusal(
+            "The store was closed while the database did not answer; whether this write was kept is not known",
+            self._origin,
+        )
+        _fail([job for job in self._taken if job.waiter is not None], unknown)
+        self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
+
+    def forked(self) -> None:
+        """Refuse: this is a forked child, and the thread is in the parent."""
+        self._is_forked = True
+        # Another one: whoever held the lock of the parent's is not here.
+        self._closing = threading.Event()
+        self._closing.set()
 
     def die(self) -> None:
         """End as a killed process does: what is not committed by now never will be. For the testing kit."""
         self.fate = _Dead()
         self.close(patient=False)
 
+    def lose(self) -> None:
+        """Commit nothing any more."""
+        self.fate = _Dead()
+
     def _main(self) -> None:
         try:
             self._work()
         except Died:
             # The backend is closed below in the middle of its transaction, which rolls it back.
-            died = StoreUnavailable("The process died here, because a test wanted it to; launch the runtime again")
-            self._fail(self._taken, died)
+            told = "The process died here, because a test wanted it to; launch the runtime again"
+            died = _refusal(told, self._origin)
+            _fail(self._taken, died)
             self._fail_the_rest(died)
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
-            died = StoreUnavailable(f"The writer of the store died: {error!r}; launch the runtime again")
-            self._fail(self._taken, died)
+            died = _refusal(f"The writer of the store died: {error!r}; launch the runtime again", self._origin)
+            _fail(self._taken, died)
             self._fail_the_rest(died)
             raise
         else:
-            self._fail_the_rest(StoreUnavailable("The store was closed before this write began"))
+            self._fail_the_rest(_refusal("The store was closed before this write began", self._origin))
         finally:
             self._backend.close()
+            if self._pool is not None:
+                self._pool.left(self)
 
     def _work(self) -> None:
         stopping = False
@@ -256,13 +318,27 @@ class Writer:
             self._taken = batch if held is None else [*batch, held]
             self._finish(batch)
             self._taken = []
+            if self._pool is not None:
+                self._pool.finished()
 
     def _next(self) -> Job:
-        try:
-            return self._queue.get(timeout=IDLE_AFTER)
-        except Empty:
-            self._housekeep()
-        return self._queue.get()
+        patience = IDLE_AFTER
+        while True:
+            try:
+                return self._queue.get(timeout=patience)
+            except Empty:
+                self._housekeep()
+                patience = IDLE_AGAIN
+
+    @property
+    def backend(self) -> Backend:
+        """The connection that it writes on."""
+        return self._backend
+
+    @property
+    def has_taken(self) -> bool:
+        """Whether it has a job in hand."""
+        return bool(self._taken)
 
     def _housekeep(self) -> None:
         try:
@@ -292,15 +368,17 @@ class Writer:
                 if fault is Fault.LOST:
                     happened = self._backend.recover(self._patience)
                     if happened and committing and not is_decisive:
-                        return self._deliver(jobs, results, [("everything", None)])
+                        return _deliver(jobs, results, [("everything", None)], self.listener)
                     if not self._patience():
-                        return self._fail(jobs, _unavailable(error))
+                        return _fail(jobs, _unavailable(error, self._origin))
                     was_decided = was_decided or happened
                     losses += 0 if committing or was_decided else 1
                     if losses < LOSSES_MAX:
+                        time.sleep(pause)
+                        pause = min(pause * 2, 0.1)
                         continue
-                    # The server answers, and dies of this batch each time: one of its writes is to blame.
-                    fault = Fault.BAD
+                    # The server answers, and the connection breaks each time: one of the writes may be to blame.
+                    error, fault = _unavailable(error, self._origin), Fault.BAD
                 else:
                     self._roll_back()
                 if fault is Fault.BUSY and self._patience():
@@ -314,11 +392,11 @@ class Writer:
                     return None
                 if fault is not Fault.BAD:
                     self._backend.recover(lambda: False)
-                    error = _unavailable(error)
-                return self._fail(jobs, error)
+                    error = _unavailable(error, self._origin)
+                return _fail(jobs, error)
             self.batches += 1
             self.jobs += len(jobs)
-            return self._deliver(jobs, results, wakes)
+            return _deliver(jobs, results, wakes, self.listener)
 
     def _patience(self) -> bool:
         return not (self._closing.is_set() and self._impatient)
@@ -330,38 +408,9 @@ class Writer:
             log.warning("Rolling back failed, the connection is opened again: %r", error)
             self._backend.recover(self._patience)
 
-    def _deliver(self, jobs: list[Job], results: list[Any], wakes: list[Wake]) -> None:
-        """Tell everybody: one call into each loop, the wakes first, so that what they woke sees what was written."""
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-        blocked: list[tuple[Ticket, Any]] = []
-        for job, result in zip(jobs, results, strict=True):
-            waiter, loop = job.waiter, job.loop
-            if isinstance(waiter, Ticket):
-                blocked.append((waiter, result))
-            elif waiter is not None and loop is not None:
-                loops.setdefault(loop, []).append((waiter, result))
-            elif isinstance(result, BaseException):
-                log.warning("A write that nobody waits for was refused: %r", result)
-        for ticket, result in blocked:
-            if isinstance(result, BaseException):
-                ticket.resolve(None, result)
-            else:
-                ticket.resolve(result)
-        hearing = self.listener
-        if wakes and hearing is not None:
-            loop, listener = hearing
-            told = loops.pop(loop, [])
-            _call(loop, _tell, told, listener, wakes)
-        for loop, told in loops.items():
-            _call(loop, _tell, told, None, [])
-
-    def _fail(self, jobs: list[Job], error: BaseException) -> None:
-        for job in jobs:
-            if job.waiter is None:
-                log.warning("A write that nobody waits for was lost: %r", error)
-        self._deliver([job for job in jobs if job.waiter is not None], [error] * sum(1 for j in jobs if j.waiter), [])
-
     def _fail_the_rest(self, error: BaseException) -> None:
+        if self._pool is not None:  # what is in the queue is for the others
+            return
         self._closing.set()
         self._is_over = True
         while True:
@@ -370,7 +419,97 @@ class Writer:
             except Empty:
                 return
             if job is not _STOP:
-                self._fail([job], error)
+                _fail([job], error)
+
+
+class Pool:
+    """Writers that share one queue, each with a connection of its own; another one starts when all are at work."""
+
+    def __init__(self, name: str, backends: Sequence[Callable[[], Backend]], origin: object = None) -> None:
+        self.queue: SimpleQueue[Job] = SimpleQueue()
+        self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
+        self._name = name
+        self._origin = origin
+        self._free = list(backends)
+        self._writers: dict[Writer, Callable[[], Backend]] = {}
+        self._lock = threading.Lock()
+        self._pending = 0
+        self.batches = 0
+        self._is_closed = False
+        self._is_forked = False
+
+    @property
+    def depth(self) -> int:
+        """Writes that are under way or wait."""
+        return self._pending
+
+    def submit(self, job: Job) -> None:
+        """Let a write enter. Raises StoreUnavailable when the store was closed, ForkedProcess in a forked child."""
+        with self._lock:
+            if self._is_forked:
+                raise ForkedProcess
+            if self._is_closed:
+                raise _refusal("The store is closed; launch the runtime again before using it", self._origin)
+            self._pending += 1
+            self.queue.put(job)
+            if self._pending > len(self._writers) and self._free:
+                make = self._free.pop(0)
+                writer = Writer(make(), self._name, self, self._origin)
+                writer.listener = self.listener
+                self._writers[writer] = make
+
+    def listen(self, listener: tuple[asyncio.AbstractEventLoop, Listener] | None) -> None:
+        """Whom the wakes of commits are told."""
+        with self._lock:
+            self.listener = listener
+            for writer in self._writers:
+                writer.listener = listener
+
+    def finished(self) -> None:
+        with self._lock:
+            self._pending -= 1
+            self.batches += 1
+
+    def left(self, writer: Writer) -> None:
+        """A writer has ended; if it died of an error, the next job gets a new one."""
+        with self._lock:
+            make = self._writers.pop(writer, None)
+            if make is not None:
+                self._free.append(make)
+                self._pending -= writer.has_taken
+
+    def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
+        """Finish what has entered, then end the threads, as `Writer.close` does."""
+        until = None if seconds is None else time.monotonic() + seconds
+        with self._lock:
+            self._is_closed = True
+            writers = list(self._writers)
+        for writer in writers:
+            writer.stop(patient=patient)
+        for writer in writers:
+            writer.join(None if until is None else max(0.0, until - time.monotonic()))
+        while True:
+            try:
+                job = self.queue.get_nowait()
+            except Empty:
+                return
+            if job is not _STOP:
+                _fail([job], _refusal("The store was closed before this write began", self._origin))
+
+    def forked(self) -> None:
+        """Refuse: this is a forked child, and the threads are in the parent."""
+        self._lock = threading.Lock()  # whoever held the parent's is not here
+        self._is_forked = True
+        for writer in self._writers:
+            writer.forked()
+            writer.backend.forked()
+
+    def die(self) -> None:
+        """End as a killed process does. For the testing kit."""
+        with self._lock:
+            for writer in self._writers:
+                writer.lose()
+        self.close(patient=False)
 
 
 def _are_decisive(jobs: list[Job]) -> bool:
@@ -381,6 +520,7 @@ def _are_decisive(jobs: list[Job]) -> bool:
 
 def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
     """Carry out a batch inside its transaction; calls of one bulk function become one call."""
+    take_locks(tx, ((job.function, job.argument) for job in jobs))
     if len(jobs) == 1:
         (job,) = jobs
         if getattr(job.function, "bulk", False):
@@ -403,6 +543,40 @@ def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
         job = jobs[index]
         results[index] = job.function(tx, **job.argument)
     return results
+
+
+def _deliver(
+    jobs: list[Job], results: list[Any], wakes: list[Wake], hearing: tuple[asyncio.AbstractEventLoop, Listener] | None
+) -> None:
+    """Tell the callers: one call into each loop, the wakes first, so that what they woke sees what was written."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    blocked: list[tuple[Ticket, Any]] = []
+    for job, result in zip(jobs, results, strict=True):
+        waiter, loop = job.waiter, job.loop
+        if isinstance(waiter, Ticket):
+            blocked.append((waiter, result))
+        elif waiter is not None and loop is not None:
+            loops.setdefault(loop, []).append((waiter, result))
+        elif isinstance(result, BaseException):
+            log.warning("A write without a waiting caller was refused: %r", result)
+    for ticket, result in blocked:
+        if isinstance(result, BaseException):
+            ticket.resolve(None, result)
+        else:
+            ticket.resolve(result)
+    if wakes and hearing is not None:
+        loop, listener = hearing
+        told = loops.pop(loop, [])
+        _call(loop, _tell, told, listener, wakes)
+    for loop, told in loops.items():
+        _call(loop, _tell, told, None, [])
+
+
+def _fail(jobs: list[Job], error: BaseException) -> None:
+    waited = [job for job in jobs if job.waiter is not None]
+    if len(waited) < len(jobs):
+        log.warning("A write without a waiting caller was lost: %r", error)
+    _deliver(waited, [error] * len(waited), [], None)
 
 
 def _tell(told: list[tuple[asyncio.Future[Any], Any]], listener: Listener | None, wakes: list[Wake]) -> None:
@@ -430,10 +604,15 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., Any], *argume
         log.debug("An event loop was closed while a write of its was in flight; the write is done")
 
 
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    unavailable = StoreUnavailable(
+def _refusal(text: str, origin: object) -> StoreUnavailable:
+    return StoreUnavailable(text, origin=origin)
+
+
+def _unavailable(error: BaseException, origin: object) -> StoreUnavailable:
+    unavailable = _refusal(
         f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
-        " once the disk has room and is writable, or the server is back"
+        " once the disk has room and is writable, or the server is back",
+        origin,
     )
     unavailable.__cause__ = error
     return unavailable

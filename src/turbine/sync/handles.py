@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError as CancelledFuture
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from turbine.engine.execution import run_inline
+from turbine.engine.execution import Execution, run_inline
 from turbine.engine.handles import Handle as AsyncHandle
-from turbine.engine.lines import Place
+from turbine.engine.lines import Frame, Place, running_loop
 from turbine.errors import NotInWorkflow
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Status
@@ -24,12 +24,40 @@ T = TypeVar("T")
 
 
 def in_thread(word: str) -> None:
-    """Refuse a blocking word where it would stop the event loop."""
+    """Refuse a blocking word where it would stop the event loop, for ever if it waits for that loop."""
     here = HERE.get()
-    if type(here) is Place and here.execution.is_async:
+    if type(here) is not Place and type(here) is not Frame:
+        return
+    execution = here.execution
+    is_in_loop = running_loop() is execution.port.loop
+    if type(here) is Frame:
+        if is_in_loop:
+            raise TypeError(
+                f"turbine.sync.{word} blocks and was used in the async step {here.name!r}, where it would stop the"
+                f" event loop; use `await turbine.{word}(...)` there"
+            )
+    elif execution.is_async:
+        where = "" if is_in_loop else "a thread beside "
         raise TypeError(
-            f"turbine.sync.{word} blocks and was used in an async workflow; use `await turbine.{word}(...)` there"
+            f"turbine.sync.{word} blocks and was used in {where}the async workflow {execution.definition.name!r}; use"
+            f" `await turbine.{word}(...)` in its body"
         )
+
+
+def drive(act: Coroutine[Any, Any, T]) -> T:
+    """Carry out a word in this thread; inside a step, where nothing is recorded, the act itself runs in the loop."""
+    here = HERE.get()
+    return wait_in_thread(here.execution, act) if type(here) is Frame else run_inline(act)
+
+
+def wait_in_thread(execution: Execution, act: Coroutine[Any, Any, T]) -> T:
+    """Wait for an act in the loop of a run. A cancellation of the run is what it is to a thread."""
+    future = execution.port.ask(act)
+    try:
+        return future.result()
+    except CancelledFuture:
+        execution.check()
+        raise
 
 
 class Handle(Generic[R]):
@@ -65,7 +93,7 @@ class Handle(Generic[R]):
         if here is None or not isinstance(here, Place):
             act.close()
             raise NotInWorkflow("this handle was made in a workflow; use rt.retrieve(id) elsewhere")
-        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
+        return wait_in_thread(here.execution, act)
 
     def __repr__(self) -> str:
         return f"<turbine handle of {self.workflow_id}>"

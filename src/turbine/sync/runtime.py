@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from turbine.config import Config
+from turbine.config import Config, Database
+from turbine.errors import ShuttingDown
+from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue
@@ -20,6 +23,7 @@ from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.registry import UNSET, WorkflowBase
 from turbine.runtime import Runtime as AsyncRuntime
+from turbine.runtime.signals import SIGNALS
 from turbine.senders.products import ProductSender
 from turbine.sync.accounts import Accounts, Audit, Tokens
 from turbine.sync.handles import Handle
@@ -40,6 +44,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+LAST_MOMENT = 2.0
+"""Seconds that what still runs in the loop gets to end with it."""
+LOOK_EVERY = 0.5
+
 
 class Runtime:
     """Durable workflows in this process, for blocking code: `with Runtime("sqlite:///shop.db", workflows=[…]) as rt`.
@@ -49,7 +57,7 @@ class Runtime:
 
     def __init__(
         self,
-        database: str | None = None,
+        database: Database | None = None,
         *,
         workflows: Sequence[WorkflowBase[..., Any]] = (),
         config: Config | None = None,
@@ -69,24 +77,37 @@ class Runtime:
         self.deliveries = Deliveries(self)
         self.products = Products(self)
         self.retention = Retention(self)
+        self._gate = threading.Lock()
+        """Held while a call enters the loop, or the loop ends: so none enters one that has ended."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        tell_after_fork(self._forked)
 
     def wait_for(self, act: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the runtime's loop and wait for it."""
-        if self._loop is None:
-            # Not launched: the runtime's own words say so, without a loop.
-            return _refused(act)
         if self._thread is threading.current_thread():
             act.close()
-            raise RuntimeError(
-                "a blocking word of the runtime was used in its own event loop; use the async words there"
+            raise TypeError(
+                f"{act.__qualname__} of the blocking runtime was used in async code, where it would stop the event loop"
+                f" that it waits for; use `await` with the async runtime there: turbine.current().runtime"
             )
-        return asyncio.run_coroutine_threadsafe(act, self._loop).result()
+        with self._gate:
+            asked = None if self._loop is None else asyncio.run_coroutine_threadsafe(act, self._loop)
+        if asked is None:
+            # Not launched: the runtime's own words say so, without a loop.
+            return _refused(act)
+        try:
+            return asked.result()
+        except CancelledError:  # with the loop, which another thread has ended
+            raise ShuttingDown("This runtime was shut down before the call came to its end") from None
 
     def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
         """Make a workflow known to this runtime; before launch. See `turbine.Runtime.register`."""
         return self.inner.register(workflow, **overrides)
+
+    def replace(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
+        """Put newer code in the place of the registered workflow of this name. See `turbine.Runtime.replace`."""
+        return self.wait_for(_awaited(self.inner.replace(workflow, **overrides)))
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
         """`turbine.workflow` and `register` in one; before launch. See `turbine.Runtime.workflow`."""
@@ -134,36 +155,61 @@ class Runtime:
 
     def launch(self) -> None:
         """Open the database, take up what is due, and start the loops. See `turbine.Runtime.launch`."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="turbine-loop", daemon=True)
-            self._thread.start()
+        with self._gate:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="turbine-loop", daemon=True)
+                self._thread.start()
+        if self.inner.config.handle_signals:
+            SIGNALS.listen()  # from here, where the main thread may be; the event loop is in another one
         try:
             self.wait_for(self.inner.launch())
         except BaseException:
             if not self.inner.is_launched:
                 self._end_loop()
+                SIGNALS.put_back()
             raise
-
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-        finally:
-            with contextlib.suppress(RuntimeError):
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
 
     def shutdown(self) -> None:
         """Stop in good order; idempotent. See `turbine.Runtime.shutdown`."""
         if self._loop is not None:
-            self.wait_for(self.inner.shutdown())
-            self._end_loop()
+            try:
+                with contextlib.suppress(ShuttingDown):  # another thread was quicker
+                    self.wait_for(self.inner.shutdown())
+            finally:
+                self._end_loop()
+                SIGNALS.put_back()
+
+    def run_until_signal(self) -> None:
+        """Run until SIGTERM or SIGINT, then drain as `shutdown` does, and return.
+
+        Launches the runtime unless it is launched already. See `turbine.Runtime.run_until_signal`.
+        """
+        told = threading.Lock()
+        told.acquire()
+        with SIGNALS.caught(told.release):
+            if self._loop is None:
+                self.launch()
+            try:
+                # A lock, because the handler may come while this thread holds any other. Others may shut down too.
+                while self._loop is not None and not told.acquire(timeout=LOOK_EVERY):
+                    pass
+            finally:
+                self.shutdown()
 
     def _end_loop(self) -> None:
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        with self._gate:
+            loop, self._loop = self._loop, None
+            thread, self._thread = self._thread, None
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join()
+
+    def _forked(self) -> None:
+        """In a forked child: the thread with the loop is in the parent. The loop's selector is shared with it."""
+        keep_for_ever(self._loop)
+        self._gate = threading.Lock()
         self._loop = self._thread = None
 
     def __enter__(self) -> Self:
@@ -199,7 +245,7 @@ class Runtime:
     def app(self) -> Any:
         return self.inner.app
 
-    def run(self, workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Start a workflow; durable when it returns. See `turbine.Runtime.run`."""
         return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
 
@@ -318,6 +364,25 @@ class Runtime:
     def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now."""
         self.wait_for(self.inner.wait_idle())
+
+
+async def _awaited(act: Awaitable[T]) -> T:
+    return await act
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        # What is left waits for something that does not come any more, and threads of the user's wait for it.
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(left, timeout=LAST_MOMENT))
+        with contextlib.suppress(RuntimeError):
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 async def _watch(inner: AsyncRuntime) -> AsyncIterator[Event]:

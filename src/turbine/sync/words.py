@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -13,14 +12,14 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
 from turbine.engine.execution import Errand, Execution, run_inline
-from turbine.engine.lines import Frame, Line, Place, place
+from turbine.engine.lines import Line, Place, place
 from turbine.engine.products import frame_of_step, store_product
 from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
 from turbine.model.products import ProductRecord
 from turbine.model.workflows import Page
 from turbine.registry import HERE, UNSET, StepBase, WorkflowBase
-from turbine.sync.handles import Handle, in_thread
+from turbine.sync.handles import Handle, drive, in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,12 +27,12 @@ T = TypeVar("T")
 
 
 @overload
-def do(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 @overload
-def do(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 @overload
-def do(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R: ...
-def do(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Run any callable as a step: `turbine.do(fetch, url)`. Coroutine functions run in the runtime's loop."""
     in_thread("do")
     here = HERE.get()
@@ -66,12 +65,12 @@ class StepTask(Generic[R]):
 
 
 @overload
-def do_async(fn: StepBase[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: StepBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 @overload
-def do_async(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
-def do_async(fn: Any, *args: Any, **kwargs: Any) -> Any:
+def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
+def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now, in a thread of its own, and go on; it takes its position here."""
     in_thread("do_async")
     execution = place("do_async").execution
@@ -149,7 +148,7 @@ def _branch(line: Line, branch: Callable[[], T]) -> Callable[[], T]:
 # The other words
 
 
-def run(workflow: WorkflowBase[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
     """Start a workflow from within a workflow and go on; see `turbine.run`."""
     in_thread("run")
     handle = run_inline(api.run(workflow, *args, **kwargs))
@@ -179,11 +178,7 @@ def get_value(
 ) -> Any:
     """The published value of a run; see `turbine.get_value`."""
     in_thread("get_value")
-    act = api.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
-    here = HERE.get()
-    if isinstance(here, Frame):  # in a step nothing is recorded: the act itself runs in the loop
-        return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
-    return run_inline(act)
+    return drive(api.get_value(workflow_id, key, type=type, timeout=timeout, default=default))
 
 
 def sleep(duration: timedelta | float) -> None:
@@ -218,32 +213,19 @@ def wait_for_approval(
 def send_notification(channel: str, message: str, *, wait: bool = True) -> None:
     """Send a text to the people behind an alert channel; see `turbine.send_notification`."""
     in_thread("send_notification")
-    act = api.send_notification(channel, message, wait=wait)
-    here = HERE.get()
-    if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
-    else:
-        run_inline(act)
+    drive(api.send_notification(channel, message, wait=wait))
 
 
 def set_app_status(label: str, color: str) -> None:
     """Show what this run is doing; see `turbine.set_app_status`."""
     in_thread("set_app_status")
-    act = api.set_app_status(label, color)
-    here = HERE.get()
-    if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-        asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
-    else:
-        run_inline(act)
+    drive(api.set_app_status(label, color))
 
 
 def send_product(file_name: str, data: Any, metadata: Mapping[str, Any] | None = None) -> ProductRecord:
     """Keep a file that this step made; see `turbine.send_product`. What blocks in `data` is read in this thread."""
     frame = frame_of_step()
-    if asyncio._get_running_loop() is not None:  # pyright: ignore[reportPrivateUsage] - `get_running_loop` raises
-        raise TypeError(
-            "turbine.sync.send_product blocks and was used in an async step; use `await turbine.send_product(...)`"
-        )
+    in_thread("send_product")
     return run_inline(store_product(frame, file_name, data, metadata, in_thread=True))
 
 
@@ -276,26 +258,23 @@ class KvWords:
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
         """The value of a key, decoded as `type`; `default` when there is none."""
-        return self._drive(api.kv.get(key, type, default))
+        in_thread("kv.get")
+        return drive(api.kv.get(key, type, default))
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
         """Write a key, with `expect` only if the stored value is the expected one. Raises Conflict."""
-        self._drive(api.kv.set(key, value, expect))
+        in_thread("kv.set")
+        drive(api.kv.set(key, value, expect))
 
     def delete(self, key: str) -> None:
         """Remove a key; fine when there is none."""
-        self._drive(api.kv.delete(key))
+        in_thread("kv.delete")
+        drive(api.kv.delete(key))
 
     def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
         """One page of the keys that begin with exactly this text, in the order of their characters."""
-        return self._drive(api.kv.list(prefix, limit=limit, cursor=cursor))
-
-    def _drive(self, act: Coroutine[Any, Any, T]) -> T:
-        in_thread("kv")
-        here = HERE.get()
-        if type(here) is Frame:  # in a step nothing is recorded: the act itself runs in the loop
-            return asyncio.run_coroutine_threadsafe(act, here.execution.port.loop).result()
-        return run_inline(act)
+        in_thread("kv.list")
+        return drive(api.kv.list(prefix, limit=limit, cursor=cursor))
 
 
 kv = KvWords()

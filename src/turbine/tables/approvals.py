@@ -13,10 +13,10 @@ from turbine.errors import Conflict, NotAllowed, NotFound, WorkflowNotFound
 from turbine.model.accounts import Role
 from turbine.model.approvals import WAITING_COLOR, WAITING_LABEL, ApprovalRecord, ApprovalStatus
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import rows_json
+from turbine.store.tx import locking, rows_json
 from turbine.tables import deliveries, waits
 from turbine.tables.deliveries import Announcement
-from turbine.tables.ownership import Answer, lock, refusals
+from turbine.tables.ownership import Answer, Lock, lock, lock_all, refusals
 from turbine.tables.waits import Wait
 
 SQL = Statements(Path(__file__))
@@ -61,13 +61,13 @@ class Decision(NamedTuple):
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.wait.run)])  # first: a cancellation closes the gates that are there
 def ask(tx: Tx, rows: Sequence[Ask]) -> list[Answer | Decided]:
     """Open gates where there are none, once for each position, and tell how decided ones were decided.
 
     Answers Decided, Answer.WAIT for an open gate, Answer.DONE for one whose time is up (it is closed by then), or why
     the run may not ask.
     """
-    lock(tx, [row.wait.run for row in rows])  # first: a cancellation closes the gates that are there
     answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
     held = [row for row in rows if answers[row.wait.run, row.wait.fence] is Answer.DONE]
     places = rows_json([[row.wait.run, row.wait.position] for row in held])

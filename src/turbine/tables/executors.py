@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from turbine.errors import Conflict
 from turbine.store import Statements, Tx
-from turbine.store.tx import rows_json
+from turbine.store.tx import LANES, Lane, on, rows_json
 from turbine.tables import deliveries, workflows
 
 SQL = Statements(Path(__file__))
@@ -15,6 +16,8 @@ SQL = Statements(Path(__file__))
 
 DEPARTURES_KEPT = 200
 LIVES_KEPT = 10_000
+BATCHES_KEPT = 1000
+"""Launches whose last batches are remembered, for those who still ask what became of one."""
 
 
 class Vitals(NamedTuple):
@@ -27,16 +30,20 @@ class Vitals(NamedTuple):
 
 
 class Executor(NamedTuple):
-    """A process that holds runs."""
+    """A process that holds runs. `lease_left_ms` is told by the clock of the database."""
 
     executor_id: str
+    life: int
     application_id: str
     application_version: str
     machine: str
     lock_path: str | None
+    lock_token: str | None
     hostname: str
     process_id: int
     started_ms: int
+    lease_ms: int
+    lease_until_ms: int
     lease_left_ms: int
     names: str
     threads: int | None
@@ -58,63 +65,93 @@ class Departure(NamedTuple):
     runs: int
 
 
-def enlist(tx: Tx, *, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any) -> None:
-    """Enter an executor into the roll, or put it back when somebody thought it dead."""
-    tx.run(SQL.enlist, lease=lease_ms, now=now_ms, **columns, **vitals._asdict())
+def begin_life(
+    tx: Tx, *, executor_id: str, former_life: int | None, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any
+) -> int | Conflict:
+    """Register a launch under an id and answer its number, by which everything that it writes is fenced.
+
+    `former_life`: an earlier launch of the same id, known to be dead, which is evicted with it. Refuses with Conflict
+    while any other launch holds the id.
+    """
+    held = tx.one(SQL.exhume, executor_id=executor_id)
+    if held is not None and held[0] == former_life:
+        freed = _free(tx, executor_id, held[0], now_ms)
+        _strike(tx, executor_id, taken_by=executor_id, runs=freed)
+    elif held is None:
+        workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+    known = {name: columns[name] for name in ("hostname", "process_id", "application_version")}
+    row = tx.one(SQL.begin_life, executor_id=executor_id, now=now_ms, **known)
+    assert row is not None
+    life = int(row[0])
+    if (
+        tx.one(
+            SQL.enlist, executor_id=executor_id, life=life, lease=lease_ms, now=now_ms, **columns, **vitals._asdict()
+        )
+        is None
+    ):
+        return Conflict(
+            f"The executor id {executor_id!r} belongs to another process that is alive; give each process its own"
+            " executor_id, or none"
+        )
+    tx.run(SQL.open_batches, life=life, executor_id=executor_id, lanes=LANES)
+    tx.run(SQL.forget_batches, life=life - BATCHES_KEPT)
+    tx.run(SQL.forget_lives, life=life - LIVES_KEPT)
+    return life
 
 
-def begin_life(tx: Tx, *, executor_id: str, **known: Any) -> int:
-    """`enlist` a process at its launch; what it records of steps names it by the number that this returns."""
-    enlist(tx, executor_id=executor_id, **known)
-    row = tx.one(SQL.begin_life, executor_id=executor_id)
-    assert row is not None  # it was enlisted in this transaction
-    tx.run(SQL.forget_lives, life=row[0] - LIVES_KEPT)
-    return int(row[0])
-
-
-def renew(tx: Tx, *, lease_ms: int, vitals: Vitals) -> bool:
-    """Extend the lease of this store's executor; False when it was declared dead meanwhile."""
-    return tx.run(SQL.renew, executor=tx.executor, lease=lease_ms, **vitals._asdict()) > 0
+@on(Lane.LEASE)
+def renew(tx: Tx, *, executor_id: str, life: int, lease_ms: int, vitals: Vitals) -> bool:
+    """Extend the lease of a launch; False when it was evicted meanwhile."""
+    return tx.run(SQL.renew, executor_id=executor_id, life=life, lease=lease_ms, **vitals._asdict()) > 0
 
 
 def roll(tx: Tx) -> list[Executor]:
-    """All executors; `lease_left_ms` is negative when the lease has run out."""
+    """All registered executors."""
     return [Executor(*row) for row in tx.all(SQL.roll)]
 
 
-def bury(tx: Tx, *, executor_id: str, only_expired: bool, now_ms: int) -> int | None:
-    """Declare an executor dead and set its runs free; None when it is gone already or its lease was renewed.
+def get(tx: Tx, *, executor_id: str) -> Executor | None:
+    """The launch that holds an id."""
+    row = tx.one(SQL.get, executor_id=executor_id)
+    return None if row is None else Executor(*row)
 
-    From this commit on nothing that it writes for a run is accepted. Returns the number of runs set free.
+
+def bury(tx: Tx, *, executor_id: str, life: int, seen_lease_ms: int | None, now_ms: int) -> int | None:
+    """Evict an executor that is dead, and set its runs free. Returns their number.
+
+    None when that launch is gone already, or when its lease was renewed since it was seen to end at `seen_lease_ms`
+    (None: it is known to be dead). From this commit on nothing that it writes for a run is accepted.
     """
     row = tx.one(SQL.exhume, executor_id=executor_id)
-    if row is None or (only_expired and row[0] > 0):
+    if row is None or row[0] != life or (seen_lease_ms is not None and row[1] != seen_lease_ms):
         return None
-    freed = _free(tx, executor_id, now_ms)
+    freed = _free(tx, executor_id, life, now_ms)
     _strike(tx, executor_id, taken_by=tx.executor, runs=freed)
     return freed
 
 
-def strike(tx: Tx, *, executor_id: str) -> None:
-    """Take an executor that ends in good order off the roll."""
+def strike(tx: Tx, *, executor_id: str, life: int) -> None:
+    """Deregister an executor that ends in good order."""
+    row = tx.one(SQL.exhume, executor_id=executor_id)
+    if row is None or row[0] != life:
+        return
     _strike(tx, executor_id, taken_by=None, runs=0)
+    tx.run(SQL.close_batches, life=life)
     workflows.free_slots(tx, executor_id=executor_id)
     deliveries.free(tx, executor_id=executor_id)
 
 
 def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
-    """Set the runs of an executor free that is not on the roll; 0 when it is there again."""
+    """Set the runs of an executor free that is not registered; 0 when it is again."""
     if tx.one(SQL.exhume, executor_id=executor_id) is not None:
         return 0
-    return _free(tx, executor_id, now_ms)
+    deliveries.free(tx, executor_id=executor_id)
+    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
 
 
-def replace_former(tx: Tx, *, executor_id: str, now_ms: int) -> int:
-    """Bury an earlier bearer of an id that is taken again."""
-    tx.one(SQL.exhume, executor_id=executor_id)
-    freed = _free(tx, executor_id, now_ms)
-    _strike(tx, executor_id, taken_by=executor_id, runs=freed)
-    return freed
+def held(tx: Tx, *, executor_id: str) -> list[tuple[int, int]]:
+    """The open runs of an executor, (run, fence)."""
+    return [(run, fence) for run, fence in tx.all(SQL.held, executor_id=executor_id)]
 
 
 def _strike(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> None:
@@ -123,14 +160,15 @@ def _strike(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> Non
     tx.run(SQL.forget_departures, kept=DEPARTURES_KEPT)
 
 
+def _free(tx: Tx, executor_id: str, life: int, now_ms: int) -> int:
+    tx.run(SQL.close_batches, life=life)
+    deliveries.free(tx, executor_id=executor_id)
+    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
+
+
 def departures(tx: Tx, *, limit: int) -> list[Departure]:
     """The executors that went last, the newest first."""
     return [Departure(*row) for row in tx.all(SQL.departures, limit=limit)]
-
-
-def _free(tx: Tx, executor_id: str, now_ms: int) -> int:
-    deliveries.free(tx, executor_id=executor_id)
-    return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
 
 
 def orphans(tx: Tx) -> list[str]:

@@ -1,24 +1,45 @@
 -- name: enlist
+-- Refused (no row comes back) while another launch holds the id.
 insert into pt_executors (
-    executor_id, application_id, application_version, machine, lock_path, hostname, process_id,
-    started_ms, lease_until_ms, names, threads, threads_max, loop_delay_ms, memory_bytes
+    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    started_ms, lease_ms, lease_until_ms, names, threads, threads_max, loop_delay_ms, memory_bytes
 )
 values (
-    :executor_id, :application_id, :application_version, :machine, :lock_path, :hostname, :process_id,
-    :now, @now + :lease, :names, :threads, :threads_max, :loop_delay_ms, :memory_bytes
+    :executor_id, :life, :application_id, :application_version, :machine, :lock_path, :lock_token, :hostname,
+    :process_id, :now, :lease, @now + :lease, :names, :threads, :threads_max, :loop_delay_ms, :memory_bytes
 )
-on conflict (executor_id) do update
-set lease_until_ms = excluded.lease_until_ms
+on conflict (executor_id) do nothing
+returning life
 
 -- name: begin_life
 insert into pt_lives (executor_id, hostname, process_id, application_version, started_ms)
-select executor_id, hostname, process_id, application_version, started_ms
-from pt_executors
-where executor_id = :executor_id
+values (:executor_id, :hostname, :process_id, :application_version, :now)
 returning life
 
 -- name: forget_lives
 delete from pt_lives where life <= :life
+
+-- name: open_batches [sqlite]
+-- One process writes at a time, so nobody can be evicted in the middle of a batch.
+select 1
+
+-- name: open_batches [postgres]
+insert into pt_batches (life, lane, executor_id)
+select :life, lane, :executor_id
+from generate_series(0, :lanes::bigint - 1) as lane
+
+-- name: close_batches [sqlite]
+select 1
+
+-- name: close_batches [postgres]
+-- Waits for the batches that the executor may be committing, and lets no later one pass.
+update pt_batches set is_open = 0 where life = :life
+
+-- name: forget_batches [sqlite]
+select 1
+
+-- name: forget_batches [postgres]
+delete from pt_batches where life <= :life and is_open = 0
 
 -- name: renew
 update pt_executors
@@ -27,21 +48,37 @@ set lease_until_ms = @now + :lease,
     threads_max = :threads_max,
     loop_delay_ms = :loop_delay_ms,
     memory_bytes = :memory_bytes
-where executor_id = :executor
+where executor_id = :executor_id
+and life = :life
 
 -- name: roll
 select
-    executor_id, application_id, application_version, machine, lock_path, hostname, process_id, started_ms,
-    lease_until_ms - @now, names, threads, threads_max, loop_delay_ms, memory_bytes
+    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
+    memory_bytes
 from pt_executors
 order by started_ms, executor_id
 
+-- name: get
+select
+    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
+    memory_bytes
+from pt_executors
+where executor_id = :executor_id
+
 -- name: exhume [sqlite]
-select lease_until_ms - @now from pt_executors where executor_id = :executor_id
+select life, lease_until_ms from pt_executors where executor_id = :executor_id
 
 -- name: exhume [postgres]
--- The lock waits for the batch that the executor may be committing, and stops its next one.
-select lease_until_ms - @now from pt_executors where executor_id = :executor_id for update
+select life, lease_until_ms from pt_executors where executor_id = :executor_id for update
+
+-- name: held
+-- Open runs of an executor that are in no memory would stay where they are for ever.
+select run, fence
+from pt_workflow_status
+where executor_id = :executor_id
+and completed_at_epoch_ms is null
 
 -- name: strike
 delete from pt_executors where executor_id = :executor_id

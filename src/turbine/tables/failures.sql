@@ -14,6 +14,7 @@ from @rows(
     fingerprint text, workflow text, step text, type text, message text, place text, at_ms bigint
 ) as r
 where true
+order by r.fingerprint
 on conflict (fingerprint) do update
 set message = excluded.message,
     last_ms = excluded.last_ms,

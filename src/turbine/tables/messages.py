@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from turbine.errors import WorkflowNotFound
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import rows_json
+from turbine.store.tx import locking, rows_json
 from turbine.tables import steps, waits
-from turbine.tables.ownership import Answer, lock, refusals_and
+from turbine.tables.ownership import Answer, Lock, lock_all, refusals_and
 from turbine.tables.steps import Outcome
 from turbine.tables.waits import Wait
 
@@ -37,12 +37,13 @@ class Receive(NamedTuple):
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(id=row.destination)])
 def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
     """Put messages into runs' mailboxes, in order, each together with its sender's step.
 
     A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
     """
-    # Whoever waits is looked up while the mailboxes are held: nobody begins to wait, or is parked, before the commit.
+    # Receivers are looked up while the mailboxes are locked: no run begins to wait, or is parked, before the commit.
     found, receivers = tx.together(
         (SQL.mailboxes, {"rows": rows_json([[row.destination] for row in rows])}),
         (SQL.receivers, {"rows": rows_json([[row.destination, row.topic] for row in rows])}),
@@ -69,12 +70,12 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.wait.run)])
 def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
     """Take the oldest unread message of a topic and record it as the step's outcome, in one.
 
     Answers the message, Answer.WAIT with a wait written, Answer.DONE for a last look in vain, or a refusal.
     """
-    lock(tx, [row.wait.run for row in rows])
     boxes = list(dict.fromkeys((row.wait.run, row.topic) for row in rows))
     answers, found = refusals_and(
         tx,
@@ -130,9 +131,9 @@ def _settle(tx: Tx, row: Receive, body: str) -> Answer | str:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0].run), Lock(value=f"{row[0].run}/{row[1]}")])
 def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
     """Publish values of runs: rows are (step, key, value). The last one for a key counts, each one is remembered."""
-    lock(tx, [step.run for step, _, _ in rows])
     answers = steps.record(tx, [step for step, _, _ in rows])
     for (step, key, value), answer in zip(rows, answers, strict=True):
         if answer is Answer.DONE:

@@ -4,12 +4,12 @@ from pt_workflow_status as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: mailboxes [postgres]
--- Held until the commit, in the order of the keys, so that two batches do not wait for each other in a circle.
+-- Locked until the commit; most are already, from the beginning of the batch.
 select w.id, w.run
 from pt_workflow_status as w
 where w.id in (select r.id from @rows(id text) as r)
 order by w.run
-for share
+for no key update
 
 -- name: add
 insert into pt_notifications (run, topic, body, created_at_epoch_ms)

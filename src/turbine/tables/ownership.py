@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import Row, rows_json
@@ -43,13 +43,37 @@ def refusals_and(
     return answers, others
 
 
+class Lock(NamedTuple):
+    """Runs to be locked for a batch: one of them by key or id, those that wait for the end of a run, or for a value."""
+
+    run: int | None = None
+    id: str | None = None
+    ended: int | None = None
+    value: str | None = None
+
+
+def lock_all(tx: Tx, locks: Sequence[Lock]) -> None:
+    """Lock the runs that a batch will change, in the order of their keys. For `locking`."""
+    unique = set(locks)
+    if all(one.id is None and one.ended is None and one.value is None for one in unique):
+        tx.put(SQL.lock, rows=rows_json([[one.run] for one in unique]))
+    elif unique:
+        tx.put(SQL.lock_all, rows=rows_json(list(unique)))
+
+
 def lock(tx: Tx, runs: Sequence[int]) -> None:
-    """Hold the rows of these runs until the commit. SQLite has one writer and needs no locks."""
+    """Lock the rows of these runs until the commit. SQLite has one writer and needs no locks."""
     if tx.dialect == "postgres" and runs:
         tx.put(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
-def share(tx: Tx, runs: Sequence[int]) -> None:
-    """Keep others from changing the rows of these runs until the commit."""
+def lock_families(tx: Tx, runs: Sequence[int]) -> None:
+    """Lock runs that are about to end with their open descendants, and the runs that wait for any of them."""
     if tx.dialect == "postgres" and runs:
-        tx.put(SQL.share, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.put(SQL.lock_families, rows=rows_json([[run] for run in sorted(set(runs))]))
+
+
+def lock_held(tx: Tx, executor_id: str) -> None:
+    """Lock the open runs of an executor."""
+    if tx.dialect == "postgres":
+        tx.put(SQL.lock_held, executor_id=executor_id)

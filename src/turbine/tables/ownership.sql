@@ -13,9 +13,59 @@ where w.run in (select r.run from @rows(run bigint) as r)
 order by w.run
 for no key update
 
--- name: share
+-- name: lock_all
+with wanted as materialized (
+    select r.run, r.id, r.ended, r.value from @rows(run bigint, id text, ended bigint, value text) as r
+)
 select w.run
 from pt_workflow_status as w
-where w.run in (select r.run from @rows(run bigint) as r)
+where w.run in (
+    select r.run from wanted as r where r.run is not null
+    union
+    select i.run from wanted as r join pt_workflow_status as i on i.id = r.id
+    union
+    select p.run
+    from wanted as r
+    join pt_workflow_status as e on e.run = r.ended
+    join pt_waits as p on p.kind = 'result' and p.subject = e.id
+    where p.kind in ('value', 'result')
+    union
+    select p.run
+    from wanted as r
+    join pt_waits as p on p.kind = 'value' and p.subject = r.value
+    where p.kind in ('value', 'result')
+)
 order by w.run
-for share
+for no key update
+
+-- name: lock_families
+with recursive family (run) as (
+    select r.run from @rows(run bigint) as r
+    union
+    select child.run
+    from pt_workflow_status as child
+    join family on child.parent_run = family.run
+    where child.completed_at_epoch_ms is null
+    and child.parent_run is not null
+)
+select w.run
+from pt_workflow_status as w
+where w.run in (
+    select f.run from family as f
+    union
+    select p.run
+    from family as f
+    join pt_workflow_status as e on e.run = f.run
+    join pt_waits as p on p.kind = 'result' and p.subject = e.id
+    where p.kind in ('value', 'result')
+)
+order by w.run
+for no key update
+
+-- name: lock_held
+select w.run
+from pt_workflow_status as w
+where w.executor_id = :executor_id
+and w.completed_at_epoch_ms is null
+order by w.run
+for no key update

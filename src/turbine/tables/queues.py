@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from turbine.model.queues import Queue, RateLimit
 from turbine.store import Statement, Statements, Tx
-from turbine.store.tx import rows_json
+from turbine.store.tx import Lane, on, rows_json
 from turbine.tables.workflows import Claimed
 
 SQL = Statements(Path(__file__))
@@ -101,10 +101,21 @@ def _queue(row: tuple[Any, ...]) -> Queue:
     )
 
 
-def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int, expected: Queue | None = None) -> Claim:
+@on(Lane.CLAIMS)
+def claim(
+    tx: Tx,
+    *,
+    name: str,
+    names: Sequence[str],
+    now_ms: int,
+    expected: Queue | None = None,
+    rate_ms: int | None = None,
+) -> Claim:
     """Take from a queue what its limits allow now, the most urgent first, of workflows that this process knows.
 
-    `expected`: the queue as it was the last time. If it has no limits, one journey tells what to take.
+    A run that is locked at the moment is passed over and found by the next look: a claim waits for its queue's row, and
+    for nothing else. `expected`: the queue as it was the last time. If it has no limits, one round trip tells what to
+    take. `rate_ms`: the time by which to measure rates, by default the database's.
     """
     known = rows_json([[one] for one in names])
     later = (SQL.next_delayed, {"queue": name, "now": now_ms})
@@ -119,18 +130,20 @@ def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int, expected: Que
     queue = _queue(held[0])
     if queue.paused:
         return Claim([], set(), None, queue)
-    if queue.rate_limit is not None:
-        now_ms = _in_step(tx, queue, now_ms)
+    at_ms = _rate_clock(tx, queue, rate_ms) if queue.rate_limit is not None else now_ms
     again_ms = None
     if found is not None and queue == expected:
         chosen = [row[0] for row in found]
     elif queue.partitioned:
-        chosen, again_ms = _choose_by_key(tx, queue, known, now_ms)
+        chosen, again_ms = _choose_by_key(tx, queue, known, now_ms, at_ms)
     else:
-        free, more_ms = _free(tx, queue, None, now_ms)
+        free, more_ms = _free(tx, queue, None, at_ms)
         chosen = _oldest(tx, queue, known, now_ms, None, min(free, queue.batch_max))
         again_ms = more_ms if len(chosen) == free else None
-    take = (SQL.claim, {"rows": rows_json([[run] for run in chosen]), "now": now_ms, "executor": tx.executor})
+    if again_ms is not None:
+        again_ms += now_ms - at_ms  # by the clock of this process
+    taken = rows_json([[run] for run in chosen])
+    take = (SQL.claim, {"rows": taken, "now": at_ms, "executor": tx.executor, "life": tx.life})
     asked = [*([take] if chosen else []), *([later] if delayed is None else [])]
     answers = tx.together(*asked) if asked else []
     claimed = answers[0] if chosen else []
@@ -138,8 +151,8 @@ def claim(tx: Tx, *, name: str, names: Sequence[str], now_ms: int, expected: Que
     if not chosen:
         return Claim([], set(), delayed[0][0] if again_ms is None else again_ms, queue)
     if queue.rate_limit is not None:
-        tx.put(SQL.forget_starts, queue=name, since=now_ms - queue.rate_limit.period_ms)
-        tx.put(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=now_ms)
+        tx.put(SQL.forget_starts, queue=name, since=at_ms - queue.rate_limit.period_ms)
+        tx.put(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=at_ms)
     runs = [Claimed(*row[:9]) for row in claimed]
     order = {run: place for place, run in enumerate(chosen)}
     runs.sort(key=lambda one: order[one.run])
@@ -159,17 +172,15 @@ def _is_limitless(queue: Queue) -> bool:
     return not (queue.partitioned or queue.paused) and limits == (None, None, None)
 
 
-def _in_step(tx: Tx, queue: Queue, now_ms: int) -> int:
-    """The time of this claim: never before the newest start, whoever's clock that was read from.
-
-    Else a claim that took its time to get here, or whose clock is behind, would look at a window of which another
-    claim has forgotten the beginning. Only a claim that starts something forgets.
-    """
-    (newest_ms,) = tx.one(SQL.newest_start, queue=queue.name) or (None,)
-    return max(now_ms, newest_ms or 0)
+def _rate_clock(tx: Tx, queue: Queue, given_ms: int | None) -> int:
+    """The time of this claim for the rate: one clock for all processes, and never before the newest start."""
+    now_ms, newest_ms = tx.one(SQL.rate_clock, queue=queue.name, at=given_ms) or (0, None)
+    if newest_ms is not None and newest_ms > now_ms:
+        tx.put(SQL.move_starts, queue=queue.name, now=now_ms)
+    return now_ms
 
 
-def _free(tx: Tx, queue: Queue, key: str | None, now_ms: int) -> tuple[int, int | None]:
+def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int | None]:
     """How many more may start now (of a key), and when the rate allows more, if it is the rate that limits."""
     free = UNLIMITED
     held = SQL.slots_of_key if queue.partitioned else SQL.slots
@@ -184,13 +195,13 @@ def _free(tx: Tx, queue: Queue, key: str | None, now_ms: int) -> tuple[int, int 
     if queue.rate_limit is None:
         return max(0, free), None
     period_ms = queue.rate_limit.period_ms
-    count, oldest_ms = tx.one(SQL.starts, queue=queue.name, key=key or "", since=now_ms - period_ms) or (0, None)
+    count, oldest_ms = tx.one(SQL.starts, queue=queue.name, key=key or "", since=at_ms - period_ms) or (0, None)
     left = queue.rate_limit.limit - count
-    more_ms = (oldest_ms or now_ms) + period_ms if left <= free else None
+    more_ms = (oldest_ms or at_ms) + period_ms if left <= free else None
     return max(0, min(free, left)), more_ms
 
 
-def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[int], int | None]:
+def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int, at_ms: int) -> tuple[list[int], int | None]:
     chosen: list[int] = []
     again: list[int] = []
     keys = tx.all(
@@ -206,7 +217,7 @@ def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int) -> tuple[list[
     for (key,) in keys:
         if len(chosen) >= queue.batch_max:
             break
-        free, more_ms = _free(tx, queue, key, now_ms)
+        free, more_ms = _free(tx, queue, key, at_ms)
         of_key = _oldest(tx, queue, known, now_ms, key, min(free, queue.batch_max - len(chosen)))
         if more_ms is not None and len(of_key) == free:
             again.append(more_ms)

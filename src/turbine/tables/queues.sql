@@ -67,8 +67,7 @@ for no key update
 
 -- name: slots
 -- All slots, and those of this executor. A parked run keeps its slot, unless the queue says otherwise: then parking has
--- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside keeps
--- its slot too, because it goes on without a new claim.
+-- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside has none.
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
@@ -117,7 +116,7 @@ group by queue_partition_key
 order by min(run)
 limit :limit
 
--- name: oldest
+-- name: oldest [sqlite]
 select run
 from pt_workflow_status
 where queue_name = :queue
@@ -128,7 +127,19 @@ and name in (select r.name from @rows(name text) as r)
 order by run
 limit :limit
 
--- name: most_urgent
+-- name: oldest [postgres]
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name = any (array(select r.name from @rows(name text) as r))
+order by run + 0
+limit :limit
+for update skip locked
+
+-- name: most_urgent [sqlite]
 select run
 from pt_workflow_status
 where queue_name = :queue
@@ -138,6 +149,18 @@ and wake_ms <= :now
 and name in (select r.name from @rows(name text) as r)
 order by priority, run
 limit :limit
+
+-- name: most_urgent [postgres]
+select run
+from pt_workflow_status
+where queue_name = :queue
+and queue_name is not null
+and status = 'ENQUEUED'
+and wake_ms <= :now
+and name = any (array(select r.name from @rows(name text) as r))
+order by priority, run
+limit :limit
+for update skip locked
 
 -- name: oldest_of_key [sqlite]
 -- The index is named: SQLite would go through all that wait in the queue, whatever their key.
@@ -160,9 +183,10 @@ and queue_name is not null
 and queue_partition_key = :key
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
+and name = any (array(select r.name from @rows(name text) as r))
 order by run
 limit :limit
+for update skip locked
 
 -- name: most_urgent_of_key [sqlite]
 select run
@@ -184,9 +208,10 @@ and queue_name is not null
 and queue_partition_key = :key
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
+and name = any (array(select r.name from @rows(name text) as r))
 order by priority, run
 limit :limit
+for update skip locked
 
 -- name: claim
 update pt_workflow_status
@@ -205,6 +230,7 @@ set executor_id = :executor,
 where run in (select r.run from @rows(run bigint) as r)
 and status = 'ENQUEUED'
 and completed_at_epoch_ms is null
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name,
     forked_from_workflow_id
@@ -215,6 +241,7 @@ from pt_workflow_status
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
+and wake_ms > created_at_epoch_ms
 and wake_ms > :now
 
 -- name: has_due
@@ -237,10 +264,17 @@ delete from pt_queue_starts
 where queue = :queue
 and started_ms <= :since
 
--- name: newest_start
-select max(started_ms)
-from pt_queue_starts
+-- name: rate_clock
+-- The time by which a rate is measured: the database's own, so that machines whose clocks differ agree; `:at` in tests.
+-- And the newest start.
+select coalesce(cast(:at as bigint), @now), (select max(started_ms) from pt_queue_starts where queue = :queue)
+
+-- name: move_starts
+-- The clock was set back: what seems to start later has started by now.
+update pt_queue_starts
+set started_ms = :now
 where queue = :queue
+and started_ms > :now
 
 -- name: starts
 select count(*), min(started_ms)

@@ -41,10 +41,10 @@ def mirror(tx: Tx, *, workflows: Sequence[Mirrored], now_ms: int) -> None:
         tx.run(SQL.delete, rows=rows_json([[name] for name in sorted(gone)]))
 
 
-def find(tx: Tx, *, name_or_fqn: str) -> Mirrored | None:
-    """The workflow of a name or, failing that, of a fully qualified name."""
-    row = tx.one(SQL.by_name, name=name_or_fqn) or tx.one(SQL.by_fqn, fqn=name_or_fqn)
-    return None if row is None else Mirrored(*row)
+def find(tx: Tx, *, name_or_fqn: str) -> list[Mirrored]:
+    """The workflow of a name or, failing that, those of a fully qualified name."""
+    rows = tx.all(SQL.by_name, name=name_or_fqn) or tx.all(SQL.by_fqn, fqn=name_or_fqn)
+    return [Mirrored(*row) for row in rows]
 
 
 def version(tx: Tx, *, name: str) -> str | None:

@@ -45,7 +45,6 @@ select
 from pt_workflows
 where fqn = :fqn
 order by name
-limit 1
 
 -- name: version
 -- Of the process that registered it last, while that is on the roll.

@@ -13,13 +13,6 @@ insert into pt_search_mark (name, run) values ('runs', 0) on conflict (name) do 
 -- name: move
 update pt_search_mark set run = :run where name = 'runs'
 
--- name: lower
--- SQLite gives the key of a deleted run to the next one, if it was the last.
-update pt_search_mark
-set run = (select coalesce(max(w.run), 0) from pt_workflow_status as w)
-where name = 'runs'
-and run > (select coalesce(max(w.run), 0) from pt_workflow_status as w)
-
 -- name: waiting
 -- Whether anything is left to be done behind the mark, or before it.
 select 1 where exists (select 1 from pt_workflow_status where run > :mark)

@@ -12,10 +12,10 @@ from turbine.clock import to_datetime
 from turbine.codec import describe_error
 from turbine.model.workflows import Status, WorkflowStatus
 from turbine.store import Statement, Statements, Tx, bulk
-from turbine.store.tx import rows_json
+from turbine.store.tx import locking, rows_json
 from turbine.tables import lists, steps
 from turbine.tables.lists import Filter
-from turbine.tables.ownership import Answer, refusals
+from turbine.tables.ownership import Answer, Lock, lock_all, refusals
 from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))
@@ -49,6 +49,7 @@ class AppStatus(NamedTuple):
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run)])
 def set_app_status(tx: Tx, rows: Sequence[AppStatus]) -> list[Answer]:
     """Show what runs are doing, in their own words, in order; each together with its note."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))

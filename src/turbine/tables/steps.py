@@ -11,8 +11,8 @@ from turbine.codec import describe_error, plain
 from turbine.model.history import Failure, History, Recorded, Waiting
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import decisive, rows_json
-from turbine.tables.ownership import Answer, refusals
+from turbine.store.tx import decisive, locking, rows_json
+from turbine.tables.ownership import Answer, Lock, lock_all, refusals
 
 SQL = Statements(Path(__file__))
 
@@ -78,6 +78,7 @@ def record(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run)])
 def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     """Like `record`, for positions that waited: the wait goes with the outcome."""
     answers = record(tx, rows)
@@ -113,6 +114,7 @@ def begin(tx: Tx, rows: Sequence[Begun]) -> list[None]:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run)])
 def fail_attempt(tx: Tx, rows: Sequence[AttemptFailed]) -> list[Answer]:
     """Keep a failed attempt and the time of the next one: neither the count nor the pause starts over after a crash."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))

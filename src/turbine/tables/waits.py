@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import rows_json
-from turbine.tables.ownership import Answer, lock, refusals, share
+from turbine.store.tx import locking, rows_json
+from turbine.tables.ownership import Answer, Lock, lock, lock_all, refusals
 
 SQL = Statements(Path(__file__))
 
@@ -30,6 +30,7 @@ class Wait(NamedTuple):
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run)])
 def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
     """Write that runs wait from now on. Repeating it changes nothing: the first deadline stays."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
@@ -38,6 +39,7 @@ def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run), Lock(id=row.subject)])
 def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] | None]:
     """Look whether other runs are over; where not, wait for them.
 
@@ -48,9 +50,6 @@ def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] 
     held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
     ids = rows_json([[row.subject] for row in held])
     found = {row[0]: row[1:] for row in tx.all(SQL.runs_of_ids, rows=ids)} if held else {}
-    share(tx, [run for run, *_ in found.values()])
-    if tx.dialect == "postgres" and held:  # as they are now that they cannot change
-        found = {row[0]: row[1:] for row in tx.all(SQL.runs_of_ids, rows=ids)}
     results: list[Answer | tuple[Any, ...] | None] = []
     waiting: list[Wait] = []
     for row in rows:
@@ -71,6 +70,7 @@ def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] 
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0].run), Lock(id=row[1])])
 def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | str | None]:
     """Look for published values: rows are (wait, id of the other run, key). Answers as `await_result`."""
     answers = refusals(tx, ((wait.run, wait.fence) for wait, _, _ in rows))
@@ -84,7 +84,7 @@ def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | 
         if target is None:
             results.append(None)
             continue
-        share(tx, [target[0]])
+        lock(tx, [target[0]])
         value = tx.one(SQL.value_of, run=target[0], key=key)
         if value is None:
             enter(tx, [wait._replace(subject=f"{target[0]}/{key}")])

@@ -20,10 +20,18 @@ set due_ms = w.deadline_ms,
 -- name: run_of_id
 select run from pt_workflow_status where id = :id
 
--- name: runs_of_ids
+-- name: runs_of_ids [sqlite]
 select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
 from pt_workflow_status as w
 where w.id in (select r.id from @rows(id text) as r)
+
+-- name: runs_of_ids [postgres]
+-- Locked, so that none of them ends unseen before the wait for it is committed.
+select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
+from pt_workflow_status as w
+where w.id in (select r.id from @rows(id text) as r)
+order by w.run
+for no key update
 
 -- name: value_of
 select value from pt_workflow_events where run = :run and key = :key

@@ -6,7 +6,7 @@ The statements here are the table of transitions in `model/workflows.py`; no oth
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from turbine.errors import Deduplicated, QueueNotFound, WorkflowConflict
 from turbine.model.approvals import WAITING_COLOR, WAITING_LABEL
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import rows_json
+from turbine.store.tx import Lane, locking, on, rows_json
 from turbine.tables import deliveries, failures, products, search, steps, waits
 from turbine.tables.deliveries import Announcement
 from turbine.tables.failures import Failure
-from turbine.tables.ownership import Answer, lock, refusals
+from turbine.tables.ownership import Answer, Lock, lock, lock_all, lock_families, lock_held, refusals
 from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))
@@ -63,11 +63,15 @@ class Start(NamedTuple):
 
 
 class Started(NamedTuple):
-    """The answer of `start`: the run of the id; `is_new` when this call made it."""
+    """The answer of `start`: the run of the id; `is_new` when this call made it.
+
+    `is_held`: the starting executor carries it out; one that was evicted meanwhile leaves it to others.
+    """
 
     run: int
     is_new: bool
     same_input: bool
+    is_held: bool = False
 
 
 class Claimed(NamedTuple):
@@ -116,7 +120,9 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
     ValueError. A join writes nothing.
     """
-    made = {id_: run for run, id_ in tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor)}
+    answered = tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor, life=tx.life)
+    made = {id_: run for run, id_, _ in answered}
+    held = {run for run, _, is_held in answered if is_held}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
     refused = _wrong_queues(tx, rows) if others else {}
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
@@ -132,12 +138,12 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
             continue
         run = made.pop(row.id, None)
         if run is not None:
-            results.append(Started(run, True, True))
+            results.append(Started(run, True, True, run in held))
             if row.completed_ms is not None:
                 _after_the_end(tx, [Ended(run, row.id, row.name, row.status, None, None)], row.completed_ms)
             elif row.queue is not None:
                 queues.add(row.queue)
-            elif not row.direct:
+            elif run not in held:
                 due.append(row.wake_ms or 0)
             if row.deadline_ms is not None:
                 tx.wake("deadline", row.deadline_ms)
@@ -204,9 +210,9 @@ def _deduplicated(tx: Tx, row: Start) -> Deduplicated:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[1].run)])  # first: a run that is cancelled now starts no child any more
 def start_child(tx: Tx, rows: Sequence[tuple[Start, Outcome]]) -> list[Started | Answer | Exception]:
     """Start runs from within runs, each together with the parent's step. A replay finds the same child."""
-    lock(tx, [step.run for _, step in rows])  # first: who is cancelled now starts nobody any more
     answers = refusals(tx, ((step.run, step.fence) for _, step in rows))
     held = [index for index, (_, step) in enumerate(rows) if answers[step.run, step.fence] is Answer.DONE]
     results: list[Started | Answer | Exception] = [answers[step.run, step.fence] for _, step in rows]
@@ -218,16 +224,21 @@ def start_child(tx: Tx, rows: Sequence[tuple[Start, Outcome]]) -> list[Started |
     return results
 
 
+@on(Lane.CLAIMS)
 def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Claimed]:
     """Take runs that are due and that nobody holds. Two executors never get the same one."""
     text = rows_json([[name] for name in names])
-    claimed = [Claimed(*row) for row in tx.all(SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor)]
+    claimed = [
+        Claimed(*row)
+        for row in tx.all(SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor, life=tx.life)
+    ]
     for one in claimed:
         if one.deadline_ms is not None:
             tx.wake("deadline", one.deadline_ms, far=False)
     return claimed
 
 
+@on(Lane.CLAIMS)
 def requeue(tx: Tx, *, now_ms: int) -> int:
     """Send runs back to their queues that wait for a person without a slot and have something to do now."""
     queues = [queue for (queue,) in tx.all(SQL.requeue, now=now_ms)]
@@ -249,6 +260,7 @@ def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row.run), Lock(ended=row.run)])
 def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     """End runs with their outcomes, and tell all who wait for them."""
     ended = [Ended(*row) for row in tx.all(SQL.finish, rows=rows_json(rows), executor=tx.executor)]
@@ -292,9 +304,9 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0])])
 def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     """Let go of waiting runs, (run, fence): whoever is there when a wait is met takes them up."""
-    lock(tx, [run for run, _ in rows])
     parked = tx.all(SQL.park, rows=rows_json(rows), executor=tx.executor)
     dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
@@ -306,6 +318,7 @@ def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0])])
 def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     """Give back runs that were interrupted in good order, (run, fence): due at once, the attempt not counted."""
     released = {run for run, _ in tx.all(SQL.release, rows=rows_json(rows), executor=tx.executor)}
@@ -314,11 +327,21 @@ def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     return _answers(tx, rows, released)
 
 
+def return_attempts(tx: Tx, *, pairs: Sequence[tuple[int, int]]) -> None:
+    """Do not count the attempts of runs, (run, fence), that this executor was told to end and holds until it is gone.
+
+    Whoever takes them up then counts one.
+    """
+    tx.run(SQL.return_attempts, rows=rows_json(pairs), executor=tx.executor)
+
+
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0])])
 def set_aside(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> list[Answer]:
     """Put runs aside, (run, fence, attention), until a person or new code takes care of them."""
-    aside = {row[0] for row in tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor)}
-    return _answers(tx, [(run, fence) for run, fence, _ in rows], aside)
+    aside = dict(tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor))
+    _wake_queues(tx, aside.values())
+    return _answers(tx, [(run, fence) for run, fence, _ in rows], set(aside))
 
 
 def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[Answer]:
@@ -329,14 +352,21 @@ def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[An
 
 def retry_set_aside(tx: Tx, *, names: Sequence[str], now_ms: int) -> int:
     """Give runs that were set aside another try: the code may have been put back."""
-    count = tx.run(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
-    if count:
+    queues = tx.all(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
+    if queues:
         tx.wake("due", 0)
-    return count
+        _wake_queues(tx, (queue for (queue,) in queues))
+    return len(queues)
+
+
+def _wake_queues(tx: Tx, queues: Iterable[str | None]) -> None:
+    for queue in {queue for queue in queues if queue is not None}:
+        tx.wake("queue", queue)
 
 
 def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of a dead executor free: queued ones back to their queue, others due at once, hopeless ones dead."""
+    lock_held(tx, executor_id)
     dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
     _after_the_end(tx, dead, now_ms)
     if dead:
@@ -358,6 +388,7 @@ def free_slots(tx: Tx, *, executor_id: str) -> None:
 
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
+    lock_families(tx, [run])
     ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
     newest = ended if tx.dialect == "postgres" else []
     while newest:  # what was committed while the statement waited for a row is not in its snapshot
@@ -377,10 +408,13 @@ def recall(tx: Tx, *, schedule_ids: Sequence[str], reason: str, now_ms: int) -> 
     _after_the_end(tx, [Ended(*row) for row in tx.all(SQL.recall, rows=rows, reason=reason, now=now_ms)], now_ms)
 
 
+@on(Lane.CLAIMS)
 def expire(tx: Tx, *, now_ms: int, limit: int) -> int:
     """Cancel runs whose deadline has passed, wherever they are, with the reason `timeout`."""
     count = 0
-    for (run,) in tx.all(SQL.overdue, now=now_ms, limit=limit):
+    overdue = [run for (run,) in tx.all(SQL.overdue, now=now_ms, limit=limit)]
+    lock_families(tx, overdue)
+    for run in overdue:
         count += cancel(tx, run=run, reason="timeout", now_ms=now_ms)
     return count
 
@@ -402,6 +436,7 @@ def take_letters(tx: Tx, *, letters: Sequence[tuple[int, int]]) -> None:
 
 
 @bulk
+@locking(lock_all, lambda row: [Lock(run=row[0])])
 def take_letters_of(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[None]:
     """`take_letters` as a bulk function."""
     take_letters(tx, letters=rows)
@@ -419,8 +454,8 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
         return False
     status, failed_positions, scope, deduplication_id, attention = row
     if attention is not None:
-        tx.run(SQL.clear_attention, run=run, now=now_ms)
         tx.wake("due", 0)
+        _wake_queues(tx, (queue for (queue,) in tx.all(SQL.clear_attention, run=run, now=now_ms)))
         return True
     if deduplication_id is not None:
         holder = tx.one(SQL.holder, scope=scope, deduplication_id=deduplication_id)
@@ -489,6 +524,7 @@ def run_of(tx: Tx, *, workflow_id: str) -> int | None:
 
 def delete(tx: Tx, *, runs: Sequence[int]) -> int:
     """Remove runs that are over, with everything that belongs to them. Returns how many."""
+    lock(tx, runs)
     text = rows_json([[run] for run in runs])
     over = [row[0] for row in tx.all(SQL.delete, rows=text)]
     if over:

@@ -1,6 +1,6 @@
 -- name: start
 -- On any clash, of ids or of deduplication ids, or for a queue that does not take it, nothing is written for that row;
--- the function tells which it was.
+-- the function tells which it was. An executor that was evicted starts runs, and leaves them to others.
 insert into pt_workflow_status (
     id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
     attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
@@ -9,15 +9,21 @@ insert into pt_workflow_status (
     forked_from_workflow_id, summary, tags, reason, schedule_id
 )
 select
-    r.id, r.status, r.name, r.inputs, case when r.direct = 1 then :executor end, r.fence, r.version,
-    r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed, r.wake,
+    r.id, r.status, r.name, r.inputs, case when r.direct = 1 and me.is_registered then :executor end, r.fence,
+    r.version, r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed,
+    case when r.direct = 1 and not me.is_registered then r.created else r.wake end,
     r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
     r.parent_position, r.forked_from, r.summary, r.tags, r.reason, r.schedule_id
 from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text, schedule_id text) as r
+cross join (
+    select exists (
+        select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life
+    ) as is_registered
+) as me
 where r.queue is null
 or exists (select 1 from pt_queues as q where q.name = r.queue and (q.partitioned = 1) = (r.part is not null))
 on conflict do nothing
-returning run, id
+returning run, id, executor_id is not null
 
 -- name: known
 select w.id, w.run, w.name, w.queue_name, w.inputs
@@ -64,6 +70,7 @@ where run in (
     order by wake_ms
     limit :limit
 )
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
@@ -94,6 +101,7 @@ where run in (
     limit :limit
     for update skip locked
 )
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
@@ -112,11 +120,16 @@ returning queue_name
 -- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
 update pt_workflow_status
 set status = 'ENQUEUED'
-where status = 'WAITING_FOR_APPROVAL'
-and queue_name is not null
-and slot_executor is null
-and executor_id is null
-and wake_ms <= :now
+where run in (
+    select run
+    from pt_workflow_status
+    where status = 'WAITING_FOR_APPROVAL'
+    and queue_name is not null
+    and slot_executor is null
+    and executor_id is null
+    and wake_ms <= :now
+    for update skip locked
+)
 returning queue_name
 
 -- name: next_requeue [sqlite]
@@ -232,9 +245,18 @@ and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, fence
 
+-- name: return_attempts
+update pt_workflow_status
+set recovery_attempts = case when recovery_attempts > 0 then recovery_attempts - 1 else 0 end
+where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
+and coalesce(executor_id, '') = :executor
+and completed_at_epoch_ms is null
+
 -- name: set_aside
+-- It gives its slot back: a run that waits for a person or for other code must not stop its queue.
 update pt_workflow_status
 set executor_id = null,
+    slot_executor = null,
     wake_ms = null,
     attention = r.text,
     reason = r.text
@@ -243,17 +265,40 @@ where run = r.run_key
 and fence = r.mark
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
-returning run
+returning run, queue_name
 
--- name: retry_set_aside
+-- name: retry_set_aside [sqlite]
+-- A queued run queues for a slot again; one that waits for a person does so by `requeue`.
 update pt_workflow_status
 set attention = null,
     reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
     wake_ms = 0
 where attention is not null
 and name in (select r.name from @rows(name text) as r)
 and executor_id is null
 and completed_at_epoch_ms is null
+returning queue_name
+
+-- name: retry_set_aside [postgres]
+-- In the order of the keys: processes that are launched together do this together.
+update pt_workflow_status
+set attention = null,
+    reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
+    wake_ms = 0
+where run in (
+    select run
+    from pt_workflow_status
+    where attention is not null
+    and name in (select r.name from @rows(name text) as r)
+    and executor_id is null
+    and completed_at_epoch_ms is null
+    order by run
+    for no key update
+)
+and attention is not null
+returning queue_name
 
 -- name: dead_letter
 -- The first execution and max_recoveries more were granted; this would be one too many.
@@ -383,10 +428,12 @@ and (status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED') or atten
 update pt_workflow_status
 set attention = null,
     reason = null,
+    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
     wake_ms = 0,
     updated_at_epoch_ms = :now
 where run = :run
 and executor_id is null
+returning queue_name
 
 -- name: resume
 update pt_workflow_status

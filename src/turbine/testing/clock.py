@@ -18,7 +18,7 @@ class VirtualClock:
     in between; who moves it by hand has to wait for that himself.
     """
 
-    stands_still = True
+    is_virtual = True
 
     def __init__(self, start: datetime | None = None) -> None:
         """Begin at `start` (aware), by default at the real time of now."""

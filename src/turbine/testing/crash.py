@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from turbine.registry import StepBase, WorkflowBase
 from turbine.store.writer import Died, Job
 from turbine.testing.rows import Rows, difference, prospect, snapshot
 from turbine.testing.world import World
+from turbine.threads import in_thread
 
 if TYPE_CHECKING:
     from turbine.engine.execution import Execution
@@ -69,7 +70,9 @@ class CrashReport:
 
 async def crash_everywhere(
     workflow: WorkflowBase[..., Any],
+    /,
     *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
     database: str | None = None,
     workflows: Iterable[WorkflowBase[..., Any]] = (),
     prepare: Callable[[Runtime], None] | None = None,
@@ -81,6 +84,8 @@ async def crash_everywhere(
     step's body may run at most once more. Raises AssertionError with the first difference, or when the run waits for
     what nobody sends: its messages and approvals must come from runs of its own, or run out.
 
+    `kwargs` are the workflow's arguments by keyword, since keywords of its own go to this function.
+
     Steps must give the same outcome in each life (for `turbine.uuid4`, `random` and `now` allowance is made). Workflows
     that its code mentions are found by themselves, others are named in `workflows`. `prepare` declares queues and the
     like on each runtime before its launch; all fields of `Config` are keywords too.
@@ -91,6 +96,7 @@ async def crash_everywhere(
     program = _Program(
         workflow.options(id=RUN_ID),
         args,
+        dict(kwargs or {}),
         _with_children(workflow, workflows),
         prepare,
         {"gc_retention": None, "application_version": RUN_ID, **config_fields},
@@ -119,6 +125,7 @@ class _Program:
 
     workflow: WorkflowBase[..., Any]
     args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     workflows: list[WorkflowBase[..., Any]]
     prepare: Callable[[Runtime], None] | None
     config_fields: dict[str, Any]
@@ -222,7 +229,7 @@ async def _live(program: _Program, database: str, plan: _Plan) -> _Life:
 
 async def _start(world: World, program: _Program) -> None:
     try:
-        await world.runtime.run(program.workflow, *program.args)
+        await world.runtime.run(program.workflow, *program.args, **program.kwargs)
     except StoreUnavailable:  # it died over this: whoever wanted the run starts it again
         await _start_again(world, program)
 
@@ -231,7 +238,7 @@ async def _start_again(world: World, program: _Program) -> None:
     """The next process: it recovers what it finds, and the caller repeats his start with the same id."""
     await world.crash()
     await world.restart()
-    await world.runtime.run(program.workflow, *program.args)
+    await world.runtime.run(program.workflow, *program.args, **program.kwargs)
 
 
 async def _to_the_end(world: World, program: _Program, plan: _Plan) -> None:
@@ -280,18 +287,18 @@ class _Places:
         """The URL of an empty database."""
         self._count += 1
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder / str(self._count - 1), ignore_errors=True)
+            await in_thread(shutil.rmtree, self._folder / str(self._count - 1), ignore_errors=True)
             return f"sqlite:///{self._folder / str(self._count) / 'turbine.db'}"
-        await asyncio.to_thread(self._empty_schema)
+        await in_thread(self._empty_schema)
         return self._url
 
     def _empty_schema(self) -> None:
         """Keep the tables, which take long to make, and drop the rows."""
         from psycopg import sql
 
-        from turbine.store.postgres import connect
+        from turbine.store.postgres import Source
 
-        with connect(self._admin) as connection:
+        with Source(self._admin).connect() as connection:
             schema = sql.Identifier(self._schema)
             connection.execute(sql.SQL("create schema if not exists {}").format(schema))
             names = connection.execute(
@@ -305,16 +312,16 @@ class _Places:
 
     async def remove(self) -> None:
         if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await in_thread(shutil.rmtree, self._folder, ignore_errors=True)
         else:
-            await asyncio.to_thread(self._drop_schema)
+            await in_thread(self._drop_schema)
 
     def _drop_schema(self) -> None:
         from psycopg import sql
 
-        from turbine.store.postgres import connect
+        from turbine.store.postgres import Source
 
-        with connect(self._admin) as connection:
+        with Source(self._admin).connect() as connection:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(self._schema)))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from turbine.clock import to_datetime
-from turbine.codec import error_facts
+from turbine.codec import error_facts, loose
 from turbine.engine.execution import Execution
 from turbine.engine.outcomes import Completed, Failed, Outcome, Unloaded
 from turbine.engine.passes import carry_out, carry_out_blocking
@@ -41,7 +41,9 @@ class ReplayReport:
     recorded: str | None = None
     """The name that stands there in the history."""
     asked: str | None = None
-    """The name that today's code asks for there; None when it asks for nothing."""
+    """The name that today's code asks for there, or why it does not take what is recorded; None when it asks for
+    nothing.
+    """
 
 
 async def replay(history: History, workflow: WorkflowBase[..., Any]) -> ReplayReport:
@@ -93,6 +95,8 @@ class _Rehearsal(Execution):
                 if (self.staying or self.is_idle) and now - self.heard > QUIET:
                     return None
                 if now - began > PATIENCE:
+                    if self.waits:  # for the body to break off again what it broke off before
+                        return None
                     raise TimeoutError(f"The code of {self.definition.name!r} did not come to an end in {PATIENCE} s")
             return task.result()
         finally:
@@ -141,8 +145,11 @@ class _Everything(Registry):
         super().__init__()
         self._known = known
 
-    def get(self, name_or_fqn: str) -> WorkflowDefinition | None:
-        return self._known.get(name_or_fqn) or WorkflowDefinition(fn=None, name=name_or_fqn, fqn=name_or_fqn)
+    def get(self, name: str) -> WorkflowDefinition | None:
+        return self._known.get(name) or WorkflowDefinition(fn=None, name=name, fqn=name)
+
+    def meant(self, definition: WorkflowDefinition, *, by_body: bool = False) -> WorkflowDefinition | None:
+        return self._known.meant(definition, by_body=by_body) or definition
 
 
 def _adopt_nothing(claimed: Claimed, definition: WorkflowDefinition) -> Execution:
@@ -158,7 +165,7 @@ def _claimed(history: History) -> Claimed:
         run=0,
         id=history.workflow_id,
         name=history.name,
-        inputs=json.dumps(history.input),
+        inputs=_text(history, "input", history.input),
         fence=1,
         attempts=history.attempts,
         started_ms=history.exported_ms,
@@ -176,7 +183,7 @@ def _of_engine(history: History) -> engine.History:
                 step.function_id,
                 step.name,
                 step.kind,
-                None if step.output is None else json.dumps(step.output),
+                None if step.output is None else _text(history, step.position, step.output),
                 None if step.error is None else json.dumps(step.error),
                 step.child_workflow_id,
                 step.started_ms,
@@ -194,16 +201,23 @@ def _of_engine(history: History) -> engine.History:
     return found
 
 
+def _text(history: History, place: str, value: Any) -> str:
+    text = json.dumps(value)
+    return loose(text) if place in history.loose else text
+
+
 def _judge(history: History, rehearsal: _Rehearsal, outcome: Outcome | None) -> ReplayReport:
-    if rehearsal.mismatch is not None:
-        parted = rehearsal.mismatch
+    # What the code never asked for, of what its former self asked for.
+    left = [step for step in history.steps if step.position not in rehearsal.asked and step.kind in _ASKED_FOR]
+    first = min(left, key=lambda step: order(step.position), default=None)
+    parted = rehearsal.mismatch
+    if parted is not None and parted.position is None and first is not None:  # it does not take its arguments
+        return ReplayReport(False, first.position, first.name, None)
+    if parted is not None:
         return ReplayReport(False, parted.position, parted.recorded, parted.asked)
     if rehearsal.staying or not isinstance(outcome, Completed | Failed):
         return ReplayReport(True)
-    # The body came to its own end: then it has asked for everything that its former self asked for.
-    left = [step for step in history.steps if step.position not in rehearsal.asked and step.kind in _ASKED_FOR]
-    if left:
-        first = min(left, key=lambda step: order(step.position))
+    if first is not None:
         return ReplayReport(False, first.position, first.name, None)
     ended = "SUCCESS" if isinstance(outcome, Completed) else "ERROR"
     if WorkflowStatus(history.status) in _ENDS and history.status != ended:
@@ -218,6 +232,6 @@ def _why(outcome: Completed | Failed) -> str:
     return f" {facts.type_name}: {facts.message}"
 
 
-_ASKED_FOR = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED)
+_ASKED_FOR = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED, Kind.BROKEN_OFF)
 """What a call stands for. Marks and notes are no calls: code may lose them."""
 _ENDS = (WorkflowStatus.SUCCESS, WorkflowStatus.ERROR)

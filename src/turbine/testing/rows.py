@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from turbine.codec import describe_error
+from turbine.model.words import NOW, RANDOM, UUID4
 from turbine.store import Statement, Tx
 
 HOUSEKEEPING = frozenset(
     {
         "pt_migrations",
         "pt_executors",
+        "pt_batches",
         "pt_departures",
         "pt_lives",
         "pt_queues",
@@ -57,7 +59,7 @@ PASSING = frozenset(
     }
 )
 """Columns that may differ: whose work it was, and in which order steps side by side were recorded."""
-DRAWN = ("pt.uuid4", "pt.random", "pt.now")
+DRAWN = (UUID4, RANDOM, NOW)
 """Steps whose outcome is another one in each life."""
 
 RUNS = ("run", "parent_run")

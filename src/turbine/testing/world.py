@@ -19,6 +19,7 @@ from turbine.registry import WorkflowBase
 from turbine.runtime import Runtime
 from turbine.store import Store, Tx
 from turbine.testing.clock import VirtualClock
+from turbine.threads import in_thread
 
 if TYPE_CHECKING:
     from turbine.engine.execution import Execution
@@ -80,7 +81,7 @@ class World:
             await self.runtime.shutdown()
         finally:
             if self._folder is not None:
-                await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+                await in_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     # Time
 
@@ -128,7 +129,7 @@ class World:
             except StoreUnavailable:
                 return
             await asyncio.sleep(0)
-            if self._moves(live):
+            if live.store.depth or self._moves(live):
                 calm = 0
                 await asyncio.sleep(0.001)
             else:

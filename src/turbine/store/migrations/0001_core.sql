@@ -77,11 +77,22 @@ create index pt_workflow_slotless on pt_workflow_status (wake_ms)
 create index pt_workflow_queued on pt_workflow_status (queue_name, priority, run)
     where status = 'ENQUEUED' and queue_name is not null;
 
+-- only: sqlite
 create index pt_workflow_queue_age on pt_workflow_status (queue_name, run)
+    where status = 'ENQUEUED' and queue_name is not null;
+
+-- only: postgres
+-- By an expression, which the primary key does not know: it would be taken for the order of its keys, and lead past all
+-- runs that are over.
+create index pt_workflow_queue_age on pt_workflow_status (queue_name, (run + 0))
     where status = 'ENQUEUED' and queue_name is not null;
 
 create index pt_workflow_queue_keys on pt_workflow_status (queue_name, queue_partition_key, run)
     where status = 'ENQUEUED' and queue_name is not null and queue_partition_key is not null;
+
+-- What waits in a queue for its time; most runs there wait for their turn only.
+create index pt_workflow_delayed on pt_workflow_status (queue_name, wake_ms)
+    where status = 'ENQUEUED' and queue_name is not null and wake_ms > created_at_epoch_ms;
 
 create index pt_workflow_slots on pt_workflow_status (queue_name, slot_executor)
     where queue_name is not null and completed_at_epoch_ms is null and status <> 'ENQUEUED';
@@ -201,25 +212,39 @@ create table pt_workflow_events_history (
     primary key (run, position)
 )@clustered;
 
--- Processes that hold runs. lease_until_ms is in the database's own time; batch numbers the last committed batch. How
--- a process fares (threads, loop_delay_ms, memory_bytes) is written when it renews its lease.
+-- Processes that hold runs. life is the launch that the id belongs to now; lock_token is what its lock file holds;
+-- lease_until_ms is in the database's own time. How a process fares (threads, loop_delay_ms, memory_bytes) is written
+-- when it renews its lease.
 create table pt_executors (
     executor_id text primary key,
+    life bigint not null default 0,
     application_id text not null,
     application_version text not null,
     machine text not null,
     lock_path text,
+    lock_token text,
     hostname text not null,
     process_id bigint not null,
     started_ms bigint not null,
+    lease_ms bigint not null,
     lease_until_ms bigint not null,
     names text not null,
-    batch bigint not null default 0,
     threads bigint,
     threads_max bigint,
     loop_delay_ms bigint,
     memory_bytes bigint
 );
+
+-- The last batch that each connection (lane) of a launch has committed. Evicting an executor closes its rows, which waits
+-- for a batch that is being committed and lets no later one pass. On SQLite one process writes at a time, and it has none.
+create table pt_batches (
+    life bigint not null,
+    lane bigint not null,
+    executor_id text not null,
+    batch bigint not null default 0,
+    is_open bigint not null default 1,
+    primary key (life, lane)
+)@clustered;
 
 -- Executors that are gone: taken_by says who found them dead and set so many of their runs free; null when they left by
 -- themselves. Only the newest are kept.

@@ -22,7 +22,7 @@ describe("timeline", () => {
 
   it("folds a long sleep and says so", () => {
     const day = 86_400_000;
-    const line = timeline(run({ completed_at: iso(day + 2000) }), [step("0", 0, 1000), step("1", 1000, day + 1000, { kind: "wait", function_name: "pt.sleep" }), step("2", day + 1000, day + 2000)], start);
+    const line = timeline(run({ completed_at: iso(day + 2000) }), [step("0", 0, 1000), step("1", 1000, day + 1000, { kind: "wait", function_name: "turbine.sleep" }), step("2", day + 1000, day + 2000)], start);
     const folds = line.segments.filter((segment) => segment.folded);
     expect(folds.map((fold) => fold.why)).toEqual(["sleep"]);
     expect(folds[0]!.to - folds[0]!.from).toBeGreaterThan(day * 0.9);
@@ -32,7 +32,7 @@ describe("timeline", () => {
 
   it("ends a fold where one wait follows another", () => {
     const hour = 3_600_000;
-    const steps = [step("0", 0, 100), step("1", 100, hour, { kind: "wait", function_name: "pt.sleep" }), step("2", hour, 2 * hour, { kind: "wait", function_name: "pt.waitForApproval" }), step("3", 2 * hour, 2 * hour + 100)];
+    const steps = [step("0", 0, 100), step("1", 100, hour, { kind: "wait", function_name: "turbine.sleep" }), step("2", hour, 2 * hour, { kind: "wait", function_name: "turbine.wait_for_approval" }), step("3", 2 * hour, 2 * hour + 100)];
     const folds = timeline(run({ completed_at: iso(2 * hour + 100) }), steps, start).segments.filter((segment) => segment.folded);
     expect(folds.map((fold) => fold.why)).toEqual(["sleep", "wait_for_approval"]);
   });
@@ -77,6 +77,6 @@ describe("timeline", () => {
 
 describe("names of steps", () => {
   it("are those of Python", () => {
-    expect(["pt.sleep", "pt.setEvent", "pt.waitForApproval", "charge"].map(stepName)).toEqual(["sleep", "set_value", "wait_for_approval", "charge"]);
+    expect(["turbine.sleep", "turbine.set_value", "turbine.wait_for_approval", "charge"].map(stepName)).toEqual(["sleep", "set_value", "wait_for_approval", "charge"]);
   });
 });

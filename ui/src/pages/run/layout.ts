@@ -52,14 +52,10 @@ export const foldShare = 0.3;
 const usualFold = 0.11;
 const foldWidthMost = 0.45;
 
-const words: Record<string, string> = { setEvent: "set_value", getEvent: "get_value", getResult: "result", getStatus: "status" };
+const ours = "turbine.";
 
-/** The engine's own steps as Python calls them: `pt.waitForApproval` is `wait_for_approval`. */
-export function stepName(name: string): string {
-  if (!name.startsWith("pt.")) return name;
-  const word = name.slice(3);
-  return words[word] ?? word.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
+/** The words of Turbine without the module: `turbine.sleep` is `sleep`. */
+export const stepName = (name: string) => (name.startsWith(ours) ? name.slice(ours.length) : name);
 
 export const depthOf = (position: string) => position.split(".").length - 1;
 

@@ -33,7 +33,7 @@ export function StepIcon({ step, className }: { step: Step; className?: string }
   if (step.kind === "mark") return <Milestone className={look} />;
   if (step.kind === "wait") {
     if (name.includes("sleep")) return <Moon className={look} />;
-    if (name.includes("recv") || name.includes("event") || name.includes("value")) return <MailOpen className={look} />;
+    if (name.includes("recv") || name.includes("value")) return <MailOpen className={look} />;
     if (name.includes("approval")) return <ShieldQuestion className={look} />;
     return <Hourglass className={look} />;
   }

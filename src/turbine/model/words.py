@@ -1,0 +1,22 @@
+"""How the words of Turbine that a run records are listed: under the word, as it stands in the user's code."""
+
+from __future__ import annotations
+
+SLEEP = "turbine.sleep"
+SLEEP_UNTIL = "turbine.sleep_until"
+SEND = "turbine.send"
+RECV = "turbine.recv"
+SET_VALUE = "turbine.set_value"
+GET_VALUE = "turbine.get_value"
+WAIT_FOR_APPROVAL = "turbine.wait_for_approval"
+SEND_NOTIFICATION = "turbine.send_notification"
+SET_APP_STATUS = "turbine.set_app_status"
+RESULT = "turbine.result"
+"""`await handle.result()` in a body."""
+NOW = "turbine.now"
+UUID4 = "turbine.uuid4"
+RANDOM = "turbine.random"
+PATCHED = "turbine.patched"
+"""Which patch it was stands in the position."""
+KV = "turbine.kv."
+"""What the names of `turbine.kv.get` and its neighbours begin with."""
