@@ -98,13 +98,15 @@ async def test_a_refusing_server_is_quoted_without_the_password(postgres_url: st
 async def test_a_server_that_goes_away_is_told_of_without_the_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from turbine.store.postgres import Listener
+    from turbine.store.postgres.connection import Source
+    from turbine.store.postgres.notifications import Listener
 
     caplog.set_level(logging.DEBUG)
-    listener = Listener(f"postgresql://u:{PASSWORDS[2]}@127.0.0.1:1/db", "x", lambda wakes: None)
+    source = Source(f"postgresql://u:{PASSWORDS[2]}@127.0.0.1:1/db")
+    listener = Listener(source, "channel", "x", lambda wakes: None)
     while "Listening to Postgres failed" not in caplog.text:
         listener._ready.wait(0.01)
-    listener.close()
+    listener.close(120)
     assert [] == shown_in(caplog.text)
 
 
