@@ -82,12 +82,13 @@ async def test_a_webhook_that_is_refused_is_quoted_without_its_password(open_sit
 async def test_the_settings_and_the_health_of_a_server_show_no_password_of_its_database(postgres_url: str) -> None:
     head, _, rest = postgres_url.partition("://")
     url = f"{head}://postgres:{PIECES[0]}@{rest.partition('@')[2]}&password={PIECES[1]}"
-    app, rt = turbine.new_app(url, auth=lambda request: "admin")
+    listen_url = url.replace(PIECES[0], PIECES[2])
+    app, rt = turbine.new_app(url, auth=lambda request: "admin", listen_url=listen_url)
     async with app.router.lifespan_context(app):
         transport: Any = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost/api/pt/") as admin:
             answers = await every_answer(admin, {})
-    assert "postgres:***@" in answers["settings"]
+    assert 2 == answers["settings"].count("postgres:***@")
     for route, text in answers.items():
         assert [] == [piece for piece in PIECES if piece in text], route
     assert [] == [piece for piece in PIECES if piece in repr(rt)]

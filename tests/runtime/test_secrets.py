@@ -98,13 +98,15 @@ async def test_a_refusing_server_is_quoted_without_the_password(postgres_url: st
 async def test_a_server_that_goes_away_is_told_of_without_the_password(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from turbine.store.postgres import Listener
+    from turbine.store.postgres.connection import Source
+    from turbine.store.postgres.notifications import Listener
 
     caplog.set_level(logging.DEBUG)
-    listener = Listener(f"postgresql://u:{PASSWORDS[2]}@127.0.0.1:1/db", "x", lambda wakes: None)
+    source = Source(f"postgresql://u:{PASSWORDS[2]}@127.0.0.1:1/db")
+    listener = Listener(source, "channel", "x", lambda wakes: None)
     while "Listening to Postgres failed" not in caplog.text:
         listener._ready.wait(0.01)
-    listener.close()
+    listener.close(120)
     assert [] == shown_in(caplog.text)
 
 
@@ -126,6 +128,8 @@ async def test_a_webhook_is_shown_without_its_password_and_sent_with_it(launch, 
     shown = receiver.url("/hook?token=***").replace("://", "://u:***@")
     assert shown == made.url == (await rt.webhooks.get(made.id)).url == (await rt.webhooks.list()).items[0].url
     assert shown == (await rt.webhooks.update(made.id, url=shown, events=["workflow.SUCCESS"])).url
+    with pytest.raises(ValidationFailed, match="give the password"):
+        await rt.webhooks.update(made.id, url=shown.replace("/hook", "/other"))
     await (await rt.run(report)).result()
     (request,) = await receiver.arrived(1)
     assert ("/hook?token=Zq7s3cret", "Basic dTpacTdoaWQzbg==") == (request.path, request.headers["authorization"])

@@ -32,7 +32,6 @@ from turbine.threads import in_thread
 router = APIRouter(tags=["settings"])
 _OBJECTS = frozenset({"codec", "logger", "product_sender"})
 """Settings that are objects: what they are is shown, not what they hold."""
-_URLS = frozenset({"product_storage"})
 
 
 class Table(Shape):
@@ -158,10 +157,8 @@ def _config(config: Any) -> dict[str, str]:
             shown[field.name] = ""
         elif field.name in _OBJECTS:
             shown[field.name] = type(value).__qualname__
-        elif field.name in _URLS:
-            shown[field.name] = masked(str(value))
         else:
-            shown[field.name] = str(value)
+            shown[field.name] = mask_url(str(value))
     return shown
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
-from turbine.errors import NotFound
-from turbine.masking import mask_url
+from turbine.errors import NotFound, ValidationFailed
+from turbine.masking import HIDDEN, mask_url
 from turbine.model.webhooks import WebhookRecord
 from turbine.store import Statements, Tx
 
@@ -45,13 +45,16 @@ def create(tx: Tx, *, id: str, url: str, events: str, enabled: bool, secret: str
     return _stored(tx, id)
 
 
-def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord | NotFound:
+def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord | NotFound | ValidationFailed:
     """Change a webhook. A secret that is replaced goes on to sign, beside the new one, until its time is over.
 
-    A URL that is given as it is shown, without its password, stays as it is.
+    A URL that is given as it is shown, without its password, stays as it is. Refuses another one without its password.
     """
     known = tx.one(SQL.receiver, id=id)
     is_kept = known is not None and changes.url == mask_url(known[0])
+    if known is not None and not is_kept and HIDDEN in (changes.url or ""):
+        told = f"has {HIDDEN} where a password was; give the password, or the URL as it was shown"
+        return ValidationFailed(what="The record", errors=[{"path": ["url"], "message": told, "type": "url"}])
     changed = tx.run(
         SQL.update,
         id=id,
