@@ -1,8 +1,45 @@
-"""P18: several processes that write to one SQLite file."""
+"""P18, P24: several processes on one SQLite file, and on the same queues of one Postgres."""
 
 from bench.case import Case, Row, Side, at_least, at_most
 
+QUEUES_NOTE = (
+    "from the first run enqueued, by one of the processes, to the end of the last one; the floor column is Turbine in"
+    " one process; limits are 20 slots of each process, 60 in all and 100,000 starts a second, for each queue"
+)
+
+
+def shared_queues(queues: int, *, limits: bool) -> Case:
+    """What 2, 4 and 8 processes do to each other that drain the same queues."""
+    text = "1 queue" if queues == 1 else f"{queues} queues"
+    text += " with limits" if limits else " without limits"
+    none = (at_most(0),)
+    size = {"queues": queues, "limits": limits}
+    return Case(
+        number="P24",
+        database="postgres",
+        sides={
+            Side.FLOOR: "bench.ours.shared_queues:one_process",
+            Side.TURBINE: "bench.ours.shared_queues:many_processes",
+        },
+        rows=(
+            Row("per_s_2", f"2 processes, {text}, {{runs:,}} one-step runs, Postgres", "runs/s"),
+            Row("per_s_4", "the same by 4 processes", "runs/s", (at_least(1.0, "floor"),)),
+            Row("per_s_8", "the same by 8 processes", "runs/s"),
+            Row("deadlocks", "all of these: deadlocks", "", none),
+            Row("evicted", "all of these: executors taken for dead", "", none),
+            Row("twice", "all of these: bodies entered twice", "", none),
+        ),
+        full={"runs": 4000, **size},
+        quick={"runs": 1000, **size},
+        repetitions=3,
+        quick_repetitions=1,
+        full_only=queues != 4,
+        note=QUEUES_NOTE,
+    )
+
+
 CASES = (
+    *(shared_queues(queues, limits=limits) for queues in (1, 4, 16) for limits in (True, False)),
     Case(
         number="P18",
         database="sqlite",

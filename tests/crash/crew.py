@@ -36,6 +36,7 @@ class Worker:
         workflows: list[str] | None,
         config: dict[str, Any],
         program: str = "worker.py",
+        environment: dict[str, str] | None = None,
     ) -> None:
         arguments = {"url": url, "journal": str(journal), "workflows": workflows, "config": config}
         self.log = log
@@ -50,6 +51,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
+                env=None if environment is None else {**os.environ, **environment},
             )
         self.pid = self._process.pid
 
@@ -107,7 +109,7 @@ class Worker:
     def stop(self) -> None:
         """SIGSTOP: it is silent and still there. Returns when the kernel has stopped all of its threads."""
         self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -121,6 +123,10 @@ class Worker:
     def wait_dead(self) -> int:
         """Until it ends by itself; its exit status."""
         return self._process.wait(30)
+
+    def exit_status(self) -> int | None:
+        """None while it lives."""
+        return self._process.poll()
 
 
 class Crew:
@@ -138,12 +144,13 @@ class Crew:
         workflows: list[str] | None = None,
         journal: str = "journal",
         program: str = "worker.py",
+        environment: dict[str, str] | None = None,
         **config: Any,
     ) -> Worker:
         """Start a worker. It is launching when this returns; `wait_ready` waits for that."""
         config.setdefault("park_after", 0.1)
         log = self.folder / f"worker-{len(self.workers)}.log"
-        worker = Worker(url, self.folder / journal, log, workflows, config, program)
+        worker = Worker(url, self.folder / journal, log, workflows, config, program, environment)
         self.workers.append(worker)
         return worker
 

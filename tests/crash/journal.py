@@ -33,9 +33,11 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.process = os.getpid()
+        """What this process is called in the journal; tests of an hour give numbers, for pids come round again."""
 
     def note(self, kind: str, run: str, position: str = "-", attempt: int = 0, stage: int = 0) -> None:
-        line = f"{kind} {run} {position} {attempt} {stage} {os.getpid()} {time.monotonic_ns()}\n"
+        line = f"{kind} {run} {position} {attempt} {stage} {self.process} {time.monotonic_ns()}\n"
         os.write(self._file, line.encode())
 
     @contextmanager
