@@ -9,10 +9,11 @@ way of a call: only a fork pays for this.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from turbine.platform import after_fork_in_child
 
 _told: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
@@ -41,5 +42,4 @@ def _in_child() -> None:
         forked(thing)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+after_fork_in_child(_in_child)

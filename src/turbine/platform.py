@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -268,6 +269,22 @@ def after_fork_in_child(act: Callable[[], None]) -> None:
     register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
     if register is not None:
         register(after_in_child=act)
+
+
+def around_fork(*, before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
+    """Have these called around every fork of this process, where processes fork."""
+    register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
+    if register is not None:
+        register(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
+def signal_main_thread(number: int) -> None:
+    """Have the main thread get a signal; where there is no call for that, the process."""
+    to_thread: Callable[[int, int], None] | None = getattr(signal, "pthread_kill", None)
+    if to_thread is None:
+        signal.raise_signal(number)
+    else:
+        to_thread(threading.main_thread().ident or 0, number)
 
 
 def own_group() -> dict[str, Any]:

@@ -68,7 +68,7 @@ RULES = {
         "the rate counts starts, by the time that was written at the claim",
         (
             "runtime/test_queues::test_the_rate_counts_starts_whatever_becomes_of_the_runs",
-            "runtime/test_queues::test_a_claim_that_comes_late_counts_every_start_of_its_window",
+            "runtime/test_queues::test_processes_whose_clocks_differ_keep_one_rate",
         ),
     ),
     "D-09": Rule(

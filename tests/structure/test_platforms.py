@@ -13,7 +13,8 @@ OF_ONE_SYSTEM = re.compile(
     | \bos\.(?:chown|fork|forkpty|fsync|get(?:e?[ug]id|pgid|ppid)|kill|killpg|nice|pread|pwrite|register_at_fork
         |setsid|statvfs|sysconf|uname|wait\w*)\b
     | \bos\.O_(?!CREAT|EXCL|RDONLY|RDWR|TRUNC|WRONLY)\w+
-    | \bsignal\.SIG(?!INT\b)[A-Z]+ | \badd_signal_handler\b | \bstart_new_session\b | \bcreationflags\b
+    | \bsignal\.SIG(?!INT\b|TERM\b|_DFL\b|_IGN\b)[A-Z_]+ | \bpthread_kill\b
+    | \badd_signal_handler\b | \bstart_new_session\b | \bcreationflags\b
     | ["']/(?:dev|etc|proc|sys|tmp|var)/""",
     re.VERBOSE,
 )
@@ -41,7 +42,7 @@ def test_one_module_asks_which_system_this_is() -> None:
         'if sys.platform == "win32":',
         "os.fsync(file.fileno())",
         "os.open(path, os.O_RDONLY | os.O_DIRECTORY)",
-        "for number in (signal.SIGTERM, signal.SIGINT):",
+        "process.send_signal(signal.SIGKILL)",
         'Path("/proc/self/statm").read_text()',
         "os.kill(pid, 0)",
         'if hasattr(os, "fork"):',

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from turbine.forking import tell_after_fork
+from turbine.platform import signal_main_thread
 
 log = logging.getLogger("turbine")
 
@@ -208,8 +209,7 @@ class Signals:
         self._is_drained = True
         if threading.current_thread() is threading.main_thread():
             _die(number)
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        signal_main_thread(number)
         threading.Event().wait(LAST_MOMENT)
         os._exit(128 + number)
 

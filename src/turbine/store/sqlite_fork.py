@@ -14,7 +14,6 @@ are its own, and by them SQLite sees that the log is still in use.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -22,6 +21,7 @@ from weakref import WeakSet
 
 from turbine.errors import StoreUnavailable
 from turbine.forking import keep_for_ever
+from turbine.platform import around_fork
 
 PATIENCE = 5.0
 """Seconds that a fork waits until all threads have left SQLite."""
@@ -126,5 +126,4 @@ def _in_child() -> None:
     _connections.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+around_fork(before=_before, in_parent=_in_parent, in_child=_in_child)

@@ -29,6 +29,7 @@ def in_thread(word: str) -> None:
     if type(here) is not Place and type(here) is not Frame:
         return
     execution = here.execution
+    execution.port.store.check_process()
     is_in_loop = running_loop() is execution.port.loop
     if type(here) is Frame:
         if is_in_loop:

@@ -18,7 +18,7 @@ from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import rows_json
 from turbine.tables import deliveries
 from turbine.tables.deliveries import NewDelivery
-from turbine.tables.ownership import Answer, refusals
+from turbine.tables.ownership import Answer, lock, refusals
 from turbine.tables.search import within
 
 SQL = Statements(Path(__file__))
@@ -112,6 +112,7 @@ def keep(tx: Tx, *, product: NewProduct, delivery: NewDelivery | None) -> Stored
 
     Answers with the first product of this step and name; is it another one, the upload stays and is to be discarded.
     """
+    lock(tx, [product.run])  # two of one name take turns
     answer = refusals(tx, [(product.run, product.fence)])[product.run, product.fence]
     if answer is not Answer.DONE:
         return answer
