@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import sqlite3
@@ -113,7 +114,7 @@ def test_open_event_streams_hold_no_server_up_and_runs_drain(tmp_path: Path, unu
     finally:
         server.kill()
         server.wait()
-    with sqlite3.connect(tmp_path / "shop.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         rows = connection.execute(
             "select status, recovery_attempts from pt_workflow_status where id = 'one'"
         ).fetchall()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -107,8 +110,7 @@ def test_every_way_in_is_refused_at_once_in_a_forked_child_and_the_parent_goes_o
 
 
 OWN_LIFE = """
-fixed = sys.argv[2] == "fixed"
-rt = turbine.sync.Runtime(URL, workflows=[hello], shutdown_timeout=1, executor_id="pod-0" if fixed else None)
+rt = turbine.sync.Runtime(URL, workflows=[hello], shutdown_timeout=1, executor_id=sys.argv[2] or None)
 rt.launch()
 parent = rt.executor_id
 
@@ -131,13 +133,14 @@ rt.shutdown()
 
 
 def test_a_child_may_launch_a_life_of_its_own(database_url) -> None:
-    parent, refused, child, value, is_launched = run_program(OWN_LIFE, database_url, "fresh")
+    parent, refused, child, value, is_launched = run_program(OWN_LIFE, database_url, "")
     assert (None, 11, False) == (refused, value, is_launched)
     assert child not in (None, parent)
 
 
 def test_a_fixed_executor_id_is_the_parents_as_long_as_it_lives(database_url) -> None:
-    assert ["pod-0", "Conflict", None, None, None] == run_program(OWN_LIFE, database_url, "fixed")
+    pod = f"pod-{uuid4()}"
+    assert [pod, "Conflict", None, None, None] == run_program(OWN_LIFE, database_url, pod)
 
 
 NOT_LAUNCHED = """
@@ -210,7 +213,7 @@ def test_the_child_of_an_asyncio_program_is_told_too(database_url) -> None:
 
 WORDS = """
 import warnings
-warnings.filterwarnings("ignore", "coroutine '_kv_act' was never awaited")  # of a word that is refused before it acts
+warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # of a word that is refused before it acts
 
 @turbine.sync.workflow
 def parent() -> dict:
@@ -363,9 +366,7 @@ with turbine.sync.Runtime(URL, workflows=[hello], shutdown_timeout=1) as rt:
 def test_parents_and_children_write_side_by_side(database_url) -> None:
     assert 69 == run_program(SHARED, database_url)
     if database_url.startswith("sqlite"):
-        import sqlite3
-
-        with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
+        with contextlib.closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as connection:
             assert [("ok",)] == connection.execute("pragma integrity_check").fetchall()
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -27,8 +28,12 @@ async def hello() -> str:
     return "hello"
 
 
+POD = f"pod-{uuid4()}"
+"""An id that is fixed, and that no other test process on this machine has."""
+
+
 def runtime(url: str, **settings: object) -> Runtime:
-    rt = Runtime(url, workflows=[nightly, hello], executor_id="pod-0", **{"shutdown_timeout": 5, **settings})
+    rt = Runtime(url, workflows=[nightly, hello], executor_id=POD, **{"shutdown_timeout": 5, **settings})
     rt.queue("mail")
     return rt
 
@@ -121,7 +126,7 @@ async def test_a_launch_that_fails_leaves_nothing_behind(database_url, refusing,
 @pytest.mark.timeout(200)
 async def test_a_blocking_launch_that_fails_leaves_nothing_behind(database_url, refusing) -> None:
     before = open_files()
-    rt = turbine.sync.Runtime(database_url, workflows=[hello], executor_id="pod-0")
+    rt = turbine.sync.Runtime(database_url, workflows=[hello], executor_id=POD)
     with refusing("pt_workflows"), pytest.raises(Exception, match="no room"):
         rt.launch()
     await leaves_nothing(before)

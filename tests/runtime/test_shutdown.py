@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -466,11 +467,14 @@ async def test_a_shutdown_may_be_asked_for_in_another_event_loop(launch) -> None
 
 def test_a_runtime_whose_event_loop_was_closed_lets_go_of_everything(database_url) -> None:
     loop = asyncio.new_event_loop()
-    rt = Runtime(database_url, workflows=[wait_for_go], executor_id="pod-0")
+    pod = f"pod-{uuid4()}"
+    rt = Runtime(database_url, workflows=[wait_for_go], executor_id=pod)
     loop.run_until_complete(rt.launch())
     asyncio.run(rt.shutdown())
     assert (False, True) == (rt.is_launched, rt.is_draining)
-    with turbine.sync.Runtime(database_url, workflows=[wait_for_go], executor_id="pod-0") as next_one:
+    with turbine.sync.Runtime(
+        database_url, workflows=[wait_for_go], executor_id=f"pod-{database_url}"[-200:]
+    ) as next_one:
         next_one.run(wait_for_go)
     for task in asyncio.all_tasks(loop):
         task.cancel()

@@ -152,7 +152,8 @@ class Signals:
         self._thread, rung = None, self._rung
         self._rung = threading.Lock()
         self._rung.acquire()
-        rung.release()  # the thread finds that this is not its lock any more, and ends
+        with contextlib.suppress(RuntimeError):  # it was opened already
+            rung.release()  # the thread finds that this is not its lock any more, and ends
 
     # What happens
 
@@ -176,10 +177,12 @@ class Signals:
                 waiter.pop()()
             return
         if self._watched:
-            if number == signal.SIGTERM and self._draining is None:
+            if number == signal.SIGTERM:
+                # A server that has ended raises the signal once more, for what was there before it.
                 is_cared_for = _is_somebodys(number, before)
-                self._draining = [one for one in self._watched if not (one.is_hosted and is_cared_for)]
                 self._is_to_end = not is_cared_for
+                if not self._draining:
+                    self._draining = [one for one in self._watched if not (one.is_hosted and is_cared_for)]
             with contextlib.suppress(RuntimeError):  # the thread was told already
                 self._rung.release()
         elif before == signal.SIG_DFL:
