@@ -221,8 +221,7 @@ async def test_lists_are_filtered_by_length_and_by_class_of_error(open_site) -> 
 
 async def test_what_can_never_be_right_in_a_query_is_a_bad_request(open_site) -> None:
     viewer = await (await open_site(*ALL)).holder("viewer")
-    for query in ("limit=0", "limit=501", "cursor=x", "status=DONE", "created_after=yesterday", "search=%00",
-                  "created_after=2020-01-01T00:00:00"):  # fmt: skip
+    for query in ("limit=0", "limit=501", "cursor=x", "status=DONE", "created_after=yesterday", "search=%00"):
         answer = await viewer.get(f"workflows?{query}")
         assert 400 == answer.status_code, query
 
