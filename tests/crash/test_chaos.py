@@ -19,7 +19,7 @@ from crew import Crew, wait_for
 from evidence import Rows
 from journal import BEGIN, END
 from verdict import Verdict, deadlocks, too_many_starts
-from witness import watch_owners
+from chaos_witness import watch_owners
 
 pytestmark = [pytest.mark.crash, pytest.mark.alone]
 

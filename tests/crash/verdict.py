@@ -12,7 +12,7 @@ from chaos_worker import CANCELLED, DECIDED, POSTS, RATE, SENT, STARTED
 from crew import Crew
 from evidence import Rows, overlaps
 from journal import BEGIN, END, Mark
-from witness import seen
+from chaos_witness import seen
 
 RATE_PERIOD_MS = 1000
 

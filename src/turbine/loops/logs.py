@@ -83,7 +83,11 @@ class Scribe:
         """Listen no more, and let what is left enter the store, which finishes it before it closes."""
         self.drop()
         while lines := self._next():
-            self._store.post(logs.keep, lines)
+            try:
+                self._store.post(logs.keep, lines)
+            except StoreUnavailable as error:  # its writer has died, and the log says so: logs may be lost in a crash
+                logging.getLogger("turbine.store").warning("%s log lines of runs were not kept: %s", len(lines), error)
+                return
 
     # Taking
 
