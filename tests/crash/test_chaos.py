@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from chaos import Chaos
+from chaos_witness import watch_owners
 from chaos_worker import CANCELLED, DECIDED, POSTS, SENT
 from crew import Crew, wait_for
 from evidence import Rows
 from journal import BEGIN, END
 from verdict import Verdict, deadlocks, too_many_starts
-from chaos_witness import watch_owners
 
 pytestmark = [pytest.mark.crash, pytest.mark.alone]
 

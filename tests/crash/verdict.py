@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from chaos_witness import seen
 from chaos_worker import CANCELLED, DECIDED, POSTS, RATE, SENT, STARTED
 from crew import Crew
 from evidence import Rows, overlaps
 from journal import BEGIN, END, Mark
-from chaos_witness import seen
 
 RATE_PERIOD_MS = 1000
 
