@@ -32,3 +32,25 @@ def test_rooms_import_downwards_only() -> None:
     program = Path(sys.executable).with_name("lint-imports")
     checked = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_only_one_module_makes_threads_for_calls() -> None:
+    """The standard library joins threads at exit: one that hangs would keep a process alive for ever."""
+    makers = ("asyncio.to_thread(", "run_in_executor(", "ThreadPoolExecutor(")
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (ROOT / "src").rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if any(maker in line for maker in makers)
+    ]
+    assert [] == found
+
+
+def test_every_thread_is_a_daemon() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "src").rglob("*.py")
+        for call in path.read_text(encoding="utf-8").split("threading.Thread(")[1:]
+        if "daemon=True" not in call[:300]
+    ]
+    assert [] == found
