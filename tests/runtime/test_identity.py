@@ -69,6 +69,14 @@ async def test_an_id_whose_process_died_on_another_machine_is_taken_when_its_lea
         assert "taken up" == await rt.retrieve(handle.workflow_id).result()
 
 
+@pytest.mark.postgres
+async def test_one_id_may_be_in_use_in_two_databases_of_one_machine(
+    postgres_url: str, empty_postgres_url: str, sqlite_url: str
+) -> None:
+    async with runtime(postgres_url) as one, runtime(empty_postgres_url) as two, runtime(sqlite_url) as three:
+        assert ["done"] * 3 == [await (await rt.run(job)).result() for rt in (one, two, three)]
+
+
 async def test_an_id_whose_process_died_here_is_taken_at_once(database_url: str) -> None:
     first = Runtime(database_url, workflows=[job], executor_id="pod-0", lease=3600)
     await first.launch()

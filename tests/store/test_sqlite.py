@@ -369,7 +369,7 @@ def test_a_program_may_change_its_folder(tmp_path, monkeypatch, opened, ledger) 
 
 def test_two_names_of_one_file_take_turns_with_one_lock(sqlite_store, tmp_path, opened) -> None:
     (tmp_path / "link.db").symlink_to(sqlite_store.path)
-    assert sqlite_store.locks_folder() == opened(f"sqlite:///{tmp_path}/link.db").locks_folder()
+    assert sqlite_store.lock_path("pod") == opened(f"sqlite:///{tmp_path}/link.db").lock_path("pod")
 
 
 def test_a_killed_process_loses_nothing_that_was_acknowledged(sqlite_store, ledger, companion) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from turbine.errors import Conflict, StoreInvalid, TurbineError
 from turbine.forking import tell_after_fork
-from turbine.platform import FileLock, file_name, machine_id
+from turbine.platform import FileLock, machine_id
 from turbine.store import Store
 from turbine.tables import executors
 from turbine.tables.executors import Executor, Vitals
@@ -96,7 +96,7 @@ class Lease:
     def _locked(self) -> tuple[FileLock | None, str]:
         """The locked file of this executor, and the token that was in it; None where there is no place for one."""
         try:
-            lock = FileLock((self._store.locks_folder() / f"{file_name(self._executor_id)}.lock").resolve())
+            lock = FileLock(self._store.lock_path(self._executor_id))
             with contextlib.ExitStack() as closing:
                 closing.callback(lock.close)
                 if lock.try_acquire():

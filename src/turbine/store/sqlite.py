@@ -30,7 +30,7 @@ WAL_LARGE_PAGES = 4000
 READERS_MAX = 4
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+_AWAY = _BUSY | {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM}
 _DOWN = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -39,6 +39,8 @@ _DOWN = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_AUTH,
 }
 
 
@@ -277,11 +279,11 @@ class SqliteReaders:
                 return
         connection.close()
 
-    def is_away(self, error: BaseException) -> bool:
-        """Whether a read that met this error may be tried again."""
+    def classify(self, error: BaseException) -> Fault:
+        """What an error means for a read: LOST may be tried again."""
         if isinstance(error, sqlite3.OperationalError):
-            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY
-        return isinstance(error, (StoreUnavailable, StoreInvalid))
+            return Fault.LOST if getattr(error, "sqlite_errorcode", 0) & 0xFF in _AWAY else Fault.BAD
+        return Fault.LOST if isinstance(error, (StoreUnavailable, StoreInvalid)) else Fault.BAD
 
     def close(self) -> None:
         with self._lock:

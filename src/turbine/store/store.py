@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.masking import mask_url, scrub
-from turbine.platform import user_lock_folder
+from turbine.platform import file_name, user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
@@ -77,13 +77,14 @@ class Store:
             migrate(backend)
             if source is not None:
                 self._identity.channel = backend.channel()
+                self._location = backend.location()
         except TurbineError:
             backend.close()
             raise
         except Exception as error:
-            fault = backend.classify(error)
+            is_refused = backend.classify(error) is Fault.BAD or getattr(error, "sqlstate", None) in ("42501", "3F000")
             backend.close()
-            if fault is Fault.BAD:
+            if is_refused:
                 raise StoreInvalid(
                     f"The tables of Turbine cannot be made in this database: {error};"
                     " check that its user may create tables, and that no other program has tables of these names"
@@ -179,7 +180,10 @@ class Store:
             raise self._writer.refusal() from None
 
     def read_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Like `read`, for threads. While the database is away it waits, up to a minute, then StoreUnavailable."""
+        """Like `read`, for threads. While the database is away it waits, up to a minute.
+
+        Raises StoreUnavailable after that, and at once when the database is there and refuses.
+        """
         if self.is_memory:
             return self.write_blocking(function, *args, **kwargs)
         self._check_open()
@@ -190,9 +194,10 @@ class Store:
                 with self._readers.transaction() as tx:
                     return function(tx, *args, **kwargs)
             except Exception as error:
-                if not self._readers.is_away(error):
+                fault = self._readers.classify(error)
+                if fault is Fault.BAD:
                     raise
-                if time.monotonic() > until or self._writer.is_closed:
+                if fault is Fault.DOWN or time.monotonic() > until or self._writer.is_closed:
                     raise StoreUnavailable(f"The database cannot be read: {error}", origin=self) from error
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
@@ -299,11 +304,12 @@ class Store:
         self._writer.die()
         self.close(patient=False)
 
-    def locks_folder(self) -> Path:
-        """A folder on this machine for the lock files of this database's executors. Raises OSError if none can be."""
-        if self.dialect == "sqlite" and not self.is_memory:
-            return locks_folder(self.path)
-        return user_lock_folder()
+    def lock_path(self, executor: str) -> Path:
+        """The lock file on this machine of an executor of this database. Raises OSError if there can be none."""
+        if self._source is None:
+            return (locks_folder(self.path) / f"{file_name(executor)}.lock").resolve()
+        # One folder serves all databases of a user: an id may be in use in each of them.
+        return (user_lock_folder() / f"{file_name(executor)}-{self._location}.lock").resolve()
 
 
 class _SqliteHearing:

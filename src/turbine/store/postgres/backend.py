@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -131,6 +132,13 @@ class PostgresBackend:
         """Where executors on these tables notify each other."""
         assert self._connection is not None
         return channel_of(self._connection)
+
+    def location(self) -> str:
+        """A short name for the schema of the database of the server, the same in all processes that use this URL."""
+        assert self._connection is not None
+        info = self._connection.info
+        text = f"{info.host}:{info.port}/{info.dbname}/{self.identity.channel}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def idle(self) -> None:
         """Close the connection of a lane that had nothing to do for long; the main lane keeps its own."""

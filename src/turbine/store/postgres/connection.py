@@ -44,6 +44,12 @@ _LOST_STATES = frozenset({"25P03", "26000", "42P05", "57P01", "57P02", "57P03", 
 """SQLSTATEs that speak of the connection, not of the statement: timeouts of idle sessions, a server that ends, and
 prepared statements that a pooler or a restart has taken away or brought along."""
 
+_SERVER_CLASSES = frozenset({"25", "28", "3D", "3F", "53", "55", "57", "58", "F0", "XX"})
+"""Classes of SQLSTATEs that speak of the server or the role, not of what was to be written: full, read-only, failing,
+in recovery, without a right or a schema for a while. A person mends that, and then the same statement works.
+Source: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_SERVER_ERRORS = (pg.InsufficientPrivilege, pg.UndefinedTable)
+
 
 class Connection(psycopg.Connection[Row]):
     """A connection whose calls end when the other side has gone silent."""
@@ -230,7 +236,7 @@ def classify(error: BaseException, *, is_gone: bool) -> Fault:
             return Fault.BUSY  # a statement is cancelled by a DBA, or by the limit behind a pooler; it is not wrong
         if error.sqlstate in _LOST_STATES or error.sqlstate.startswith("08") or _is_stale_plan(error):
             return Fault.LOST
-        if isinstance(error, (pg.DiskFull, pg.ReadOnlySqlTransaction, pg.OutOfMemory, pg.TooManyConnections)):
+        if error.sqlstate[:2] in _SERVER_CLASSES or isinstance(error, _SERVER_ERRORS):
             return Fault.DOWN
     if is_gone or isinstance(error, psycopg.InterfaceError):
         return Fault.LOST
@@ -242,10 +248,3 @@ def classify(error: BaseException, *, is_gone: bool) -> Fault:
 def _is_stale_plan(error: psycopg.Error) -> bool:
     """Whether a prepared statement no longer fits its tables, after somebody changed them."""
     return isinstance(error, pg.FeatureNotSupported) and "cached plan" in str(error)
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether a read may be tried again, because the server or the connection is to blame."""
-    if isinstance(error, (StoreUnavailable, StoreInvalid)):
-        return True
-    return isinstance(error, psycopg.Error) and classify(error, is_gone=False) is not Fault.BAD

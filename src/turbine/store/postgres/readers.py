@@ -8,8 +8,10 @@ from collections.abc import Generator
 
 import psycopg
 
-from turbine.store.postgres.connection import Connection, Source, is_away, let_go
+from turbine.errors import StoreInvalid, StoreUnavailable
+from turbine.store.postgres.connection import Connection, Source, classify, let_go
 from turbine.store.postgres.transaction import PostgresTx
+from turbine.store.writer import Fault
 
 READERS_MAX = 4
 
@@ -49,14 +51,14 @@ class PostgresReaders:
                 connection.execute("begin isolation level repeatable read read only")
             except psycopg.Error as error:
                 connection.close()
-                if is_fresh or not is_away(error):
+                if is_fresh or self.classify(error) is Fault.BAD:
                     raise
                 self._close_free()
             else:
                 return connection
 
     def _is_usable(self, connection: Connection, error: BaseException) -> bool:
-        if connection.closed or connection.broken or is_away(error):
+        if connection.closed or connection.broken or self.classify(error) is not Fault.BAD:
             return False
         try:
             connection.execute("rollback")
@@ -71,9 +73,11 @@ class PostgresReaders:
                 return
         connection.close()
 
-    def is_away(self, error: BaseException) -> bool:
-        """Whether a read that met this error may be tried again."""
-        return is_away(error)
+    def classify(self, error: BaseException) -> Fault:
+        """What an error means for a read: LOST and BUSY may be tried again."""
+        if isinstance(error, (StoreUnavailable, StoreInvalid)):
+            return Fault.LOST
+        return classify(error, is_gone=False) if isinstance(error, psycopg.Error) else Fault.BAD
 
     def _close_free(self) -> None:
         with self._lock:
