@@ -29,7 +29,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkflowScope:
     """Where one measurement happens: an empty folder on disk, a fresh database in it, and how much to do."""
 
     folder: str

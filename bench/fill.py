@@ -190,7 +190,7 @@ def fill(url: str, runs: int, steps: int, seed: int, now_ms: int) -> None:
     loader: Loader = Sqlite(url) if url.startswith("sqlite:") else Postgres(url)
     loader.start()
     with told("runs"):
-        loader.drop_indexes("pt_workflow_status", "pt_workflow_tags", "pt_logs", "pt_deliveries", "pt_search")
+        loader.drop_indexes("pt_runs", "pt_run_tags", "pt_logs", "pt_deliveries", "pt_search")
         put_runs(loader, runs, seed, now_ms)
     with told("steps"):
         put_steps(loader, runs, steps)
@@ -262,8 +262,8 @@ def put_runs(loader: Loader, count: int, seed: int, now_ms: int) -> None:
         rows.append(row)
         tags += [(tag, run) for tag in given]
         if len(rows) >= BATCH or run == count:
-            loader.rows("pt_workflow_status", COLUMNS, rows)
-            loader.rows("pt_workflow_tags", ("tag", "run"), tags)
+            loader.rows("pt_runs", COLUMNS, rows)
+            loader.rows("pt_run_tags", ("tag", "run"), tags)
             rows, tags = [], []
 
 
@@ -379,7 +379,7 @@ def put_steps(loader: Loader, runs: int, steps: int) -> None:
             template.append((kind.name, place, step, 1 if step.startswith("turbine.") else 0, count))
     loader.rows("bench_steps", ("name", "place", "step", "kind", "count"), template)
     loader.run(f"""
-        insert into pt_operation_outputs (
+        insert into pt_steps (
             run, position, function_id, function_name, kind, output, error, attempts, started_at_epoch_ms,
             ended_at_epoch_ms, follows
         )
@@ -390,7 +390,7 @@ def put_steps(loader: Loader, runs: int, steps: int) -> None:
             case when t.place = t.count - 1 then w.error end,
             case when w.run % 40 = 0 and t.place = 1 then 2 else 1 end,
             w.started_at_epoch_ms + t.place * 37, w.started_at_epoch_ms + t.place * 37 + 30, t.place - 1
-        from pt_workflow_status as w
+        from pt_runs as w
         join bench_steps as t on t.name = w.name
         where w.started_at_epoch_ms is not null
         and (w.completed_at_epoch_ms is not null or t.place < 1)
@@ -398,9 +398,9 @@ def put_steps(loader: Loader, runs: int, steps: int) -> None:
         order by w.run, cast(t.place as text)
     """)
     loader.run("""
-        update pt_workflow_status
+        update pt_runs
         set failed_positions = (
-            select cast(max(t.place) as text) from bench_steps as t where t.name = pt_workflow_status.name
+            select cast(max(t.place) as text) from bench_steps as t where t.name = pt_runs.name
         )
         where failed_positions is not null
     """)
@@ -421,22 +421,22 @@ def put_long_runs(loader: Loader, runs: int) -> None:
         "follows",
     )
     newest = f"status = 'SUCCESS' and run > {runs - 3000} order by run desc limit 20"
-    loader.run(f"create table bench_long as select run from pt_workflow_status where {newest}")
+    loader.run(f"create table bench_long as select run from pt_runs where {newest}")
     longest = "(select run from bench_long order by run desc limit 3)"
-    loader.run("delete from pt_operation_outputs where run in (select run from bench_long)")
+    loader.run("delete from pt_steps where run in (select run from bench_long)")
     loader.run("create table bench_places (place bigint)")
     loader.rows("bench_places", ("place",), [(place,) for place in range(LONG_RUN)])
     loader.run(f"""
-        insert into pt_operation_outputs ({", ".join(columns)})
+        insert into pt_steps ({", ".join(columns)})
         select
             w.run, cast(p.place as text), p.place, 'page_' || p.place % 7, '{{"page":' || p.place || '}}',
             w.started_at_epoch_ms + p.place, w.started_at_epoch_ms + p.place + 1, p.place - 1
-        from pt_workflow_status as w
+        from pt_runs as w
         cross join bench_places as p
         where w.run in (select run from bench_long)
         and p.place < case when w.run in {longest} then {LONG_RUN} else 1000 end
     """)
-    loader.run(f"update pt_workflow_status set summary = 'long book' where run in {longest}")
+    loader.run(f"update pt_runs set summary = 'long book' where run in {longest}")
     loader.run("drop table bench_places")
     loader.run("drop table bench_long")
 
@@ -453,7 +453,7 @@ BELONGINGS = (
     insert into pt_step_attempts (run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error)
     select run, '1', 1, started_at_epoch_ms + 37, started_at_epoch_ms + 40,
         '{{"type":"builtins.TimeoutError","module":"builtins","message":"too slow","args":["too slow"]}}'
-    from pt_workflow_status
+    from pt_runs
     where run % 40 = 0 and completed_at_epoch_ms is not null
     """,
     # What open runs wait for.
@@ -461,7 +461,7 @@ BELONGINGS = (
     insert into pt_waits (run, position, kind, subject, since_ms, deadline_ms, due_ms)
     select
         run, '0', case status when 'PENDING' then 'sleep' else 'approval' end, '', created_at_epoch_ms, wake_ms, wake_ms
-    from pt_workflow_status
+    from pt_runs
     where status in ('PENDING', 'WAITING_FOR_APPROVAL')
     """,
     """
@@ -474,25 +474,25 @@ BELONGINGS = (
         case when completed_at_epoch_ms is null then 'open' when run % 5 = 0 then 'rejected' else 'approved' end,
         created_at_epoch_ms, completed_at_epoch_ms,
         case when completed_at_epoch_ms is not null then 'ada@example.org' end
-    from pt_workflow_status
+    from pt_runs
     where name = 'onboard_customer' and status <> 'PENDING'
     """,
     """
-    insert into pt_notifications (run, topic, body, created_at_epoch_ms, consumed_position)
+    insert into pt_messages (run, topic, body, created_at_epoch_ms, consumed_position)
     select run, 'news', '{{"number":' || run || '}}', created_at_epoch_ms + 5, case when run % 2 = 0 then '1' end
-    from pt_workflow_status
+    from pt_runs
     where run % 5 = 0
     """,
     """
-    insert into pt_workflow_events (run, key, value, updated_ms)
+    insert into pt_values (run, key, value, updated_ms)
     select run, 'progress', '{{"done":' || run % 100 || '}}', updated_at_epoch_ms
-    from pt_workflow_status
+    from pt_runs
     where run % 4 = 0
     """,
     """
-    insert into pt_workflow_events_history (run, position, key, value, created_ms)
+    insert into pt_values_history (run, position, key, value, created_ms)
     select run, '2', 'progress', '{{"done":' || run % 100 || '}}', updated_at_epoch_ms
-    from pt_workflow_status
+    from pt_runs
     where run % 4 = 0
     """,
     # Two lines of each run, of those that a database keeps: five days.
@@ -504,7 +504,7 @@ BELONGINGS = (
         case l.line when 0 then 'begins with ' || w.run when 1 then 'has done its part of ' || w.name
             else 'is ready; warehouse ' || w.run % 12 end,
         'user', w.created_at_epoch_ms + l.line
-    from pt_workflow_status as w
+    from pt_runs as w
     cross join (select 0 as line union all select 1 union all select 2) as l
     where w.created_at_epoch_ms > {now} - 5 * 86400000
     order by w.run, l.line
@@ -519,7 +519,7 @@ BELONGINGS = (
         '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
         case when run % 90 = 0 then 'failed' when run % 9 = 0 then 'stored' else 'sent' end, null, 'beside',
         created_at_epoch_ms, updated_at_epoch_ms
-    from pt_workflow_status
+    from pt_runs
     where name = 'send_invoice' and completed_at_epoch_ms is not null
     """,
     """
@@ -532,7 +532,7 @@ BELONGINGS = (
         w.id, w.name, w.status, null, w.error,
         case when w.run % 500 = 0 then 'pending' when w.run % 77 = 0 then 'dead' else 'delivered' end, 1,
         case when w.run % 500 = 0 then {far} end, w.completed_at_epoch_ms, w.completed_at_epoch_ms + 90
-    from pt_workflow_status as w
+    from pt_runs as w
     join (select id, webhook from pt_webhooks) as h on h.webhook = w.run % 5 + 1
     where w.completed_at_epoch_ms is not null and (w.run % 4 = 0 or w.status = 'ERROR')
     order by w.run
@@ -549,7 +549,7 @@ BELONGINGS = (
         updated_at_epoch_ms, case when run % 3 = 0 then 'ada@example.org' else 'token:ci' end, 'operator',
         case when status = 'CANCELLED' then 'workflow.cancel' else 'workflow.trigger' end, id, id,
         '{{"reason":"asked for"}}'
-    from pt_workflow_status
+    from pt_runs
     where run % 20 = 0 or status = 'CANCELLED'
     order by run
     """,
@@ -557,7 +557,7 @@ BELONGINGS = (
 
 
 FAILED = Statement.of(
-    "select run, name, error, failed_positions, completed_at_epoch_ms from pt_workflow_status"
+    "select run, name, error, failed_positions, completed_at_epoch_ms from pt_runs"
     " where status in ('ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED') and run > :after order by run limit :limit"
 )
 

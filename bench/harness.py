@@ -22,7 +22,7 @@ from statistics import median
 from rich.console import Console
 from rich.status import Status
 
-from bench.case import Case, Mode, Place, Row, Side, Target
+from bench.case import Case, Mode, Row, Side, Target, WorkflowScope
 from bench.cases import CASES
 from bench.child import ROOT, Child, ChildFailed
 from bench.places import MEMORY_FILESYSTEMS, Grounds
@@ -97,8 +97,8 @@ def main() -> None:
     if about["filesystem"] in MEMORY_FILESYSTEMS:
         console.print(f"[red]{arguments.folder} is in memory: these commits reach no disk; give another --folder[/]")
     if mode is Mode.FULL:
-        written = write_results(results, about, arguments.only)
-        console.print(f"written: {', '.join(str(path.relative_to(ROOT)) for path in written)}")
+        signature_text = write_results(results, about, arguments.only)
+        console.print(f"written: {', '.join(str(path.relative_to(ROOT)) for path in signature_text)}")
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -155,7 +155,7 @@ def patience_s(mode: Mode, elapsed_s: float) -> float:
     return max(2.0, min(QUICK_PATIENCE_S, QUICK_END_S - elapsed_s))
 
 
-def run_once(target: str, place: Place, patience_s: float) -> dict[str, float]:
+def run_once(target: str, place: WorkflowScope, patience_s: float) -> dict[str, float]:
     with Child(target, place) as child:
         return child.hear(patience_s)
 

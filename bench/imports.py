@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from bench.case import Place
+from bench.case import WorkflowScope
 from bench.child import clean_environment
 
 PROGRAM = """
@@ -17,17 +17,17 @@ print(spent_ms, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 """
 
 
-def bare_interpreter(place: Place) -> dict[str, float]:
+def bare_interpreter(place: WorkflowScope) -> dict[str, float]:
     """Memory only: there is no import whose time could be a floor."""
     return {"resident_mb": best_of(place.count("interpreters"), "pass")["resident_mb"]}
 
 
-def import_turbine(place: Place) -> dict[str, float]:
+def import_turbine(place: WorkflowScope) -> dict[str, float]:
     """With the class that everybody uses, so that a name loaded late is paid for here."""
     return best_of(place.count("interpreters"), "import turbine; turbine.Runtime")
 
 
-def import_dbos(place: Place) -> dict[str, float]:
+def import_dbos(place: WorkflowScope) -> dict[str, float]:
     return best_of(place.count("interpreters"), "import dbos; dbos.DBOS")
 
 

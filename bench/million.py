@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 LIMIT_MS = 100.0
 WARM_UP = 3
 DAY = dt.timedelta(days=1)
-Asked = tuple[str, list[str]]
+RequestSchema = tuple[str, list[str]]
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ def ago(days: float) -> str:
     return (dt.datetime.now(dt.UTC) - days * DAY).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def questions(client: Client) -> Iterator[Asked]:
+def questions(client: Client) -> Iterator[RequestSchema]:
     """What the pages ask, by name."""
     yield from runs_page(client)
     yield from overviews()
@@ -208,7 +208,7 @@ SEARCHES = {
 }
 
 
-def runs_page(client: Client) -> Iterator[Asked]:
+def runs_page(client: Client) -> Iterator[RequestSchema]:
     parent = next(
         one for one in client.json("workflows?name=send_invoice&limit=50")["items"] if one["parent_workflow_id"]
     )
@@ -251,7 +251,7 @@ def client_cursor(client: Client, days: float) -> str:
     return client.json(path("workflows", created_before=ago(days), limit=1))["next_cursor"]
 
 
-def overviews() -> Iterator[Asked]:
+def overviews() -> Iterator[RequestSchema]:
     now_ms = int(time.time() * 1000)
     day_ms = 86_400_000
     weeks = {"from_ms": now_ms // day_ms * day_ms - 8 * 7 * day_ms, "to_ms": now_ms // day_ms * day_ms + 21 * day_ms}
@@ -277,7 +277,7 @@ def overviews() -> Iterator[Asked]:
     yield "metrics", ["metrics"]
 
 
-def nouns(client: Client) -> Iterator[Asked]:
+def nouns(client: Client) -> Iterator[RequestSchema]:
     yield "registered", [path("registered", limit=500)]
     for kind in KINDS:
         if kind.name in ("place_order", "render_thumbnail", "migrate_tenant"):
@@ -323,7 +323,7 @@ def nouns(client: Client) -> Iterator[Asked]:
         yield route, [route]
 
 
-def pages(client: Client, label: str, route: str, **query: Any) -> Iterator[Asked]:
+def pages(client: Client, label: str, route: str, **query: Any) -> Iterator[RequestSchema]:
     """A list, and its second page if it has one."""
     yield label, [path(route, **query)]
     cursor = client.json(path(route, **query))["next_cursor"]
@@ -331,7 +331,7 @@ def pages(client: Client, label: str, route: str, **query: Any) -> Iterator[Aske
         yield f"{label}, page 2", [path(route, **query, cursor=cursor)]
 
 
-def run_pages(client: Client) -> Iterator[Asked]:
+def run_pages(client: Client) -> Iterator[RequestSchema]:
     """All that the page of a run asks: of an ordinary one, a failed, an open one, and one with thousands of steps."""
     chosen = {
         "run": client.json(path("workflows", status="SUCCESS", name="place_order", created_before=ago(2), limit=1)),

@@ -25,7 +25,7 @@ import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from turbine.http import dashboard
-from turbine.http.mounting import app_of
+from turbine.http.asgi import app_of
 
 ROOT = Path(__file__).parents[1]
 DESKTOP = (1440, 900)

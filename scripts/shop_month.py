@@ -26,8 +26,8 @@ from typing import Any
 import httpx
 
 import turbine
-from turbine.actions.accounts import Accounts
-from turbine.loops.surveyor import HOUR_MS
+from turbine.loops.size_sampler import HOUR_MS
+from turbine.operations.accounts import Accounts
 from turbine.tables import storage
 from turbine.testing.clock import VirtualClock
 

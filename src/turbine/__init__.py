@@ -6,7 +6,6 @@ step's outcome is ever recorded twice. Blocking code imports the same words from
 
 from typing import TYPE_CHECKING, Any
 
-from turbine.actions.kv import MISSING
 from turbine.api import (
     Context,
     StepTask,
@@ -38,6 +37,7 @@ from turbine.api import (
     workflow,
 )
 from turbine.config import Config
+from turbine.delivery.products import ProductSender, WorkflowSender
 from turbine.engine.handles import Handle
 from turbine.errors import (
     AlreadyLaunched,
@@ -91,12 +91,12 @@ from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, Schedu
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import CodeLine, Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
+from turbine.operations.kv import MISSING
 from turbine.registry import Step, Workflow
 from turbine.runtime import Runtime
-from turbine.senders.products import ProductSender, WorkflowSender
 
 if TYPE_CHECKING:
-    from turbine.http.mounting import new_app, setup
+    from turbine.http.asgi import new_app, setup
 
 __all__ = [
     "MISSING",
@@ -220,7 +220,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # What serves HTTP is loaded when somebody asks for it: most processes never do.
     if name in ("setup", "new_app"):
-        from turbine.http import mounting
+        from turbine.http import asgi
 
-        return getattr(mounting, name)
+        return getattr(asgi, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,15 +15,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from turbine.actions import notifications
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import PayloadType, payload_type
-from turbine.engine import app_status, gates, talk
+from turbine.engine import app_status, approvals, talk
+from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import Errand, Execution, cancelled
+from turbine.engine.execution import BackgroundStep, Execution, cancelled
 from turbine.engine.handles import Handle
-from turbine.engine.lines import Frame, Line, Place, place
 from turbine.engine.logs import RunLogger
 from turbine.engine.outcomes import Signal
 from turbine.engine.products import frame_of_step, store_product
@@ -35,8 +34,8 @@ from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
 from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
+from turbine.operations import notifications
 from turbine.registry import (
-    HERE,
     UNSET,
     Step,
     StepBase,
@@ -44,6 +43,7 @@ from turbine.registry import (
     Workflow,
     WorkflowBase,
     check_function,
+    current_scope,
     name_of,
     remote,
     step,
@@ -69,18 +69,18 @@ def step_definition(fn: Any) -> StepDefinition:
 
 
 def begin_step(
-    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], errand: Errand | None = None
+    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], background: BackgroundStep | None = None
 ) -> Coroutine[Any, Any, Any]:
     """Take a position for a step of any callable; the coroutine runs or replays it.
 
     An `errand` is one whose outcome the body takes later.
     """
     definition = step_definition(fn)
-    here = HERE.get()
-    if type(here) is Frame:
+    here = current_scope.get()
+    if type(here) is StepScope:
         return _inline(here.execution, definition, args, kwargs)
-    line = place(word).own_line()
-    return call_step(line.execution, line.take(), definition, args, kwargs, errand)
+    line = place(word).current_branch()
+    return call_step(line.execution, line.take(), definition, args, kwargs, background)
 
 
 async def _inline(
@@ -88,7 +88,7 @@ async def _inline(
 ) -> Any:
     if definition.is_async:
         return await definition.fn(*args, **kwargs)
-    return await execution.port.threads.run(definition.fn, *args, **kwargs)
+    return await execution.app.threads.run(definition.fn, *args, **kwargs)
 
 
 @overload
@@ -135,8 +135,8 @@ def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTa
 def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Start a step now and go on; it takes its position here. Await the task before the body returns."""
     task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
-    here = HERE.get()
-    if type(here) is Place:
+    here = current_scope.get()
+    if type(here) is WorkflowScope:
         keep(here.execution, task)
     return StepTask(task)
 
@@ -152,12 +152,12 @@ def gather(*branches: Awaitable[Any], return_exceptions: bool = False) -> Corout
 
     Like `asyncio.gather`: results in the order of the branches; the first error is raised and the other branches go on.
     """
-    if type(HERE.get()) is not Place:
+    if type(current_scope.get()) is not WorkflowScope:
         return _gather(branches, return_exceptions)
-    line = place("gather").own_line()
+    line = place("gather").current_branch()
     execution, position = line.execution, line.take()
     return _gather(
-        [_branch(Line(execution, f"{position}.{index}.", None), branch) for index, branch in enumerate(branches)],
+        [_branch(Branch(execution, f"{position}.{index}.", None), branch) for index, branch in enumerate(branches)],
         return_exceptions,
         execution,
     )
@@ -173,9 +173,9 @@ async def _gather(
     return list(await asyncio.gather(*tasks, return_exceptions=return_exceptions))
 
 
-async def _branch(line: Line, branch: Awaitable[Any]) -> Any:
+async def _branch(line: Branch, branch: Awaitable[Any]) -> Any:
     line.owner = asyncio.current_task()
-    HERE.set(Place(line, 0))
+    current_scope.set(WorkflowScope(line, 0))
     return await branch
 
 
@@ -188,7 +188,7 @@ def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> C
     Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
     cancels it. Raises what `rt.run` raises; those errors are recorded too.
     """
-    line = place("run").own_line()
+    line = place("run").current_branch()
     return _run(line.execution, line.take(), workflow, args, kwargs)
 
 
@@ -202,7 +202,7 @@ async def _run(
     definition = workflow.definition
     result = definition.result  # an annotation that cannot be read is told before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
-    return execution.port.runtime.handle(child_id, result, definition)
+    return execution.app.runtime.handle(child_id, result, definition)
 
 
 # Talking
@@ -213,7 +213,7 @@ def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any,
 
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
-    line = place("send").own_line()
+    line = place("send").current_branch()
     return talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
 
 
@@ -225,14 +225,14 @@ def recv(
     Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 looks once) goes on counting
     through restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
     """
-    line = place("recv").own_line()
+    line = place("recv").current_branch()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
 
 
 def set_value(key: str, value: Any) -> Coroutine[Any, Any, None]:
     """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
-    line = place("set_value").own_line()
+    line = place("set_value").current_branch()
     return talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
 
 
@@ -248,11 +248,11 @@ def get_value(
 
     Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
     """
-    here = HERE.get()
-    if isinstance(here, Frame):  # in a step it is part of what the step does
-        act = here.execution.port.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+    here = current_scope.get()
+    if isinstance(here, StepScope):  # in a step it is part of what the step does
+        act = here.execution.app.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
         return here.execution.of_step(act)
-    line = place("get_value").own_line()
+    line = place("get_value").current_branch()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.get_value(
         line.execution,
@@ -267,7 +267,7 @@ def get_value(
 
 def sleep(duration: timedelta | float) -> Coroutine[Any, Any, None]:
     """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
-    line = place("sleep").own_line()
+    line = place("sleep").current_branch()
     return talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
 
 
@@ -276,7 +276,7 @@ pause = sleep
 
 def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
     """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
-    line = place("sleep_until").own_line()
+    line = place("sleep_until").current_branch()
     return talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
 
 
@@ -306,16 +306,16 @@ def wait_for_approval(
     HTTP other approvers may not decide it, operators and admins may. They are kept when the gate opens; a replay with
     others changes nothing. Raises ValueError for what is no address.
     """
-    line = place("wait_for_approval").own_line()
-    return gates.wait_for_approval(
+    line = place("wait_for_approval").current_branch()
+    return approvals.wait_for_approval(
         line.execution,
         line.take(),
         title=None if title is None else check_name(title, "title"),
         details=details,
         form=form,
-        schema=gates.schema_of(form),
+        schema=approvals.schema_of(form),
         timeout=None if timeout is None else seconds_of(timeout, "timeout"),
-        assignees=gates.assignees_of(assignees),
+        assignees=approvals.assignees_of(assignees),
     )
 
 
@@ -331,10 +331,10 @@ def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
     check_name(label, "label")
     if color not in APP_STATUS_COLORS:
         raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
-    here = HERE.get()
-    if type(here) is Frame:
+    here = current_scope.get()
+    if type(here) is StepScope:
         return here.execution.of_step(app_status.set_in_step(here.execution, label, color))
-    line = place("set_app_status").own_line()
+    line = place("set_app_status").current_branch()
     return app_status.set_in_body(line.execution, line.take_note(), label, color)
 
 
@@ -346,10 +346,10 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
     taken the text. Raises NotFound for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed
     after the last attempt.
     """
-    here = HERE.get()
-    if type(here) is Frame:
+    here = current_scope.get()
+    if type(here) is StepScope:
         return here.execution.of_step(_notify(here.execution, None, channel, message, wait))
-    line = place("send_notification").own_line()
+    line = place("send_notification").current_branch()
     position = line.take()
     act = partial(_notify, line.execution, position, channel, message, wait)
     definition = StepDefinition(fn=act, name=SEND_NOTIFICATION, is_async=True)
@@ -359,7 +359,7 @@ def send_notification(channel: str, message: str, *, wait: bool = True) -> Corou
 
 async def _notify(execution: Execution, position: str | None, channel: str, message: str, wait: bool) -> None:
     await notifications.send(
-        execution.port,
+        execution.app,
         channel,
         message,
         wait=wait,
@@ -391,20 +391,20 @@ def send_product(
 
 def now() -> Coroutine[Any, Any, datetime]:
     """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
-    line = place("now").own_line()
-    clock = line.execution.port.clock
+    line = place("now").current_branch()
+    clock = line.execution.app.clock
     return call_step(line.execution, line.take(), _helper(NOW, partial(_now, clock), datetime), (), {})
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """A random UUID (RFC 9562, version 4), the same in every replay."""
-    line = place("uuid4").own_line()
+    line = place("uuid4").current_branch()
     return call_step(line.execution, line.take(), _helper(UUID4, _uuid4, uuid.UUID), (), {})
 
 
 def random() -> Coroutine[Any, Any, float]:
     """A random number in [0, 1), the same in every replay."""
-    line = place("random").own_line()
+    line = place("random").current_branch()
     return call_step(line.execution, line.take(), _helper(RANDOM, _random, float), (), {})
 
 
@@ -436,7 +436,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
 
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
-    line = place("patched").own_line()
+    line = place("patched").current_branch()
     return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
 
 
@@ -452,10 +452,10 @@ class KvWords:
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
-        here = HERE.get()
-        if isinstance(here, Frame):
-            return here.execution.of_step(here.execution.port.runtime.kv.get(key, type, default))
-        line = place("kv.get").own_line()
+        here = current_scope.get()
+        if isinstance(here, StepScope):
+            return here.execution.of_step(here.execution.app.runtime.kv.get(key, type, default))
+        line = place("kv.get").current_branch()
         return _kv_get(line.execution, line.take(), key, payload_type(type), default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
@@ -479,10 +479,10 @@ class KvWords:
     def _call(
         self, word: str, act: str, *args: Any, result: PayloadType[Any] = _ANYTHING, **kwargs: Any
     ) -> Coroutine[Any, Any, Any]:
-        here = HERE.get()
-        if type(here) is Frame:
+        here = current_scope.get()
+        if type(here) is StepScope:
             return here.execution.of_step(_kv_act(here.execution, act, args, kwargs))
-        line = place(f"kv.{word}").own_line()
+        line = place(f"kv.{word}").current_branch()
         fn = partial(_kv_act, line.execution, act, args, kwargs)
         definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
         definition.__dict__["result"] = result
@@ -492,7 +492,7 @@ class KvWords:
 async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if act in ("set", "delete"):
         kwargs = {**kwargs, "by": f"run:{execution.id}"}
-    return await getattr(execution.port.runtime.kv, act)(*args, **kwargs)
+    return await getattr(execution.app.runtime.kv, act)(*args, **kwargs)
 
 
 async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
@@ -500,7 +500,7 @@ async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadTy
     name, what = f"{KV}get", f"the value of key {key!r}"
 
     async def look() -> list[str] | None:
-        found = await execution.port.runtime.kv.get_or_missing(key)
+        found = await execution.app.runtime.kv.get_or_missing(key)
         return None if found is None else [kind.take(found[0], what)[0]]
 
     definition = StepDefinition(fn=look, name=name, is_async=True)
@@ -520,19 +520,19 @@ class Context:
 
     __slots__ = ("_execution", "_frame")
 
-    def __init__(self, execution: Execution, frame: Frame | None) -> None:
+    def __init__(self, execution: Execution, frame: StepScope | None) -> None:
         self._execution = execution
         self._frame = frame
 
     @property
     def runtime(self) -> Any:
         """The runtime that carries this run out."""
-        return self._execution.port.runtime
+        return self._execution.app.runtime
 
     @property
     def app(self) -> Any:
         """The host ASGI application, or None."""
-        return self._execution.port.app
+        return self._execution.app.asgi_app
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -561,10 +561,10 @@ class Context:
 
 def current() -> Context:
     """Where the running code stands. Raises NotInWorkflow outside of runs."""
-    here = HERE.get()
-    if type(here) is Place:
+    here = current_scope.get()
+    if type(here) is WorkflowScope:
         return Context(here.execution, None)
-    if type(here) is Frame:
+    if type(here) is StepScope:
         return Context(here.execution, here)
     raise NotInWorkflow("turbine.current() was used outside of a run; start one with rt.run(...)")
 
@@ -576,12 +576,12 @@ def logger() -> logging.LoggerAdapter[logging.Logger]:
     lets through while a body or a step of the run runs. Storing never slows the run down; a crash loses the last
     moment. What a replayed body logs again is not stored again.
     """
-    here = HERE.get()
-    if type(here) is Place or type(here) is Frame:
-        port = here.execution.port
-        step_id = here.position if type(here) is Frame else None
-        extra = {"workflow_id": here.execution.id, "step_id": step_id, "executor_id": port.executor_id}
-        return RunLogger(port.logger, port.logbook, extra)
+    here = current_scope.get()
+    if type(here) is WorkflowScope or type(here) is StepScope:
+        app = here.execution.app
+        step_id = here.position if type(here) is StepScope else None
+        extra = {"workflow_id": here.execution.id, "step_id": step_id, "executor_id": app.executor_id}
+        return RunLogger(app.logger, app.log_sink, extra)
     return RunLogger(logging.getLogger("turbine.run"), None, {"workflow_id": None, "step_id": None})
 
 
@@ -592,10 +592,10 @@ def check_cancelled() -> None:
     attempt is up, and when the body broke the call off. Code in a thread gets `turbine.Cancelled`, code of the event
     loop `asyncio.CancelledError`.
     """
-    here = HERE.get()
-    if type(here) is Place or type(here) is Frame:
+    here = current_scope.get()
+    if type(here) is WorkflowScope or type(here) is StepScope:
         execution = here.execution
-        is_step = type(here) is Frame
+        is_step = type(here) is StepScope
         if is_step and here.is_given_up:
             raise cancelled("nobody waits for this attempt any more")
         # While the database is away a step goes on: its outcome is kept until it can be recorded.

@@ -12,7 +12,7 @@ import shop
 import uvicorn
 
 import turbine
-from turbine.http.first_start import offer_setup
+from turbine.http.bootstrap import offer_setup
 
 
 async def main(folder: Path, prefix: str) -> None:

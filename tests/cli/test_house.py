@@ -107,7 +107,7 @@ def make_older(database_url: str, seconds: int) -> None:
     """As if what is due now had been due for longer."""
     apply(
         database_url,
-        f"update pt_workflow_status set wake_ms = wake_ms - {seconds * 1000} where wake_ms is not null",
+        f"update pt_runs set wake_ms = wake_ms - {seconds * 1000} where wake_ms is not null",
     )
 
 
@@ -246,8 +246,8 @@ async def test_the_visitor_is_not_the_executor_that_the_environment_names(
 ) -> None:
     monkeypatch.setenv("TURBINE_EXECUTOR_ID", "the-service")
     monkeypatch.setenv("TURBINE_GC_RETENTION", "1")
-    async with Runtime(database_url) as service, Local(database_url) as door:
-        visitor = await door._runtime()
+    async with Runtime(database_url) as service, Local(database_url) as client:
+        visitor = await client._runtime()
         assert "the-service" == service.executor_id
         assert "the-service" != visitor.executor_id
         assert visitor.config.gc_retention is None
@@ -298,8 +298,8 @@ def test_rules_of_retention_and_a_vacuum(cli: Cli, service: Service) -> None:
 
 
 async def test_who_looks_in_takes_no_tick_of_the_garbage_from_those_who_collect_it(sqlite_url: str) -> None:
-    async with turbine.Runtime(sqlite_url), Local(sqlite_url) as door:
-        await door.runs({}, 1, None)
-        assert door._rt is not None
-        assert door._rt._live is not None
-        assert not {"garbage", "surveyor"} & {duty.name for duty in door._rt._live.duties}
+    async with turbine.Runtime(sqlite_url), Local(sqlite_url) as client:
+        await client.runs({}, 1, None)
+        assert client._rt is not None
+        assert client._rt._live is not None
+        assert not {"garbage", "surveyor"} & {loop_task.name for loop_task in client._rt._live.loops}

@@ -128,7 +128,7 @@ def test_a_program_drains_when_it_is_told_to_end(folder: Path, main: str, number
         process.wait()
     assert ["begun", "cleaned up", "done"] == sorted(notes.read_text().splitlines())
     with contextlib.closing(sqlite3.connect(folder / "shop.db")) as connection:
-        rows = connection.execute("select status, recovery_attempts from pt_workflow_status").fetchall()
+        rows = connection.execute("select status, recovery_attempts from pt_runs").fetchall()
         executors = connection.execute("select count(*) from pt_executors").fetchall()
     assert ([("SUCCESS", 1)], [(0,)]) == (rows, executors)
     assert "" == (folder / "out").read_text()

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from turbine.cli.screen import moment
+from turbine.cli.output import moment
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Lima"])

@@ -38,7 +38,7 @@ Harm = Generator[float, None, None]
 
 
 @dataclass(slots=True)
-class Place:
+class WorkflowScope:
     """Where one process after another lives."""
 
     number: int
@@ -74,7 +74,7 @@ class Chaos:
         self._seed = chance.randrange(2**31)
         self._log = crew.folder / "chaos.log"
         self._began = time.monotonic()
-        self._under_way: list[tuple[float, str, Place | None, Harm]] = []
+        self._under_way: list[tuple[float, str, WorkflowScope | None, Harm]] = []
         self.count: Counter[str] = Counter()
         self.complaints: list[str] = []
         """Processes that ended, or did not end, as they should not."""
@@ -85,7 +85,7 @@ class Chaos:
             print("no libfaketime on this machine: nobody steps the clocks")
         # On SQLite all processes are on one machine, and have one clock.
         shared = WallClock(crew.folder / "clock") if has_clocks and socket is None else None
-        self.places: list[Place] = []
+        self.places: list[WorkflowScope] = []
         for number in range(PLACES):
             relay = None if socket is None else Relay(socket)
             clock = shared
@@ -93,7 +93,7 @@ class Chaos:
                 clock = WallClock(crew.folder / f"clock-{number}")
             way = url if relay is None else url.replace(str(socket), str(relay.folder))
             version = 1 + number % 2
-            self.places.append(Place(number, way, clock, relay, self._hire(way, clock, version), version))
+            self.places.append(WorkflowScope(number, way, clock, relay, self._hire(way, clock, version), version))
 
     def note(self, text: str) -> None:
         with self._log.open("a") as log:
@@ -131,7 +131,7 @@ class Chaos:
     def number_of(self, worker: Worker) -> int:
         return self._crew.workers.index(worker)
 
-    def _replace(self, place: Place, version: int | None = None) -> None:
+    def _replace(self, place: WorkflowScope, version: int | None = None) -> None:
         place.version = version or place.version
         place.worker = self._hire(place.url, place.clock, place.version)
         place.is_ready = False
@@ -209,7 +209,7 @@ class Chaos:
             case _:
                 return True
 
-    def _go_on(self, name: str, place: Place | None, harm: Harm) -> None:
+    def _go_on(self, name: str, place: WorkflowScope | None, harm: Harm) -> None:
         if place is not None:
             self.note(f"{name} at place {place.number}, worker {self.number_of(place.worker)}")
         else:
@@ -225,30 +225,30 @@ class Chaos:
 
     # What befalls a place
 
-    def _kill_and_restart(self, place: Place) -> Harm:
+    def _kill_and_restart(self, place: WorkflowScope) -> Harm:
         self._kill(place.worker)
         yield self._chance.choice([0, self._chance.uniform(0, 1)])
         self._replace(place)
 
-    def _kill_while_launching(self, place: Place) -> Harm:
+    def _kill_while_launching(self, place: WorkflowScope) -> Harm:
         for _ in range(self._chance.randint(1, 3)):
             self._kill(place.worker)
             self._replace(place)
             yield self._chance.uniform(0.05, 1.5)
 
-    def _stop_short(self, place: Place) -> Harm:
+    def _stop_short(self, place: WorkflowScope) -> Harm:
         yield from self._stopped(place, STOP_SHORT)
 
-    def _stop_long(self, place: Place) -> Harm:
+    def _stop_long(self, place: WorkflowScope) -> Harm:
         yield from self._stopped(place, STOP_LONG)
 
-    def _stop_and_kill(self, place: Place) -> Harm:
+    def _stop_and_kill(self, place: WorkflowScope) -> Harm:
         """It is taken for dead, and dies then."""
         yield from self._stopped(place, STOP_LONG, goes_on=False)
         self._kill(place.worker)
         self._replace(place)
 
-    def _stopped(self, place: Place, seconds: tuple[float, float], *, goes_on: bool = True) -> Harm:
+    def _stopped(self, place: WorkflowScope, seconds: tuple[float, float], *, goes_on: bool = True) -> Harm:
         if place.is_empty:
             return
         place.worker.stop()
@@ -257,11 +257,11 @@ class Chaos:
             place.worker.go_on()
             yield 0.2
 
-    def _leave_and_restart(self, place: Place) -> Harm:
+    def _leave_and_restart(self, place: WorkflowScope) -> Harm:
         yield from self._left(place.worker)
         self._replace(place)
 
-    def _replace_by_other_version(self, place: Place) -> Harm:
+    def _replace_by_other_version(self, place: WorkflowScope) -> Harm:
         """The new one comes, then the old one goes, in good order or in none."""
         old = place.worker
         self._replace(place, 3 - place.version)
@@ -282,7 +282,7 @@ class Chaos:
             self._kill(worker)
         self._gone(worker)
 
-    def _go_silent(self, place: Place) -> Harm:
+    def _go_silent(self, place: WorkflowScope) -> Harm:
         """The network of one process carries nothing, or no answers, and then all that it has held back."""
         assert place.relay is not None
         is_long = self._chance.random() < 0.6
@@ -291,25 +291,25 @@ class Chaos:
         place.relay.speak()
         yield 0.2
 
-    def _forget_connections(self, place: Place) -> Harm:
+    def _forget_connections(self, place: WorkflowScope) -> Harm:
         assert place.relay is not None
         place.relay.forget()
         yield self._chance.uniform(0, 8)
 
-    def _delay_connections(self, place: Place) -> Harm:
+    def _delay_connections(self, place: WorkflowScope) -> Harm:
         """What was sent before arrives when the process has given up waiting for an answer, and has asked anew."""
         assert place.relay is not None
         seconds = self._chance.uniform(0.5, 12)
         place.relay.delay(seconds)
         yield seconds
 
-    def _cut_connections(self, place: Place) -> Harm:
+    def _cut_connections(self, place: WorkflowScope) -> Harm:
         assert place.relay is not None
         for _ in range(self._chance.randint(1, 5)):
             place.relay.cut()
             yield self._chance.uniform(0.01, 0.4)
 
-    def _step_clock(self, place: Place) -> Harm:
+    def _step_clock(self, place: WorkflowScope) -> Harm:
         assert place.clock is not None
         place.clock.set(self._chance.uniform(-CLOCK_MAX, CLOCK_MAX))
         self.note(f"clock of place {place.number} is {place.clock.offset:+.1f} s off")
@@ -357,7 +357,7 @@ class Chaos:
         for place in self.places:
             self._quiet(place)
 
-    def _quiet(self, place: Place) -> None:
+    def _quiet(self, place: WorkflowScope) -> None:
         """Wait until the process of a place is launched, and end the acts of its users."""
         while not place.is_ready:
             try:

@@ -29,9 +29,9 @@ def seen(rows: Rows, what: str) -> list[tuple[Any, ...]]:
 _FOREIGN = """
 insert into seen (what, run, executor_id, detail)
 select 'foreign', new.run, w.executor_id, new.position || ' was recorded by launch ' || coalesce(new.life, 0)
-from pt_workflow_status as w
+from pt_runs as w
 where w.run = new.run
-and not exists (select 1 from pt_executors as e where e.executor_id = w.executor_id and e.life = new.life)
+and not exists (select 1 from pt_executors as e where e.executor_id = w.executor_id and e.incarnation = new.life)
 """
 _CROWDED = """
 insert into seen (what, run, executor_id, detail)
@@ -39,7 +39,7 @@ select
     'crowded', new.run, case when o.whose = 'all' then null else new.slot_executor end,
     q.name || ' has ' || count(*) || ' slots'
 from pt_queues as q
-join pt_workflow_status as w on w.queue_name = q.name
+join pt_runs as w on w.queue_name = q.name
 cross join (select 'all' as whose union all select 'own') as o
 where q.name = new.queue_name
 and w.queue_name = new.queue_name
@@ -59,25 +59,25 @@ _SEEN = "insert into seen (what, run, executor_id, detail) values"
 
 _SQLITE = f"""
 create table seen (number integer primary key autoincrement, what text, run bigint, executor_id text, detail text);
-create trigger claim_seen after update of executor_id on pt_workflow_status
+create trigger claim_seen after update of executor_id on pt_runs
 when new.executor_id is not null and old.executor_id is not new.executor_id
 begin {_SEEN} ('claim', new.run, new.executor_id, new.fence); end;
-create trigger start_claim_seen after insert on pt_workflow_status when new.executor_id is not null
+create trigger start_claim_seen after insert on pt_runs when new.executor_id is not null
 begin {_SEEN} ('claim', new.run, new.executor_id, new.fence); end;
-create trigger aside_seen after update of attention on pt_workflow_status
+create trigger aside_seen after update of attention on pt_runs
 when new.attention is not null and old.attention is null
 begin {_SEEN} ('aside', new.run, old.executor_id, new.attention); end;
-create trigger slot_seen after update of slot_executor on pt_workflow_status
+create trigger slot_seen after update of slot_executor on pt_runs
 when new.slot_executor is not null and old.slot_executor is null
 begin {_CROWDED}; end;
-create trigger eviction_seen after insert on pt_departures when new.taken_by is not null
+create trigger eviction_seen after insert on pt_past_executors when new.taken_by is not null
 begin {_SEEN} ('evicted', null, new.executor_id, new.taken_by); end;
 create trigger start_seen after insert on pt_queue_starts
 begin {_SEEN} ('start', null, new.queue, new.started_ms); end;
-create trigger outcome_seen after update of ended_at_epoch_ms on pt_operation_outputs
+create trigger outcome_seen after update of ended_at_epoch_ms on pt_steps
 when new.ended_at_epoch_ms is not null and old.ended_at_epoch_ms is null
 begin {_FOREIGN}; end;
-create trigger new_outcome_seen after insert on pt_operation_outputs when new.ended_at_epoch_ms is not null
+create trigger new_outcome_seen after insert on pt_steps when new.ended_at_epoch_ms is not null
 begin {_FOREIGN}; end;
 """
 
@@ -95,35 +95,35 @@ _POSTGRES = "".join(
         _trigger(
             "claim_seen",
             "update of executor_id",
-            "pt_workflow_status",
+            "pt_runs",
             "new.executor_id is not null and old.executor_id is distinct from new.executor_id",
             f"{_SEEN} ('claim', new.run, new.executor_id, new.fence)",
         ),
         _trigger(
             "start_claim_seen",
             "insert",
-            "pt_workflow_status",
+            "pt_runs",
             "new.executor_id is not null",
             f"{_SEEN} ('claim', new.run, new.executor_id, new.fence)",
         ),
         _trigger(
             "aside_seen",
             "update of attention",
-            "pt_workflow_status",
+            "pt_runs",
             "new.attention is not null and old.attention is null",
             f"{_SEEN} ('aside', new.run, old.executor_id, new.attention)",
         ),
         _trigger(
             "slot_seen",
             "update of slot_executor",
-            "pt_workflow_status",
+            "pt_runs",
             "new.slot_executor is not null and old.slot_executor is null",
             _CROWDED,
         ),
         _trigger(
             "eviction_seen",
             "insert",
-            "pt_departures",
+            "pt_past_executors",
             "new.taken_by is not null",
             f"{_SEEN} ('evicted', null, new.executor_id, new.taken_by)",
         ),
@@ -133,10 +133,10 @@ _POSTGRES = "".join(
         _trigger(
             "outcome_seen",
             "update of ended_at_epoch_ms",
-            "pt_operation_outputs",
+            "pt_steps",
             "new.ended_at_epoch_ms is not null and old.ended_at_epoch_ms is null",
             _FOREIGN,
         ),
-        _trigger("new_outcome_seen", "insert", "pt_operation_outputs", "new.ended_at_epoch_ms is not null", _FOREIGN),
+        _trigger("new_outcome_seen", "insert", "pt_steps", "new.ended_at_epoch_ms is not null", _FOREIGN),
     ]
 )

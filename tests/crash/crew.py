@@ -15,7 +15,7 @@ from typing import Any
 
 from journal import Mark, read_marks
 
-HERE = Path(__file__).parent
+current_scope = Path(__file__).parent
 
 
 def wait_for(holds: Callable[[], Any], seconds: float) -> None:
@@ -46,7 +46,7 @@ class Worker:
         self._answers: dict[int, dict[str, Any]] = {}
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, str(HERE / program), json.dumps(arguments)],
+                [sys.executable, str(current_scope / program), json.dumps(arguments)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,

@@ -47,26 +47,24 @@ class Rows:
         """For each run and position: what was called, and how it ended."""
         rows = self(
             "select w.id, o.position, o.function_name, o.output, o.ended_at_epoch_ms is not null, o.error is not null"
-            " from pt_operation_outputs as o join pt_workflow_status as w on w.run = o.run"
+            " from pt_steps as o join pt_runs as w on w.run = o.run"
         )
         return {(id_, position): tuple(rest) for id_, position, *rest in rows}
 
     def runs(self) -> dict[str, tuple[Any, ...]]:
         """For each run: its status and output."""
-        return {row[0]: row[1:] for row in self("select id, status, output from pt_workflow_status")}
+        return {row[0]: row[1:] for row in self("select id, status, output from pt_runs")}
 
     def still_open(self) -> list[tuple[Any, ...]]:
         """The runs that are not over."""
-        return self(
-            "select id, status, executor_id, wake_ms from pt_workflow_status where completed_at_epoch_ms is null"
-        )
+        return self("select id, status, executor_id, wake_ms from pt_runs where completed_at_epoch_ms is null")
 
     def messages(self) -> list[tuple[Any, ...]]:
         """Every message: to whom, on which topic, what, and by which position it was consumed."""
         return sorted(
             self(
-                "select w.id, n.topic, n.body, n.consumed_position from pt_notifications as n"
-                " join pt_workflow_status as w on w.run = n.run"
+                "select w.id, n.topic, n.body, n.consumed_position from pt_messages as n"
+                " join pt_runs as w on w.run = n.run"
             )
         )
 
@@ -74,22 +72,21 @@ class Rows:
         """Every value that was ever published, and by which position."""
         return sorted(
             self(
-                "select w.id, h.position, h.key, h.value from pt_workflow_events_history as h"
-                " join pt_workflow_status as w on w.run = h.run"
+                "select w.id, h.position, h.key, h.value from pt_values_history as h join pt_runs as w on w.run = h.run"
             )
         )
 
 
 _WATCH_SQLITE = """
 create table seen_rewritten (what text, run bigint, detail text);
-create trigger outcome_rewritten after update on pt_operation_outputs when old.ended_at_epoch_ms is not null
+create trigger outcome_rewritten after update on pt_steps when old.ended_at_epoch_ms is not null
 begin insert into seen_rewritten values ('outcome', old.run, old.position); end;
-create trigger outcome_deleted after delete on pt_operation_outputs
+create trigger outcome_deleted after delete on pt_steps
 begin insert into seen_rewritten values ('outcome deleted', old.run, old.position); end;
-create trigger end_rewritten after update of status, output, error, completed_at_epoch_ms on pt_workflow_status
+create trigger end_rewritten after update of status, output, error, completed_at_epoch_ms on pt_runs
 when old.completed_at_epoch_ms is not null
 begin insert into seen_rewritten values ('end', old.run, old.status || ' to ' || new.status); end;
-create trigger message_consumed_again after update on pt_notifications when old.consumed_position is not null
+create trigger message_consumed_again after update on pt_messages when old.consumed_position is not null
 begin insert into seen_rewritten values ('message', old.run, old.topic); end;
 """
 
@@ -97,13 +94,13 @@ _WATCH_POSTGRES = """
 create table seen_rewritten (what text, run bigint, detail text);
 create function see() returns trigger language plpgsql as $$
 begin insert into seen_rewritten values (tg_argv[0], old.run, to_jsonb(old)::text); return null; end $$;
-create trigger outcome_rewritten after update on pt_operation_outputs for each row
+create trigger outcome_rewritten after update on pt_steps for each row
 when (old.ended_at_epoch_ms is not null) execute function see('outcome');
-create trigger outcome_deleted after delete on pt_operation_outputs
+create trigger outcome_deleted after delete on pt_steps
 for each row execute function see('outcome deleted');
-create trigger end_rewritten after update of status, output, error, completed_at_epoch_ms on pt_workflow_status
+create trigger end_rewritten after update of status, output, error, completed_at_epoch_ms on pt_runs
 for each row when (old.completed_at_epoch_ms is not null) execute function see('end');
-create trigger message_consumed_again after update on pt_notifications for each row
+create trigger message_consumed_again after update on pt_messages for each row
 when (old.consumed_position is not null) execute function see('message');
 """
 

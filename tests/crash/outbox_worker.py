@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from worker import Worker, main
 
-from turbine.loops import courier
+from turbine.loops import delivery_worker
 from turbine.store.writer import Job
 from turbine.tables import workflows
 
@@ -25,12 +25,12 @@ class Death:
         self._side = side
 
     def before(self, jobs: Sequence[Job]) -> None:
-        self._strike("before", jobs)
+        self._deregister("before", jobs)
 
     def after(self, jobs: Sequence[Job]) -> None:
-        self._strike("after", jobs)
+        self._deregister("after", jobs)
 
-    def _strike(self, side: str, jobs: Sequence[Job]) -> None:
+    def _deregister(self, side: str, jobs: Sequence[Job]) -> None:
         if side == self._side and self._write in {kind_of(job) for job in jobs}:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -39,7 +39,7 @@ def kind_of(job: Job) -> str:
     """Which of the writes between an outcome and its delivery this is."""
     if job.function is workflows.finish:
         return "finish"
-    if job.function is courier._note_and_claim:
+    if job.function is delivery_worker._note_and_claim:
         return "settle" if job.argument["attempts"] else "claim"
     return "another"
 
@@ -53,7 +53,7 @@ class OutboxWorker(Worker):
     async def die_at(self, write: str, side: str) -> None:
         live = self._rt._live
         assert live is not None
-        live.store.writer.fate = Death(write, side)
+        live.store.writer.crash_point = Death(write, side)
 
     async def until_idle(self) -> None:
         await self._rt.wait_idle()

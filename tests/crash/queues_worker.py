@@ -34,7 +34,7 @@ async def child(parent: str, number: int) -> int:
 
 
 @turbine.workflow
-async def family(queues: int) -> list[int]:
+async def lineage(queues: int) -> list[int]:
     """Children in every queue, so most likely in every process, that talk to their parent while it waits for them."""
     me = turbine.current().workflow_id
     children = [await turbine.run(child.options(queue=f"q{number}"), me, number) for number in range(queues)]
@@ -50,7 +50,7 @@ class QueuesWorker(Worker):
     def __init__(self, url: str, names: None, *, queues: int, limits: dict[str, Any], **config: Any) -> None:
         super().__init__(url, [], **config)
         self._queues = queues
-        for workflow in (job, child, family):
+        for workflow in (job, child, lineage):
             self._rt.register(workflow)
         rate = limits.pop("rate", None)
         for number in range(queues):
@@ -68,7 +68,7 @@ class QueuesWorker(Worker):
         return runs
 
     async def raise_families(self, runs: int, prefix: str) -> int:
-        handles = [await self._rt.run(family.options(id=f"{prefix}-{n}"), self._queues) for n in range(runs)]
+        handles = [await self._rt.run(lineage.options(id=f"{prefix}-{n}"), self._queues) for n in range(runs)]
         return sum([await handle.result() == list(range(self._queues)) for handle in handles])
 
 

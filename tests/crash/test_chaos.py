@@ -13,13 +13,13 @@ import random
 from typing import Any
 
 import pytest
+from attempt_result import AttemptResult, deadlocks, too_many_starts
 from chaos import Chaos
 from chaos_witness import watch_owners
 from chaos_worker import CANCELLED, DECIDED, POSTS, SENT
 from crew import Crew, wait_for
 from evidence import Rows
 from journal import BEGIN, END
-from verdict import Verdict, deadlocks, too_many_starts
 
 pytestmark = [pytest.mark.crash, pytest.mark.alone]
 
@@ -76,11 +76,11 @@ def live_through(crew: Crew, database: tuple[str, Any], chance: random.Random, s
         chaos.leave()
 
     print(f"{sum(chaos.count.values())} harms: {dict(chaos.count)}")
-    verdict = [*chaos.complaints, *Verdict(crew, rows, control, chaos.ended_ns).complaints()]
-    verdict += [f"an error that was not understood: {text}" for text in crew.tracebacks()]
+    attempt_result = [*chaos.complaints, *AttemptResult(crew, rows, control, chaos.ended_ns).complaints()]
+    attempt_result += [f"an error that was not understood: {text}" for text in crew.tracebacks()]
     if server is not None:
-        verdict += [*deadlocks(rows, server.log), *too_many_starts(rows)]
-    assert [] == verdict
+        attempt_result += [*deadlocks(rows, server.log), *too_many_starts(rows)]
+    assert [] == attempt_result
 
 
 def undisturbed(crew: Crew) -> dict[str, tuple[str, Any]]:
@@ -96,25 +96,24 @@ def finish(chaos: Chaos, crew: Crew, rows: Rows) -> None:
     """Do what users who died have left undone: post, decide, cancel."""
     (worker, *_) = [place.worker for place in chaos.places]
     posted = {(mark.run, int(mark.position)) for mark in crew.marks(SENT)}
-    for (id_,) in rows("select id from pt_workflow_status where name = 'mailbox'"):
+    for (id_,) in rows("select id from pt_runs where name = 'mailbox'"):
         for number in range(POSTS):
             if (id_, number) not in posted:
                 worker.ask("send", id=id_, post=number)
-    for (id_,) in rows("select id from pt_workflow_status where name = 'endless' and completed_at_epoch_ms is null"):
+    for (id_,) in rows("select id from pt_runs where name = 'endless' and completed_at_epoch_ms is null"):
         worker.ask("cancel", id=id_)
 
     def decide() -> bool:
         worker.ask("decide_all")
         return not rows(
-            "select id from pt_workflow_status where name = 'petition' and completed_at_epoch_ms is null"
-            " and attention is null"
+            "select id from pt_runs where name = 'petition' and completed_at_epoch_ms is null and attention is null"
         )
 
     wait_for(decide, SECONDS_TO_END)
 
 
 def still_going(rows: Rows) -> list[Any]:
-    return rows("select id from pt_workflow_status where completed_at_epoch_ms is null and attention is null limit 1")
+    return rows("select id from pt_runs where completed_at_epoch_ms is null and attention is null limit 1")
 
 
 @pytest.mark.timeout(300)
@@ -126,20 +125,20 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
     watch_owners(rows)
     worker.ask("one_of_each", serial=7)
     worker.leave()
-    assert [] == Verdict(crew, rows, control, {1: 0}).complaints()
+    assert [] == AttemptResult(crew, rows, control, {1: 0}).complaints()
 
-    ((run,),) = rows("select run from pt_workflow_status where id = 'nap-1-7'")
+    ((run,),) = rows("select run from pt_runs where id = 'nap-1-7'")
     rows.execute(
-        f"update pt_workflow_status set output = '81' where id = 'lookup-1-7';"
-        f"update pt_operation_outputs set output = output where run = {run} and position = '0';"
-        f"insert into pt_operation_outputs (run, position, function_id, function_name, started_at_epoch_ms,"
-        f" ended_at_epoch_ms, life) values ({run}, '99', 99, 'act', 1, 2, 999);"
-        f"insert into pt_notifications (run, topic, body, created_at_epoch_ms) values ({run}, 'x', '1', 1);"
-        f"insert into pt_notifications (run, topic, body, created_at_epoch_ms) values ({run}, 'x', '1', 1);"
-        f"update pt_workflow_status set completed_at_epoch_ms = null, status = 'PENDING', slot_executor = null;"
-        f"update pt_workflow_status set queue_name = 'keyed', queue_partition_key = 'key', slot_executor = 'chaos-9';"
-        f"update pt_workflow_status set attention = 'none';"
-        f"delete from pt_workflow_status where id = 'nap-1-7';"
+        f"update pt_runs set output = '81' where id = 'lookup-1-7';"
+        f"update pt_steps set output = output where run = {run} and position = '0';"
+        f"insert into pt_steps (run, position, function_id, function_name, started_at_epoch_ms,"
+        f" ended_at_epoch_ms, incarnation) values ({run}, '99', 99, 'act', 1, 2, 999);"
+        f"insert into pt_messages (run, topic, body, created_at_epoch_ms) values ({run}, 'x', '1', 1);"
+        f"insert into pt_messages (run, topic, body, created_at_epoch_ms) values ({run}, 'x', '1', 1);"
+        f"update pt_runs set completed_at_epoch_ms = null, status = 'PENDING', slot_executor = null;"
+        f"update pt_runs set queue_name = 'keyed', queue_partition_key = 'key', slot_executor = 'chaos-9';"
+        f"update pt_runs set attention = 'none';"
+        f"delete from pt_runs where id = 'nap-1-7';"
     )
     with crew.journal.open("a") as journal:
         for kind, process, at_ns in ((BEGIN, 1, 1), (BEGIN, 2, 2), (END, 2, 3), (END, 1, 4)):
@@ -148,7 +147,7 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
             f"{SENT} errand-1-7 5 0 0 1 9\n{DECIDED} errand-1-7 5 0 0 1 9\n{CANCELLED} errand-1-7 - 0 0 1 9\n"
         )
 
-    complaints = "\n".join(Verdict(crew, rows, control, {1: 9, 2: 9}).complaints())
+    complaints = "\n".join(AttemptResult(crew, rows, control, {1: 9, 2: 9}).complaints())
 
     for said in (
         "nap-1-7 was started, and is lost",

@@ -128,8 +128,8 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
     squares = {id_: int(id_.rpartition("-")[2]) ** 2 for id_ in ids if id_.startswith("run-")}
     assert squares == {id_: result for id_, result in results.items() if id_ in squares}
     assert {"errand", "blocking", "writer", "family", "nap"} == set(ids) - squares.keys()
-    assert [] == Rows(postgres_url)("select id, status from pt_workflow_status where status <> 'SUCCESS'")
-    assert [] == Rows(postgres_url)("select run, body from pt_notifications where consumed_position is null")
+    assert [] == Rows(postgres_url)("select id, status from pt_runs where status <> 'SUCCESS'")
+    assert [] == Rows(postgres_url)("select run, body from pt_messages where consumed_position is null")
     assert [] == Rows(postgres_url).rewritten()
     assert [] == crew.tracebacks()
     twice = Counter((mark.run, mark.position, mark.attempt) for mark in crew.marks(BEGIN))

@@ -30,13 +30,10 @@ def test_a_run_that_kills_its_process_is_dead_lettered_alone(crew: Crew, databas
     assert "blocking first" == last.result("blocking")[0]
     assert "errand first" == last.result("errand")[0]
     last.leave()
-    lives = [mark for mark in crew.marks(BEGIN) if (mark.run, mark.stage) == ("suicide", 1)]
-    assert 3 == len(lives), "the first life and max_recoveries=2 more"
+    incarnations = [mark for mark in crew.marks(BEGIN) if (mark.run, mark.stage) == ("suicide", 1)]
+    assert 3 == len(incarnations), "the first life and max_recoveries=2 more"
     assert {"suicide"} == {
-        id_
-        for (id_,) in Rows(database_url)(
-            "select id from pt_workflow_status where status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'"
-        )
+        id_ for (id_,) in Rows(database_url)("select id from pt_runs where status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'")
     }
     assert [] == crew.tracebacks()
 
@@ -53,9 +50,7 @@ def test_a_run_whose_workflow_nobody_knows_is_left_and_others_go_on(crew: Crew, 
     assert ["nap before", "nap after", "nap at last"] == second.result("nap")
     assert "errand first" == second.result("errand")[0]
     time.sleep(0.5)
-    assert [("PENDING", None)] == Rows(database_url)(
-        "select status, executor_id from pt_workflow_status where id = 'stranger'"
-    )
+    assert [("PENDING", None)] == Rows(database_url)("select status, executor_id from pt_runs where id = 'stranger'")
     assert {first.pid} == {mark.process for mark in crew.marks(BEGIN) if mark.run == "stranger"}
     reason = second.ask("explain", id="stranger")
     second.leave()

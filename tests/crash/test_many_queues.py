@@ -47,7 +47,7 @@ def drain(crew: Crew, url: str, *, processes: int, queues: int, limits: dict[str
     print(f"{processes} processes, {queues} queues: {runs / (time.monotonic() - began):.0f} runs/s")
     open_runs = rows.still_open()
     # Before anybody leaves in good order.
-    evicted = rows("select executor_id, taken_by from pt_departures where taken_by is not null")
+    evicted = rows("select executor_id, taken_by from pt_past_executors where taken_by is not null")
     for worker in team:
         worker.leave()
 
@@ -71,7 +71,7 @@ def test_parents_children_and_messages_of_several_processes_never_wait_for_each_
     asked = [worker.post("raise_families", runs=40, prefix=f"family-{n}") for n, worker in enumerate(team)]
     answers = [worker.answer(number) for worker, number in zip(team, asked, strict=True)]
     rows = Rows(postgres_url)
-    evicted = rows("select executor_id, taken_by from pt_departures where taken_by is not null")
+    evicted = rows("select executor_id, taken_by from pt_past_executors where taken_by is not null")
     for worker in team:
         worker.leave()
 

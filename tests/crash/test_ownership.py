@@ -64,12 +64,12 @@ def test_a_process_stopped_past_its_lease_writes_nothing_when_it_goes_on(crew: C
     registered = f"select 1 from pt_executors where process_id = {first.pid}"
     wait_for(lambda: Rows(database_url)(registered), 120)  # until then others carry out what it starts
     first.start("errand", "new-run")
-    errand = first.result("new-run")
+    background = first.result("new-run")
     after = {key: row for key, row in Rows(database_url).outcomes().items() if key[0] != "new-run"}
     crew.open_gate(second)
 
     assert before == after, "the outcomes of a process that had lost its runs were written"
-    assert "new-run first" == errand[0]
+    assert "new-run first" == background[0]
     assert {first.pid} == processes_of(crew, "new-run")
     for run in GATED.values():
         assert second.pid == second.result(run)

@@ -56,7 +56,7 @@ def test_runs_wait_for_a_postgres_that_is_away_and_nothing_is_lost(
         worker.leave()
     print(f"{len(ids)} runs")
     assert 200 < len(ids)
-    assert [] == Rows(url)("select id, status from pt_workflow_status where status <> 'SUCCESS'")
+    assert [] == Rows(url)("select id, status from pt_runs where status <> 'SUCCESS'")
     assert [] == Rows(url).rewritten()
     assert [] == crew.tracebacks()
     twice = Counter((mark.run, mark.position, mark.attempt) for mark in crew.marks(BEGIN))

@@ -82,7 +82,7 @@ class Sampler:
 
 SLOTS = f"""
 select slot_executor, count(*)
-from pt_workflow_status
+from pt_runs
 where queue_name = '{QUEUE}' and status <> 'ENQUEUED' and completed_at_epoch_ms is null
 group by slot_executor
 """

@@ -85,9 +85,7 @@ def kill_again_and_again(crew: Crew, url: str, chance: random.Random, tmp_path: 
     assert_bodies_ran_once_more_per_death_at_most(
         crew.marks(BEGIN), [mark for mark in read_marks(crew.folder / "control-journal") if mark.kind == BEGIN]
     )
-    assert [] == Rows(url)(
-        f"select id, recovery_attempts from pt_workflow_status where recovery_attempts > {kills + 1}"
-    )
+    assert [] == Rows(url)(f"select id, recovery_attempts from pt_runs where recovery_attempts > {kills + 1}")
     assert [] == crew.tracebacks()
 
 
@@ -157,7 +155,7 @@ def test_watching_rows_sees_an_outcome_that_is_written_twice(crew: Crew, databas
     worker.leave()
     Rows(database_url).watch()
 
-    Rows(database_url).execute("update pt_operation_outputs set output = output")
+    Rows(database_url).execute("update pt_steps set output = output")
 
     assert len(Rows(database_url).outcomes()) == len(Rows(database_url).rewritten())
 
@@ -171,9 +169,9 @@ def test_a_last_attempt_whose_outcome_was_lost_is_not_made_again(crew: Crew, dat
     attempts = [mark for mark in crew.marks(BEGIN) if mark.stage == 2]
 
     Rows(database_url).execute(
-        "update pt_operation_outputs set error = null, ended_at_epoch_ms = null where position = '3';"
-        "delete from pt_operation_outputs where position = '4';"
-        "update pt_workflow_status set status = 'PENDING', output = null, executor_id = null, wake_ms = 0,"
+        "update pt_steps set error = null, ended_at_epoch_ms = null where position = '3';"
+        "delete from pt_steps where position = '4';"
+        "update pt_runs set status = 'PENDING', output = null, executor_id = null, wake_ms = 0,"
         " completed_at_epoch_ms = null;"
     )
     second = crew.hire(database_url).wait_ready()

@@ -17,7 +17,7 @@ from journal import BEGIN, END, Mark
 RATE_PERIOD_MS = 1000
 
 
-class Verdict:
+class AttemptResult:
     """What must hold after the chaos, whatever it was; a complaint is a line of text."""
 
     def __init__(self, crew: Crew, rows: Rows, control: dict[str, tuple[str, Any]], ended_ns: dict[int, int]) -> None:
@@ -27,7 +27,7 @@ class Verdict:
         self._marks = crew.marks()
         self._runs = {
             id_: (run, name, status, output)
-            for run, id_, name, status, output in rows("select run, id, name, status, output from pt_workflow_status")
+            for run, id_, name, status, output in rows("select run, id, name, status, output from pt_runs")
         }
         self._ids = {run: id_ for id_, (run, *_) in self._runs.items()}
 
@@ -91,7 +91,7 @@ class Verdict:
 
     def _wrong_messages(self) -> Iterable[str]:
         kept = Counter(
-            (run, int(body)) for run, body in self._rows("select run, body from pt_notifications where topic = 'post'")
+            (run, int(body)) for run, body in self._rows("select run, body from pt_messages where topic = 'post'")
         )
         for mark in self._of(SENT):
             there = kept[self._row(mark.run)[0], int(mark.position)]
@@ -99,7 +99,7 @@ class Verdict:
             times = 1 if mark.process == _worker_of(mark.run) else 2
             if not 1 <= there <= times:
                 yield f"message {mark.position} to {mark.run} was acknowledged, and is there {there} times"
-        inside = Counter(self._rows("select run, topic, body from pt_notifications where topic <> 'post'"))
+        inside = Counter(self._rows("select run, topic, body from pt_messages where topic <> 'post'"))
         yield from (f"sent {times} times from within a run: {row}" for row, times in inside.items() if times > 1)
 
     def _wrong_decisions(self) -> Iterable[str]:
@@ -145,11 +145,11 @@ class Verdict:
 
     def _set_aside_without_cause(self) -> Iterable[str]:
         """Only a run that version 2 has begun to change may fit one version and not the other."""
-        marked = {run for (run,) in self._rows("select run from pt_operation_outputs where kind = 4")}
+        marked = {run for (run,) in self._rows("select run from pt_steps where kind = 4")}
         for _, run, executor, text in seen(self._rows, "aside"):
             if run not in marked:
                 yield f"{self._ids.get(run)} was set aside by {executor}: {text}"
-        for row in self._rows("select id, attention from pt_workflow_status where attention is not null"):
+        for row in self._rows("select id, attention from pt_runs where attention is not null"):
             yield f"set aside in the end: {row}"
 
 
@@ -161,8 +161,8 @@ def _worker_of(id_: str) -> int:
 def deadlocks(rows: Rows, log: Path) -> list[str]:
     """What the server says, and what it has written down: a crash resets its statistics."""
     ((count,),) = rows("select deadlocks from pg_stat_database where datname = current_database()")
-    written = [line for line in log.read_text(errors="replace").splitlines() if "deadlock detected" in line]
-    return [*written, *([f"{count} deadlocks"] if count else [])]
+    signature_text = [line for line in log.read_text(errors="replace").splitlines() if "deadlock detected" in line]
+    return [*signature_text, *([f"{count} deadlocks"] if count else [])]
 
 
 def too_many_starts(rows: Rows) -> list[str]:

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 
 import turbine
 from turbine import Runtime
-from turbine.actions import accounts
-from turbine.actions.accounts import Accounts
+from turbine.operations import accounts
+from turbine.operations.accounts import Accounts
 
 PASSWORD = "correct horse battery"
 HOST = "http://localhost:8090"
@@ -28,9 +28,9 @@ HOST = "http://localhost:8090"
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords are judged hundreds of times here. How hard that is otherwise, a test of its own says."""
     quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    nobody = quick.hash("nobody")
+    dummy_hash = quick.hash("nobody")
     monkeypatch.setattr(accounts, "_hasher", lambda: quick)
-    monkeypatch.setattr(accounts, "_nobody", lambda: nobody)
+    monkeypatch.setattr(accounts, "_dummy_hash", lambda: dummy_hash)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ class Site:
     async def person(self, role: str, email: str | None = None) -> httpx.AsyncClient:
         """A browser that is signed in."""
         email = email or f"{role}@example.com"
-        await Accounts(self.rt._port).create(email, PASSWORD, role)
+        await Accounts(self.rt._app).create(email, PASSWORD, role)
         client = await self.client()
         answer = await client.post("login", json={"email": email, "password": PASSWORD})
         assert 200 == answer.status_code, answer.text

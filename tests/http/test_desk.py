@@ -243,7 +243,7 @@ async def test_a_link_ends_with_the_rights_of_who_made_it(open_site) -> None:
 
 async def test_a_link_expires_and_is_stored_as_a_hash_only(open_site) -> None:
     site, _, gate, token = await asked_for_a_link(open_site)
-    rows = site.rt._port().store.read_blocking(
+    rows = site.rt._app().store.read_blocking(
         lambda tx: tx.all(turbine.store.Statement.of("select token_hash, approval_id from pt_approval_links"))
     )
     assert [gate["id"]] == [approval for _, approval in rows]
@@ -294,7 +294,7 @@ async def test_rules_of_retention_are_kept_shown_in_the_preview_and_lifted(open_
 async def test_the_growth_of_the_database_is_told_and_room_given_back(open_site) -> None:
     site = await open_site(pay)
     admin, viewer = await site.person("admin"), await site.holder("viewer")
-    port = site.rt._port()
+    port = site.rt._app()
     shown = (await viewer.get("settings")).json()["storage"]
     assert {"sizes": [], "per_day": None, "full_in": None} == shown["growth"]
     now_ms = port.clock.now_ms() // 3_600_000 * 3_600_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import turbine
-from turbine.http import figures as routes
+from turbine.http import metrics as routes
 from turbine.store import Statement
-from turbine.tables import figures
+from turbine.tables import metrics
 
 HOUR_MS = 3_600_000
 
@@ -72,9 +72,9 @@ async def test_a_queue_counts_who_waits_and_who_runs_apart(open_site) -> None:
 async def test_figures_of_a_sample_are_of_the_time_that_is_counted_whole(open_site, monkeypatch) -> None:
     site = await open_site(place)
     viewer = await site.holder("viewer")
-    store = site.rt._port().store
-    now_ms = site.rt._port().clock.now_ms()
-    move = Statement.of("update pt_workflow_status set completed_at_epoch_ms = :at where id = :id")
+    store = site.rt._app().store
+    now_ms = site.rt._app().clock.now_ms()
+    move = Statement.of("update pt_runs set completed_at_epoch_ms = :at where id = :id")
     for number in range(6):  # two in each of three spans of five minutes
         handle = await site.rt.run(place.options(id=f"{number}"), -1 if number == 0 else 1)
         await site.rt.wait_idle()
@@ -90,7 +90,7 @@ async def test_figures_of_a_sample_are_of_the_time_that_is_counted_whole(open_si
 
     whole = await summary()
     assert (6, 1, False) == (whole[0], whole[1], whole[3])
-    monkeypatch.setattr(figures, "ENDED_MAX", 5)  # the oldest span is half seen, and left out
+    monkeypatch.setattr(metrics, "ENDED_MAX", 5)  # the oldest span is half seen, and left out
     assert (4, 1, True) == ((seen := await summary())[0], seen[1], seen[3])
     assert seen[2] < whole[2]
 

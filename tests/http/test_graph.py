@@ -127,7 +127,7 @@ async def test_a_step_does_not_follow_a_task_that_nobody_has_asked_for_its_outco
 
 async def test_a_task_follows_what_the_body_had_when_it_asked_however_late_its_thread_comes(open_site) -> None:
     site = await open_site(groups_of_tasks)
-    threads = site.rt._port().threads
+    threads = site.rt._app().threads
     submit, count = threads.submit, 0
 
     def come_late(call: Callable[[], None]) -> None:

@@ -26,12 +26,12 @@ async def test_the_runtime_lives_within_the_life_of_its_host(sqlite_url, kind) -
     seen: list[tuple[str, bool]] = []
 
     @asynccontextmanager
-    async def life(app):
+    async def incarnation(app):
         seen.append(("begins", rt.is_launched))
         yield {"pool": 1}
         seen.append(("ends", rt.is_launched))
 
-    app = kind(lifespan=life)
+    app = kind(lifespan=incarnation)
     rt = turbine.setup(app, sqlite_url, auth="none")
     assert rt.app is app
     async with app.router.lifespan_context(app) as state:

@@ -254,7 +254,7 @@ async def test_the_roll_shows_how_processes_fare_who_went_and_whose_code_has_nob
     assert ("here", "new", 0) == tuple(executor[name] for name in ("executor_id", "application_version", "threads"))
     assert executor["memory_bytes"] > 1_000_000
     assert executor["threads_max"] > 0
-    (gone,) = found["departures"]
+    (gone,) = found["past_executors"]
     assert ("there", "old", None, 0) == tuple(
         gone[name] for name in ("executor_id", "application_version", "taken_by", "runs")
     )

@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
     while not http.started:
         assert thread.is_alive()
     port = http.servers[0].sockets[0].getsockname()[1]
-    known = asyncio.run_coroutine_threadsafe(fill(rt), rt._port().loop).result(30)
+    known = asyncio.run_coroutine_threadsafe(fill(rt), rt._app().loop).result(30)
     yield f"http://127.0.0.1:{port}/api/pt", known
     http.should_exit = True
     thread.join()

@@ -235,8 +235,8 @@ async def test_a_run_from_the_inside(open_site) -> None:
     steps = (await operator.get("workflows/child/steps")).json()["items"]
     assert ["charge", "ship", "bill", "charge"] == [one["function_name"] for one in steps]
     assert "paid o1" == (await operator.get("workflows/child/steps/0/output")).json()
-    family = (await operator.get("workflows/child/family")).json()
-    assert ("p/1", ["p/1", "child"]) == (family["root"], [one["workflow_id"] for one in family["nodes"]])
+    lineage = (await operator.get("workflows/child/family")).json()
+    assert ("p/1", ["p/1", "child"]) == (lineage["root"], [one["workflow_id"] for one in lineage["nodes"]])
     (value,) = (await operator.get("workflows/p%2F1/values")).json()["items"]
     assert ("progress", {"half": True}) == (value["key"], value["value"])
     (record,) = (await operator.get("workflows/p%2F1/logs")).json()["items"]
@@ -461,7 +461,7 @@ async def test_overviews(open_site) -> None:
         await start(operator, "place_order", {"order": {"order_id": "o", "amount": number - 1}}, id=f"r{number}")
         await until(operator, f"r{number}", "ERROR" if number == 0 else "SUCCESS")
     await site.rt.schedules.create("echo", "0 * * * *", input=1)
-    now = site.rt._port().clock.now_ms()
+    now = site.rt._app().clock.now_ms()
     asked = {"from_ms": now - 3_600_000, "to_ms": now + 3 * 3_600_000, "bucket_mins": 60}
     for more in ({}, {"name": "place_order"}, {"tag": "orders"}):
         days = (await operator.get("calendar", params=asked | more)).json()["days"]
@@ -489,22 +489,22 @@ async def test_overviews(open_site) -> None:
     assert (True, True) == (executor["alive"], executor["here"])
     settings = (await operator.get("settings")).json()
     assert settings["storage"]["database_bytes"] > 0
-    assert {"pt_audit", "pt_workflow_status"} <= {one["name"] for one in settings["storage"]["tables"]}
+    assert {"pt_audit", "pt_runs"} <= {one["name"] for one in settings["storage"]["tables"]}
 
 
 _lucky: set[str] = set()
 
 
 @turbine.step(retries=2, base_interval=3600)
-async def ring(door: str) -> str:
-    if door not in _lucky:
+async def ring(client: str) -> str:
+    if client not in _lucky:
         raise ConnectionError("nobody is at home")
-    return f"rang at {door}"
+    return f"rang at {client}"
 
 
 @turbine.workflow(triggerable=True)
-async def visit(door: str) -> str:
-    return await ring(door)
+async def visit(client: str) -> str:
+    return await ring(client)
 
 
 async def test_each_attempt_tells_who_made_it_with_which_code(open_site) -> None:

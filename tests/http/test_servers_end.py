@@ -115,8 +115,6 @@ def test_open_event_streams_hold_no_server_up_and_runs_drain(tmp_path: Path, unu
         server.kill()
         server.wait()
     with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
-        rows = connection.execute(
-            "select status, recovery_attempts from pt_workflow_status where id = 'one'"
-        ).fetchall()
+        rows = connection.execute("select status, recovery_attempts from pt_runs where id = 'one'").fetchall()
     assert [("SUCCESS", 1)] == rows, (tmp_path / "out").read_text()
     assert "Traceback" not in (tmp_path / "out").read_text()

@@ -28,7 +28,7 @@ def prepare(rt: turbine.Runtime) -> None:
     rt.queue("keyed", partitioned=True)
 
 
-class Ticket(BaseModel):
+class BlockingFuture(BaseModel):
     number: int
     owner: str
 
@@ -39,8 +39,8 @@ async def note(what: Any) -> Any:
 
 
 @turbine.step
-async def ticket_of(owner: str) -> Ticket:
-    return Ticket(number=7, owner=owner)
+async def ticket_of(owner: str) -> BlockingFuture:
+    return BlockingFuture(number=7, owner=owner)
 
 
 @turbine.step
@@ -100,9 +100,9 @@ async def five_steps() -> list[Any]:
 
 
 @shape
-async def typed_step() -> Ticket:
+async def typed_step() -> BlockingFuture:
     ticket = await ticket_of("Ada")
-    assert isinstance(ticket, Ticket)
+    assert isinstance(ticket, BlockingFuture)
     return ticket
 
 

@@ -132,7 +132,7 @@ async def test_l2_replaying_an_unchanged_history_writes_nothing_and_ends_the_sam
             await world.settle()
             await world.advance(minutes=5)  # they leave memory once more
         assert before == await world.store.read(dump)
-        assert all(len(before[table]) for table in ("pt_operation_outputs", "pt_waits", "pt_workflow_events", "pt_kv"))
+        assert all(len(before[table]) for table in ("pt_steps", "pt_waits", "pt_values", "pt_kv"))
 
         for handle in handles:
             await world.runtime.send(handle.workflow_id, "go", "the end")
@@ -159,8 +159,8 @@ async def waits_at_the_end(program: Any) -> list[Any]:
 
 def dump(tx: Tx) -> dict[str, list[Any]]:
     """Every row that is a record of a run, with all its columns."""
-    tables = ("pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications", "pt_workflow_events",
-              "pt_workflow_events_history", "pt_kv", "pt_approvals", "pt_products", "pt_deliveries")  # fmt: skip
+    tables = ("pt_steps", "pt_step_attempts", "pt_waits", "pt_messages", "pt_values",
+              "pt_values_history", "pt_kv", "pt_approvals", "pt_products", "pt_deliveries")  # fmt: skip
     return {table: sorted(tx.all(Statement.of(f"select * from {table}")), key=repr) for table in tables}
 
 
@@ -191,13 +191,14 @@ async def rows_in_real_time(url: str, instrument: Any) -> Rows:
         ["recv", "b", 0.05],
         ["set", "k", "v"],
     ]
-    family = [["child", [["sleep", 0.05], ["step", 2]]], ["start", [["step", 3]]], ["ask", "?", 0.05]]
+    lineage = [["child", [["sleep", 0.05], ["step", 2]]], ["start", [["step", 3]]], ["ask", "?", 0.05]]
     rt = turbine.Runtime(url, workflows=[carry_out, shapes.child], park_after=0.1, gc_retention=None)
     shapes.prepare(rt)
     rt._instrument = instrument
     async with rt:
         handles = [
-            await rt.run(carry_out.options(id=f"program-{number}"), one) for number, one in enumerate([program, family])
+            await rt.run(carry_out.options(id=f"program-{number}"), one)
+            for number, one in enumerate([program, lineage])
         ]
         handles.append(await rt.run(carry_out.options(id="queued", queue="single"), [["step", 1]]))
         handles.append(await rt.run(carry_out.options(id="late", timeout=0.2), [["recv", "never", 60]]))
@@ -218,9 +219,9 @@ async def rows_in_real_time(url: str, instrument: Any) -> Rows:
 @given(listed=hypothesis.strategies.lists(programs(), min_size=1, max_size=6))
 async def test_l6_writes_committed_together_or_one_by_one_leave_the_same_rows(sqlite_url: str, listed: Any) -> None:
     async with places(sqlite_url) as found:
-        together = await rows_of(await found.fresh(), listed)
+        execute_many = await rows_of(await found.fresh(), listed)
         alone = await rows_of(await found.fresh(), listed, one_by_one)
-        assert difference(together, alone) is None
+        assert difference(execute_many, alone) is None
 
 
 def one_by_one(live: Any) -> None:
@@ -262,5 +263,5 @@ async def test_a_changed_row_is_seen(database_url: str) -> None:
 
 
 def forge(tx: Tx) -> None:
-    tx.run(Statement.of("update pt_operation_outputs set output = '2'"))
-    tx.run(Statement.of("update pt_workflow_status set status = 'ENQUEUED'"))
+    tx.run(Statement.of("update pt_steps set output = '2'"))
+    tx.run(Statement.of("update pt_runs set status = 'ENQUEUED'"))

@@ -41,14 +41,14 @@ class Witness:
 _SQLITE = """
 create table seen_moves (seen integer primary key, id text, was text, became text);
 create table seen_rewritten (id text, position text);
-create trigger run_made after insert on pt_workflow_status
+create trigger run_made after insert on pt_runs
 begin insert into seen_moves (id, was, became) values (new.id, '', new.status); end;
-create trigger run_moved after update of status on pt_workflow_status when old.status <> new.status
+create trigger run_moved after update of status on pt_runs when old.status <> new.status
 begin insert into seen_moves (id, was, became) values (new.id, old.status, new.status); end;
-create trigger outcome_rewritten after update on pt_operation_outputs when old.ended_at_epoch_ms is not null
-begin insert into seen_rewritten select id, old.position from pt_workflow_status where run = old.run; end;
-create trigger outcome_removed after delete on pt_operation_outputs when old.ended_at_epoch_ms is not null
-begin insert into seen_rewritten select id, old.position from pt_workflow_status where run = old.run; end;
+create trigger outcome_rewritten after update on pt_steps when old.ended_at_epoch_ms is not null
+begin insert into seen_rewritten select id, old.position from pt_runs where run = old.run; end;
+create trigger outcome_removed after delete on pt_steps when old.ended_at_epoch_ms is not null
+begin insert into seen_rewritten select id, old.position from pt_runs where run = old.run; end;
 """
 _POSTGRES = """
 create table seen_moves (seen bigint generated always as identity, id text, was text, became text);
@@ -58,11 +58,11 @@ begin insert into seen_moves (id, was, became) values (new.id, '', new.status); 
 create function see_move() returns trigger language plpgsql as $$
 begin insert into seen_moves (id, was, became) values (new.id, old.status, new.status); return null; end $$;
 create function see_rewritten() returns trigger language plpgsql as $$
-begin insert into seen_rewritten select id, old.position from pt_workflow_status where run = old.run; return null; end
+begin insert into seen_rewritten select id, old.position from pt_runs where run = old.run; return null; end
 $$;
-create trigger run_made after insert on pt_workflow_status for each row execute function see_made();
-create trigger run_moved after update of status on pt_workflow_status for each row
+create trigger run_made after insert on pt_runs for each row execute function see_made();
+create trigger run_moved after update of status on pt_runs for each row
 when (old.status <> new.status) execute function see_move();
-create trigger outcome_rewritten after update or delete on pt_operation_outputs for each row
+create trigger outcome_rewritten after update or delete on pt_steps for each row
 when (old.ended_at_epoch_ms is not null) execute function see_rewritten();
 """

@@ -44,19 +44,19 @@ async def test_a_busy_writer_does_not_keep_a_backup_from_ending(sqlite_url, tmp_
     async with Runtime(sqlite_url, workflows=[many]) as rt:
         await rt.kv.set("filler", "x" * 20_000_000)
         stop = asyncio.Event()
-        written = 0
+        signature_text = 0
 
         async def write() -> None:
-            nonlocal written
+            nonlocal signature_text
             while not stop.is_set():
-                await rt.kv.set("key", written)
-                written += 1
+                await rt.kv.set("key", signature_text)
+                signature_text += 1
 
         writing = asyncio.create_task(write())
         path = await rt.backup(tmp_path / "copy.db")
         stop.set()
         await writing
-    assert written > 1
+    assert signature_text > 1
     with sqlite3.connect(path) as copy:
         assert [("ok",)] == copy.execute("pragma integrity_check").fetchall()
         assert (20_000_002,) == copy.execute("select length(value) from pt_kv where key = 'filler'").fetchone()

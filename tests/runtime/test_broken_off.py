@@ -19,7 +19,7 @@ from turbine.testing import replay as fits
 
 began: Counter[str] = Counter()
 ended: Counter[str] = Counter()
-door = threading.Event()
+client = threading.Event()
 broken: set[str] = set()
 
 
@@ -28,9 +28,9 @@ def _fresh():
     began.clear()
     ended.clear()
     broken.clear()
-    door.clear()
+    client.clear()
     yield
-    door.set()
+    client.set()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -49,7 +49,7 @@ async def pays() -> str:
 @turbine.step
 def pays_blocking() -> str:
     began["pays"] += 1
-    door.wait(120)
+    client.wait(120)
     ended["pays"] += 1
     return "paid"
 
@@ -158,7 +158,7 @@ async def test_the_outcome_of_a_blocking_step_that_was_given_up_changes_nothing(
     rt = await launch(by_wait_for)
     handle = await rt.run(by_wait_for, "blocking")
     await until(lambda: began["notes"])
-    door.set()
+    client.set()
     await until(lambda: ended["pays"])
     await replay(rt, handle)
     assert "noted" == await handle.result()
@@ -181,7 +181,7 @@ async def test_what_was_broken_off_because_of_the_failure_of_a_run_runs_again_wh
     with pytest.raises(WorkflowFailed, match="TaskGroup"):
         await handle.result()
     broken.clear()
-    door.set()
+    client.set()
     assert "paid" == await (await rt.resume(handle.workflow_id)).result()
     assert [None, None] == [step.error for step in await handle.steps()]
 
@@ -216,7 +216,7 @@ async def test_an_outcome_that_was_on_its_way_to_the_database_stands(launch, rep
         go.wait(120)
 
     handle = await rt.run(gives_up_at_the_last_moment)
-    holding = asyncio.ensure_future(rt._port().store.write(hold))
+    holding = asyncio.ensure_future(rt._app().store.write(hold))
     await until(lambda: ended["cancelled"])
     go.set()
     await holding
@@ -231,7 +231,7 @@ async def test_an_outcome_that_was_on_its_way_to_the_database_stands(launch, rep
 @turbine.step(timeout=0.05, retries=3, base_interval=0)
 def stuck() -> None:
     began["stuck"] += 1
-    door.wait(120)
+    client.wait(120)
     ended["stuck"] += 1
 
 
@@ -264,11 +264,11 @@ async def test_threads_of_attempts_that_outlast_their_time_starve_nobody_and_are
     assert "quick" == await (await rt.run(is_quick)).result()
     live = rt._live
     assert live is not None
-    threads = live.port.threads
+    threads = live.app.threads
     assert (4, 0, 4) == (began["stuck"], ended["stuck"], threads.given_up)
     assert live.pulse.take().threads >= 4
     assert 4 == len([record for record in caplog.records if "'stuck'" in record.getMessage()])
-    door.set()
+    client.set()
     await until(lambda: ended["stuck"] == 4 and threads.given_up == 0)
     assert threads.alive <= 1
     assert "quick" == await (await rt.run(is_quick)).result()
@@ -286,7 +286,7 @@ async def waits_in_vain() -> str:
     try:
         await turbine.do(never_begins)
     except TimeoutError:
-        door.set()
+        client.set()
     return await task
 
 
@@ -303,7 +303,7 @@ def polls() -> None:
     try:
         while True:
             turbine.check_cancelled()
-            door.wait(0.002)
+            client.wait(0.002)
     except BaseException as error:
         ended[type(error).__module__ + "." + type(error).__name__] += 1
         raise
@@ -421,8 +421,8 @@ async def test_a_resumed_run_takes_over_the_thread_that_its_former_life_left(lau
         await handle.result()
     await rt.wait_idle()
     await rt.resume(handle.workflow_id)
-    await until(lambda: rt._live and rt._live.port.busy_steps)
-    door.set()
+    await until(lambda: rt._live and rt._live.app.busy_steps)
+    client.set()
     assert "paid" == await handle.result()
     assert 1 == began["pays"]
 
@@ -433,8 +433,8 @@ async def test_a_relaunched_runtime_takes_over_the_thread_that_its_former_life_l
     await until(lambda: began["pays"])
     await rt.shutdown()
     await rt.launch()
-    await until(lambda: rt._live and rt._live.port.busy_steps)
-    door.set()
+    await until(lambda: rt._live and rt._live.app.busy_steps)
+    client.set()
     assert "paid" == await rt.retrieve(handle.workflow_id).result()
     assert 1 == began["pays"]
     (step,) = await rt.steps(handle.workflow_id)

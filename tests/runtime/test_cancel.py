@@ -22,15 +22,15 @@ from turbine.tables import workflows
 from turbine.tables.ownership import lock
 
 calls: Counter[str] = Counter()
-door = threading.Event()
+client = threading.Event()
 
 
 @pytest.fixture(autouse=True)
 def _fresh():
     calls.clear()
-    door.clear()
+    client.clear()
     yield
-    door.set()
+    client.set()
 
 
 @turbine.step
@@ -257,7 +257,7 @@ def block(kind: str) -> None:
 
 def wait_at_the_door() -> None:
     calls["at the door"] += 1
-    door.wait(20)
+    client.wait(20)
 
 
 @pytest.mark.parametrize("kind", ["sleep", "step", "loop"])
@@ -269,7 +269,7 @@ async def test_a_blocking_run_is_cancelled_at_its_next_durable_call(launch, kind
     assert await rt.cancel(handle.workflow_id, "of rain")
     await _cancelled(rt, handle, "of rain")
     assert 0 == (calls["saw Cancelled"] if kind == "step" else 0)
-    door.set()
+    client.set()
 
     await _until("saw Cancelled")
     assert 0 == calls["after"]
@@ -409,7 +409,7 @@ async def test_a_body_that_ignores_its_timeout_has_no_result(launch):
 
 @turbine.workflow
 async def act_at_once(deed: str) -> None:
-    while not door.is_set():  # noqa: ASYNC110 - no durable word: whoever cancels holds the row
+    while not client.is_set():  # noqa: ASYNC110 - no durable word: whoever cancels holds the row
         await asyncio.sleep(0.002)
     await (wait_for_go.options(id="child")() if deed == "child" else turbine.wait_for_approval())
 
@@ -423,7 +423,7 @@ async def test_what_a_run_begins_while_another_process_cancels_it_ends_with_it(p
         tx = elsewhere.begin()
         run = workflows.run_of(tx, workflow_id=handle.workflow_id)
         assert workflows.cancel(tx, run=run, reason="elsewhere", now_ms=1)
-        door.set()
+        client.set()
         with psycopg.connect(postgres_url, autocommit=True) as watch:
             for _ in range(500):
                 if watch.execute("select 1 from pg_locks where not granted").fetchone():
@@ -448,12 +448,12 @@ async def test_a_child_that_was_being_started_while_its_parent_was_cancelled_is_
         tx = elsewhere.begin()
         run = workflows.run_of(tx, workflow_id="parent")
         lock(tx, [run])
-        made = "insert into pt_workflow_status (id, status, name, inputs, application_version, application_id,"
+        made = "insert into pt_runs (id, status, name, inputs, application_version, application_id,"
         made += (
             " recovery_attempts, attempt_owed, created_at_epoch_ms, updated_at_epoch_ms, priority, fence, parent_run)"
         )
         made += " select 'child', 'ENQUEUED', name, inputs, application_version, application_id, 0, 1, 1, 1, 0, 1, run"
-        tx.all(Statement.of(made + " from pt_workflow_status where id = 'parent' returning id"))
+        tx.all(Statement.of(made + " from pt_runs where id = 'parent' returning id"))
         cancelling = asyncio.ensure_future(rt.cancel("parent"))
         with psycopg.connect(postgres_url, autocommit=True) as watch:
             while not watch.execute("select 1 from pg_locks where not granted").fetchone():  # noqa: ASYNC110 - locks tell nobody

@@ -157,7 +157,7 @@ async def test_what_was_announced_before_a_death_is_delivered_after_it(world: Wo
 async def test_a_shutdown_gives_back_what_is_under_way_and_counts_no_attempt(
     database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("turbine.loops.courier.LAST_MINUTE", 0.05)
+    monkeypatch.setattr("turbine.loops.delivery_worker.LAST_MINUTE", 0.05)
     settings: dict[str, Any] = {"workflows": [greet], "allow_private_addresses": True, "webhook_attempts": 1}
     receiver.let_go.clear()
     async with Runtime(database_url, **settings) as rt:
@@ -219,13 +219,17 @@ async def test_an_attempt_of_an_executor_that_was_declared_dead_notes_nothing(
         await one.webhooks.create(url=receiver.url(), events=["workflow.*"])
         await one.run(greet, 1)
         await receiver.arrived(1)
-        store = one._port().store
+        store = one._app().store
         for _ in range(8):  # whichever of them has it loses it again and again
             for rt in (one, other):
                 known = await store.read(executors.get, executor_id=rt.executor_id)
                 if known is not None:
                     await store.write(
-                        executors.bury, executor_id=rt.executor_id, life=known.life, seen_lease_ms=None, now_ms=0
+                        executors.evict,
+                        executor_id=rt.executor_id,
+                        incarnation=known.incarnation,
+                        seen_lease_ms=None,
+                        now_ms=0,
                     )
             await asyncio.sleep(0.02)
         receiver.let_go.set()

@@ -174,7 +174,7 @@ async def test_lists_are_asked_with_any_text(launch):
         for word in ("search", "ids", "name", "tag", "executor_id", "parent_id", "queue", "version"):
             with pytest.raises(ValueError, match="NUL"):
                 await rt.list(**{word: impossible})
-    for odd in ("'; drop table pt_workflow_status; --", "%", '"', "x" * 1000):
+    for odd in ("'; drop table pt_runs; --", "%", '"', "x" * 1000):
         assert [] == (await rt.list(search=odd if odd != '"' else "''")).items
         assert [] == (await rt.list(ids=odd, name=[odd], tag=odd, executor_id=odd, parent_id=odd)).items
     assert 1 == len((await rt.list()).items)

@@ -183,7 +183,7 @@ async def test_a_product_sender_that_raises_an_error_of_ours_has_failed(launch, 
 @turbine.step
 async def asks_other(url: str) -> None:
     async with turbine.Runtime(url) as other:
-        other._port().store.close()
+        other._app().store.close()
         await other.kv.get("x")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import turbine
-from turbine.actions import garbage
 from turbine.clock import SystemClock
+from turbine.operations import garbage
 from turbine.store import Statement
 from turbine.testing import World
 
@@ -65,8 +65,8 @@ def ids(page: Any) -> set[str]:
 def rows_of_runs(rt: turbine.Runtime) -> dict[str, int]:
     """How many rows each table has that belongs to runs."""
     tables = (
-        "pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications",
-        "pt_workflow_events", "pt_workflow_events_history", "pt_approvals",
+        "pt_runs", "pt_steps", "pt_step_attempts", "pt_waits", "pt_messages",
+        "pt_values", "pt_values_history", "pt_approvals",
     )  # fmt: skip
     store = rt._live.store
     count = {table: Statement.of(f"select count(*) from {table}") for table in tables}
@@ -121,7 +121,7 @@ async def test_a_child_that_outlives_its_parent_is_left_without_one(launch) -> N
 
 
 async def test_many_runs_go_in_small_transactions(launch, monkeypatch) -> None:
-    monkeypatch.setattr("turbine.actions.garbage.RUNS_AT_ONCE", 4)
+    monkeypatch.setattr("turbine.operations.garbage.RUNS_AT_ONCE", 4)
     rt = await launch(child)
     for _ in range(10):
         await (await rt.run(child)).result()
@@ -137,7 +137,7 @@ async def test_a_run_whose_end_is_still_to_be_announced_is_left_for_the_next_tim
     await (await rt.run(child.options(id="announced"))).result()
     insert = Statement.of(
         "insert into pt_deliveries (id, kind, target, run, status, executor_id, created_ms, updated_ms)"
-        " select 'one', 'webhook', 'nobody', run, 'pending', 'another-executor', 0, 0 from pt_workflow_status"
+        " select 'one', 'webhook', 'nobody', run, 'pending', 'another-executor', 0, 0 from pt_runs"
     )
     settle = Statement.of("update pt_deliveries set status = 'delivered'")
     store = rt._live.store
@@ -213,12 +213,12 @@ async def test_what_an_open_run_may_still_ask_for_is_kept_and_goes_when_the_run_
     await rt.wait_idle()
     clock.ahead += 30 * DAY
     assert 0 == await COLLECT[way](rt)
-    assert 0 == (await garbage.preview(rt._port(), 0)).runs
+    assert 0 == (await garbage.preview(rt._app(), 0)).runs
 
     await rt.send("patient", None, "again")
     assert ["child", "joined", "child", "grandchild"] == await handle.result(timeout=120)
     clock.ahead += 30 * DAY
-    assert 5 == (await garbage.preview(rt._port(), 0)).runs
+    assert 5 == (await garbage.preview(rt._app(), 0)).runs
     assert 5 == await COLLECT[way](rt)
 
 
@@ -318,11 +318,11 @@ async def test_a_settled_delivery_of_an_open_run_is_kept(launch) -> None:
     await rt.wait_idle()
     insert = Statement.of(
         "insert into pt_deliveries (id, kind, target, run, workflow_id, status, created_ms, updated_ms)"
-        " select 'of-' || id, 'alert', 'ops', run, id, 'delivered', 0, 0 from pt_workflow_status"
+        " select 'of-' || id, 'alert', 'ops', run, id, 'delivered', 0, 0 from pt_runs"
     )
     store = rt._live.store
     await store.write(lambda tx: tx.run(insert))
-    assert 1 == (await garbage.preview(rt._port(), 0)).deliveries
+    assert 1 == (await garbage.preview(rt._app(), 0)).deliveries
     await rt.garbage_collect(0)
     assert ["of-open"] == [delivery.id for delivery in (await rt.deliveries.list()).items]
     await rt.send("open", None, "again")

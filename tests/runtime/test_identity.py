@@ -93,12 +93,12 @@ async def test_a_free_lock_file_that_the_executor_never_had_proves_nothing(datab
         stranger = tmp_path / "a file of the same name in another container"
         stranger.write_text("\nanother token")
         moved = Statement.of("update pt_executors set lock_path = :path where executor_id = :id")
-        store = rt._port().store
+        store = rt._app().store
         await store.write(lambda tx: tx.run(moved, path=str(stranger), id=other.executor_id))
         await rt._live._first_look()
         await rt._live._first_look()
 
-        assert other.executor_id in {row.executor_id for row in await store.read(executors.roll)}
+        assert other.executor_id in {row.executor_id for row in await store.read(executors.live)}
 
 
 async def test_runs_that_are_ours_in_the_database_and_not_in_memory_are_given_back(
@@ -108,9 +108,9 @@ async def test_runs_that_are_ours_in_the_database_and_not_in_memory_are_given_ba
     async with Runtime(database_url, workflows=[job]) as rt:
         rt._live.timers._tick = asyncio.Event().wait  # the claim below is not its own
         await asyncio.sleep(0)
-        store, now_ms = rt._port().store, rt._port().clock.now_ms()
+        store, now_ms = rt._app().store, rt._app().clock.now_ms()
         made = Statement.of(
-            "insert into pt_workflow_status (id, status, name, inputs, application_version, application_id,"
+            "insert into pt_runs (id, status, name, inputs, application_version, application_id,"
             " recovery_attempts, attempt_owed, created_at_epoch_ms, updated_at_epoch_ms, priority, fence, wake_ms)"
             """ values ('lost', 'PENDING', 'job', '{"args":[],"kwargs":{}}', '', '', 0, 1, 1, 1, 0, 1, 0)"""
         )
@@ -126,10 +126,12 @@ async def test_a_run_that_an_evicted_executor_starts_is_carried_out_by_another(d
     started.clear()
     other = Runtime(database_url, workflows=[job])
     async with other, Runtime(database_url, workflows=[job], lease=3600) as rt:
-        store = rt._port().store
+        store = rt._app().store
         known = await store.read(executors.get, executor_id=rt.executor_id)
         assert known is not None
-        await store.write(executors.bury, executor_id=rt.executor_id, life=known.life, seen_lease_ms=None, now_ms=1)
+        await store.write(
+            executors.evict, executor_id=rt.executor_id, incarnation=known.incarnation, seen_lease_ms=None, now_ms=1
+        )
         handle = await rt.run(job.options(id="orphan"))
 
         assert "done" == await handle.result()
@@ -143,6 +145,6 @@ async def test_keys_of_deleted_runs_never_come_back(database_url: str) -> None:
         for number in range(3):
             id_ = f"run-{number}"
             await (await rt.run(job.options(id=id_))).result()
-            keys.append(await rt._port().store.read(workflows.run_of, workflow_id=id_))
+            keys.append(await rt._app().store.read(workflows.run_of, workflow_id=id_))
             await rt.delete(id_)
     assert sorted(set(keys)) == keys

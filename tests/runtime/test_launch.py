@@ -103,7 +103,7 @@ async def works(url: str) -> None:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("table", ["pt_executors", "pt_lives", "pt_queues", "pt_workflows", "pt_schedules"])
+@pytest.mark.parametrize("table", ["pt_executors", "pt_incarnations", "pt_queues", "pt_workflows", "pt_schedules"])
 async def test_a_launch_that_fails_leaves_nothing_behind(database_url, refusing, table) -> None:
     before = open_files()
     rt = runtime(database_url)
@@ -114,8 +114,8 @@ async def test_a_launch_that_fails_leaves_nothing_behind(database_url, refusing,
     async with Runtime(database_url) as other:
         from turbine.tables import executors
 
-        roll = await other._live.store.read(executors.roll)
-        assert [other.executor_id] == [one.executor_id for one in roll]
+        live = await other._live.store.read(executors.live)
+        assert [other.executor_id] == [one.executor_id for one in live]
 
     await rt.launch()
     assert "hello" == await (await rt.run(hello)).result(timeout=60)

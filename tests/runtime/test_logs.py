@@ -193,7 +193,7 @@ async def flood(count: int) -> None:
 
 
 async def test_a_flood_is_cut_and_says_so(launch, monkeypatch) -> None:
-    monkeypatch.setattr("turbine.loops.logs.BUFFER_MAX", 10)
+    monkeypatch.setattr("turbine.loops.log_writer.BUFFER_MAX", 10)
     rt = await launch(flood)
     handle = await rt.run(flood, 30)
     await handle.result()

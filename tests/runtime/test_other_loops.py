@@ -11,7 +11,7 @@ from typing import Any
 import turbine
 import turbine.sync
 from turbine import Runtime, Schedule, WorkflowStatus
-from turbine.actions.nouns import Noun
+from turbine.operations.resources import Resource
 
 
 @turbine.step
@@ -178,7 +178,7 @@ def test_all_nouns_of_a_runtime_are_of_this_kind(sqlite_url) -> None:
     nouns = {
         name: one
         for name, one in vars(Runtime(sqlite_url)).items()
-        if type(one).__module__.startswith("turbine.actions")
+        if type(one).__module__.startswith("turbine.operations")
     }
     assert 13 == len(nouns)
-    assert {} == {name: one for name, one in nouns.items() if not isinstance(one, Noun)}
+    assert {} == {name: one for name, one in nouns.items() if not isinstance(one, Resource)}

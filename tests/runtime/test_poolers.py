@@ -66,15 +66,15 @@ async def test_runs_with_messages_and_approvals_go_through_a_pool_in_two_process
 
 async def test_a_pooler_is_recognised_by_itself(pgbouncer: Callable[..., Any], postgres_url: str) -> None:
     async with Runtime(pgbouncer(pool_mode="transaction").url) as rt, Runtime(postgres_url) as direct:
-        assert rt._port().store.source.pooler is True
-        assert direct._port().store.source.pooler is False
+        assert rt._app().store.source.pooler is True
+        assert direct._app().store.source.pooler is False
 
 
 async def test_what_the_settings_say_of_a_pooler_is_believed(postgres_url: str) -> None:
     async with Runtime(postgres_url, workflows=[chain], pooler=True) as rt:
         await rt.run(chain.options(id="a"), 1)
-        assert rt._port().store.source.pooler is True
-        names = await rt._port().store.read(lambda tx: tx.all(PREPARED))
+        assert rt._app().store.source.pooler is True
+        names = await rt._app().store.read(lambda tx: tx.all(PREPARED))
     assert [] == names
 
 

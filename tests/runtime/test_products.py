@@ -645,7 +645,7 @@ async def die_while_sending(database_url: str, path: str, moment: str) -> None:
     rt = Runtime(database_url, workflows=[counted])
     await rt.launch()
     assert rt._live is not None
-    rt._live.store.writer.fate = Killer(moment)
+    rt._live.store.writer.crash_point = Killer(moment)
     Box.data["dies in the middle"] = moment == "middle"
     await (await rt.run(counted.options(id="w"), path)).result()
 

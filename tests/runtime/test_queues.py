@@ -143,7 +143,7 @@ async def test_no_window_holds_more_starts_than_the_rate_allows(database_url):
 
 async def claimed(rt: Runtime, now_ms: int, rate_ms: int | None = None) -> tuple[int, int | None]:
     """How many a claim gets, and after how long it comes again."""
-    claim = await rt._port().store.write(queues.claim, name="slow", names=["job"], now_ms=now_ms, rate_ms=rate_ms)
+    claim = await rt._app().store.write(queues.claim, name="slow", names=["job"], now_ms=now_ms, rate_ms=rate_ms)
     return len(claim.runs), None if claim.again_ms is None else claim.again_ms - now_ms
 
 

@@ -30,7 +30,7 @@ async def buy() -> str:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("table", ["pt_operation_outputs", "pt_waits", "pt_workflow_status"])
+@pytest.mark.parametrize("table", ["pt_steps", "pt_waits", "pt_runs"])
 async def test_runs_wait_while_a_table_cannot_be_used(
     postgres_url: str, caplog: pytest.LogCaptureFixture, table: str
 ) -> None:

@@ -78,7 +78,7 @@ async def test_a_run_may_fail_and_be_resumed_again(launch):
 
 
 @turbine.step(retries=2, base_interval=0)
-async def insist() -> str:
+async def force_cancel() -> str:
     calls["insist"] += 1
     if "insist" in broken:
         raise ValueError("insist is broken")
@@ -88,7 +88,7 @@ async def insist() -> str:
 @turbine.workflow
 async def wrap_errors() -> str:
     try:
-        return await insist()
+        return await force_cancel()
     except Exception as error:
         raise RuntimeError("wrapped") from error
 
@@ -313,9 +313,9 @@ doors = {1: threading.Event(), 2: threading.Event()}
 
 def wait_at_its_door() -> int:
     calls["thread"] += 1
-    life = calls["thread"]
-    doors[life].wait(20)
-    return life
+    incarnation = calls["thread"]
+    doors[incarnation].wait(20)
+    return incarnation
 
 
 @turbine.sync.workflow
@@ -324,8 +324,8 @@ def work_in_a_thread() -> int:
 
 
 async def test_a_resumed_run_takes_nothing_from_a_thread_of_its_life_before(launch):
-    for door in doors.values():
-        door.clear()
+    for client in doors.values():
+        client.clear()
     rt = await launch(work_in_a_thread)
     handle = await rt.run(work_in_a_thread)
     while calls["thread"] < 1:  # noqa: ASYNC110 - rows and counters are the only witnesses

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import turbine
-from turbine.actions import garbage
 from turbine.clock import SystemClock
+from turbine.operations import garbage
 
 DAY = timedelta(days=1)
 
@@ -71,7 +71,7 @@ async def test_the_rule_that_says_most_decides(launch) -> None:
     for days, goes in ((0.5, set()), (1.5, {"order-ok"}), (2.5, {"order-bad"}), (3.5, {"report-ok"}), (400, set())):
         clock.ahead = days * DAY
         before = await left(rt)
-        found = await garbage.preview(rt._port(), 3 * 86_400_000)
+        found = await garbage.preview(rt._app(), 3 * 86_400_000)
         assert (len(goes), False) == (found.runs, found.is_partial)
         assert {name: 1 for name in goes if name.startswith("order")} == {
             f"{rule.workflow}-{'bad' if rule.status else 'ok'}": count for rule, count in found.by_rule
@@ -98,7 +98,7 @@ async def test_rules_hold_where_runs_are_else_kept_for_ever(launch) -> None:
 
 async def test_what_rules_keep_is_passed_over_a_stretch_at_a_time(launch, monkeypatch) -> None:
     monkeypatch.setattr("turbine.tables.retention.STRETCH", 3)
-    monkeypatch.setattr("turbine.actions.garbage.RUNS_AT_ONCE", 2)
+    monkeypatch.setattr("turbine.operations.garbage.RUNS_AT_ONCE", 2)
     rt = await launch(order, report)
     await rt.retention.set(None, workflow="order")
     for number in range(8):
@@ -106,9 +106,9 @@ async def test_what_rules_keep_is_passed_over_a_stretch_at_a_time(launch, monkey
     for number in range(5):
         await ended(rt, report, f"old-{number}")
     await asyncio.sleep(0.002)
-    assert 5 == (await garbage.preview(rt._port(), 0)).runs
-    monkeypatch.setattr("turbine.actions.garbage.LOOKS_MAX", 1)
-    assert (0, True) == (await garbage.preview(rt._port(), 0))[:2]
+    assert 5 == (await garbage.preview(rt._app(), 0)).runs
+    monkeypatch.setattr("turbine.operations.garbage.LOOKS_MAX", 1)
+    assert (0, True) == (await garbage.preview(rt._app(), 0))[:2]
     assert 5 == await rt.garbage_collect(0)
     assert {f"kept-{number}" for number in range(8)} == await left(rt)
 
@@ -116,7 +116,7 @@ async def test_what_rules_keep_is_passed_over_a_stretch_at_a_time(launch, monkey
 async def test_a_run_that_a_rule_has_come_to_keep_since_it_was_found_is_kept(launch) -> None:
     rt = await launch(order)
     await ended(rt, order, "late")
-    port = rt._port()
+    port = rt._app()
     now_ms = port.clock.now_ms() + 10
     (runs,) = [found async for found in garbage._due(port, 0, now_ms)]
     assert 1 == len(runs)

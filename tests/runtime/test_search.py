@@ -44,7 +44,7 @@ def unhurried(monkeypatch):
 
 
 async def index(rt, tick) -> None:
-    indexer = Indexer(rt._live.port)
+    indexer = Indexer(rt._live.app)
     while await rt._live.store.read(search.is_waiting):
         await tick(indexer)
 

@@ -208,9 +208,9 @@ async def test_a_storage_of_products_that_cannot_be_used_shows_no_password(sqlit
 
 
 async def test_a_console_shows_where_products_are_without_the_password(launch) -> None:
-    from turbine.actions import console
+    from turbine.operations import console
 
     rt = await launch(report, product_storage="memory://u:Zq7hid3n@bucket")
     await (await rt.run(report)).result()
-    found = await console.ask(rt._port(), "select storage from pt_products", 10)
+    found = await console.ask(rt._app(), "select storage from pt_products", 10)
     assert [["memory://u:***@bucket"]] == found.rows

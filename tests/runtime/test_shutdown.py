@@ -25,15 +25,15 @@ import turbine.sync
 from turbine import Runtime, ShuttingDown, WorkflowStatus
 
 calls: Counter[str] = Counter()
-door = threading.Event()
+client = threading.Event()
 
 
 @pytest.fixture(autouse=True)
 def _fresh():
     calls.clear()
-    door.clear()
+    client.clear()
     yield
-    door.set()
+    client.set()
 
 
 @turbine.step
@@ -169,7 +169,7 @@ def block() -> str:
 def wait_at_the_door() -> None:
     calls["at the door"] += 1
     if calls["at the door"] == 1:
-        door.wait(20)
+        client.wait(20)
 
 
 async def test_a_thread_that_cannot_be_interrupted_does_not_hold_up_a_shutdown_for_ever(launch):
@@ -180,7 +180,7 @@ async def test_a_thread_that_cannot_be_interrupted_does_not_hold_up_a_shutdown_f
     began = time.monotonic()
     await rt.shutdown()
     assert time.monotonic() - began < 10
-    door.set()
+    client.set()
 
     later = await launch(block, lease=1)
     assert "DONE" == await later.retrieve(handle.workflow_id).result(timeout=30)
@@ -249,7 +249,7 @@ def nobody_writes(url: str) -> Iterator[None]:
             connection.execute("rollback")
     else:
         with psycopg.connect(url) as connection:
-            connection.execute("lock table pt_workflow_status in exclusive mode")
+            connection.execute("lock table pt_runs in exclusive mode")
             yield
 
 
@@ -259,7 +259,7 @@ async def test_a_start_that_is_being_written_when_the_shutdown_begins_is_carried
     rt = await launch(work_twice, shutdown_timeout=120)
     with nobody_writes(database_url):
         starting = asyncio.ensure_future(rt.run(work_twice.options(id="run"), 0.1))
-        while not rt._port().store.depth:  # noqa: ASYNC110 - nothing else tells that a write has entered
+        while not rt._app().store.depth:  # noqa: ASYNC110 - nothing else tells that a write has entered
             await asyncio.sleep(0.001)
         ending = asyncio.ensure_future(rt.shutdown())
         await asyncio.sleep(0.5)  # a shutdown that does not wait for it has let go of everything by now
@@ -517,7 +517,7 @@ async def test_the_attempt_of_a_thread_that_cannot_be_interrupted_is_not_counted
 @turbine.step
 async def starts_in_step() -> str:
     calls["step began"] += 1
-    while not door.is_set():  # noqa: ASYNC110 - the test opens it
+    while not client.is_set():  # noqa: ASYNC110 - the test opens it
         await asyncio.sleep(0.002)
     return (await turbine.current().runtime.run(work_twice.options(id="late"), 0)).workflow_id
 
@@ -534,7 +534,7 @@ async def test_a_step_that_a_shutdown_refuses_has_not_failed(launch):
     ending = asyncio.ensure_future(rt.shutdown())
     while not rt.is_draining:  # noqa: ASYNC110 - nothing else tells
         await asyncio.sleep(0.002)
-    door.set()
+    client.set()
     await ending
 
     later = await launch()

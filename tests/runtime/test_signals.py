@@ -98,7 +98,7 @@ class Process:
             assert self._process.poll() is None, self.printed
             await asyncio.sleep(0.01)
 
-    def open_door(self) -> None:
+    def open_client(self) -> None:
         (self._folder / "door").touch()
 
     def send(self, number: int) -> None:
@@ -173,7 +173,7 @@ async def test_at_sigterm_a_running_step_may_finish_and_the_process_ends_by_that
     process.send(signal.SIGTERM)
     process.send(signal.SIGTERM)  # more of them change nothing
     await asyncio.sleep(0.2)
-    process.open_door()
+    process.open_client()
 
     assert -signal.SIGTERM == await process.code()
     assert ["begun", "done"] == process.notes
@@ -187,14 +187,14 @@ async def test_at_sigterm_a_running_step_may_finish_and_the_process_ends_by_that
 async def test_what_does_not_finish_in_time_is_interrupted_and_its_attempt_is_not_counted(
     start, database_url, way
 ) -> None:
-    for life in range(1, 5):
+    for incarnation in range(1, 5):
         process = start(WAYS[way], database_url, "-", "0.2")
-        await process.until("begun", life)
+        await process.until("begun", incarnation)
         process.send(signal.SIGTERM)
         assert -signal.SIGTERM == await process.code()
         assert (WorkflowStatus.PENDING, 0, None) == await state(database_url)
     process = start(WAYS[way], database_url, "-")
-    process.open_door()
+    process.open_client()
     await process.until("done")
     process.send(signal.SIGTERM)
     await process.code()
@@ -255,7 +255,7 @@ async def test_handlers_of_others_are_called_and_decide_how_the_process_ends(sta
 
     process.send(signal.SIGTERM)
     await process.until("theirs")
-    process.open_door()
+    process.open_client()
 
     assert code == await process.code(), process.printed
     assert sorted(["begun", "theirs", "done", "the end"]) == sorted(process.notes)
@@ -334,7 +334,7 @@ async def test_ctrl_c_drains_and_is_a_keyboard_interrupt(start, sqlite_url, way)
     await process.until("begun")
     process.send(signal.SIGINT)
     await asyncio.sleep(0.1)
-    process.open_door()
+    process.open_client()
     assert 5 == await process.code(), process.printed
     assert ["begun", "done", "interrupted"] == process.notes
     assert (WorkflowStatus.SUCCESS, 1, None) == await state(sqlite_url)
@@ -352,7 +352,7 @@ async def test_a_signal_that_is_ignored_stays_ignored(start, sqlite_url) -> None
     process = start("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nasyncio.run(plain())", sqlite_url, "-")
     await process.until("begun")
     process.send(signal.SIGTERM)
-    process.open_door()
+    process.open_client()
     await process.until("done")
 
 
@@ -462,7 +462,7 @@ async def test_run_until_signal_drains_and_returns(start, sqlite_url, way, numbe
     process.send(number)
     await asyncio.sleep(0.1)
     process.send(number)  # more of them change nothing
-    process.open_door()
+    process.open_client()
 
     assert 0 == await process.code(), process.printed
     assert ["begun", "done", "the end"] == [note for note in process.notes if note != "ready"]

@@ -38,14 +38,14 @@ async def succeed_at(attempt: int) -> str:
 
 
 @turbine.workflow
-async def insist(attempt: int) -> str:
+async def force_cancel(attempt: int) -> str:
     return await succeed_at(attempt)
 
 
 async def test_every_attempt_is_visible(launch):
-    rt = await launch(insist)
+    rt = await launch(force_cancel)
 
-    handle = await rt.run(insist, 3)
+    handle = await rt.run(force_cancel, 3)
 
     assert "done" == await handle.result()
     assert [1, 2, 3] == attempts
@@ -221,9 +221,9 @@ async def test_the_count_of_attempts_survives_the_runtime(launch):
 
 
 async def test_a_pause_between_attempts_may_be_spent_outside_of_memory(launch):
-    rt = await launch(insist, park_after=0)
+    rt = await launch(force_cancel, park_after=0)
 
-    handle = await rt.run(insist, 3)
+    handle = await rt.run(force_cancel, 3)
 
     assert "done" == await handle.result()
     assert [1, 2, 3] == attempts

@@ -326,18 +326,18 @@ async def test_a_step_takes_its_position_when_it_is_called(launch):
 
 async def test_the_loop_stays_free_while_a_blocking_step_runs(launch):
     rt = await launch(do_a_blocking_step, wait_in_a_thread)
-    door.clear()
+    client.clear()
 
     handle = await rt.run(wait_in_a_thread)
     assert "done in another thread" == await (await rt.run(do_a_blocking_step)).result()
-    door.set()
+    client.set()
 
     assert await asyncio.wait_for(handle.result(), 10)
 
 
-door = threading.Event()
+client = threading.Event()
 
 
 @turbine.workflow
 async def wait_in_a_thread() -> bool:
-    return await turbine.do(door.wait, 10)
+    return await turbine.do(client.wait, 10)

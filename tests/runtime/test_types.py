@@ -34,7 +34,7 @@ class Size(IntEnum):
     LARGE = 3
 
 
-class Shape(Enum):
+class Schema(Enum):
     ROUND = "o"
 
 
@@ -77,7 +77,7 @@ class Everything:
     point: Point
     colour: Colour
     size: Size
-    shape: Shape
+    shape: Schema
     when: datetime
     day: date
     hour: time
@@ -112,7 +112,7 @@ def everything() -> Everything:
         point=Point(1, 2.5),
         colour=Colour.RED,
         size=Size.LARGE,
-        shape=Shape.ROUND,
+        shape=Schema.ROUND,
         when=datetime(1969, 7, 20, 20, 17, tzinfo=UTC),
         day=date(9999, 12, 31),
         hour=time(23, 59, 59, 999999),

@@ -693,7 +693,7 @@ def test_blocking_code_is_set_aside_and_goes_on_too(database_url: str) -> None:
 
 
 @dataclass
-class Place:
+class WorkflowScope:
     street: str
     town: str = ""
 
@@ -717,7 +717,7 @@ async def test_a_dataclass_that_lost_a_field_sets_the_run_aside(launch: Any) -> 
 
         return flow
 
-    whole = flow(Place)
+    whole = flow(WorkflowScope)
     rt = await launch(whole)
     handle = await rt.run(whole)
     await rt.wait_idle()

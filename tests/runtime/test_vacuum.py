@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 import turbine
-from turbine.actions import vacuum
-from turbine.loops.surveyor import HOUR_MS, Surveyor
+from turbine.loops.size_sampler import HOUR_MS, SizeSampler
 from turbine.model.storage import DAY_MS, Size, growth_per_day
+from turbine.operations import vacuum
 from turbine.store import Statement
 from turbine.tables import storage
 from turbine.testing import VirtualClock
@@ -41,7 +41,7 @@ async def chain(x: int) -> int:
 
 
 async def bloat(rt: turbine.Runtime) -> int:
-    store = rt._port().store
+    store = rt._app().store
     await store.write(lambda tx: tx.run(BLOAT))
     await store.write(lambda tx: tx.run(CLEAR))
     return await store.read(storage.database_size)
@@ -59,12 +59,12 @@ async def test_room_is_given_back_while_runs_of_several_processes_go_on(launch, 
     assert 40 * 2 == len((await rt.list(limit=200, status="SUCCESS")).items)
     if rt.database.startswith("sqlite"):
         assert freed > 4_000_000
-        assert await rt._port().store.read(storage.database_size) < before - 4_000_000
+        assert await rt._app().store.read(storage.database_size) < before - 4_000_000
         # The file itself follows with the next checkpoint, which the writer makes as soon as it has nothing to do.
-        file = Path(rt._port().store.path)
+        file = Path(rt._app().store.path)
         while file.stat().st_size > before - 4_000_000:  # noqa: ASYNC110, ASYNC240 - nobody tells when it was made
             await asyncio.sleep(0.02)
-        await rt._port().store.read(lambda tx: tx.one(Statement.of("pragma quick_check")) == ("ok",) or 1 / 0)
+        await rt._app().store.read(lambda tx: tx.one(Statement.of("pragma quick_check")) == ("ok",) or 1 / 0)
 
 
 async def _result(rt: turbine.Runtime, number: int) -> int:
@@ -79,11 +79,11 @@ async def test_postgres_tidies_its_tables_and_skips_what_is_locked(postgres_url)
             (before,) = other.execute(counts).fetchone() or (0,)
             other.commit()
             other.execute("lock table pt_kv in access exclusive mode")
-            done = await vacuum.vacuum(rt._port())
+            done = await vacuum.vacuum(rt._app())
             assert (True, ["pt_kv"]) == (done.is_done, done.skipped)
         with psycopg.connect(postgres_url) as other:
             assert (before + 2,) == other.execute(counts).fetchone()
-        assert [] == (await vacuum.vacuum(rt._port())).skipped
+        assert [] == (await vacuum.vacuum(rt._app())).skipped
 
 
 async def test_a_file_that_was_not_made_by_turbine_says_what_to_do(tmp_path) -> None:
@@ -104,7 +104,7 @@ async def test_a_database_in_memory_has_nothing_to_give_back() -> None:
     async with turbine.Runtime("sqlite://:memory:", workflows=[chain]) as rt:
         await bloat(rt)
         assert 0 == await rt.vacuum()
-        assert (await vacuum.vacuum(rt._port())).is_done
+        assert (await vacuum.vacuum(rt._app())).is_done
 
 
 async def test_the_size_is_noted_once_an_hour_by_whoever_looks_first_and_thinned_out_later(launch) -> None:
@@ -112,8 +112,8 @@ async def test_the_size_is_noted_once_an_hour_by_whoever_looks_first_and_thinned
     clock.move_to(clock.now_ms() // DAY_MS * DAY_MS + DAY_MS + 1)
     start = clock.now_ms() - 1
     rt = await launch(chain, clock=clock)
-    port = rt._port()
-    surveyors = [Surveyor(port), Surveyor(port)]
+    port = rt._app()
+    surveyors = [SizeSampler(port), SizeSampler(port)]
     for surveyor in surveyors:
         assert await surveyor.tick() is None
     assert [] == await port.store.read(storage.sizes)

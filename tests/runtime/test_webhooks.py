@@ -376,7 +376,7 @@ async def test_a_redirect_inward_is_refused(
     database_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A public receiver cannot be had on one machine: its address is judged public, and all others as they are.
-    from turbine.senders import addresses
+    from turbine.delivery import addresses
 
     judge = addresses.is_public
     monkeypatch.setattr(addresses, "is_public", lambda address: str(address) == "127.0.0.1" or judge(address))

@@ -13,7 +13,7 @@ from turbine.ids import new_id
 from turbine.store import Statement, Store, Tx, bulk, open_store
 from turbine.store.tx import Lane, on, rows_json
 from turbine.tables import executors
-from turbine.tables.executors import Vitals
+from turbine.tables.executors import ProcessMetrics
 
 _MAKE_ENTRIES = Statement.of("create table ledger_entries (id text primary key, text text not null)")
 _MAKE_TOTAL = Statement.of("create table ledger_total (total bigint not null)")
@@ -122,9 +122,9 @@ def opened() -> Iterator[Callable[[str], Store]]:
         if not enlisted:
             return store
         executor_id = executor_id or f"executor-{len(stores)}-{new_id()}"
-        life = store.write_blocking(
-            executors.begin_life,
-            former_life=None,
+        incarnation = store.write_blocking(
+            executors.start_incarnation,
+            former_incarnation=None,
             lease_ms=60_000,
             now_ms=0,
             executor_id=executor_id,
@@ -136,9 +136,9 @@ def opened() -> Iterator[Callable[[str], Store]]:
             hostname="test",
             process_id=0,
             names="[]",
-            vitals=Vitals(None, None, None, None),
+            process_metrics=ProcessMetrics(None, None, None, None),
         )
-        store.hold(executor_id, life)
+        store.hold(executor_id, incarnation)
         return store
 
     yield open_

@@ -12,8 +12,8 @@ import pytest
 
 from turbine.store import Statement, Tx, open_store
 from turbine.store.store import Store
-from turbine.tables import audit, deliveries, failures, figures, lists, logs, products, search, statuses
-from turbine.tables.lists import Filter
+from turbine.tables import audit, deliveries, failures, logs, metrics, products, run_search, search, statuses
+from turbine.tables.run_search import Filter
 
 GROWING = re.compile(
     r"pt_(workflow_status|workflow_tags|failures|search_apart|audit|logs|products|deliveries|delivery_attempts)\b"
@@ -36,17 +36,17 @@ FILTERS: dict[str, dict[str, Any]] = {
     "shorter": {"duration_max_ms": 10**6},
 }
 LEADS = {
-    "status": "pt_workflow_by_status",
-    "name": "pt_workflow_by_name",
-    "executor": "pt_workflow_by_executor",
-    "version": "pt_workflow_by_version",
-    "tag": r"pt_workflow_tags|sqlite_autoindex_pt_workflow_tags|PRIMARY KEY \(tag",
-    "queue": "pt_workflow_by_queue",
-    "parent": "pt_workflow_by_parent",
+    "status": "pt_runs_by_status",
+    "name": "pt_runs_by_name",
+    "executor": "pt_runs_by_executor",
+    "version": "pt_runs_by_version",
+    "tag": r"pt_run_tags|sqlite_autoindex_pt_workflow_tags|PRIMARY KEY \(tag",
+    "queue": "pt_runs_by_queue",
+    "parent": "pt_runs_by_parent",
     "fingerprint": "pt_failures_group",
     "class": "pt_failures_group",
-    "longer": "pt_workflow_duration",
-    "shorter": "pt_workflow_duration",
+    "longer": "pt_runs_duration",
+    "shorter": "pt_runs_duration",
 }
 """The index that leads to what one filter lets through."""
 SHORT = {"executor", "ids", "class", "longer", "shorter"}
@@ -95,7 +95,7 @@ def scanned(plan: str) -> list[str]:
     """Tables that grow and that a plan goes through from one end to the other."""
     lines = [line.strip() for line in plan.splitlines()]
     found = [line for line in lines if re.match(r"SCAN (?!.*VIRTUAL TABLE INDEX \d+:M)", line) or "Seq Scan" in line]
-    names = {"w": "pt_workflow_status", "d": "pt_workflow_status", "t": "pt_workflow_tags", "f": "pt_failures"}
+    names = {"w": "pt_runs", "d": "pt_runs", "t": "pt_run_tags", "f": "pt_failures"}
     return [line for line in found if GROWING.search(line) or [*line.split(), "", ""][1] in names]
 
 
@@ -107,14 +107,14 @@ def put_in_order(plan: str) -> list[str]:
 def one_run(tx: Tx) -> None:
     """A run that every filter lets through, so that all ways are gone."""
     rows = """
-        insert into pt_workflow_status (
+        insert into pt_runs (
             id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
             created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms, completed_at_epoch_ms, queue_name,
             parent_workflow_id, summary
         ) values (
             'run-1', 'ERROR', 'order', '{}', 'host-1', 1, 'v1', 'a', 1, 100, 100, 100, 200, 'render', 'run-1', 'needle'
         )
-        ;insert into pt_workflow_tags (tag, run) values ('red', 1)
+        ;insert into pt_run_tags (tag, run) values ('red', 1)
         ;insert into pt_failures (run, fingerprint) values (1, 'f1')
         ;insert into pt_failure_groups (fingerprint, workflow, type, message, first_ms, last_ms, state)
         values ('f1', 'order', 'ValueError', '', 1, 1, 'open')
@@ -155,15 +155,15 @@ def wanted(names: Sequence[str]) -> Filter:
     return Filter(**{field: value for name in names for field, value in FILTERS[name].items()})
 
 
-@pytest.mark.parametrize("few", [lists.FEW, -1], ids=["text read", "text looked up"])
+@pytest.mark.parametrize("few", [run_search.FEW, -1], ids=["text read", "text looked up"])
 def test_no_list_and_no_count_of_runs_goes_through_all_of_them(store: Store, monkeypatch, few: int) -> None:
-    monkeypatch.setattr(lists, "FEW", few)
+    monkeypatch.setattr(run_search, "FEW", few)
     combined = [(name,) for name in FILTERS] + list(combinations(FILTERS, 2)) + [("status", "name", "queue", "tag")]
     if few < 0:
         combined = [names for names in combined if "search" in names]
     for names in combined:
         asked = wanted(names)
-        found = plans(store, lists.count, wanted=asked, limit=10_001)
+        found = plans(store, run_search.count, wanted=asked, limit=10_001)
         for more in PAGES[: 3 if len(names) == 1 else 1]:
             found += plans(store, statuses.page, wanted=asked, limit=51, load_input=False, **(BASE | more))
         assert found
@@ -178,13 +178,13 @@ BASE: dict[str, Any] = {"after": None, "ascending": False}
 
 @pytest.mark.parametrize(("name", "index"), LEADS.items())
 def test_each_filter_has_an_index_that_leads(filled_sqlite: Store, name: str, index: str) -> None:
-    found = plans(filled_sqlite, lists.keys, wanted=wanted([name]), limit=51)
+    found = plans(filled_sqlite, run_search.keys, wanted=wanted([name]), limit=51)
     assert any(re.search(index, plan) for _, plan in found), found
 
 
 def test_without_a_filter_the_list_walks_along_the_keys_and_stops(store: Store) -> None:
     for more in PAGES:
-        for text, plan in plans(store, lists.keys, wanted=Filter(), limit=51, **more):
+        for text, plan in plans(store, run_search.keys, wanted=Filter(), limit=51, **more):
             assert "limit" in text
             assert not re.search(r"Seq Scan|Sort", plan), plan
             assert [] == put_in_order(plan), plan
@@ -194,8 +194,8 @@ def test_the_check_finds_a_list_that_has_lost_its_index(tmp_path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/worse.db")
     try:
         store.write_blocking(one_run)
-        store.write_blocking(lambda tx: tx.run(Statement.of("drop index pt_workflow_by_parent")))
-        found = plans(store, lists.keys, wanted=wanted(["parent"]), limit=51)
+        store.write_blocking(lambda tx: tx.run(Statement.of("drop index pt_runs_by_parent")))
+        found = plans(store, run_search.keys, wanted=wanted(["parent"]), limit=51)
         assert any(scanned(plan) for _, plan in found), found
     finally:
         store.close()
@@ -246,17 +246,17 @@ def test_a_text_in_all_logs_is_looked_for_in_some_lines_at_a_time(store: Store, 
 def test_figures_are_counted_in_indexes(store: Store) -> None:
     edges = [0, 1000, 10**12]
     asked: list[tuple[Any, dict[str, Any]]] = [
-        (figures.by_status, {"from_ms": 1, "to_ms": 10**12}),
-        *((figures.calendar, {"edges": edges, "name": name, "status": None, "tag": tag})
+        (metrics.by_status, {"from_ms": 1, "to_ms": 10**12}),
+        *((metrics.calendar, {"edges": edges, "name": name, "status": None, "tag": tag})
           for name in (None, "order") for tag in (None, "red")),
-        (figures.of_name, {"name": "order"}),
-        (figures.queue, {"name": "render", "now_ms": 1000}),
-        (figures.holders, {"name": "render"}),
-        (figures.partitions, {"name": "render"}),
-        (figures.ended_since, {"since_ms": 1}),
-        (figures.tags, {}),
-        (figures.gauges, {"now_ms": 1000}),
-        (figures.queued, {"now_ms": 1000}),
+        (metrics.of_name, {"name": "order"}),
+        (metrics.queue, {"name": "render", "now_ms": 1000}),
+        (metrics.holders, {"name": "render"}),
+        (metrics.partitions, {"name": "render"}),
+        (metrics.ended_since, {"since_ms": 1}),
+        (metrics.tags, {}),
+        (metrics.gauges, {"now_ms": 1000}),
+        (metrics.queued, {"now_ms": 1000}),
         (failures.groups, {"since_ms": 0, "until_ms": 10**12, "state": None, "after": None, "limit": 51}),
     ]  # fmt: skip
     for function, parameters in asked:

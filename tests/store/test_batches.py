@@ -15,13 +15,13 @@ from turbine.tables.ownership import Answer
 EXECUTOR = "me"
 NOW = 1_700_000_000_000
 TABLES = (
-    "pt_workflow_status",
-    "pt_operation_outputs",
+    "pt_runs",
+    "pt_steps",
     "pt_step_attempts",
     "pt_waits",
-    "pt_notifications",
-    "pt_workflow_events",
-    "pt_workflow_events_history",
+    "pt_messages",
+    "pt_values",
+    "pt_values_history",
 )
 
 
@@ -154,12 +154,12 @@ def no_complaint(schema: Any, text: str) -> list[dict[str, Any]]:
 
 def rows(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
     """All rows, with ids in the place of keys: a rollback leaves a gap in Postgres' keys."""
-    id_of = dict(tx.all(Statement.of("select run, id from pt_workflow_status")))
+    id_of = dict(tx.all(Statement.of("select run, id from pt_runs")))
     found: dict[str, list[tuple[Any, ...]]] = {}
     for table in TABLES:
-        order = "order by message" if table == "pt_notifications" else ""
+        order = "order by message" if table == "pt_messages" else ""
         all_of_it = tx.all(Statement.of(f"select * from {table} {order}"))
-        if table == "pt_notifications":  # the order of the messages counts, their keys do not
+        if table == "pt_messages":  # the order of the messages counts, their keys do not
             found[table] = sorted(((id_of[row[1]], *row[2:]) for row in all_of_it), key=lambda row: row[0])
         else:
             found[table] = sorted((id_of[row[0]], *row[1:]) for row in all_of_it)
@@ -232,9 +232,9 @@ def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fres
         tickets = [store.submit_blocking(write.function, write.argument) for write in pairs]
     assert [Answer.LOST, Answer.DONE, Answer.ALREADY] == [outcome(ticket.wait) for ticket in tickets]
     after = store.read_blocking(rows)
-    assert ['"1"'] == [row[5] for row in after["pt_operation_outputs"] if row[:2] == ("run-3", "7")]
-    assert {"send": ['"1"']}.get(name, []) == [row[2] for row in after["pt_notifications"] if row[0] == "run-5"]
-    assert {"set_value": ['"1"']}.get(name, []) == [row[2] for row in after["pt_workflow_events"]]
+    assert ['"1"'] == [row[5] for row in after["pt_steps"] if row[:2] == ("run-3", "7")]
+    assert {"send": ['"1"']}.get(name, []) == [row[2] for row in after["pt_messages"] if row[0] == "run-5"]
+    assert {"set_value": ['"1"']}.get(name, []) == [row[2] for row in after["pt_values"]]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from turbine.actions.console import TABLES
 from turbine.errors import ValidationFailed
+from turbine.operations.console import TABLES
 from turbine.store import Statement, console, open_store
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from turbine.store import Statement, Tx, open_store
 from turbine.store.tx import rows_json
-from turbine.tables import moments
+from turbine.tables import run_ids_by_time
 
 PUT = Statement.of(
-    "insert into pt_workflow_status (run, id, status, name, inputs, fence, application_version, application_id,"
+    "insert into pt_runs (run, id, status, name, inputs, fence, application_version, application_id,"
     " recovery_attempts, created_at_epoch_ms, updated_at_epoch_ms)"
     " select r.run, cast(r.run as text), 'SUCCESS', 'place', '{}', 0, 'v', 'a', 1, r.at, r.at"
     " from @rows(run bigint, at bigint) as r"
 )
-CLEAR = Statement.of("delete from pt_workflow_status")
+CLEAR = Statement.of("delete from pt_runs")
 GAPS = {
     "evenly": lambda dice: 50,
     "all at once": lambda dice: 0,
@@ -36,11 +36,11 @@ def test_the_key_of_a_moment_is_that_of_the_first_run_made_then_or_later(databas
             times = list(accumulate(GAPS[gap](dice) for _ in range(count)))
             keys = list(accumulate(dice.choice((1, 1, 1, 40)) for _ in range(count)))
             rows = list(zip(keys, times, strict=True))
-            store.write_blocking(lambda tx: tx.put(CLEAR))
-            store.write_blocking(lambda tx, rows: tx.put(PUT, rows=rows), rows=rows_json(rows))
+            store.write_blocking(lambda tx: tx.defer(CLEAR))
+            store.write_blocking(lambda tx, rows: tx.defer(PUT, rows=rows), rows=rows_json(rows))
             asked = [0, times[0], times[-1], times[-1] + 1, *(dice.randrange(times[-1] + 2) for _ in range(50))]
-            found = store.read_blocking(moments.first_runs, moments=asked)
-            alone = [store.read_blocking(moments.first_runs, moments=[moment])[0] for moment in asked[:8]]
+            found = store.read_blocking(run_ids_by_time.first_runs, moments=asked)
+            alone = [store.read_blocking(run_ids_by_time.first_runs, moments=[moment])[0] for moment in asked[:8]]
             for moment, key in [*zip(asked, found, strict=True), *zip(asked, alone, strict=False)]:
                 assert [run for run, at in rows if at >= moment] == [run for run in keys if run >= key], moment
     finally:
@@ -53,10 +53,10 @@ def test_few_questions_find_a_moment_among_many_runs(database_url) -> None:
 
     def find(tx: Tx) -> list[int]:
         watching: Any = Counting(tx, asked)
-        return moments.first_runs(watching, moments=[400_000])
+        return run_ids_by_time.first_runs(watching, moments=[400_000])
 
     try:
-        store.write_blocking(lambda tx: tx.put(PUT, rows=rows_json([[run, run * 100] for run in range(1, 20_001)])))
+        store.write_blocking(lambda tx: tx.defer(PUT, rows=rows_json([[run, run * 100] for run in range(1, 20_001)])))
         assert [4000] == store.read_blocking(find)
     finally:
         store.close()

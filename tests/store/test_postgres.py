@@ -19,7 +19,7 @@ import pytest
 
 from turbine.errors import StoreUnavailable
 from turbine.store import Statement, Store, Tx, bulk
-from turbine.store.tx import Lane, decisive, on, rows_json
+from turbine.store.tx import Lane, on, rows_json, single_statement
 
 pytestmark = pytest.mark.postgres
 
@@ -48,10 +48,10 @@ class Enterers:
         self.acknowledged = 0
         self._results = [self._threads.submit(self._main, n) for n in range(count)]
 
-    def _main(self, caller: int) -> list[str]:
+    def _main(self, principal: int) -> list[str]:
         mine: list[str] = []
         while not self._stop.is_set():
-            id = f"{caller}.{len(mine):06}"
+            id = f"{principal}.{len(mine):06}"
             self._store.write_blocking(self._enter, id=id)
             mine.append(id)
             self.acknowledged += 1
@@ -228,9 +228,9 @@ class Decider:
         self.told: list[list[tuple[str]] | None] = []
 
     @bulk
-    @decisive
+    @single_statement
     def enter(self, tx: Tx, rows: list[str]) -> list[str]:
-        answer = tx.decide(self.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
+        answer = tx.commit_if(self.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
         self.told.append(answer)
         return ["unknown" if answer is None else "entered" if (id,) in answer else "refused" for id in rows]
 
@@ -252,9 +252,9 @@ def test_an_answer_that_is_lost_twice_is_still_known_to_be_lost(far_store, proxy
     look = Statement.of("select id from ledger_entries")
 
     @bulk
-    @decisive
+    @single_statement
     def enter_and_look(tx: Tx, rows: list[str]) -> list[tuple[bool, int]]:
-        answer = tx.decide(Decider.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
+        answer = tx.commit_if(Decider.STATEMENT, rows=rows_json([[id] for id in rows]), executor=tx.executor)
         if answer is None and not looks:
             looks.append("cut")
             kill_connections(proxy.far_url)
@@ -298,7 +298,7 @@ def test_a_function_that_decides_is_one_of_many_in_a_mixed_batch(postgres_store,
 def test_a_statement_that_was_put_fails_with_its_own_write_alone(postgres_store, ledger, doorstop) -> None:
     enter = Statement.of("insert into ledger_entries (id, text) values (:id, :text)")
     with doorstop(postgres_store):
-        twice = postgres_store.submit_blocking(lambda tx: [tx.put(enter, id="a", text=text) for text in "xy"], {})
+        twice = postgres_store.submit_blocking(lambda tx: [tx.defer(enter, id="a", text=text) for text in "xy"], {})
         other = postgres_store.submit_blocking(ledger.enter, {"id": "b"})
     assert "entered b" == other.wait()
     with pytest.raises(psycopg.errors.UniqueViolation):

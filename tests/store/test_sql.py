@@ -17,13 +17,13 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 ECHO = Statement.of("select r.a, r.b, r.n from @rows(a text, b text, n bigint) as r")
 
 
-def written(folder: Path, text: str) -> Statements:
+def signature_text(folder: Path, text: str) -> Statements:
     (folder / "noun.sql").write_text(text, encoding="utf-8")
     return Statements(folder / "noun.py")
 
 
 def test_a_file_gives_its_statements_by_name(tmp_path: Path) -> None:
-    sql = written(
+    sql = signature_text(
         tmp_path,
         "-- name: one\n-- Why it is so.\nselect 1\n\n-- name: two\nselect\n    2;\n",
     )
@@ -33,7 +33,7 @@ def test_a_file_gives_its_statements_by_name(tmp_path: Path) -> None:
 
 
 def test_a_statement_may_be_said_differently_to_each_database(tmp_path: Path) -> None:
-    sql = written(tmp_path, "-- name: one [postgres]\nselect 'p'\n\n-- name: one [sqlite]\nselect 's'\n")
+    sql = signature_text(tmp_path, "-- name: one [postgres]\nselect 'p'\n\n-- name: one [sqlite]\nselect 's'\n")
     assert ("select 's'", "select 'p'") == (sql.one.sqlite, sql.one.postgres)
 
 
@@ -43,17 +43,17 @@ def test_a_statement_may_be_said_differently_to_each_database(tmp_path: Path) ->
 )
 def test_a_name_given_twice_is_refused(tmp_path: Path, first: str, second: str) -> None:
     with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given twice for"):
-        list(written(tmp_path, f"-- name: {first}\nselect 1\n\n-- name: {second}\nselect 2\n"))
+        list(signature_text(tmp_path, f"-- name: {first}\nselect 1\n\n-- name: {second}\nselect 2\n"))
 
 
 def test_a_statement_for_one_database_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given for sqlite only"):
-        _ = written(tmp_path, "-- name: one [sqlite]\nselect 1\n").one
+        _ = signature_text(tmp_path, "-- name: one [sqlite]\nselect 1\n").one
 
 
 def test_a_name_that_is_not_there_is_missed_by_its_file(tmp_path: Path) -> None:
     with pytest.raises(AttributeError, match=r"noun\.sql has no statement 'two'"):
-        _ = written(tmp_path, "-- name: one\nselect 1\n").two
+        _ = signature_text(tmp_path, "-- name: one\nselect 1\n").two
 
 
 @pytest.mark.parametrize(

@@ -16,43 +16,43 @@ STATEMENTS = [
     for path in sorted(FOLDER.glob("*.sql"))
     for statement in Statements(path)
 ]
-GROWING = ("pt_workflow_status", "pt_operation_outputs", "pt_step_attempts", "pt_waits", "pt_notifications",
-           "pt_workflow_events", "pt_workflow_events_history", "pt_logs", "pt_kv", "pt_workflow_tags",
+GROWING = ("pt_runs", "pt_steps", "pt_step_attempts", "pt_waits", "pt_messages",
+           "pt_values", "pt_values_history", "pt_logs", "pt_kv", "pt_run_tags",
            "pt_schedules",
            "pt_products", "pt_product_chunks", "pt_deliveries", "pt_delivery_attempts",
-           "pt_failures", "pt_failure_groups", "pt_kv_history", "pt_lives", "pt_approval_links",
+           "pt_failures", "pt_failure_groups", "pt_kv_history", "pt_incarnations", "pt_approval_links",
            "pt_approvals",
            "pt_approval_assignees", "pt_sessions", "pt_tokens", "pt_login_attempts", "pt_audit")  # fmt: skip
 HOT = {
-    "checkup.longest_due": "pt_workflow_due",
-    "workflows.claim": "pt_workflow_due",
-    "workflows.next_due": "pt_workflow_due",
-    "workflows.overdue": "pt_workflow_deadlines",
-    "workflows.next_deadline": "pt_workflow_deadlines",
-    "workflows.letters": "pt_workflow_letters",
-    "workflows.holder": "pt_workflow_deduplication",
-    "retention.ended": "pt_workflow_completed",
-    "retention.lineage": "pt_operation_outputs_child",
-    "retention.until": "pt_workflow_completed",
+    "doctor.longest_due": "pt_runs_due",
+    "workflows.claim": "pt_runs_due",
+    "workflows.next_due": "pt_runs_due",
+    "workflows.overdue": "pt_runs_deadlines",
+    "workflows.next_deadline": "pt_runs_deadlines",
+    "workflows.letters": "pt_runs_letters",
+    "workflows.holder": "pt_runs_deduplication",
+    "retention.ended": "pt_runs_completed",
+    "retention.lineage": "pt_steps_child",
+    "retention.until": "pt_runs_completed",
     "workflows.delete_approvals": "pt_approvals_once",
     "workflows.close_gates": "pt_approvals_once",
-    "workflows.requeue": "pt_workflow_slotless",
-    "workflows.next_requeue": "pt_workflow_slotless",
-    "queues.next_delayed": "pt_workflow_delayed",
+    "workflows.requeue": "pt_runs_slotless",
+    "workflows.next_requeue": "pt_runs_slotless",
+    "queues.next_delayed": "pt_runs_delayed",
     "workflows.delete_assignees": "pt_approval_assignees_gate",
     "approvals.open_to_all": "pt_approvals_by_status",
     "approvals.unassigned": "pt_approvals_unassigned",
     "logs.forget": "pt_logs_created",
     "search.changed": "pt_search_changed",
-    "workflows.free": "pt_workflow_held",
-    "workflows.dead_letter": "pt_workflow_held",
-    "workflows.orphan_children": "pt_workflow_children",
-    "workflows.retry_set_aside": "pt_workflow_attention",
+    "workflows.free": "pt_runs_held",
+    "workflows.dead_letter": "pt_runs_held",
+    "workflows.orphan_children": "pt_runs_children",
+    "workflows.retry_set_aside": "pt_runs_attention",
     "waits.met_of": "pt_waits_met",
     "waits.waiting_for": "pt_waits_subject",
-    "messages.oldest": "pt_notifications_unread",
-    "executors.held": "pt_workflow_held",
-    "executors.orphans": "pt_workflow_held",
+    "messages.oldest": "pt_messages_unread",
+    "executors.held": "pt_runs_held",
+    "executors.orphans": "pt_runs_held",
     "products.find": "pt_products_once",
     "products.forget": "pt_products_once",
     "products.leave_bytes": "pt_products_once",
@@ -61,14 +61,14 @@ HOT = {
     "deliveries.next_due": "pt_deliveries_due",
     "deliveries.claim": "pt_deliveries_due",
     "deliveries.free": "pt_deliveries_held",
-    "deliveries.hasten": "pt_deliveries_due",
+    "deliveries.expedite": "pt_deliveries_due",
     "deliveries.holders": "pt_deliveries_held",
     "deliveries.over_before": "pt_deliveries_over",
 }
 MAY_SCAN = {
     "accounts.sessions": "the newest thousand, by key",
     "changes.marks": "schedules are few, and counted in an index",
-    "checkup.set_aside": "a partial index, in which only runs are that need a person; and no more than a thousand",
+    "doctor.set_aside": "a partial index, in which only runs are that need a person; and no more than a thousand",
     "deliveries.holders": "a partial index, in which only deliveries are that are under way",
     "executors.orphans": "a partial index, in which only open runs are",
     "waits.met_of": "a partial index, in which only waits are that were met a moment ago",
@@ -170,23 +170,23 @@ def test_every_statement_file_belongs_to_a_module_that_uses_each_of_its_statemen
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("queues.oldest_of_key", "pt_workflow_queue_keys"),
-        ("queues.most_urgent_of_key", "pt_workflow_queue_keys"),
-        ("queues.oldest", "pt_workflow_queue_age"),
-        ("queues.most_urgent", "pt_workflow_queued"),
+        ("queues.oldest_of_key", "pt_runs_queue_keys"),
+        ("queues.most_urgent_of_key", "pt_runs_queue_keys"),
+        ("queues.oldest", "pt_runs_queue_age"),
+        ("queues.most_urgent", "pt_runs_queued"),
     ],
 )
 def test_a_claim_finds_its_runs_by_an_index_in_a_long_queue(postgres_url: str, name: str, index: str) -> None:
     """Which way is cheapest can only be told of a table that is filled: here half of the runs are over."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(
-            "insert into pt_workflow_status (id, status, name, inputs, application_version, application_id,"
+            "insert into pt_runs (id, status, name, inputs, application_version, application_id,"
             " recovery_attempts, created_at_epoch_ms, updated_at_epoch_ms, queue_name, queue_partition_key, wake_ms,"
             " completed_at_epoch_ms)"
             " select 'r' || i, case when i % 2 = 0 then 'ENQUEUED' else 'SUCCESS' end, 'job', '', '', '', 0, 1, 1,"
             " 'q' || (i % 10), 'k' || (i % 1000), 0, case when i % 2 = 1 then 1 end from generate_series(1, 20000) as i"
         )
-        connection.execute("vacuum analyze pt_workflow_status")
+        connection.execute("vacuum analyze pt_runs")
         given = {"queue": "q2", "key": "k2", "now": 5, "rows": '[["job"]]', "limit": 20}
         plan = connection.execute(f"explain {of(name).postgres}", given).fetchall()
     assert re.search(rf"\b{index}\b", str(plan)), plan

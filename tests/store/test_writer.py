@@ -29,12 +29,12 @@ def die(tx: Tx) -> None:
 
 async def test_a_write_that_entered_is_finished_when_its_caller_is_cancelled(store, ledger, doorstop) -> None:
     with doorstop(store):
-        caller = asyncio.create_task(store.write(ledger.enter, id="a"))
+        principal = asyncio.create_task(store.write(ledger.enter, id="a"))
         await asyncio.sleep(0)
-        caller.cancel()
-        await asyncio.gather(caller, return_exceptions=True)
+        principal.cancel()
+        await asyncio.gather(principal, return_exceptions=True)
     await store.write(ledger.enter, id="b")
-    assert caller.cancelled()
+    assert principal.cancelled()
     assert (["a", "b"], 2) == await store.read(ledger.audit)
 
 
@@ -99,12 +99,12 @@ async def test_results_go_to_the_right_callers_in_a_mixed_batch(store, ledger, d
 
 
 def test_blocking_callers_are_answered_without_any_event_loop(store, ledger) -> None:
-    def enter_ten(caller: int) -> list[str]:
-        return [store.write_blocking(ledger.enter, id=f"{caller}.{n}") for n in range(10)]
+    def enter_ten(principal: int) -> list[str]:
+        return [store.write_blocking(ledger.enter, id=f"{principal}.{n}") for n in range(10)]
 
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(enter_ten, range(8)))
-    assert [[f"entered {caller}.{n}" for n in range(10)] for caller in range(8)] == answers
+    assert [[f"entered {principal}.{n}" for n in range(10)] for principal in range(8)] == answers
     assert 80 == store.read_blocking(ledger.audit)[1]
 
 
@@ -261,10 +261,10 @@ def test_a_write_that_meets_the_closing_door_is_answered(store, ledger, monkeypa
 
 
 def test_callers_who_write_while_the_door_closes_are_all_answered_truly(store, ledger, opened, outcome) -> None:
-    def enter_until_refused(caller: int) -> list[str]:
+    def enter_until_refused(principal: int) -> list[str]:
         mine: list[str] = []
         for n in itertools.count():
-            id = f"{caller}.{n}"
+            id = f"{principal}.{n}"
             answer = outcome(lambda id=id: store.write_blocking(ledger.enter, id=id))
             if isinstance(answer, StoreUnavailable):
                 return mine
@@ -273,11 +273,11 @@ def test_callers_who_write_while_the_door_closes_are_all_answered_truly(store, l
         raise AssertionError
 
     with ThreadPoolExecutor(8) as threads:
-        callers = [threads.submit(enter_until_refused, caller) for caller in range(8)]
+        callers = [threads.submit(enter_until_refused, principal) for principal in range(8)]
         while store.writer.jobs < 200:
             store.read_blocking(ledger.ids)
         store.close()
-        entered = sorted(id for caller in callers for id in caller.result(20))
+        entered = sorted(id for principal in callers for id in principal.result(20))
     assert (entered, len(entered)) == opened(store.url).read_blocking(ledger.audit)
 
 

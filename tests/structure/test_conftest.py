@@ -108,7 +108,7 @@ def test_a_database_url_names_a_database_in_which_nothing_has_run(database_url: 
         assert not Path(database_url.removeprefix("sqlite:///")).exists()
         return
     with psycopg.connect(database_url) as connection:
-        assert [(0,)] == connection.execute("select count(*) from pt_workflow_status").fetchall()
+        assert [(0,)] == connection.execute("select count(*) from pt_runs").fetchall()
         assert [(0,)] == connection.execute("select count(*) from pt_executors").fetchall()
 
 

@@ -41,13 +41,13 @@ async def test_a_workflow_that_survives_every_death_is_reported_as_such(sqlite_u
     assert len(ran) > report.crash_points
 
 
-lives: list[int] = []
+incarnations: list[int] = []
 
 
 @turbine.step
 async def counts_lives() -> int:
-    lives.append(1)
-    return len(lives)
+    incarnations.append(1)
+    return len(incarnations)
 
 
 @turbine.workflow
@@ -56,7 +56,7 @@ async def forgetful() -> int:
 
 
 async def test_an_end_that_depends_on_deaths_is_told(database_url: str) -> None:
-    lives.clear()
+    incarnations.clear()
     with pytest.raises(AssertionError, match=r"After a death before write 1 \(workflows.start.*output is '2', not '1'"):
         await crash_everywhere(forgetful, database=database_url)
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from turbine.senders.addresses import Refused, check_literal, is_public, literal, resolve
+from turbine.delivery.addresses import Refused, check_literal, is_public, literal, resolve
 
 
 @pytest.mark.parametrize(

@@ -425,7 +425,7 @@ def test_an_annotation_without_quotes_may_name_what_is_defined_further_down():
     module = types.ModuleType("module")
     exec("def body(value: Later) -> list[Later] | None: ...", module.__dict__)
     signature = Signature(module.body, "body")
-    module.Later = Defined
+    module.LazyImport = Defined
 
     assert signature.decode('{"args":[{"value":1}],"kwargs":{}}') == ((Defined(value=1),), {})
     assert signature.result.annotation == list[Defined] | None

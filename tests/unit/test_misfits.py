@@ -310,12 +310,12 @@ class Rooted(RootModel[dict[str, Base]]):
 
 class Cat(BaseModel):
     kind: Literal["cat"] = "cat"
-    lives: int = 9
+    incarnations: int = 9
 
 
 class Dog(BaseModel):
     kind: Literal["dog"] = "dog"
-    lives: int = 1
+    incarnations: int = 1
     barks: bool = True
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import time
 
-from turbine.loops.pulse import BEAT, Pulse
+from turbine.loops.heartbeat import BEAT, Heartbeat
 from turbine.threads import Threads
 
 
 async def test_the_longest_that_the_event_loop_was_late_is_told_also_while_it_is_blocked() -> None:
-    pulse = Pulse(asyncio.get_running_loop(), Threads(7))
+    pulse = Heartbeat(asyncio.get_running_loop(), Threads(7))
     before = pulse.take()
     pulse.start()
     time.sleep(BEAT + 0.2)  # noqa: ASYNC251 - that is what blocks a loop

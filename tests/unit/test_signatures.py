@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from turbine.senders.signatures import body_signature, key_of, standard_signature
+from turbine.delivery.signatures import body_signature, key_of, standard_signature
 
 BODY = b'{"test": 2432232314}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -10,7 +10,7 @@ import pytest
 from turbine.threads import Threads
 
 
-class Gate:
+class Middleware:
     """A call that runs until it is let go."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ def threads():
 
 
 def test_no_more_calls_than_there_may_be_threads_run_at_once(threads):
-    first, second, third = Gate(), Gate(), Gate()
+    first, second, third = Middleware(), Middleware(), Middleware()
     for gate in (first, second, third):
         threads.submit(gate)
     assert first.began.wait(120)
@@ -54,7 +54,7 @@ def test_no_more_calls_than_there_may_be_threads_run_at_once(threads):
 
 
 def test_a_thread_that_was_given_up_makes_room_for_another(threads):
-    stuck, more, waiting = [Gate() for _ in range(2)], [Gate() for _ in range(2)], Gate()
+    stuck, more, waiting = [Middleware() for _ in range(2)], [Middleware() for _ in range(2)], Middleware()
     calls = [threads.submit(gate) for gate in stuck]
     assert all(gate.began.wait(120) for gate in stuck)
     for gate in more:
@@ -78,7 +78,7 @@ def test_a_thread_that_was_given_up_makes_room_for_another(threads):
 
 
 def test_a_thread_that_was_given_up_counts_again_when_there_is_room(threads):
-    stuck = Gate()
+    stuck = Middleware()
     call = threads.submit(stuck)
     assert stuck.began.wait(120)
     assert threads.give_up(call)
@@ -89,7 +89,7 @@ def test_a_thread_that_was_given_up_counts_again_when_there_is_room(threads):
 
 
 def test_a_call_that_was_given_up_before_it_began_is_never_made(threads):
-    first, second, third = Gate(), Gate(), Gate()
+    first, second, third = Middleware(), Middleware(), Middleware()
     for gate in (first, second):
         threads.submit(gate)
     assert first.began.wait(120)
@@ -103,7 +103,7 @@ def test_a_call_that_was_given_up_before_it_began_is_never_made(threads):
 
 
 def test_a_thread_beside_the_others_is_given_up_like_them(threads):
-    busy, beside = [Gate() for _ in range(2)], Gate()
+    busy, beside = [Middleware() for _ in range(2)], Middleware()
     for gate in busy:
         threads.submit(gate)
     assert all(gate.began.wait(120) for gate in busy)

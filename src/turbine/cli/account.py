@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door
-from turbine.cli.door import Document, Door, Misused, whole
-from turbine.cli.screen import Screen, moment
+from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.command import with_client
+from turbine.cli.output import Output, moment
 from turbine.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="People who sign in to the dashboard.")
@@ -21,10 +21,10 @@ FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the pass
 
 
 @app.command()
-@at_door
+@with_client
 async def create(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     email: Email,
     role: Annotated[
         str, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
@@ -33,15 +33,15 @@ async def create(
 ) -> None:
     """Make an account; the password is asked for."""
     password = _read_password(from_stdin=password_stdin)
-    made = await door.create_account({"email": email, "password": password, "role": role})
+    made = await client.create_account({"email": email, "password": password, "role": role})
     screen.say(made, f"{made['email']} may sign in as {made['role']}")
 
 
 @app.command("list")
-@at_door
-async def list_accounts(door: Door, screen: Screen) -> None:
+@with_client
+async def list_accounts(client: Client, screen: Output) -> None:
     """List all accounts, the oldest first."""
-    found = await whole(door.accounts, ALL)
+    found = await whole(client.accounts, ALL)
     rows = (
         (one["email"], one["role"], one["enabled"], moment(one["created"]), moment(one["last_login"]), one["id"])
         for one in found["items"]
@@ -50,10 +50,10 @@ async def list_accounts(door: Door, screen: Screen) -> None:
 
 
 @app.command()
-@at_door
+@with_client
 async def change(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     email: Email,
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
@@ -69,21 +69,21 @@ async def change(
         changes["enabled"] = enabled
     if password_stdin:
         changes["password"] = _read_password(from_stdin=True)
-    made = await door.change_account(await _id_of(door, email), changes)
+    made = await client.change_account(await _id_of(client, email), changes)
     screen.say(made, f"{made['email']} is changed")
 
 
 @app.command()
-@at_door
-async def delete(door: Door, screen: Screen, email: Email) -> None:
+@with_client
+async def delete(client: Client, screen: Output, email: Email) -> None:
     """Remove an account; its sessions end."""
-    id_ = await _id_of(door, email)
-    await door.delete_account(id_)
+    id_ = await _id_of(client, email)
+    await client.delete_account(id_)
     screen.say({"id": id_, "email": email, "deleted": True}, f"{email} is removed")
 
 
-async def _id_of(door: Door, email: str) -> str:
-    for one in (await whole(door.accounts, ALL))["items"]:
+async def _id_of(client: Client, email: str) -> str:
+    for one in (await whole(client.accounts, ALL))["items"]:
         if one["email"] == email.strip().lower():
             return one["id"]
     raise NotFound(kind="account", id=email)

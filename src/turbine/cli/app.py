@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from turbine.cli import account, house, kv, outside, queues, retention, runs, schedules, tail, token
+from turbine.cli import account, admin, kv, outside, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
 from turbine.cli.run import run
 from turbine.cli.serve import serve
@@ -83,7 +83,7 @@ app.add_typer(outside.deliveries, name="deliveries")
 app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
 app.add_typer(retention.app, name="retention")
-app.command()(house.backup)
-app.command()(house.vacuum)
-app.command()(house.doctor)
-app.command()(house.migrate)
+app.command()(admin.backup)
+app.command()(admin.vacuum)
+app.command()(admin.doctor)
+app.command()(admin.migrate)

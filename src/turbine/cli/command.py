@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.door import Misused, Refused, open_door
-from turbine.cli.screen import Screen
-from turbine.cli.terminal import FAILED, MISUSED, leave
+from turbine.cli.client import Misused, Refused, open_client
+from turbine.cli.output import Output
+from turbine.cli.tty import FAILED, MISUSED, leave
 from turbine.clock import NoTimeZone, parse_moment
 from turbine.config import parse_duration
 from turbine.errors import TurbineError
@@ -41,7 +41,7 @@ def _options(
     """What every command takes."""
 
 
-def at_door(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+def with_client(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Make a command of `async def name(door, screen, …)`: the other parameters are its own arguments and options."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[2:]
     common = [
@@ -61,8 +61,8 @@ def at_door(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         **given: Any,
     ) -> None:
         async def carry_out() -> None:
-            async with open_door(database, server, token) as door:
-                await function(door, Screen(is_json=as_json), **given)
+            async with open_client(database, server, token) as client:
+                await function(client, Output(is_json=as_json), **given)
 
         with refusals(context.command_path.removeprefix("turbine "), database, server, tokens=[token]):
             asyncio.run(carry_out())

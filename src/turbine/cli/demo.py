@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from turbine.cli.rehearsal import Rehearsal, Report
-from turbine.cli.terminal import FAILED, MISUSED, leave
+from turbine.cli.crash_demo import CrashDemo, Report
+from turbine.cli.tty import FAILED, MISUSED, leave
 from turbine.cli.worker import WorkerFailed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def demo(
         if not keep:
             end.callback(shutil.rmtree, place)
         end.enter_context(_log_to(place / "demo.log"))
-        rehearsal = Rehearsal(folder, place, console, is_silent=as_json)
+        rehearsal = CrashDemo(folder, place, console, is_silent=as_json)
         try:
             report = asyncio.run(rehearsal.perform())
         except WorkerFailed as error:
@@ -89,10 +89,10 @@ def _temporary_folder() -> Path:
 
 def _listen(port: int | None) -> socket.socket:
     """The dashboard's door, open before the work begins; end with exit code 2 if it is taken."""
-    from turbine.cli.showcase import open_door
+    from turbine.cli.showcase import open_client
 
     try:
-        return open_door(port)
+        return open_client(port)
     except OSError as error:
         leave("demo", f"port {port} is not to be had: {error.strerror}; choose another, or leave --port out", MISUSED)
 
@@ -135,8 +135,8 @@ def _log_to(file: Path) -> Generator[None]:
 
 def _facts(report: Report, place: Path | None, showcase: Showcase | None) -> dict[str, object]:
     kept = {name: None if place is None else str(place / file) for name, file in FILES.items()}
-    door = {name: showcase and getattr(showcase, name) for name in ("address", "email", "password")}
-    return {**asdict(report), "kept": place is not None, **kept, **door}
+    client = {name: showcase and getattr(showcase, name) for name in ("address", "email", "password")}
+    return {**asdict(report), "kept": place is not None, **kept, **client}
 
 
 def _show(report: Report, console: Console) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door, parsed
-from turbine.cli.door import Document, Door, Misused, whole
-from turbine.cli.screen import Screen, moment, short
+from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.command import parsed, with_client
+from turbine.cli.output import Output, moment, short
 
 app = typer.Typer(no_args_is_help=True, help="The global key-value store.")
 
@@ -17,32 +17,32 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 
 
 @app.command("list")
-@at_door
+@with_client
 async def list_keys(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="Keys that begin with this.")] = "",
     limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100,
 ) -> None:
     """List keys and their values, in the order of their characters."""
-    found = await whole(lambda count, cursor: door.keys(prefix, count, cursor), limit)
+    found = await whole(lambda count, cursor: client.keys(prefix, count, cursor), limit)
     rows = ((one["key"], short(one["value"]), moment(one["updated"])) for one in found["items"])
     screen.table(found, ("KEY", "VALUE", "UPDATED"), rows, "No keys.")
 
 
 @app.command()
-@at_door
-async def get(door: Door, screen: Screen, key: Key) -> None:
+@with_client
+async def get(client: Client, screen: Output, key: Key) -> None:
     """Print the value of a key as JSON."""
-    record = await door.key(key)
+    record = await client.key(key)
     screen.say(record, json.dumps(record["value"], indent=2, ensure_ascii=False))
 
 
 @app.command("set")
-@at_door
+@with_client
 async def set_key(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     key: Key,
     value: Annotated[str, typer.Argument(metavar="JSON", help="The value.")],
     expect: Annotated[
@@ -56,12 +56,12 @@ async def set_key(
     asked: Document = {"value": parsed(value, "JSON")}
     if expect is not None or expect_missing:
         asked["expect"] = parsed(expect, "--expect")
-    screen.say(await door.set_key(key, asked), f"{key} is set")
+    screen.say(await client.set_key(key, asked), f"{key} is set")
 
 
 @app.command()
-@at_door
-async def delete(door: Door, screen: Screen, key: Key) -> None:
+@with_client
+async def delete(client: Client, screen: Output, key: Key) -> None:
     """Remove a key and its schema."""
-    await door.delete_key(key)
+    await client.delete_key(key)
     screen.say({"key": key, "deleted": True}, f"{key} is deleted")

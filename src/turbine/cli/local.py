@@ -11,34 +11,34 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
-from turbine.actions import forks, runs, talk, triggers, vacuum
-from turbine.actions import queues as queueing
-from turbine.actions.accounts import Accounts
-from turbine.actions.approvals import Approvals
-from turbine.actions.audit import audited, line_of
-from turbine.actions.deliveries import Deliveries
-from turbine.actions.kv import MISSING, Kv
-from turbine.actions.retention import Retention
-from turbine.actions.schedules import Schedules
-from turbine.actions.tokens import Tokens
-from turbine.cli.door import Document, plain
+from turbine.cli.client import Document, plain
 from turbine.clock import parse_moment, to_datetime
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
 from turbine.ids import check_id, check_name, new_id
 from turbine.masking import mask_url
-from turbine.model.accounts import Caller, Role, TokenRecord
+from turbine.model.accounts import Principal, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import Status
+from turbine.operations import forks, runs, talk, triggers, vacuum
+from turbine.operations import queues as queueing
+from turbine.operations.accounts import Accounts
+from turbine.operations.approvals import Approvals
+from turbine.operations.audit import audited, line_of
+from turbine.operations.deliveries import Deliveries
+from turbine.operations.kv import MISSING, Kv
+from turbine.operations.retention import Retention
+from turbine.operations.schedules import Schedules
+from turbine.operations.tokens import Tokens
 from turbine.platform import user_name
 from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
 from turbine.store import Tx
-from turbine.tables import audit, details, figures, queues
+from turbine.tables import audit, details, metrics, queues
 from turbine.tables.details import Behind
 from turbine.threads import in_thread
 
@@ -83,14 +83,14 @@ class Local:
             self._rt = rt
         return self._rt
 
-    async def _port(self) -> Port:
-        return (await self._runtime())._port()  # pyright: ignore[reportPrivateUsage]
+    async def _app(self) -> App:
+        return (await self._runtime())._app()  # pyright: ignore[reportPrivateUsage]
 
-    async def _change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> Port:
+    async def _change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> App:
         """The port for one change, whose transaction also writes the line of the audit, as a server would."""
         known = {name: value for name, value in detail.items() if value is not None}
-        caller = Caller(_actor(), Role.ADMIN)
-        return audited(await self._port(), caller, action, target, workflow_id=workflow_id, detail=known)
+        principal = Principal(_actor(), Role.ADMIN)
+        return audited(await self._app(), principal, action, target, workflow_id=workflow_id, detail=known)
 
     async def _writer(self) -> Runtime:
         """The runtime, to write a payload. Raises TurbineError where payloads are sealed: only their codec can."""
@@ -117,7 +117,7 @@ class Local:
 
     async def steps(self, id: str) -> list[Document]:
         found = await (await self._runtime()).steps(id)
-        port = await self._port()
+        port = await self._app()
         children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
         run = await runs.key_of(port, id)
         positions = [step.position for step in found]
@@ -161,7 +161,7 @@ class Local:
     async def _arguments(self, id: str, given: Any) -> tuple[list[Any], Document]:
         """Another input, as it is recorded or by name of parameter. Raises ValidationFailed."""
         name = (await (await self._runtime()).status(id)).name
-        known = await triggers.find(await self._port(), name)
+        known = await triggers.find(await self._app(), name)
         if isinstance(given, dict) and given and set(given) <= {"args", "kwargs"}:  # pyright: ignore[reportUnknownArgumentType]
             return given.get("args", []), given.get("kwargs", {})  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         args, kwargs = known.accept(given)
@@ -197,18 +197,18 @@ class Local:
     # Queues
 
     async def queues(self) -> list[Document]:
-        port = await self._port()
+        port = await self._app()
         found = await port.store.read(_queues, now_ms=port.clock.now_ms())
         return [{**_queue(queue), **_figures(numbers)} for queue, numbers in found]
 
     async def queue(self, name: str) -> Document:
-        port = await self._port()
+        port = await self._app()
         queue = await port.store.read(queues.get, name=name)
         if queue is None:
             raise QueueNotFound(name)
-        numbers = await port.store.read(figures.queue, name=name, now_ms=port.clock.now_ms())
-        holders = await port.store.read(figures.holders, name=name)
-        partitions = await port.store.read(figures.partitions, name=name)
+        numbers = await port.store.read(metrics.queue, name=name, now_ms=port.clock.now_ms())
+        holders = await port.store.read(metrics.holders, name=name)
+        partitions = await port.store.read(metrics.partitions, name=name)
         return {
             **_queue(queue),
             **_figures(numbers),
@@ -325,8 +325,8 @@ class Local:
         return await (await self._runtime()).backup(path)
 
     async def vacuum(self) -> Document:
-        port = await self._port()
-        line = line_of(port.clock.now_ms(), Caller(_actor(), Role.ADMIN), "database.vacuum", "database")
+        port = await self._app()
+        line = line_of(port.clock.now_ms(), Principal(_actor(), Role.ADMIN), "database.vacuum", "database")
         await port.store.write(audit.add, line=line)
         done = plain(await vacuum.vacuum(port))
         done["done"] = done.pop("is_done")
@@ -389,12 +389,12 @@ class Local:
     # The house itself
 
     async def examine(self) -> list[Document]:
-        from turbine.cli.checkup import examine
+        from turbine.cli.doctor import examine
 
         return await in_thread(examine, self.url)
 
     async def migrate(self) -> Document:
-        from turbine.cli.checkup import migrate
+        from turbine.cli.doctor import migrate
 
         return await in_thread(migrate, self.url)
 
@@ -468,20 +468,20 @@ def _step(step: StepInfo, behind: Behind) -> Document:
     for attempt in shown["attempts"]:
         is_last = attempt is shown["attempts"][-1]
         attempt["traceback"] = behind.traceback(step.position, attempt["number"], is_last=is_last)
-        life = behind.life(step.position, attempt["number"], is_last=is_last)
-        attempt["process"] = None if life is None else life._asdict()
+        incarnation = behind.incarnation(step.position, attempt["number"], is_last=is_last)
+        attempt["process"] = None if incarnation is None else incarnation._asdict()
     return shown
 
 
-def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, figures.QueueFigures]]:
-    return [(queue, figures.queue(tx, name=queue.name, now_ms=now_ms)) for queue in queues.listing(tx)]
+def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueFigures]]:
+    return [(queue, metrics.queue(tx, name=queue.name, now_ms=now_ms)) for queue in queues.listing(tx)]
 
 
 def _queue(queue: Queue) -> Document:
     return plain(queue)
 
 
-def _figures(numbers: figures.QueueFigures) -> Document:
+def _figures(numbers: metrics.QueueFigures) -> Document:
     return {
         "enqueued": numbers.enqueued,
         "running": numbers.running,

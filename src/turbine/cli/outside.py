@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from turbine.cli.command import at_door
-from turbine.cli.door import Document, Door, whole
-from turbine.cli.screen import Screen, moment
+from turbine.cli.client import Client, Document, whole
+from turbine.cli.command import with_client
+from turbine.cli.output import Output, moment
 
 products = typer.Typer(no_args_is_help=True, help="The files that steps made.")
 deliveries = typer.Typer(no_args_is_help=True, help="Webhooks, alerts and products on their way out.")
@@ -20,10 +20,10 @@ Limit = Annotated[int, typer.Option("--limit", help="How many, at most.")]
 
 
 @products.command("list")
-@at_door
-async def list_products(door: Door, screen: Screen, run: Run = None, limit: Limit = 20) -> None:
+@with_client
+async def list_products(client: Client, screen: Output, run: Run = None, limit: Limit = 20) -> None:
     """List products, newest first."""
-    found = await whole(lambda count, cursor: door.products(run, count, cursor), limit)
+    found = await whole(lambda count, cursor: client.products(run, count, cursor), limit)
     rows = (
         (one["id"], one["status"], one["file_name"], decimal(one["size"]), one["workflow_id"], moment(one["created"]))
         for one in found["items"]
@@ -32,23 +32,23 @@ async def list_products(door: Door, screen: Screen, run: Run = None, limit: Limi
 
 
 @products.command()
-@at_door
+@with_client
 async def download(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Annotated[str, typer.Argument(metavar="ID", help="The product's id, as listed.")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that does not exist yet.")],
 ) -> None:
     """Write a product to a new file."""
-    await door.download(id, path)
+    await client.download(id, path)
     screen.say({"id": id, "path": str(path)}, str(path))
 
 
 @deliveries.command("list")
-@at_door
+@with_client
 async def list_deliveries(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     run: Run = None,
     status: Annotated[
         str | None, typer.Option("--status", metavar="pending|delivered|dead", help="With this status.")
@@ -58,7 +58,7 @@ async def list_deliveries(
 ) -> None:
     """List deliveries, newest first."""
     wanted: Document = {"workflow_id": run, "status": status, "kind": kind}
-    found = await whole(lambda count, cursor: door.deliveries(wanted, count, cursor), limit)
+    found = await whole(lambda count, cursor: client.deliveries(wanted, count, cursor), limit)
     rows = (
         (
             one["id"],
@@ -79,11 +79,11 @@ def _last_error(delivery: Document) -> str | None:
 
 
 @deliveries.command()
-@at_door
+@with_client
 async def resend(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, as listed.")],
 ) -> None:
     """Send something again that was delivered or is dead."""
-    screen.say(await door.resend(id), f"{id} is sent again")
+    screen.say(await client.resend(id), f"{id} is sent again")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.command import at_door, duration_of
-from turbine.cli.door import Document, Door, Misused
-from turbine.cli.screen import Screen, moment, span
+from turbine.cli.client import Client, Document, Misused
+from turbine.cli.command import duration_of, with_client
+from turbine.cli.output import Output, moment, span
 
 NO_LIMIT = "none"
 
@@ -22,10 +22,10 @@ class Act(StrEnum):
     SET = "set"
 
 
-@at_door
+@with_client
 async def queues(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One queue; by default all.")] = None,
     act: Annotated[Act | None, typer.Argument(metavar="pause|resume|set", help="What to do to it.")] = None,
     everywhere: Annotated[
@@ -43,19 +43,19 @@ async def queues(
     if changes and act is not Act.SET:
         raise Misused("--global, --worker and --rate go with: turbine queues NAME set")
     if name is None:
-        _show_all(screen, await door.queues())
+        _show_all(screen, await client.queues())
         return
     match act:
         case None:
-            _show_one(screen, await door.queue(name))
+            _show_one(screen, await client.queue(name))
         case Act.PAUSE:
-            screen.say(await door.pause_queue(name), f"{name} is paused; what runs goes on")
+            screen.say(await client.pause_queue(name), f"{name} is paused; what runs goes on")
         case Act.RESUME:
-            screen.say(await door.resume_queue(name), f"{name} goes on")
+            screen.say(await client.resume_queue(name), f"{name} goes on")
         case Act.SET:
             if not changes:
                 raise Misused("say which limits: --global N, --worker N, --rate N/SECONDS")
-            queue = await door.limit_queue(name, changes)
+            queue = await client.limit_queue(name, changes)
             screen.say(queue, f"{name}: {_limits(queue)}")
 
 
@@ -87,13 +87,13 @@ def _rate(text: str) -> Document | None:
     return {"limit": int(count), "per": duration_of(period, "--rate").total_seconds()}
 
 
-def _show_all(screen: Screen, found: list[Document]) -> None:
+def _show_all(screen: Output, found: list[Document]) -> None:
     columns = ("NAME", "WAITING", "RUNNING", "OLDEST", "LIMITS")
     rows = ((one["name"], one["enqueued"], one["running"], span(one["oldest_age"]), _limits(one)) for one in found)
     screen.table({"items": found, "next_cursor": None}, columns, rows, "No queues.")
 
 
-def _show_one(screen: Screen, queue: Document) -> None:
+def _show_one(screen: Output, queue: Document) -> None:
     if screen.is_json:
         screen.document(queue)
         return

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from turbine.cli.door import Document, Misused, Refused, plain
+from turbine.cli.client import Document, Misused, Refused, plain
 from turbine.masking import mask_url, scrub
 from turbine.platform import sync
 

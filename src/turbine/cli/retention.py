@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door, duration_of
-from turbine.cli.door import Document, Door, Misused, whole
-from turbine.cli.screen import Screen, moment
+from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.command import duration_of, with_client
+from turbine.cli.output import Output, moment
 from turbine.model.workflows import TERMINAL
 
 app = typer.Typer(no_args_is_help=True, help="How long runs are kept once they are over, by workflow and status.")
@@ -21,12 +21,12 @@ Status = Annotated[
 
 
 @app.command("list")
-@at_door
+@with_client
 async def list_rules(
-    door: Door, screen: Screen, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
+    client: Client, screen: Output, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
 ) -> None:
     """List the rules; what none of them speaks of is kept as gc_retention says."""
-    found = await whole(door.rules, limit)
+    found = await whole(client.rules, limit)
     rows = (
         (one["workflow"] or "any", one["status"] or "any", _kept(one["keep"]), moment(one["updated"]))
         for one in found["items"]
@@ -35,26 +35,26 @@ async def list_rules(
 
 
 @app.command("set")
-@at_door
+@with_client
 async def set_rule(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     keep: Annotated[str, typer.Argument(metavar="TIME", help="For example 12h or 7d after the end, or forever.")],
     workflow: Workflow = None,
     status: Status = None,
 ) -> None:
     """Keep some runs longer or shorter than others. The rule that says most decides."""
     seconds = None if keep == "forever" else duration_of(keep, "TIME").total_seconds()
-    made = await door.set_rule({**_asked(workflow, status), "keep": seconds})
+    made = await client.set_rule({**_asked(workflow, status), "keep": seconds})
     screen.say(made, f"{_told(made)} are kept {_kept(made['keep'])}")
 
 
 @app.command()
-@at_door
-async def delete(door: Door, screen: Screen, workflow: Workflow = None, status: Status = None) -> None:
+@with_client
+async def delete(client: Client, screen: Output, workflow: Workflow = None, status: Status = None) -> None:
     """Lift the rule for exactly these runs."""
     asked = _asked(workflow, status)
-    await door.delete_rule(asked)
+    await client.delete_rule(asked)
     screen.say({**asked, "deleted": True}, f"The rule is lifted: {_told(asked)}")
 
 

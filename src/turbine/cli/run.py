@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from turbine.cli.target import TargetUnfit, load
-from turbine.cli.terminal import MISUSED, leave
+from turbine.cli.tty import MISUSED, leave
 
 
 def run(

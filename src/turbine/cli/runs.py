@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.command import at_door, duration_of, moment_of, parsed
-from turbine.cli.door import Document, Door, Misused, whole
-from turbine.cli.screen import Screen, moment, short, span
-from turbine.cli.terminal import FAILED
+from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.command import duration_of, moment_of, parsed, with_client
+from turbine.cli.output import Output, moment, short, span
+from turbine.cli.tty import FAILED
 from turbine.model.workflows import TERMINAL, WorkflowStatus
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The workflow id of the run.")]
@@ -39,10 +39,10 @@ _FACTS = {
 LOOK_SECONDS, LOOK_MAX_SECONDS = 0.02, 1.0
 
 
-@at_door
+@with_client
 async def list_runs(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     status: Annotated[
         list[WorkflowStatus] | None,
         typer.Option("--status", metavar="STATUS", case_sensitive=False, help="With this status; may be repeated."),
@@ -67,7 +67,7 @@ async def list_runs(
         "search": search,
         "created_after": None if since is None else moment_of(since, "--since"),
     }
-    found = await whole(lambda count, cursor: door.runs(wanted, count, cursor), limit)
+    found = await whole(lambda count, cursor: client.runs(wanted, count, cursor), limit)
     rows = (
         (run["workflow_id"], run["status"], run["name"], moment(run["created_at"]), span(run["duration"]), _about(run))
         for run in found["items"]
@@ -80,11 +80,11 @@ def _about(run: Document) -> str:
     return short(told or "")
 
 
-@at_door
-async def show(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def show(client: Client, screen: Output, id: Id) -> None:
     """Show a run, and why it is not moving."""
-    run = await door.run(id)
-    explanation = await door.explain(id)
+    run = await client.run(id)
+    explanation = await client.explain(id)
     if screen.is_json:
         screen.document({**run, "explanation": explanation})
         return
@@ -107,10 +107,10 @@ async def show(door: Door, screen: Screen, id: Id) -> None:
             screen.words(explanation["advice"])
 
 
-@at_door
-async def steps(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def steps(client: Client, screen: Output, id: Id) -> None:
     """List the steps of a run with all their attempts."""
-    found = await door.steps(id)
+    found = await client.steps(id)
     rows = (row for step in found for row in _step_rows(step))
     columns = ("STEP", "NAME", "STATUS", "STARTED", "TOOK", "RESULT")
     screen.table({"items": found, "next_cursor": None}, columns, rows, "No steps.")
@@ -149,37 +149,37 @@ def _took(step: Document) -> str:
     return span(max(0.0, (ended - began).total_seconds()))
 
 
-@at_door
+@with_client
 async def cancel(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; shown with the run.")] = None,
 ) -> None:
     """Cancel a run and its children."""
-    acted = await door.cancel(id, reason)
+    acted = await client.cancel(id, reason)
     screen.say(acted, f"{id} is cancelled" if acted["changed"] else f"{id} was over already: {acted['status']}")
 
 
-@at_door
-async def resume(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def resume(client: Client, screen: Output, id: Id) -> None:
     """Take up a run that was cancelled, failed, dead-lettered or set aside; recorded steps stay."""
-    acted = await door.resume(id)
+    acted = await client.resume(id)
     told = f"{id} goes on: {acted['status']}" if acted["changed"] else f"Nothing to resume: {id} is {acted['status']}"
     screen.say(acted, told)
 
 
-@at_door
-async def release(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def release(client: Client, screen: Output, id: Id) -> None:
     """End the sleep of a run, the pause before a retry, or the delay of its start, now."""
-    acted = await door.release(id)
+    acted = await client.release(id)
     screen.say(acted, f"{id} goes on" if acted["changed"] else f"{id} does not wait for the clock: {acted['status']}")
 
 
-@at_door
+@with_client
 async def fork(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     from_step: Annotated[
         str, typer.Option("--from-step", metavar="N", help="The first position that runs again, like 3 or 3.0.1.")
@@ -200,7 +200,7 @@ async def fork(
     if edit:
         asked["edits"] = dict(_edit(one) for one in edit)
     asked |= {name: value for name, value in (("queue", queue), ("new_id", new_id)) if value is not None}
-    acted = await door.fork(id, asked)
+    acted = await client.fork(id, asked)
     screen.say(acted, acted["workflow_id"])
 
 
@@ -211,10 +211,10 @@ def _edit(text: str) -> tuple[str, Any]:
     return position, parsed(value, "--edit")
 
 
-@at_door
+@with_client
 async def trigger(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The workflow, by name or module:qualname.")],
     given: Annotated[
         str | None, typer.Option("--input", metavar="JSON", help="By parameter name, or the only parameter's value.")
@@ -236,20 +236,20 @@ async def trigger(
         "priority": priority or None,
         "tags": tag or None,
     }
-    workflow_id = await door.trigger({name: value for name, value in asked.items() if value is not None})
+    workflow_id = await client.trigger({name: value for name, value in asked.items() if value is not None})
     if not wait:
         screen.say({"workflow_id": workflow_id}, workflow_id)
         return
-    run = await _ended(door, workflow_id)
+    run = await _ended(client, workflow_id)
     told = {field: run[field] for field in ("workflow_id", "status", "output", "error", "reason")}
     screen.say(told, workflow_id, f"{run['status']}: {_outcome(run)}")
     if run["status"] != "SUCCESS":
         raise typer.Exit(FAILED)
 
 
-async def _ended(door: Door, workflow_id: str) -> Document:
+async def _ended(client: Client, workflow_id: str) -> Document:
     pause = LOOK_SECONDS
-    while (run := await door.run(workflow_id))["status"] not in TERMINAL:
+    while (run := await client.run(workflow_id))["status"] not in TERMINAL:
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, LOOK_MAX_SECONDS)
     return run
@@ -261,10 +261,10 @@ def _outcome(run: Document) -> str:
     return run["error"] or run["reason"] or ""
 
 
-@at_door
+@with_client
 async def approve(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     reject: Annotated[bool, typer.Option("--reject", help="Say no.")] = False,
     comment: Annotated[str, typer.Option("--comment", help="Why.")] = "",
@@ -275,18 +275,18 @@ async def approve(
     asked: Document = {"approved": not reject, "comment": comment, "data": parsed(data, "--data")}
     if approval_id is not None:
         asked["approval_id"] = approval_id
-    acted = await door.approve(id, asked)
+    acted = await client.approve(id, asked)
     screen.say(acted, f"{id} is {'rejected' if reject else 'approved'}")
 
 
-@at_door
+@with_client
 async def send(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The message, as JSON.")],
     topic: Annotated[str, typer.Option("--topic", help="The topic on which it is received.")] = "",
 ) -> None:
     """Put a message into a run's mailbox."""
-    acted = await door.send(id, parsed(message, "MESSAGE"), topic)
+    acted = await client.send(id, parsed(message, "MESSAGE"), topic)
     screen.say(acted, f"{id} has a message" + (f" on topic {topic!r}" if topic else ""))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import absolute_moment_of, at_door, duration_of, moment_of, parsed
-from turbine.cli.door import Document, Door, Misused, moment_text, whole
-from turbine.cli.screen import Screen, moment
+from turbine.cli.client import Client, Document, Misused, moment_text, whole
+from turbine.cli.command import absolute_moment_of, duration_of, moment_of, parsed, with_client
+from turbine.cli.output import Output, moment
 
 app = typer.Typer(no_args_is_help=True, help="When runs start by themselves.")
 
@@ -19,15 +19,15 @@ Zone = Annotated[str | None, typer.Option("--timezone", help="For --cron, an IAN
 
 
 @app.command("list")
-@at_door
+@with_client
 async def list_schedules(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     workflow: Annotated[str | None, typer.Option("--workflow", help="Of this workflow.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100,
 ) -> None:
     """List schedules, newest first."""
-    found = await whole(lambda count, cursor: door.schedules(workflow, count, cursor), limit)
+    found = await whole(lambda count, cursor: client.schedules(workflow, count, cursor), limit)
     rows = (
         (one["id"], one["name"], one["workflow"], _when(one), one["enabled"], moment(one["next_at"]), one["last_error"])
         for one in found["items"]
@@ -43,10 +43,10 @@ def _when(schedule: Document) -> str:
 
 
 @app.command()
-@at_door
+@with_client
 async def create(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="A workflow that is declared triggerable.")],
     cron: Cron = None,
     once: Once = None,
@@ -72,7 +72,7 @@ async def create(
     }
     if name is not None:
         asked["name"] = name
-    made = await door.create_schedule(asked)
+    made = await client.create_schedule(asked)
     screen.say(made, made["id"])
 
 
@@ -100,39 +100,39 @@ def _schedule(
 
 
 @app.command()
-@at_door
-async def enable(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def enable(client: Client, screen: Output, id: Id) -> None:
     """Go on with a schedule from now; what it missed meanwhile is not made up."""
-    schedule = await door.switch_schedule(id, enabled=True)
+    schedule = await client.switch_schedule(id, enabled=True)
     screen.say(schedule, f"{schedule['name']} is enabled; next {moment(schedule['next_at'])}")
 
 
 @app.command()
-@at_door
+@with_client
 async def disable(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who look at it later.")] = None,
 ) -> None:
     """Start no run of it any more."""
-    schedule = await door.switch_schedule(id, enabled=False, reason=reason)
+    schedule = await client.switch_schedule(id, enabled=False, reason=reason)
     screen.say(schedule, f"{schedule['name']} is disabled")
 
 
 @app.command("run-now")
-@at_door
-async def run_now(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def run_now(client: Client, screen: Output, id: Id) -> None:
     """Start its workflow at once, enabled or not."""
-    workflow_id = await door.run_schedule(id)
+    workflow_id = await client.run_schedule(id)
     screen.say({"workflow_id": workflow_id}, workflow_id)
 
 
 @app.command()
-@at_door
+@with_client
 async def backfill(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     after: Annotated[str, typer.Option("--after", metavar="TIME", help="From this tick on: 7d, or ISO 8601.")],
     before: Annotated[str, typer.Option("--before", metavar="TIME", help="Up to here, left out itself.")] = "0s",
@@ -140,7 +140,7 @@ async def backfill(
 ) -> None:
     """Start the runs of ticks that have passed and have none."""
     start, end = moment_of(after, "--after"), moment_of(before, "--before")
-    found = await door.backfill(id, start, end, dry_run=dry_run)
+    found = await client.backfill(id, start, end, dry_run=dry_run)
     said = "would be started" if dry_run else "started"
     failed = [f"{workflow_id}: {why}" for workflow_id, why in found["failed"].items()]
     numbers = f"{len(found['started'])} {said}, {len(found['existing'])} there already, {len(failed)} failed"
@@ -148,10 +148,10 @@ async def backfill(
 
 
 @app.command()
-@at_door
+@with_client
 async def preview(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Annotated[str | None, typer.Argument(metavar="ID", help="The schedule's id; or say --cron.")] = None,
     cron: Cron = None,
     timezone: Zone = None,
@@ -161,13 +161,13 @@ async def preview(
     if (id is None) == (cron is None):
         raise Misused("give either the ID of a schedule or --cron")
     wanted = id if id is not None else _schedule(cron, None, timezone)
-    times = await door.preview(wanted, count)
+    times = await client.preview(wanted, count)
     screen.say({"items": times, "next_cursor": None}, *times)
 
 
 @app.command()
-@at_door
-async def delete(door: Door, screen: Screen, id: Id) -> None:
+@with_client
+async def delete(client: Client, screen: Output, id: Id) -> None:
     """Remove a schedule; runs that it has started stay."""
-    await door.delete_schedule(id)
+    await client.delete_schedule(id)
     screen.say({"id": id, "deleted": True}, f"{id} is deleted")

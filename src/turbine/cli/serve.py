@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from turbine.cli.target import TargetUnfit, load
-from turbine.cli.terminal import MISUSED, leave
+from turbine.cli.tty import MISUSED, leave
 from turbine.platform import ENDING_SIGNALS
 
 TARGET = "TURBINE_SERVE_TARGET"
@@ -74,14 +74,14 @@ _made: dict[int, Any] = {}
 
 
 def _application(found: Any) -> Any:
-    from turbine.http.mounting import app_of
+    from turbine.http.asgi import asgi_app_of
     from turbine.runtime import Runtime
 
     inner = getattr(found, "inner", None)
     runtime = inner if isinstance(inner, Runtime) else found  # a runtime of `turbine.sync` has one inside
     if isinstance(runtime, Runtime):
         if id(runtime) not in _made:
-            _made[id(runtime)] = app_of(runtime, cast('Literal["accounts", "none"]', os.environ[AUTH]))
+            _made[id(runtime)] = asgi_app_of(runtime, cast('Literal["accounts", "none"]', os.environ[AUTH]))
         return _made[id(runtime)]
     if not callable(found):
         raise TargetUnfit(f"{os.environ[TARGET]} is neither an ASGI application nor a runtime, but {found!r:.100}")

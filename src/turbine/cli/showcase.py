@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import Literal
 
 from turbine.cli import shop
-from turbine.cli.rehearsal import LOOK_SECONDS
+from turbine.cli.crash_demo import LOOK_SECONDS
 from turbine.cli.worker import example
 from turbine.config import Config
+from turbine.http.asgi import DASHBOARD, asgi_app_of
 from turbine.http.dashboard import FOLDER
-from turbine.http.mounting import DASHBOARD, app_of
 from turbine.platform import ENDING_SIGNALS
 from turbine.runtime import Runtime
 
@@ -38,7 +38,7 @@ PATIENCE = timedelta(seconds=2)
 """How long an end waits for steps and open requests: whoever presses Ctrl-C has seen enough."""
 
 
-def open_door(port: int | None) -> socket.socket:
+def open_client(port: int | None) -> socket.socket:
     """Listen at this port, or else at a free one near 8090. Raises OSError when it is taken."""
     if port is not None:
         return socket.create_server((HOST, port))
@@ -77,7 +77,7 @@ class Showcase:
         for number in ENDING_SIGNALS:
             signal.signal(number, _ended)
         config = uvicorn.Config(
-            app_of(self._runtime()),
+            asgi_app_of(self._runtime()),
             log_level="error",
             timeout_graceful_shutdown=int(PATIENCE.total_seconds()),
             server_header=False,

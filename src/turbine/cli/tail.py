@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from turbine.cli.command import at_door, moment_of
-from turbine.cli.door import PAGE_MAX, Document, Door, whole
+from turbine.cli.client import PAGE_MAX, Client, Document, whole
+from turbine.cli.command import moment_of, with_client
+from turbine.cli.output import STATUS_STYLES, Output, clean, local, short
 from turbine.cli.runs import Id
-from turbine.cli.screen import STATUS_STYLES, Screen, clean, local, short
-from turbine.cli.terminal import FAILED
+from turbine.cli.tty import FAILED
 from turbine.model.workflows import TERMINAL
 
 LOOK_SECONDS, LOOK_MAX_SECONDS = 0.1, 2.0
@@ -22,15 +22,15 @@ LATE_SECONDS = 0.5
 _STYLES = {"ERROR": "red", "CRITICAL": "bold red", "WARNING": "yellow", "failed": "red", "done": "green"}
 
 
-@at_door
+@with_client
 async def tail(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Id,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
 ) -> None:
     """Show the steps and logs of a run in order; exit code 1 when it has failed. With --json a line for each."""
-    view = View(door, id)
+    view = View(client, id)
     pause = LOOK_SECONDS
     while True:
         news = await view.look()
@@ -51,8 +51,8 @@ async def tail(
 class View:
     """What was seen of a run; each look brings what is new, in the order of time."""
 
-    def __init__(self, door: Door, id: str) -> None:
-        self._door = door
+    def __init__(self, client: Client, id: str) -> None:
+        self._door = client
         self._id = id
         self._status = ""
         self._cursor: str | None = None
@@ -123,7 +123,7 @@ def _order(one: Document) -> int:
     return 1 if one["kind"] == "log" else 0 if one["event"] == "started" else 2
 
 
-def _print(screen: Screen, one: Document) -> None:
+def _print(screen: Output, one: Document) -> None:
     if screen.is_json:
         screen.line(one)
         return
@@ -148,10 +148,10 @@ def _clock(at: str) -> str:
     return local(at).strftime("%H:%M:%S.%f")[:-3]
 
 
-@at_door
+@with_client
 async def logs(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Annotated[str | None, typer.Argument(metavar="ID", help="Of this run; by default of all.")] = None,
     level: Annotated[str | None, typer.Option("--level", help="The lowest one shown, such as WARNING.")] = None,
     search: Annotated[str | None, typer.Option("--search", help="Part of the message or the logger's name.")] = None,
@@ -161,7 +161,7 @@ async def logs(
     """Show the newest log records, the newest last."""
     wanted: Document = {"workflow_id": id, "level": level, "search": search}
     wanted["after"] = None if since is None else moment_of(since, "--since")
-    found = await whole(lambda count, cursor: door.logs(wanted, count, cursor, ascending=False), limit)
+    found = await whole(lambda count, cursor: client.logs(wanted, count, cursor, ascending=False), limit)
     if screen.is_json:
         screen.document(found)
         return

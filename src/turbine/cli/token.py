@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.command import at_door, duration_of
-from turbine.cli.door import Door, Misused, whole
-from turbine.cli.screen import Screen, moment
+from turbine.cli.client import Client, Misused, whole
+from turbine.cli.command import duration_of, with_client
+from turbine.cli.output import Output, moment
 
 app = typer.Typer(no_args_is_help=True, help="Keys with which programs use the HTTP API.")
 
@@ -17,10 +17,10 @@ EXPIRES_MAX = timedelta(days=36500)
 
 
 @app.command()
-@at_door
+@with_client
 async def create(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
     role: Annotated[
         str, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
@@ -31,17 +31,17 @@ async def create(
 ) -> None:
     """Make a token; this is the only time it is shown."""
     until = None if expires is None else datetime.now(UTC) + _span(expires)
-    made = await door.create_token({"name": name, "role": role, "expires": until})
+    made = await client.create_token({"name": name, "role": role, "expires": until})
     screen.say(made, made["token"])
 
 
 @app.command("list")
-@at_door
+@with_client
 async def list_tokens(
-    door: Door, screen: Screen, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
+    client: Client, screen: Output, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
 ) -> None:
     """List the newest tokens, without the tokens themselves."""
-    found = await whole(door.tokens, limit)
+    found = await whole(client.tokens, limit)
     rows = (
         (one["id"], one["name"], one["role"], moment(one["expires"]), moment(one["created"])) for one in found["items"]
     )
@@ -49,14 +49,14 @@ async def list_tokens(
 
 
 @app.command()
-@at_door
+@with_client
 async def delete(
-    door: Door,
-    screen: Screen,
+    client: Client,
+    screen: Output,
     id: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as listed.")],
 ) -> None:
     """Revoke a token, from its next use on."""
-    await door.delete_token(id)
+    await client.delete_token(id)
     screen.say({"id": id, "deleted": True}, f"{id} is revoked")
 
 

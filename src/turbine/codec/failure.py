@@ -112,11 +112,11 @@ def _document(exc: BaseException, depth: int) -> dict[str, Any]:
     if isinstance(exc, Exception) and len(message) <= _MESSAGE_MAX and depth > 0:
         try:
             parts = _parts_of(exc, depth - 1)
-            written = _dump(parts)
+            signature_text = _dump(parts)
         except (_Unrecordable, ValueError, RecursionError):
             # ValueError: a whole number too long to be written. No parts means that it will be StepFailed.
-            parts, written = {}, ""
-        if parts and len(written) <= _PARTS_MAX:
+            parts, signature_text = {}, ""
+        if parts and len(signature_text) <= _PARTS_MAX:
             rebuilt = _rebuilt(json.loads(_dump({**document, **parts})))
             if type(rebuilt) is kind and str(rebuilt) == message:
                 document.update(parts)

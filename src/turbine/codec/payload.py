@@ -13,17 +13,17 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from turbine.codec.annotations import buildable, is_untyped, schema_types
-from turbine.codec.faithful import drift, secret_in, vanished
-from turbine.codec.later import Later
+from turbine.codec.lazy_import import LazyImport
 from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare, marked
+from turbine.codec.round_trip import round_trip_difference, secret_in, vanished
 from turbine.errors import SerializationError, ValidationFailed
 
 if TYPE_CHECKING:
     import pydantic
     import pydantic_core
 else:
-    pydantic, pydantic_core = Later("pydantic"), Later("pydantic_core")
+    pydantic, pydantic_core = LazyImport("pydantic"), LazyImport("pydantic_core")
 
 T = TypeVar("T")
 
@@ -244,7 +244,7 @@ class PayloadType(Generic[T]):
                 shown = pydantic_core.to_jsonable_python(
                     value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False
                 )
-                told = drift(shown, settled)
+                told = round_trip_difference(shown, settled)
                 if told is None and _STARS in text:
                     told = secret_in(value)
                 if told is not None:
@@ -260,7 +260,7 @@ class PayloadType(Generic[T]):
             text = self._adapter.dump_json([value], warnings="error", by_alias=False, round_trip=True).decode()[1:-1]
             text = marked(text, what)
             settled = self._read(text)
-            told = drift(value, settled) if self._is_doubtful(value, text) else None
+            told = round_trip_difference(value, settled) if self._is_doubtful(value, text) else None
         except SerializationError:
             raise
         except (

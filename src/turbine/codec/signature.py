@@ -11,17 +11,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from turbine.codec.enclosing import Enclosing, enclosing, function_of
-from turbine.codec.later import Later
+from turbine.codec.lazy_import import LazyImport
 from turbine.codec.misfit import Misfit
 from turbine.codec.numbers import bare
 from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type
-from turbine.codec.written import written
+from turbine.codec.signature_text import signature_text
 from turbine.errors import SerializationError, ValidationFailed
 
 if TYPE_CHECKING:
     import pydantic_core
 else:
-    pydantic_core = Later("pydantic_core")
+    pydantic_core = LazyImport("pydantic_core")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -65,7 +65,7 @@ class Signature:
     @property
     def text(self) -> str:
         """The parameters and the result as Python writes them, without the modules of their types."""
-        return written(self._signature)
+        return signature_text(self._signature)
 
     @property
     def source(self) -> str | None:

@@ -14,10 +14,10 @@ from turbine.tables.steps import Outcome
 async def set_in_body(execution: Execution, note: str, label: str, color: str) -> None:
     """Show a label on the run. `note` is the place in the body, which a replay passes without writing again."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     if note in execution.history.recorded:
         return
-    now_ms = execution.port.clock.now_ms()
+    now_ms = execution.app.clock.now_ms()
     outcome = Outcome(
         execution.run, execution.fence, note, -1, SET_APP_STATUS, Kind.NOTE, None, None, None, 1, now_ms, now_ms
     )
@@ -34,7 +34,7 @@ async def set_in_body(execution: Execution, note: str, label: str, color: str) -
 async def set_in_step(execution: Execution, label: str, color: str) -> None:
     """The same for a step, whichever thread or loop it runs in; a step that runs again sets it again."""
     execution.check()
-    row = AppStatus(execution.run, execution.fence, label, color, execution.port.clock.now_ms(), None)
-    answer = await execution.port.store.submit(statuses.set_app_status, row)
+    row = AppStatus(execution.run, execution.fence, label, color, execution.app.clock.now_ms(), None)
+    answer = await execution.app.store.submit(statuses.set_app_status, row)
     if answer is not Answer.DONE:
         raise execution.refuse(answer)

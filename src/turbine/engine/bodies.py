@@ -15,8 +15,8 @@ from turbine.engine.outcomes import Signal, Unloaded
 from turbine.errors import Cancelled
 
 if TYPE_CHECKING:
+    from turbine.engine.branches import StepScope
     from turbine.engine.execution import Execution
-    from turbine.engine.lines import Frame
     from turbine.registry import StepDefinition
     from turbine.store import Store
 
@@ -27,7 +27,7 @@ Waiter = Callable[[Any, BaseException | None], None]
 class Body:
     """A function of a step, on its way in a thread."""
 
-    def __init__(self, execution: Execution, step: StepDefinition, frame: Frame) -> None:
+    def __init__(self, execution: Execution, step: StepDefinition, frame: StepScope) -> None:
         self.frame = frame
         self._execution = execution
         self._fn = step.fn
@@ -67,14 +67,14 @@ class Body:
         """Whether this error only says that the pass in which the function began was over."""
         return error is not None and (isinstance(error, (Unloaded, Cancelled)) or self._execution.is_ours(error))
 
-    def is_of(self, step: StepDefinition, frame: Frame) -> bool:
+    def is_of(self, step: StepDefinition, frame: StepScope) -> bool:
         return self._fn == step.fn and self.frame.attempt == frame.attempt
 
 
 _running: dict[tuple[object, ...], Body] = {}
 
 
-def running(execution: Execution, step: StepDefinition, frame: Frame) -> Body | None:
+def running(execution: Execution, step: StepDefinition, frame: StepScope) -> Body | None:
     """The same attempt of the same step, as a former pass of this run left it: still running, or just ended."""
     if not (_running or execution.ended_bodies):
         return None
@@ -88,10 +88,10 @@ def forget_all(store: Store) -> None:
         _running.pop(key, None)
 
 
-def _key(execution: Execution, frame: Frame) -> tuple[object, ...]:
+def _key(execution: Execution, frame: StepScope) -> tuple[object, ...]:
     # The start tells a run from a later one that has got its key and its id.
     claimed = execution.claimed
-    return _place(execution.port.store), claimed.run, claimed.id, claimed.started_ms, frame.position, frame.attempt
+    return _place(execution.app.store), claimed.run, claimed.id, claimed.started_ms, frame.position, frame.attempt
 
 
 def _place(store: Store) -> object:

@@ -18,14 +18,14 @@ from typing import Any, NoReturn
 from turbine.clock import to_datetime
 from turbine.codec import Misfit, PayloadType, decode_error, encode_error, recall_error, settle_error
 from turbine.engine.bodies import Body, running
-from turbine.engine.execution import Errand, Execution
-from turbine.engine.lines import Frame
+from turbine.engine.branches import StepScope
+from turbine.engine.execution import BackgroundStep, Execution
 from turbine.engine.outcomes import Signal, Unloaded
 from turbine.errors import Cancelled, MaxStepRetriesExceeded, SerializationError
 from turbine.model.history import Recorded
 from turbine.model.steps import Kind
 from turbine.model.workflows import Event
-from turbine.registry import HERE, StepDefinition, WorkflowDefinition
+from turbine.registry import StepDefinition, WorkflowDefinition, current_scope
 from turbine.tables import steps
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import AttemptFailed, Begun, Outcome
@@ -40,23 +40,25 @@ async def call_step(
     step: StepDefinition,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    errand: Errand | None = None,
+    background: BackgroundStep | None = None,
 ) -> Any:
     """The outcome of a step at a position: replayed if it is recorded, else made and recorded.
 
     The body has it when this returns, unless it is an errand of the body, which goes on and takes it later.
     """
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     record = execution.recorded(position, step.name)
     if record is not None and record.ended_ms is not None and record.kind != Kind.UNCHECKED:
-        execution.has_outcome(record.function_id, errand)
+        execution.has_outcome(record.function_id, background)
         if record.kind == Kind.BROKEN_OFF:
             await _until_broken_off(execution, position)
         return replayed(execution, record, step)
-    if execution.is_rehearsal:
+    if execution.is_replay_check:
         await execution.stay()
-    live = _LiveStep(execution, position, step, record, execution.last_step if errand is None else errand.follows)
+    live = _LiveStep(
+        execution, position, step, record, execution.last_step if background is None else background.follows
+    )
     execution.busy += 1
     try:
         if position in execution.kept:
@@ -67,7 +69,7 @@ async def call_step(
             raise
         return await live.broken_off(error)
     finally:
-        execution.has_outcome(live.function_id, errand)
+        execution.has_outcome(live.function_id, background)
         execution.leave()
 
 
@@ -109,7 +111,7 @@ def _is_broken_off(execution: Execution) -> bool:
     """Whether it is the running body that cancels the running task, and nothing that ends the whole pass."""
     if execution.signal is not None or execution.is_over or not _is_cancelled(execution):
         return False
-    if execution.port.is_torn_down():
+    if execution.app.is_torn_down():
         execution.end(Signal.INTERRUPT)
         return False
     return True
@@ -167,7 +169,7 @@ class _LiveStep:
             await self._take_up()
         while True:
             execution.check()
-            token = HERE.set(self._begin())
+            token = current_scope.set(self._begin())
             try:
                 value, failure = await _body(execution, step, args, kwargs), None
             except (Unloaded, Cancelled, asyncio.CancelledError) as error:
@@ -179,8 +181,8 @@ class _LiveStep:
             except BaseException as error:  # noqa: BLE001 - the user's function: its SystemExit ends the run, not the process
                 value, failure = None, _as_failure(error)
             finally:
-                HERE.reset(token)
-                execution.port.busy_steps.pop((execution, self.position), None)
+                current_scope.reset(token)
+                execution.app.busy_steps.pop((execution, self.position), None)
             if execution.signal is not Signal.AWAY:  # else the outcome is kept, for the next pass to record
                 execution.check()
             if failure is None:
@@ -215,17 +217,17 @@ class _LiveStep:
         if waiting is not None and waiting.deadline_ms is not None:
             await _pause(self.execution, self.position, waiting.deadline_ms)
 
-    def _begin(self) -> Frame:
+    def _begin(self) -> StepScope:
         """Begin an attempt; what it returns is where its body stands."""
         execution = self.execution
-        port = execution.port
-        self.started_ms = port.clock.now_ms()
+        app = execution.app
+        self.started_ms = app.clock.now_ms()
         if self.function_id < 0:
             self.function_id = execution.next_function_id()
-        port.busy_steps[execution, self.position] = self.started_ms, self._show
-        if port.begun is not None:
-            port.begun(execution, self.position, self.step, self.number)
-        return Frame(execution, self.position, self.step.name, self.number, self.function_id)
+        app.busy_steps[execution, self.position] = self.started_ms, self._show
+        if app.begun is not None:
+            app.begun(execution, self.position, self.step, self.number)
+        return StepScope(execution, self.position, self.step.name, self.number, self.function_id)
 
     @property
     def _kind(self) -> Kind:
@@ -243,7 +245,7 @@ class _LiveStep:
             self._kind,
             self.started_ms,
         )
-        execution.port.store.post(steps.begin, row)
+        execution.app.store.post(steps.begin, row)
 
     def _settled(self, value: Any) -> tuple[str | None, Any]:
         """The text to record, and the value that a replay will read from it."""
@@ -251,7 +253,7 @@ class _LiveStep:
             return None, value
         what = f"the output of step {self.step.name!r}"
         text, value = self.kind.settle(value, what)
-        return self.execution.port.payloads.seal(text, what), value
+        return self.execution.app.payloads.seal(text, what), value
 
     async def _record(self, output: str | None, error: str | None) -> None:
         """Write the outcome; durable when this returns, and refused unless the run is still ours."""
@@ -273,7 +275,7 @@ class _LiveStep:
             None,
             self.number,
             self.started_ms,
-            execution.port.clock.now_ms(),
+            execution.app.clock.now_ms(),
             self.follows,
         )
 
@@ -292,10 +294,10 @@ class _LiveStep:
         self._tell(row)
 
     def _tell(self, row: Outcome) -> None:
-        port = self.execution.port
-        if port.probe.listeners:
+        app = self.execution.app
+        if app.probe.listeners:
             at = to_datetime(row.ended_ms or 0)
-            port.probe.tell(Event("step.recorded", self.execution.id, row.name, None, row.function_id, at))
+            app.probe.tell(Event("step.recorded", self.execution.id, row.name, None, row.function_id, at))
 
     async def outcome_kept(self) -> Any:
         """The outcome of a former pass that the database did not take: recorded now, as if it were made now."""
@@ -357,7 +359,7 @@ class _LiveStep:
 
     async def _rest(self, failure: Exception) -> None:
         """Pause after a failed attempt; the count and the pause survive this process."""
-        policy, now_ms = self.step.policy, self.execution.port.clock.now_ms()
+        policy, now_ms = self.step.policy, self.execution.app.clock.now_ms()
         due_ms = now_ms + round(policy.wait(self.number, random.random) * 1000)
         await self._keep_attempt(failure, now_ms, due_ms)
         await _pause(self.execution, self.position, due_ms)
@@ -389,7 +391,7 @@ class _LiveStep:
         retries = self.step.policy.retries
         if not retries or self.number <= retries or isinstance(failure, SerializationError):
             return failure
-        await self._keep_attempt(failure, self.execution.port.clock.now_ms(), None)
+        await self._keep_attempt(failure, self.execution.app.clock.now_ms(), None)
         return self._exhausted()
 
     def _exhausted(self) -> MaxStepRetriesExceeded:
@@ -425,7 +427,7 @@ async def _body(execution: Execution, step: StepDefinition, args: tuple[Any, ...
 def _from_thread(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A coroutine function beside its blocking caller, in the loop. A run that is told to end cancels it."""
     act = _in_loop(execution, partial(step.fn, *args, **kwargs), copy_context(), step.timeout)
-    future = asyncio.run_coroutine_threadsafe(act, execution.port.loop)
+    future = asyncio.run_coroutine_threadsafe(act, execution.app.loop)
     try:
         return future.result()
     except CancelledFuture:
@@ -436,8 +438,8 @@ def _from_thread(execution: Execution, step: StepDefinition, args: tuple[Any, ..
 
 def _blocking(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A blocking function beside its blocking caller. One that outlasts its timeout is left behind in its thread."""
-    frame = HERE.get()
-    assert isinstance(frame, Frame)
+    frame = current_scope.get()
+    assert isinstance(frame, StepScope)
     body = running(execution, step, frame)
     if body is None and step.timeout is None and execution.thread == threading.get_ident():
         return step.fn(*args, **kwargs)  # the body's own thread, which no pass leaves before this returns
@@ -458,11 +460,11 @@ def _blocking(execution: Execution, step: StepDefinition, args: tuple[Any, ...],
         body.run(args, kwargs)
     elif not is_taken_over:
         context = copy_context()
-        call = execution.port.threads.submit_for_waiter(lambda: context.run(body.run, args, kwargs))
+        call = execution.app.threads.submit_for_waiter(lambda: context.run(body.run, args, kwargs))
     if step.timeout is not None:
-        port = execution.port
-        due_ms = port.clock.now_ms() + round(step.timeout * 1000)
-        port.loop.call_soon_threadsafe(port.clock.call_at, port.loop, due_ms, lambda: settle(None, _OutOfTime()))
+        app = execution.app
+        due_ms = app.clock.now_ms() + round(step.timeout * 1000)
+        app.loop.call_soon_threadsafe(app.clock.call_at, app.loop, due_ms, lambda: settle(None, _OutOfTime()))
     try:
         return future.result()
     except _OutOfTime:
@@ -481,7 +483,7 @@ class _OutOfTime(Exception):
 def _give_up(execution: Execution, step: StepDefinition, body: Body, call: Call | None) -> None:
     """Wait for a function no more that runs in a thread, which cannot be stopped."""
     body.await_(None)
-    threads = execution.port.threads
+    threads = execution.app.threads
     goes_on = call is None or threads.give_up(call)
     if goes_on and execution.signal is None:
         body.frame.is_given_up = True
@@ -517,19 +519,19 @@ async def _contained(call: Callable[[], Any]) -> Any:
 class _Limit:
     """`asyncio.timeout` by the runtime's clock."""
 
-    __slots__ = ("_alarm", "_due_ms", "_port", "_scope")
+    __slots__ = ("_alarm", "_app", "_due_ms", "_scope")
 
     def __init__(self, execution: Execution, seconds: float) -> None:
-        self._port = execution.port
-        self._due_ms = self._port.clock.now_ms() + round(seconds * 1000)
+        self._app = execution.app
+        self._due_ms = self._app.clock.now_ms() + round(seconds * 1000)
         self._scope = asyncio.timeout(None)
 
     async def __aenter__(self) -> None:
         await self._scope.__aenter__()
-        self._alarm = self._port.clock.call_at(self._port.loop, self._due_ms, self._expire)
+        self._alarm = self._app.clock.call_at(self._app.loop, self._due_ms, self._expire)
 
     def _expire(self) -> None:
-        self._scope.reschedule(self._port.loop.time())
+        self._scope.reschedule(self._app.loop.time())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -540,8 +542,8 @@ class _Limit:
 
 async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A blocking function, in a thread that sees this context. A thread that outlasts its timeout is left behind."""
-    frame = HERE.get()
-    assert isinstance(frame, Frame)
+    frame = current_scope.get()
+    assert isinstance(frame, StepScope)
     former = running(execution, step, frame)
     body = former or Body(execution, step, frame)
     loop = asyncio.get_running_loop()
@@ -555,7 +557,7 @@ async def _in_thread(execution: Execution, step: StepDefinition, args: tuple[Any
     call = None
     if former is None:
         context = copy_context()
-        call = execution.port.threads.submit(lambda: context.run(body.run, args, kwargs))
+        call = execution.app.threads.submit(lambda: context.run(body.run, args, kwargs))
     try:
         if step.timeout is None:
             return await future
@@ -596,12 +598,12 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
 
 async def _pause(execution: Execution, position: str, due_ms: int) -> None:
     """Until the time has come, or until its row says so before."""
-    clock = execution.port.clock
+    clock = execution.app.clock
     if clock.now_ms() >= due_ms:
         return
     wait = execution.open_wait(position, is_timer=True)
     try:
-        while clock.now_ms() < due_ms and not wait.is_hurried:
+        while clock.now_ms() < due_ms and not wait.is_expedited:
             await execution.pause(wait, due_ms)
     finally:
         execution.close_wait(wait)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from turbine.codec import PayloadType, encode_error, settle_error
+from turbine.engine.branches import Branch, WorkflowScope
 from turbine.engine.calls import replayed
 from turbine.engine.execution import Execution
 from turbine.engine.handles import failure_of
-from turbine.engine.lines import Line, Place
 from turbine.engine.starting import encode_input, first_claim, prepare
 from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
 from turbine.model.words import RESULT
-from turbine.registry import HERE, StartOptions, WorkflowDefinition
+from turbine.registry import StartOptions, WorkflowDefinition, current_scope
 from turbine.tables import steps, waits, workflows
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
@@ -21,10 +21,10 @@ from turbine.tables.waits import Wait
 from turbine.tables.workflows import Start, Started
 
 
-def stands_in_body() -> Line | None:
+def stands_in_body() -> Branch | None:
     """The line of the running code if it is the body of a workflow."""
-    here = HERE.get()
-    return here.own_line() if type(here) is Place else None
+    here = current_scope.get()
+    return here.current_branch() if type(here) is WorkflowScope else None
 
 
 async def call_child(
@@ -37,7 +37,7 @@ async def call_child(
 ) -> Any:
     """Run a workflow as a child and wait for its result; one position for both."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
@@ -71,7 +71,7 @@ async def start_child(
 ) -> str:
     """Start a workflow from within a workflow, in one transaction with the parent's record. Returns the child's id."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     definition = _meant(execution, definition)
     record = execution.recorded(position, definition.name)
     if record is not None and record.ended_ms is not None:
@@ -92,7 +92,7 @@ def _meant(execution: Execution, definition: WorkflowDefinition) -> WorkflowDefi
     """The workflow under the name and options with which it is registered here, if it is."""
     if definition.fn is None:
         return definition
-    return execution.port.registry.meant(definition, by_body=True) or definition
+    return execution.app.registry.meant(definition, by_body=True) or definition
 
 
 async def _start(
@@ -105,10 +105,10 @@ async def _start(
     *,
     is_done: bool,
 ) -> tuple[str, int, int]:
-    port = execution.port
-    inputs = encode_input(port, definition, args, kwargs)
+    app = execution.app
+    inputs = encode_input(app, definition, args, kwargs)
     start = prepare(
-        port,
+        app,
         definition,
         options,
         inputs,
@@ -117,7 +117,7 @@ async def _start(
         parent=(execution.run, execution.id, position),
     )
     if definition.fn is not None:
-        port.registry.require(definition, by_body=True, elsewhere=not start.direct)
+        app.registry.require(definition, by_body=True, elsewhere=not start.direct)
     function_id = execution.next_function_id()
     now_ms = start.created_ms
     step = Outcome(
@@ -147,7 +147,7 @@ async def _write_start(
 ) -> Started | Answer | Exception:
     def take_up(answer: Any) -> None:
         if isinstance(answer, Started) and answer.is_held:
-            execution.port.adopt(first_claim(start, answer), definition)
+            execution.app.adopt(first_claim(start, answer), definition)
 
     try:
         return await execution.write(workflows.start_child, (start, step), len(start.inputs), then=take_up)
@@ -157,7 +157,7 @@ async def _write_start(
 
 async def _record_failure(execution: Execution, step: Outcome, error: Exception) -> NoReturn:
     text, raised = settle_error(error)
-    row = step._replace(error=text, child=None, ended_ms=execution.port.clock.now_ms())
+    row = step._replace(error=text, child=None, ended_ms=execution.app.clock.now_ms())
     answer = await execution.write(steps.settle, row)
     if answer is not Answer.DONE:
         raise execution.refuse(answer)
@@ -166,7 +166,7 @@ async def _record_failure(execution: Execution, step: Outcome, error: Exception)
 
 
 async def await_recorded(
-    line: Line,
+    line: Branch,
     workflow_id: str,
     result: PayloadType[Any],
     timeout: float | None,
@@ -179,15 +179,15 @@ async def await_recorded(
     execution = line.execution
     position = line.take()
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     record = execution.recorded(position, RESULT)
     if record is not None and record.ended_ms is not None:
         return replayed(execution, record, result)
     execution.busy += 1
     try:
         execution.is_replaying = False
-        port = execution.port
-        since_ms = record.started_ms if record is not None else port.clock.now_ms()
+        app = execution.app
+        since_ms = record.started_ms if record is not None else app.clock.now_ms()
         function_id = record.function_id if record is not None else execution.next_function_id()
         waiting = execution.history.waits.get(position)
         deadline_ms = None if timeout is None else since_ms + round(timeout * 1000)
@@ -211,7 +211,7 @@ async def _await(
     deadline_ms: int | None,
     definition: WorkflowDefinition | None,
 ) -> Any:
-    port = execution.port
+    app = execution.app
     kind = Kind.CHILD if name != RESULT else Kind.WAIT
     row = Wait(
         execution.run,
@@ -234,7 +234,7 @@ async def _await(
             execution.check()
             answer = await execution.write(waits.await_result, row)
             if answer is Answer.WAIT:
-                if deadline_ms is not None and port.clock.now_ms() >= deadline_ms:
+                if deadline_ms is not None and app.clock.now_ms() >= deadline_ms:
                     error = ResultTimeout(workflow_id=workflow_id)
                     break
                 await execution.pause(wait, deadline_ms)
@@ -258,8 +258,8 @@ async def _await(
             value = execution.recall(position, name, result, output, what)
         else:
             try:
-                text, value = result.take(port.payloads.open(output), what)
-                output = port.payloads.seal(text, what)
+                text, value = result.take(app.payloads.open(output), what)
+                output = app.payloads.seal(text, what)
             except Exception as failure:
                 if definition is not None:
                     raise execution.misfit(position, name, what, failure) from failure
@@ -276,11 +276,11 @@ async def _await(
         workflow_id,
         1,
         since_ms,
-        port.clock.now_ms(),
+        app.clock.now_ms(),
     )
-    written = await execution.write(steps.settle, outcome, len(output or ""))
-    if written is not Answer.DONE:
-        raise execution.refuse(written)
+    signature_text = await execution.write(steps.settle, outcome, len(output or ""))
+    if signature_text is not Answer.DONE:
+        raise execution.refuse(signature_text)
     if error is not None:
         execution.failures.append((error, position))
         raise error

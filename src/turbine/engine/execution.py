@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from turbine.codec import Misfit, PayloadType, UnresolvedAnnotation
-from turbine.engine.lines import Line, Place, current_task_or_thread, running_loop
+from turbine.engine.app import App
+from turbine.engine.branches import Branch, WorkflowScope, current_task_or_thread, running_loop
 from turbine.engine.outcomes import Mismatch, Signal, Unloaded
-from turbine.engine.port import Port
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
 from turbine.errors import ForkedProcess, NonDeterministicWorkflow, ShuttingDown, StoreUnavailable
@@ -43,7 +43,7 @@ _MAY_FOLLOW = (
 )
 
 
-class Errand:
+class BackgroundStep:
     """A step in a thread of its own, while the body goes on: it begins at any time after it was asked for."""
 
     __slots__ = ("follows", "function_id")
@@ -60,6 +60,7 @@ class Execution:
 
     __slots__ = (
         "_next_function_id",
+        "app",
         "attempt",
         "busy",
         "claimed",
@@ -79,7 +80,6 @@ class Execution:
         "main",
         "mismatch",
         "paused_since_ms",
-        "port",
         "reason",
         "refusals",
         "run",
@@ -89,11 +89,11 @@ class Execution:
         "turn",
         "waits",
     )
-    is_rehearsal = False
+    is_replay_check = False
     """Whether code is only held against a history: then no step runs, and what goes beyond the history stays there."""
 
-    def __init__(self, port: Port, claimed: Claimed, definition: WorkflowDefinition, history: History | None) -> None:
-        self.port = port
+    def __init__(self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: History | None) -> None:
+        self.app = app
         self.claimed = claimed
         self.run = claimed.run
         self.id = claimed.id
@@ -137,7 +137,7 @@ class Execution:
     @classmethod
     def after(cls, former: Execution, definition: WorkflowDefinition, history: History) -> Execution:
         """The next pass of a run that this process still owns."""
-        execution = cls(former.port, former.claimed, definition, history)
+        execution = cls(former.app, former.claimed, definition, history)
         execution.listeners = former.listeners
         execution.kept = former.kept
         execution.ended_bodies = former.ended_bodies
@@ -147,11 +147,11 @@ class Execution:
         """The task or thread that runs now."""
         return current_task_or_thread(self.is_async)
 
-    def begin(self) -> Place:
+    def begin(self) -> WorkflowScope:
         """The place at the top of the body, for whoever runs it."""
-        return Place(Line(self, "", self.running()), 0)
+        return WorkflowScope(Branch(self, "", self.running()), 0)
 
-    def face(self, operation: Coroutine[Any, Any, T]) -> Any:
+    def as_callable(self, operation: Coroutine[Any, Any, T]) -> Any:
         """What user code gets: the coroutine itself, or (in a thread) what it comes to."""
         return operation if self.is_async else run_inline(operation)
 
@@ -160,10 +160,10 @@ class Execution:
         self._next_function_id += 1
         return number
 
-    def has_outcome(self, function_id: int, errand: Errand | None = None) -> None:
+    def has_outcome(self, function_id: int, background: BackgroundStep | None = None) -> None:
         """The body has the outcome of a step; or can take it from its errand."""
-        if errand is not None:
-            errand.function_id = function_id
+        if background is not None:
+            background.function_id = function_id
         elif function_id > self.last_step:
             self.last_step = function_id
 
@@ -174,7 +174,7 @@ class Execution:
         if self.signal is not None:
             raise self.ending()
 
-    async def turn_away(self) -> NoReturn:
+    async def raise_if_stopping(self) -> NoReturn:
         """Raise what ends this pass; ever more slowly for a body that catches it and asks again and again.
 
         Such a body never ends, but it must not keep the event loop, or a processor, to itself.
@@ -213,7 +213,7 @@ class Execution:
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
         if signal is not Signal.PARK:
-            self.insist()
+            self.force_cancel()
 
     def refuse(self, answer: Answer) -> BaseException:
         """What to raise after a write of this run was refused."""
@@ -249,7 +249,7 @@ class Execution:
 
     def _ours(self, error: BaseException) -> BaseException | None:
         for one in _chain(error):
-            if isinstance(one, (StoreUnavailable, ShuttingDown)) and one.origin is self.port.store:
+            if isinstance(one, (StoreUnavailable, ShuttingDown)) and one.origin is self.app.store:
                 return one
         return None
 
@@ -257,17 +257,17 @@ class Execution:
         if self.signal is None:
             self.signal = signal
             self.reason = reason
-            self.port.loop.call_soon_threadsafe(self._abort_waits)
+            self.app.loop.call_soon_threadsafe(self._abort_waits)
 
     def _abort_waits(self) -> None:
         for wait in list(self.waits.values()):
             wait.abort(self.ending())
-        self.port.loop.call_later(GRACE, self.insist)
+        self.app.loop.call_later(GRACE, self.force_cancel)
 
-    def insist(self) -> None:
+    def force_cancel(self) -> None:
         """A body that was told to end and still waits for something of its own is cancelled."""
-        if self.signal is Signal.AWAY and any(key[0] is self for key in list(self.port.busy_steps)):
-            self.port.loop.call_later(GRACE, self.insist)  # what its steps come to is kept for the next pass
+        if self.signal is Signal.AWAY and any(key[0] is self for key in list(self.app.busy_steps)):
+            self.app.loop.call_later(GRACE, self.force_cancel)  # what its steps come to is kept for the next pass
         elif self.main is not None:
             self.main.cancel()
         elif not self.is_async:  # its thread cannot be cancelled, but what it waits for in the loop can
@@ -296,14 +296,14 @@ class Execution:
         The body hears nothing of that: to it, it would be a failure of the step.
         """
         try:
-            return kind.recall(self.port.payloads.open(stored) if is_sealed else stored, what)
+            return kind.recall(self.app.payloads.open(stored) if is_sealed else stored, what)
         except Exception as error:
             raise self.misfit(position, name, what, error) from error
 
     def recall_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments that the run was started with. When they do not fit, the pass ends."""
         try:
-            return self.definition.signature.recall(self.port.payloads.open(self.claimed.inputs))
+            return self.definition.signature.recall(self.app.payloads.open(self.claimed.inputs))
         except Exception as error:
             raise self.misfit(None, "input", "the recorded input", error) from error
 
@@ -343,11 +343,11 @@ class Execution:
         """
         try:
             if not self.is_async:
-                answer = self.port.store.submit_blocking(function, row, size).wait()
+                answer = self.app.store.submit_blocking(function, row, size).wait()
                 if then is not None:
-                    self.port.loop.call_soon_threadsafe(then, answer)
+                    self.app.loop.call_soon_threadsafe(then, answer)
                 return answer
-            entered = self.port.store.submit(function, row, size)
+            entered = self.app.store.submit(function, row, size)
             if then is None:
                 return await entered
             entered.add_done_callback(lambda done: done.cancelled() or done.exception() or then(done.result()))
@@ -357,7 +357,7 @@ class Execution:
 
     async def unbroken(self, act: Coroutine[Any, Any, T]) -> T:
         """Do what must not be left half done when the body is broken off meanwhile. Threads are not broken off."""
-        if not self.is_async or self.is_rehearsal:
+        if not self.is_async or self.is_replay_check:
             return await act
         task = asyncio.ensure_future(act)
         try:
@@ -373,7 +373,7 @@ class Execution:
 
     def open_wait(self, position: str, *, is_timer: bool = False) -> OpenWait:
         """Begin to listen for nudges of a position; close it with `close_wait`."""
-        wait = OpenWait(position, self.port.loop if self.is_async else None, is_timer=is_timer)
+        wait = OpenWait(position, self.app.loop if self.is_async else None, is_timer=is_timer)
         self.waits[position] = wait
         return wait
 
@@ -383,23 +383,23 @@ class Execution:
     async def pause(self, wait: OpenWait, due_ms: int | None) -> None:
         """Wait until nudged or due. While every call of the run does so, the run may leave memory."""
         self.check()
-        port = self.port
+        app = self.app
         wait.due_ms = due_ms
         wait.is_paused = True
         self.busy -= 1
         alarm = None
         if due_ms is not None and not wait.met:
             if self.is_async:
-                alarm = port.clock.call_at(port.loop, due_ms, wait.nudge)
+                alarm = app.clock.call_at(app.loop, due_ms, wait.nudge)
             else:
-                port.loop.call_soon_threadsafe(self._set_alarm, wait, due_ms)
+                app.loop.call_soon_threadsafe(self._set_alarm, wait, due_ms)
         try:
             if self.busy == 0 and not wait.met:
-                self.paused_since_ms = port.clock.now_ms()
+                self.paused_since_ms = app.clock.now_ms()
                 if self.is_async:
-                    port.paused(self, True)
+                    app.paused(self, True)
                 else:
-                    port.loop.call_soon_threadsafe(port.paused, self, True)
+                    app.loop.call_soon_threadsafe(app.paused, self, True)
             if self.signal is None:
                 await wait.pause()
         finally:
@@ -415,22 +415,22 @@ class Execution:
         """A durable call is over. If those that are left only wait, the run may leave memory after a while."""
         self.busy -= 1
         if self.waits and self.is_idle and self.signal is None:
-            self.port.loop.call_soon_threadsafe(self._rest)
+            self.app.loop.call_soon_threadsafe(self._rest)
 
     def _rest(self) -> None:
         if self.is_idle and self.paused_since_ms is None:
-            self.paused_since_ms = self.port.clock.now_ms()
-            self.port.paused(self, False)
+            self.paused_since_ms = self.app.clock.now_ms()
+            self.app.paused(self, False)
 
     def _set_alarm(self, wait: OpenWait, due_ms: int) -> None:
         if wait.is_paused:
-            self.port.clock.call_at(self.port.loop, due_ms, wait.nudge)
+            self.app.clock.call_at(self.app.loop, due_ms, wait.nudge)
 
     def nudge(self, position: str) -> None:
         """Something that a position waits for has happened; of a wait for time alone: somebody has ended it early."""
         wait = self.waits.get(position)
         if wait is not None:
-            wait.is_hurried = wait.is_timer
+            wait.is_expedited = wait.is_timer
             wait.nudge()
 
     def nudge_all(self) -> None:

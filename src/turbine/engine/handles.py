@@ -44,7 +44,7 @@ def failure_of(workflow_id: str, status: str, error: str | None, reason: str | N
     return AwaitedCancelled(workflow_id=workflow_id, reason=reason)
 
 
-class Desk:
+class RunReader:
     """What a handle asks: the runtime's side of it."""
 
     def __init__(
@@ -65,12 +65,16 @@ class Handle(Generic[R]):
     """A run, and the way to its result. Holds nothing: it may be made again from the id, in any process."""
 
     def __init__(
-        self, workflow_id: str, result: PayloadType[Any], desk: Desk, definition: WorkflowDefinition | None = None
+        self,
+        workflow_id: str,
+        result: PayloadType[Any],
+        run_reader: RunReader,
+        definition: WorkflowDefinition | None = None,
     ) -> None:
         """`definition`: the workflow whose type `result` is; None when the caller chose the type."""
         self._workflow_id = workflow_id
         self._result = result
-        self._desk = desk
+        self._desk = run_reader
         self._definition = definition
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, cast
 
 
-class Logbook(Protocol):
+class LogSink(Protocol):
     """Where the log records of a runtime's runs are kept."""
 
     def take(self, record: logging.LogRecord) -> None:
@@ -26,9 +26,9 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     What the level of its logger holds back from the handlers is still kept in the database, from INFO on.
     """
 
-    def __init__(self, logger: Any, logbook: Logbook | None, extra: Mapping[str, object]) -> None:
+    def __init__(self, logger: Any, log_sink: LogSink | None, extra: Mapping[str, object]) -> None:
         super().__init__(logger, extra)
-        self._logbook = logbook
+        self._logbook = log_sink
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if self.isEnabledFor(level):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from turbine.codec import plain
 from turbine.codec.schemas import check_schema, complaints
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.engine.starting import encode_input
 from turbine.errors import ValidationFailed
 from turbine.model.schedules import tick_text
@@ -45,10 +45,10 @@ def accept_elsewhere(definition: WorkflowDefinition, signature: dict[str, Any], 
     return (), named
 
 
-def accept_stored(definition: WorkflowDefinition, port: Port, stored: str | None, tick_ms: int) -> Arguments:
+def accept_stored(definition: WorkflowDefinition, app: App, stored: str | None, tick_ms: int) -> Arguments:
     """The arguments of a scheduled run: the stored input, else the tick where the workflow takes one, else nothing."""
     if stored is not None:
-        return accept(definition, plain(port.payloads.open(stored)))
+        return accept(definition, plain(app.payloads.open(stored)))
     if definition.takes_tick:
         return definition.signature.decode(definition.signature.from_json(tick_text(tick_ms)))
     return accept(definition, None)
@@ -69,9 +69,9 @@ def for_anyone(row: Start) -> Start:
     )
 
 
-def encoded(port: Port, definition: WorkflowDefinition, arguments: Arguments) -> str:
+def encoded(app: App, definition: WorkflowDefinition, arguments: Arguments) -> str:
     """The stored input of these arguments."""
-    return encode_input(port, definition, *arguments)
+    return encode_input(app, definition, *arguments)
 
 
 def _check_given(definition: WorkflowDefinition, parameters: tuple[str, ...], value: Any) -> None:

@@ -22,13 +22,13 @@ from turbine.engine.outcomes import (
     SetAside,
     Signal,
 )
-from turbine.registry import HERE
+from turbine.registry import current_scope
 
 
 async def carry_out(execution: Execution) -> Outcome:
     """One pass of an async run, in the running task."""
     execution.main = asyncio.current_task()
-    HERE.set(execution.begin())
+    current_scope.set(execution.begin())
     try:
         args, kwargs = _arguments(execution)
         fn = execution.definition.fn
@@ -39,7 +39,7 @@ async def carry_out(execution: Execution) -> Outcome:
     else:
         outcome = _returned(execution, value)
     finally:
-        HERE.set(None)
+        current_scope.set(None)
         execution.is_over = True
         # From here on a cancellation of the run must not break off the writing of its end.
         task, execution.main = execution.main, None
@@ -58,7 +58,7 @@ def carry_out_blocking(execution: Execution, context: Context, tell: Callable[[O
 
 def _blocking(execution: Execution) -> Outcome:
     execution.thread = threading.get_ident()
-    HERE.set(execution.begin())
+    current_scope.set(execution.begin())
     try:
         execution.check()
         args, kwargs = _arguments(execution)
@@ -74,19 +74,19 @@ def _blocking(execution: Execution) -> Outcome:
 
 def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if execution.is_new:
-        return execution.definition.signature.decode(execution.port.payloads.open(execution.claimed.inputs))
+        return execution.definition.signature.decode(execution.app.payloads.open(execution.claimed.inputs))
     return execution.recall_arguments()
 
 
 def _returned(execution: Execution, value: Any) -> Outcome:
     if execution.signal is not None:  # what a body returns after it was told to end does not count
         return _by_signal(execution)
-    if execution.port.is_torn_down():
+    if execution.app.is_torn_down():
         return Interrupted()
     what = f"the result of workflow {execution.definition.name!r}"
     try:
         text = execution.definition.result.encode(value, what)
-        return Completed(execution.port.payloads.seal(text, what))
+        return Completed(execution.app.payloads.seal(text, what))
     except Exception as error:  # noqa: BLE001 - SerializationError, or what the user's codec or annotation raises
         return Failed(encode_error(error))
 
@@ -95,7 +95,7 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
     """How a pass ended that raised."""
     if execution.signal is not None:
         return _by_signal(execution)
-    if execution.port.is_torn_down():
+    if execution.app.is_torn_down():
         return Interrupted()
     if execution.is_ours(error):
         execution.away(error)

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from turbine.codec import PayloadType, payload_type
+from turbine.engine.branches import StepScope
 from turbine.engine.execution import Execution
-from turbine.engine.lines import Frame
 from turbine.errors import Cancelled, NotInStep, SerializationError, StoreUnavailable
 from turbine.ids import check_name, new_id
 from turbine.model.products import BLOCK, ProductRecord, ProductUpload
-from turbine.registry import HERE
+from turbine.registry import current_scope
 from turbine.tables import products
 from turbine.tables.deliveries import NewDelivery
 from turbine.tables.ownership import Answer
@@ -36,10 +36,10 @@ UNTYPED: PayloadType[Any] = payload_type(Any)
 METADATA: PayloadType[Any] = payload_type(dict[str, Any])
 
 
-def frame_of_step() -> Frame:
+def frame_of_step() -> StepScope:
     """The step whose body runs here. Raises NotInStep, saying why, elsewhere."""
-    here = HERE.get()
-    if type(here) is Frame:
+    here = current_scope.get()
+    if type(here) is StepScope:
         return here
     if here is not None:
         raise NotInStep(
@@ -51,7 +51,9 @@ def frame_of_step() -> Frame:
     )
 
 
-async def store_product(frame: Frame, file_name: str, data: Any, metadata: Any, *, in_thread: bool) -> ProductRecord:
+async def store_product(
+    frame: StepScope, file_name: str, data: Any, metadata: Any, *, in_thread: bool
+) -> ProductRecord:
     """Keep a file that the step of this frame made, once for its name; durable when it returns.
 
     With `in_thread` it blocks instead of suspending, and reads `data` in the calling thread.
@@ -62,7 +64,7 @@ async def store_product(frame: Frame, file_name: str, data: Any, metadata: Any, 
 class _Sending:
     """One call of `send_product`."""
 
-    def __init__(self, frame: Frame, file_name: str, metadata: Any, *, in_thread: bool) -> None:
+    def __init__(self, frame: StepScope, file_name: str, metadata: Any, *, in_thread: bool) -> None:
         execution = frame.execution
         execution.check()
         self.frame = frame
@@ -83,49 +85,49 @@ class _Sending:
             if self.execution.signal is None:
                 raise
             raise self.execution.ending() from error
-        return stored.record(self.execution.port.payloads.open)
+        return stored.record(self.execution.app.payloads.open)
 
     async def _known(self) -> Stored | None:
-        run, position, store = self.execution.run, self.frame.position, self.execution.port.store
+        run, position, store = self.execution.run, self.frame.position, self.execution.app.store
         if self._in_thread:
             return store.read_blocking(products.find, run=run, position=position, file_name=self.file_name)
         return await store.read(products.find, run=run, position=position, file_name=self.file_name)
 
     async def _store(self, source: Iterator[Any] | AsyncIterator[Any]) -> Stored:
-        port = self.execution.port
-        intake = Intake(partial(port.storages.create, self.id))
-        port.storages.active.add(self.id)
+        app = self.execution.app
+        chunk_buffer = ChunkBuffer(partial(app.storages.create, self.id))
+        app.storages.active.add(self.id)
         try:
-            await self._write(products.begin, upload=self.id, storage=port.storages.place, now_ms=port.clock.now_ms())
-            await self._copy(source, intake)
-            await self._block(intake.finish)
+            await self._write(products.begin, upload=self.id, storage=app.storages.place, now_ms=app.clock.now_ms())
+            await self._copy(source, chunk_buffer)
+            await self._block(chunk_buffer.finish)
             self.execution.check()
-            kept = await self._keep(intake)
+            kept = await self._keep(chunk_buffer)
             if kept.id != self.id:  # another call of this step was quicker
                 await self._discard()
             return kept
         except BaseException:
-            await self._block(intake.abandon)
+            await self._block(chunk_buffer.abandon)
             await self._discard()
             raise
         finally:
-            port.storages.active.discard(self.id)
+            app.storages.active.discard(self.id)
 
-    async def _copy(self, source: Iterator[Any] | AsyncIterator[Any], intake: Intake) -> None:
+    async def _copy(self, source: Iterator[Any] | AsyncIterator[Any], chunk_buffer: ChunkBuffer) -> None:
         if isinstance(source, AsyncIterator):
             if self._in_thread:  # it belongs to the loop, whoever reads it
-                copying = _copy_async(source, intake, self.execution)
-                self.execution.port.block_on(copying)
+                copying = _copy_async(source, chunk_buffer, self.execution)
+                self.execution.app.block_on(copying)
             else:
-                await _copy_async(source, intake, self.execution)
+                await _copy_async(source, chunk_buffer, self.execution)
         elif self._in_thread:
-            _copy(source, intake, self.execution)
+            _copy(source, chunk_buffer, self.execution)
         else:  # what it reads is the user's code, and may take its time
-            await self.execution.port.threads.run(_copy, source, intake, self.execution)
+            await self.execution.app.threads.run(_copy, source, chunk_buffer, self.execution)
 
-    async def _keep(self, intake: Intake) -> Stored:
+    async def _keep(self, chunk_buffer: ChunkBuffer) -> Stored:
         execution, frame = self.execution, self.frame
-        now_ms = execution.port.clock.now_ms()
+        now_ms = execution.app.clock.now_ms()
         product = NewProduct(
             id=self.id,
             run=execution.run,
@@ -135,14 +137,14 @@ class _Sending:
             function_id=frame.function_id,
             function_name=frame.name,
             file_name=self.file_name,
-            size=intake.size,
-            sha256=intake.sha256,
+            size=chunk_buffer.size,
+            sha256=chunk_buffer.sha256,
             metadata=self.metadata,
-            storage=execution.port.storages.place,
+            storage=execution.app.storages.place,
             now_ms=now_ms,
         )
         delivery = None
-        if execution.port.runtime.product_sender is not None:
+        if execution.app.runtime.product_sender is not None:
             delivery = NewDelivery(
                 delivery_id(), "product", self.id, None, execution.run, execution.id, execution.definition.name, None,
                 now_ms,
@@ -154,16 +156,16 @@ class _Sending:
 
     async def _discard(self) -> None:
         """Remove what was written, unless it became a product: the row decides, also when this task was cancelled."""
-        port = self.execution.port
+        app = self.execution.app
         try:
             if await self._write(products.release, upload=self.id):
-                await self._block(port.storages.remove, port.storages.place, self.id)
-                await self._write(products.strike, upload=self.id)
+                await self._block(app.storages.remove, app.storages.place, self.id)
+                await self._write(products.deregister, upload=self.id)
         except Exception as error:  # noqa: BLE001 - what it was discarded for counts; garbage collection tries again
             log.warning("An unfinished upload of %r is removed later: %r", self.file_name, error)
 
     async def _write(self, function: Any, **arguments: Any) -> Any:
-        store = self.execution.port.store
+        store = self.execution.app.store
         if self._in_thread:
             return store.write_blocking(function, **arguments)
         return await store.write(function, **arguments)
@@ -172,7 +174,7 @@ class _Sending:
         """Call what blocks: here in a thread, else in one."""
         if self._in_thread:
             return call(*arguments)
-        return await self.execution.port.io.run(call, *arguments)
+        return await self.execution.app.io.run(call, *arguments)
 
 
 def delivery_id() -> str:
@@ -189,10 +191,10 @@ def _sealed(execution: Execution, metadata: Any, file_name: str) -> str | None:
     if not text.startswith("{"):
         name = type(cast("Any", metadata)).__name__
         raise SerializationError(f"{what} is {name}, not a JSON object; pass a dict, or none")
-    return execution.port.payloads.seal(text, what)
+    return execution.app.payloads.seal(text, what)
 
 
-class Intake:
+class ChunkBuffer:
     """Takes pieces of any size, and hands them on, counted and hashed, as blocks of one size."""
 
     def __init__(self, create: Callable[[], ProductUpload]) -> None:
@@ -265,19 +267,19 @@ class Intake:
             raise RuntimeError("this upload was given up")
 
 
-def _copy(source: Iterator[Any], intake: Intake, execution: Execution) -> None:
+def _copy(source: Iterator[Any], chunk_buffer: ChunkBuffer, execution: Execution) -> None:
     for piece in source:
         execution.check()
-        intake.take(piece)
+        chunk_buffer.take(piece)
 
 
-async def _copy_async(source: AsyncIterator[Any], intake: Intake, execution: Execution) -> None:
+async def _copy_async(source: AsyncIterator[Any], chunk_buffer: ChunkBuffer, execution: Execution) -> None:
     async for piece in source:
         execution.check()
-        if intake.fits(piece):
-            intake.take(piece)
+        if chunk_buffer.fits(piece):
+            chunk_buffer.take(piece)
         else:
-            await execution.port.io.run(intake.take, piece)
+            await execution.app.io.run(chunk_buffer.take, piece)
 
 
 def _source_of(data: Any) -> Iterator[Any] | AsyncIterator[Any]:

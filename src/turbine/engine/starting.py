@@ -9,7 +9,7 @@ from typing import Any
 
 from turbine.clock import to_ms
 from turbine.codec import loose, payload_type
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.ids import new_id
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
@@ -20,13 +20,13 @@ log = logging.getLogger("turbine")
 SUMMARY_MAX = 200
 
 
-def encode_input(port: Port, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def encode_input(app: App, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The stored input. Raises TypeError when the arguments do not fit, SerializationError naming the parameter."""
     if definition.fn is None:
         text = _encode_remote(definition, args, kwargs)
     else:
         text = definition.signature.encode(args, kwargs)
-    return port.payloads.seal(text, f"the input of workflow {definition.name!r}")
+    return app.payloads.seal(text, f"the input of workflow {definition.name!r}")
 
 
 def _encode_remote(definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def _encode_remote(definition: WorkflowDefinition, args: tuple[Any, ...], kwargs
 
 
 def prepare(
-    port: Port,
+    app: App,
     definition: WorkflowDefinition,
     options: StartOptions,
     inputs: str,
@@ -56,12 +56,12 @@ def prepare(
         raise ValueError("partition_key needs a queue; pass options(queue=...)")
     if options.partition_key is not None and options.deduplication_id is not None:
         raise ValueError("partition_key and deduplication_id exclude each other; choose one")
-    now_ms = port.clock.now_ms()
+    now_ms = app.clock.now_ms()
     timeout = options.timeout if options.timeout is not None else definition.timeout
     timeout_ms = None if timeout is None else round(timeout * 1000)
     deadline_ms = None if options.deadline is None else to_ms(options.deadline, "deadline")
     is_late = deadline_ms is not None and deadline_ms <= now_ms
-    is_direct = queue is None and not options.delay and not is_late and not port.is_draining()
+    is_direct = queue is None and not options.delay and not is_late and not app.is_draining()
     if is_direct and deadline_ms is None and timeout_ms is not None:
         deadline_ms = now_ms + timeout_ms
     if is_late:
@@ -81,8 +81,8 @@ def prepare(
         inputs=inputs,
         direct=int(is_direct),
         fence=1,
-        version=options.application_version or port.application_version,
-        application_id=port.config.application_id,
+        version=options.application_version or app.application_version,
+        application_id=app.config.application_id,
         attempts=1 if is_direct else 0,
         owed=0 if is_direct else 1,
         max_recoveries=definition.max_recoveries,

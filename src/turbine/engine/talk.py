@@ -48,7 +48,7 @@ class Operation:
         execution.is_replaying = False
         if self.record is None:
             self.function_id = execution.next_function_id()
-            self.since_ms = execution.port.clock.now_ms()
+            self.since_ms = execution.app.clock.now_ms()
         else:
             self.function_id = self.record.function_id
             self.since_ms = self.record.started_ms
@@ -72,7 +72,7 @@ class Operation:
             None,
             1,
             self.since_ms,
-            execution.port.clock.now_ms(),
+            execution.app.clock.now_ms(),
         )
 
     def wait(self, kind: str, subject: str) -> Wait:
@@ -93,7 +93,7 @@ class Operation:
 
     @property
     def is_late(self) -> bool:
-        return self.deadline_ms is not None and self.execution.port.clock.now_ms() >= self.deadline_ms
+        return self.deadline_ms is not None and self.execution.app.clock.now_ms() >= self.deadline_ms
 
     async def settle(self, output: str | None, error: Exception | None = None) -> None:
         text = None if error is None else encode_error(error)
@@ -107,7 +107,7 @@ class Operation:
         One that is of another type is recorded as an error, and raised.
         """
         try:
-            return kind.take(self.execution.port.payloads.open(stored), what)
+            return kind.take(self.execution.app.payloads.open(stored), what)
         except Exception as error:  # noqa: BLE001 - validators of the user's own may raise anything
             _, raised = settle_error(error)
         await self.settle(None, raised)
@@ -133,7 +133,7 @@ class Operation:
 async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, until_ms: int | None = None) -> None:
     """Wait for a time that is written before the waiting begins; after a restart only the rest is waited."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     call = Operation(execution, position, SLEEP if until_ms is None else SLEEP_UNTIL)
     if call.is_done:
         return
@@ -147,7 +147,7 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
             answer = await execution.write(waits.begin, call.wait("sleep", ""))
             if answer is not Answer.DONE:
                 raise execution.refuse(answer)
-        while not call.is_late and not wait.is_hurried:
+        while not call.is_late and not wait.is_expedited:
             await execution.pause(wait, call.deadline_ms)
         await call.settle(None)
     finally:
@@ -158,13 +158,13 @@ async def sleep(execution: Execution, position: str, *, seconds: float = 0.0, un
 async def send(execution: Execution, position: str, destination: str, message: Any, topic: str) -> None:
     """Put a message into a run's mailbox, once for this position, whatever dies in between."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     call = Operation(execution, position, SEND)
     if call.is_done:
         assert call.record is not None
         replayed(execution, call.record, UNTYPED)
         return
-    body = execution.port.payloads.seal(UNTYPED.encode(message, "the message"), "the message")
+    body = execution.app.payloads.seal(UNTYPED.encode(message, "the message"), "the message")
     execution.busy += 1
     try:
         call.begin(None)
@@ -186,7 +186,7 @@ async def recv(
 ) -> Any:
     """The oldest unread message of a topic; taking it and recording it are one transaction."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     call = Operation(execution, position, RECV)
     if call.is_done:
         assert call.record is not None
@@ -203,7 +203,7 @@ async def recv(
         while True:
             execution.check()
             is_late = call.is_late
-            now_ms = execution.port.clock.now_ms()
+            now_ms = execution.app.clock.now_ms()
             taking = _take(call, Receive(row, topic, now_ms, is_late), kind)
             answer = await (taking if kind.takes_anything else execution.unbroken(taking))
             if isinstance(answer, _Message):
@@ -248,7 +248,7 @@ async def _read(call: Operation, stored: str, topic: str, kind: PayloadType[Any]
     It was recorded as it was sent, when it was taken. If it is of another type, or has more than the type reads, that
     is noted before the body has it: else a replay would take it for a type that has changed since.
     """
-    text = call.execution.port.payloads.open(stored)
+    text = call.execution.app.payloads.open(stored)
     try:
         value = kind.decode(text, f"the message on topic {topic!r}")
     except Exception as error:  # noqa: BLE001 - validators of the user's own may raise anything
@@ -266,7 +266,7 @@ async def _read_again(call: Operation, stored: str, topic: str, kind: PayloadTyp
     what = f"the message on topic {topic!r} that was received at position {call.position}"
     passed_over: list[str] = [] if note is None or note.output is None else json.loads(note.output)
     try:
-        return kind.recall(execution.port.payloads.open(stored), what, passed_over)
+        return kind.recall(execution.app.payloads.open(stored), what, passed_over)
     except Misfit as misfit:
         if note is not None and note.error is not None:  # it did not fit then either, and the body knows
             raise decode_error(note.error) from None
@@ -281,12 +281,12 @@ async def _read_again(call: Operation, stored: str, topic: str, kind: PayloadTyp
 async def set_value(execution: Execution, position: str, key: str, value: Any) -> None:
     """Publish a value of this run under a key, for anybody to read."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     call = Operation(execution, position, SET_VALUE)
     if call.is_done:
         return
     what = f"the value of {key!r}"
-    text = execution.port.payloads.seal(UNTYPED.encode(value, what), what)
+    text = execution.app.payloads.seal(UNTYPED.encode(value, what), what)
     execution.busy += 1
     try:
         call.begin(None)
@@ -309,7 +309,7 @@ async def get_value(
 ) -> Any:
     """The published value of another run (or this one); recorded, so that every replay sees the same."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     call = Operation(execution, position, GET_VALUE)
     if call.is_done:
         assert call.record is not None
@@ -328,7 +328,7 @@ async def get_value(
             if isinstance(answer, str):
                 what = f"the value {key!r} of run {workflow_id}"
                 text, value = await call.take(kind, answer, what)
-                await call.settle(execution.port.payloads.seal(text, what))
+                await call.settle(execution.app.payloads.seal(text, what))
                 return value
             if answer is None:
                 error: TurbineError = WorkflowNotFound(workflow_id)
@@ -351,7 +351,7 @@ async def get_value(
 async def patched(execution: Execution, position: str, is_new: bool) -> bool:
     """Whether this run takes the new branch of a code change: recorded the first time it is asked."""
     if execution.signal is not None:
-        await execution.turn_away()
+        await execution.raise_if_stopping()
     if position in execution.history.recorded:
         return True
     if not is_new:

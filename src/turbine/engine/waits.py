@@ -9,14 +9,14 @@ import threading
 class OpenWait:
     """Opened before the first look at the rows, so that no nudge falls between look and wait."""
 
-    __slots__ = ("_future", "_loop", "_ticket", "due_ms", "is_hurried", "is_paused", "is_timer", "met", "position")
+    __slots__ = ("_future", "_loop", "_ticket", "due_ms", "is_expedited", "is_paused", "is_timer", "met", "position")
 
     def __init__(self, position: str, loop: asyncio.AbstractEventLoop | None, *, is_timer: bool) -> None:
         self.position = position
         self.met = False
         self.is_timer = is_timer
         """Whether nothing but time can end it."""
-        self.is_hurried = False
+        self.is_expedited = False
         """Whether its row says that its time is over, whatever the clock says."""
         self.is_paused = False
         self.due_ms: int | None = None

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from turbine.actions.alert_channels import AlertChannels
-from turbine.actions.events import WORKFLOWS_MAX
-from turbine.http.desk import Administering, Desk, Viewing
 from turbine.http.listeners import Listener, changes_of
-from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Shape
+from turbine.http.request_context import Administering, RequestContext, Viewing
+from turbine.http.schemas import Cursor, Items, Limit, Moment, RequestSchema, Schema
 from turbine.model.alert_channels import AlertChannelRecord, QuietHours
+from turbine.operations.alert_channels import AlertChannels
+from turbine.operations.events import WORKFLOWS_MAX
 
 router = APIRouter(tags=["alert channels"])
 
@@ -28,7 +28,7 @@ Workflows = Annotated[
 ]
 
 
-class Quiet(Asked):
+class Quiet(RequestSchema):
     """When alerts wait: from start up to end by the clock on the wall, over midnight when the end is not later."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -60,7 +60,7 @@ class Channel(Listener):
     quiet_until: Moment | None = Field(default=None, description="Until when it is quiet now; null when it is not.")
 
 
-class NewChannel(Asked):
+class NewChannel(RequestSchema):
     """A channel to be made; the URL is one of Apprise's."""
 
     name: str = Field(examples=["ops"])
@@ -71,7 +71,7 @@ class NewChannel(Asked):
     quiet: Quiet | None = None
 
 
-class ChannelChange(Asked):
+class ChannelChange(RequestSchema):
     """What is to be changed; what is left out stays."""
 
     name: str = ""
@@ -82,36 +82,36 @@ class ChannelChange(Asked):
     quiet: Quiet | None = Field(default=None, description="null: never quiet. What waits goes by the new hours.")
 
 
-class Tested(Shape):
+class Tested(Schema):
     """The service has taken the test message."""
 
     status: Literal["ok"] = "ok"
 
 
 @router.get("/alert-channels")
-async def listing(desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Channel]:
+async def listing(context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Channel]:
     """A page of channels, newest first."""
-    page = await desk.rt.alert_channels.list(limit=limit, cursor=cursor)
-    return Items(items=[_shown(desk, one) for one in page.items], next_cursor=page.next_cursor)
+    page = await context.rt.alert_channels.list(limit=limit, cursor=cursor)
+    return Items(items=[_shown(context, one) for one in page.items], next_cursor=page.next_cursor)
 
 
-def _shown(desk: Desk, record: AlertChannelRecord) -> Channel:
+def _shown(context: RequestContext, record: AlertChannelRecord) -> Channel:
     shown = Channel.model_validate(record)
-    shown.quiet_until = None if record.quiet is None else record.quiet.until(desk.now())
+    shown.quiet_until = None if record.quiet is None else record.quiet.until(context.now())
     return shown
 
 
 @router.post("/alert-channels", status_code=201)
-async def create(asked: NewChannel, desk: Administering) -> Channel:
+async def create(asked: NewChannel, context: Administering) -> Channel:
     """Make a channel."""
-    port = desk.change(
+    app = context.change(
         "alert_channel.create",
         asked.name[:200],
         events=asked.events,
         workflows=asked.workflows or None,
         quiet=None if asked.quiet is None else asked.quiet.model_dump(),
     )
-    made = await AlertChannels(lambda: port).create(
+    made = await AlertChannels(lambda: app).create(
         name=asked.name,
         url=asked.url,
         events=asked.events,
@@ -119,37 +119,37 @@ async def create(asked: NewChannel, desk: Administering) -> Channel:
         workflows=asked.workflows,
         quiet=None if asked.quiet is None else asked.quiet.hours(),
     )
-    return _shown(desk, made)
+    return _shown(context, made)
 
 
 @router.get("/alert-channels/{id:key}")
-async def one(id: str, desk: Viewing) -> Channel:
+async def one(id: str, context: Viewing) -> Channel:
     """A channel."""
-    return _shown(desk, await desk.rt.alert_channels.get(id))
+    return _shown(context, await context.rt.alert_channels.get(id))
 
 
 @router.patch("/alert-channels/{id:key}")
-async def change(id: str, asked: ChannelChange, desk: Administering) -> Channel:
+async def change(id: str, asked: ChannelChange, context: Administering) -> Channel:
     """Change a channel."""
     changes, told = changes_of(asked, hidden="url")
     if "quiet" in changes:
         changes["quiet"] = None if asked.quiet is None else asked.quiet.hours()
         told["quiet"] = "none" if asked.quiet is None else asked.quiet.model_dump()
-    port = desk.change("alert_channel.update", id, **told)
-    return _shown(desk, await AlertChannels(lambda: port).update(id, **changes))
+    app = context.change("alert_channel.update", id, **told)
+    return _shown(context, await AlertChannels(lambda: app).update(id, **changes))
 
 
 @router.delete("/alert-channels/{id:key}", status_code=204)
-async def delete(id: str, desk: Administering) -> Response:
+async def delete(id: str, context: Administering) -> Response:
     """Remove a channel."""
-    port = desk.change("alert_channel.delete", id)
-    await AlertChannels(lambda: port).delete(id)
+    app = context.change("alert_channel.delete", id)
+    await AlertChannels(lambda: app).delete(id)
     return Response(status_code=204)
 
 
 @router.post("/alert-channels/{id:key}/test")
-async def test(id: str, desk: Administering) -> Tested:
+async def test(id: str, context: Administering) -> Tested:
     """Send a test message and wait for the service's answer; 502 when it does not take it."""
-    port = desk.change("alert_channel.test", id)
-    await AlertChannels(lambda: port).test(id)
+    app = context.change("alert_channel.test", id)
+    await AlertChannels(lambda: app).test(id)
     return Tested()

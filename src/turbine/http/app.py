@@ -16,13 +16,13 @@ from turbine.http import (
     approvals,
     audit,
     deliveries,
-    errors,
     executors,
-    figures,
+    failures,
     health,
     kv,
     logs,
-    manual,
+    metrics,
+    openapi,
     problems,
     products,
     queues,
@@ -38,18 +38,18 @@ from turbine.http import (
     tokens,
     webhooks,
 )
-from turbine.http.desk import port_of
-from turbine.http.doors import Auth, Doors
-from turbine.http.gate import Gate
+from turbine.http.auth import Auth, Authenticator
+from turbine.http.middleware import Middleware
+from turbine.http.request_context import app_of
 from turbine.runtime import Runtime
 
 ROUTERS: tuple[APIRouter, ...] = (
     sign_in.router,
     health.router,
     stream.router,
-    manual.router,
-    figures.router,
-    errors.router,
+    openapi.router,
+    metrics.router,
+    failures.router,
     runs.router,
     steps.router,
     registered.router,
@@ -92,12 +92,12 @@ def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
     problems.enter(api, _methods)
     api.router.routes.extend(_WHOLE.routes)
     api.state.turbine = rt
-    api.state.doors = Doors(lambda: port_of(rt), auth)
+    api.state.authenticator = Authenticator(lambda: app_of(rt), auth)
     api.state.stream = stream.Stream(rt)
-    api.state.counted = figures.Counted()
+    api.state.counted = metrics.Counted()
     api.state.setup_path = None
     _describe(api)
-    return Gate(api, api.state.doors, rt.config.payload_max + BODY_EXTRA), api
+    return Middleware(api, api.state.authenticator, rt.config.payload_max + BODY_EXTRA), api
 
 
 def _methods(request: Request) -> list[str]:

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from turbine.actions.approvals import Approvals
-from turbine.http.desk import Deciding, Desk, Operating, Viewing, runtime_of
-from turbine.http.doors import base_of
-from turbine.http.shapes import Asked, Cursor, Items, Json, Limit, Moment, Shape
+from turbine.http.auth import base_of
+from turbine.http.request_context import Deciding, Operating, RequestContext, Viewing, runtime_of
+from turbine.http.schemas import Cursor, Items, Json, Limit, Moment, RequestSchema, Schema
 from turbine.model.approvals import ApprovalRecord, ApprovalStatus
+from turbine.operations.approvals import Approvals
 from turbine.tables import details
 
 router = APIRouter(tags=["approvals"])
 
 
-class Approval(Shape):
+class Approval(Schema):
     """A gate."""
 
     id: str
@@ -43,7 +43,7 @@ class Approval(Shape):
     summary: str | None = Field(default=None, description="The run's summary.")
 
 
-class Decision(Asked):
+class Decision(RequestSchema):
     """Yes or no, why, and the form as filled in."""
 
     approved: bool
@@ -51,13 +51,13 @@ class Decision(Asked):
     data: Json = None
 
 
-class NewLink(Asked):
+class NewLink(RequestSchema):
     """How long the link counts, if it is not used before."""
 
     hours: float = Field(default=24, gt=0, le=24 * 31, allow_inf_nan=False)
 
 
-class Link(Shape):
+class Link(Schema):
     """A link for one decision, without sign-in; shown this once."""
 
     token: str
@@ -68,7 +68,7 @@ class Link(Shape):
     expires: Moment
 
 
-class ByLink(Asked):
+class ByLink(RequestSchema):
     """The token of a link."""
 
     token: str = Field(max_length=200)
@@ -80,7 +80,7 @@ class DecisionByLink(Decision):
     token: str = Field(max_length=200)
 
 
-class Asking(Shape):
+class Asking(Schema):
     """What somebody with a link gets to see: the question, and nothing else."""
 
     title: str | None
@@ -95,7 +95,7 @@ class Asking(Shape):
 
 @router.get("/approvals")
 async def listing(
-    desk: Viewing,
+    context: Viewing,
     open: Literal["true", "false", "all"] = "true",
     workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
     assignee: Annotated[
@@ -110,19 +110,19 @@ async def listing(
     cursor: Cursor = None,
 ) -> Items[Approval]:
     """A page of gates, newest first: open ones, decided ones, or all."""
-    page = await desk.rt.approvals.list(
+    page = await context.rt.approvals.list(
         workflow_id,
         {"true": True, "false": False, "all": None}[open],
-        assignee=(desk.caller.email or "") if assignee == "me" else assignee,
+        assignee=(context.principal.email or "") if assignee == "me" else assignee,
         limit=limit,
         cursor=cursor,
     )
-    return Items(items=await _with_summaries(desk, page.items), next_cursor=page.next_cursor)
+    return Items(items=await _with_summaries(context, page.items), next_cursor=page.next_cursor)
 
 
-async def _with_summaries(desk: Desk, records: list[ApprovalRecord]) -> list[Approval]:
+async def _with_summaries(context: RequestContext, records: list[ApprovalRecord]) -> list[Approval]:
     ids = sorted({one.workflow_id for one in records})
-    summaries = await desk.port.store.read(details.summaries, ids=ids)
+    summaries = await context.app.store.read(details.summaries, ids=ids)
     shown = [Approval.model_validate(one) for one in records]
     for one in shown:
         one.summary = summaries.get(one.workflow_id)
@@ -130,36 +130,36 @@ async def _with_summaries(desk: Desk, records: list[ApprovalRecord]) -> list[App
 
 
 @router.get("/approvals/{id:key}")
-async def one(id: str, desk: Viewing) -> Approval:
+async def one(id: str, context: Viewing) -> Approval:
     """A gate."""
-    (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
+    (shown,) = await _with_summaries(context, [await context.rt.approvals.get(id)])
     return shown
 
 
 @router.post("/approvals/{id:key}/decide")
-async def decide(id: str, asked: Decision, desk: Deciding) -> Approval:
+async def decide(id: str, asked: Decision, context: Deciding) -> Approval:
     """Decide; a gate is decided at most once. Approvers decide what is assigned to them or to nobody."""
-    gate = await desk.rt.approvals.get(id)
-    port = desk.change("approval.decide", id, workflow_id=gate.workflow_id, approved=asked.approved)
-    await Approvals(lambda: port).decide(
+    gate = await context.rt.approvals.get(id)
+    app = context.change("approval.decide", id, workflow_id=gate.workflow_id, approved=asked.approved)
+    await Approvals(lambda: app).decide(
         gate.workflow_id,
         asked.approved,
         asked.comment,
-        by=desk.caller.actor,
+        by=context.principal.name,
         data=asked.data,
         approval_id=id,
-        only_as=desk.only_as,
+        only_as=context.only_as,
     )
-    (shown,) = await _with_summaries(desk, [await desk.rt.approvals.get(id)])
+    (shown,) = await _with_summaries(context, [await context.rt.approvals.get(id)])
     return shown
 
 
 @router.post("/approvals/{id:key}/link", status_code=201)
-async def link(id: str, asked: NewLink, desk: Operating, request: Request) -> Link:
+async def link(id: str, asked: NewLink, context: Operating, request: Request) -> Link:
     """Make a link by which somebody without an account decides this gate, once."""
-    gate = await desk.rt.approvals.get(id)
-    port = desk.change("approval.link", id, workflow_id=gate.workflow_id, hours=asked.hours)
-    made = await Approvals(lambda: port).link(id, lasts=timedelta(hours=asked.hours), by=desk.caller.actor)
+    gate = await context.rt.approvals.get(id)
+    app = context.change("approval.link", id, workflow_id=gate.workflow_id, hours=asked.hours)
+    made = await Approvals(lambda: app).link(id, lasts=timedelta(hours=asked.hours), by=context.principal.name)
     return Link(token=made.token, path=f"{base_of(request)}/_/turbine/decide#{made.token}", expires=made.expires)
 
 

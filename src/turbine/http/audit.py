@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from turbine.http.desk import Administering
-from turbine.http.shapes import Cursor, Items, Limit, Moment, Shape, When
+from turbine.http.request_context import Administering
+from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, When
 
 router = APIRouter(tags=["audit"])
 Text = Annotated[str | None, Query(max_length=2000)]
 
 
-class Line(Shape):
+class Line(Schema):
     """One change."""
 
     id: str
@@ -28,7 +28,7 @@ class Line(Shape):
 
 @router.get("/audit")
 async def listing(
-    desk: Administering,
+    context: Administering,
     actor: Text = None,
     action: Text = None,
     target: Text = None,
@@ -39,7 +39,7 @@ async def listing(
     cursor: Cursor = None,
 ) -> Items[Line]:
     """A page of changes, newest first."""
-    page = await desk.rt.audit.list(
+    page = await context.rt.audit.list(
         actor=actor or None,
         action=action or None,
         target=target or None,

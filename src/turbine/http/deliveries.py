@@ -6,16 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from turbine.actions.deliveries import Deliveries
-from turbine.http.desk import Operating, Viewing
-from turbine.http.shapes import Cursor, Items, Limit, Moment, Seconds, Shape
+from turbine.http.request_context import Operating, Viewing
+from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, Seconds
 from turbine.model.deliveries import DeliveryKind, DeliveryStatus
+from turbine.operations.deliveries import Deliveries
 
 router = APIRouter(tags=["deliveries"])
 Text = Annotated[str | None, Query(max_length=2000)]
 
 
-class Attempt(Shape):
+class Attempt(Schema):
     """One try."""
 
     number: int
@@ -25,7 +25,7 @@ class Attempt(Shape):
     duration: Seconds
 
 
-class Delivery(Shape):
+class Delivery(Schema):
     """Something outgoing."""
 
     id: str
@@ -41,7 +41,7 @@ class Delivery(Shape):
 
 @router.get("/deliveries")
 async def listing(
-    desk: Viewing,
+    context: Viewing,
     status: Annotated[list[DeliveryStatus] | None, Query()] = None,
     kind: Annotated[list[DeliveryKind] | None, Query()] = None,
     event: Text = None,
@@ -51,7 +51,7 @@ async def listing(
     cursor: Cursor = None,
 ) -> Items[Delivery]:
     """A page of deliveries, newest first."""
-    page = await desk.rt.deliveries.list(
+    page = await context.rt.deliveries.list(
         status=status,
         kind=kind,
         event=event or None,
@@ -64,14 +64,14 @@ async def listing(
 
 
 @router.get("/deliveries/{id:key}")
-async def one(id: str, desk: Viewing) -> Delivery:
+async def one(id: str, context: Viewing) -> Delivery:
     """A delivery."""
-    return Delivery.model_validate(await desk.rt.deliveries.get(id))
+    return Delivery.model_validate(await context.rt.deliveries.get(id))
 
 
 @router.post("/deliveries/{id:key}/resend")
-async def resend(id: str, desk: Operating) -> Delivery:
+async def resend(id: str, context: Operating) -> Delivery:
     """Try again at once, with as many attempts as a new one; 409 while it is pending."""
-    known = await desk.rt.deliveries.get(id)
-    port = desk.change("delivery.resend", id, workflow_id=known.workflow_id)
-    return Delivery.model_validate(await Deliveries(lambda: port).resend(id))
+    known = await context.rt.deliveries.get(id)
+    app = context.change("delivery.resend", id, workflow_id=known.workflow_id)
+    return Delivery.model_validate(await Deliveries(lambda: app).resend(id))

@@ -8,18 +8,18 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from turbine.clock import span_ms, to_datetime
-from turbine.http.desk import Viewing
-from turbine.http.shapes import Items, Moment, Shape
+from turbine.http.request_context import Viewing
+from turbine.http.schemas import Items, Moment, Schema
 from turbine.store import Tx
-from turbine.tables import executors, figures
-from turbine.tables.executors import Departure as Gone
+from turbine.tables import executors, metrics
 from turbine.tables.executors import Executor as Row
+from turbine.tables.executors import PastExecutor as Gone
 
 router = APIRouter(tags=["executors"])
 DEPARTURES_SHOWN = 50
 
 
-class Executor(Shape):
+class Executor(Schema):
     """A process that carries out runs."""
 
     executor_id: str
@@ -42,7 +42,7 @@ class Executor(Shape):
     here: bool = Field(description="Whether it is the one that answers.")
 
 
-class Departure(Shape):
+class PastExecutor(Schema):
     """An executor that is gone."""
 
     executor_id: str
@@ -55,22 +55,22 @@ class Departure(Shape):
     runs: int = Field(description="How many of its runs went on elsewhere.")
 
 
-class Roll(Items[Executor]):
+class ExecutorList(Items[Executor]):
     """The processes that are there, and those that went last."""
 
-    departures: list[Departure]
+    past_executors: list[PastExecutor]
 
 
 @router.get("/executors")
-async def listing(desk: Viewing) -> Roll:
+async def listing(context: Viewing) -> ExecutorList:
     """The processes on the roll, the oldest first, and the last fifty that are gone, the newest first.
 
     Their figures are of the last renewal of their lease.
     """
-    port = desk.port
-    rows, held, gone = await port.store.read(_roll)
-    lease_ms = span_ms(port.config.lease)
-    return Roll(
+    app = context.app
+    rows, held, gone = await app.store.read(_executor_list)
+    lease_ms = span_ms(app.config.lease)
+    return ExecutorList(
         items=[
             Executor(
                 executor_id=row.executor_id,
@@ -86,12 +86,12 @@ async def listing(desk: Viewing) -> Roll:
                 threads_max=row.threads_max,
                 loop_delay=None if row.loop_delay_ms is None else row.loop_delay_ms / 1000,
                 memory_bytes=row.memory_bytes,
-                here=row.executor_id == port.executor_id,
+                here=row.executor_id == app.executor_id,
             )
             for row in rows
         ],
-        departures=[
-            Departure(
+        past_executors=[
+            PastExecutor(
                 executor_id=row.executor_id,
                 hostname=row.hostname,
                 process_id=row.process_id,
@@ -106,7 +106,7 @@ async def listing(desk: Viewing) -> Roll:
     )
 
 
-def _roll(tx: Tx) -> tuple[list[Row], dict[str, int], list[Gone]]:
-    rows = executors.roll(tx)
-    held = figures.held(tx, executors=[row.executor_id for row in rows])
-    return rows, held, executors.departures(tx, limit=DEPARTURES_SHOWN)
+def _executor_list(tx: Tx) -> tuple[list[Row], dict[str, int], list[Gone]]:
+    rows = executors.live(tx)
+    held = metrics.held(tx, executors=[row.executor_id for row in rows])
+    return rows, held, executors.past_executors(tx, limit=DEPARTURES_SHOWN)

@@ -10,17 +10,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from turbine.errors import TurbineError
-from turbine.http.desk import Viewing, port_of, runtime_of
-from turbine.http.figures import Counted
-from turbine.http.shapes import Shape
-from turbine.tables import figures
+from turbine.http.metrics import Counted
+from turbine.http.request_context import Viewing, app_of, runtime_of
+from turbine.http.schemas import Schema
+from turbine.tables import metrics
 
 router = APIRouter(tags=["health"])
 PATIENCE = 2.0
 """Seconds that the database has to answer."""
 
 
-class Health(Shape):
+class Health(Schema):
     """Whether this process can do its work."""
 
     status: Literal["ok", "degraded"]
@@ -39,9 +39,9 @@ async def health(request: Request, response: Response) -> Health:
     database: Literal["ok", "away"] = "away"
     try:
         async with asyncio.timeout(PATIENCE):
-            port = port_of(rt)
-            await port.store.read(figures.ping)
-        database = "ok" if port.holds_lease() else "away"
+            app = app_of(rt)
+            await app.store.read(metrics.ping)
+        database = "ok" if app.holds_lease() else "away"
     except (TurbineError, TimeoutError):
         database = "away"  # which is the answer
     is_well = database == "ok" and executor == "running"
@@ -58,15 +58,15 @@ async def health(request: Request, response: Response) -> Health:
 @router.get(
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
-async def metrics(request: Request, desk: Viewing) -> Response:
+async def prometheus(request: Request, context: Viewing) -> Response:
     """Figures in the text format of Prometheus. Among 200,000 runs or more, `turbine_runs` may be five seconds old."""
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-    port = desk.port
+    app = context.app
     counted: Counted = request.app.state.counted
     found, by_status = await asyncio.gather(
-        port.store.read(figures.gauges, now_ms=port.clock.now_ms()), counted.by_status(port)
+        app.store.read(metrics.gauges, now_ms=app.clock.now_ms()), counted.by_status(app)
     )
     registry = CollectorRegistry()
     runs = Gauge("turbine_runs", "Runs in the database by status", ["status"], registry=registry)
@@ -86,6 +86,6 @@ async def metrics(request: Request, desk: Viewing) -> Response:
         deliveries.labels(status).set(count)
     Gauge("turbine_approvals_open", "Gates that wait for a person", registry=registry).set(found.open_approvals)
     Gauge("turbine_executors", "Live processes", registry=registry).set(found.executors)
-    Gauge("turbine_writer_depth", "Writes that wait in this process", registry=registry).set(port.store.writer.depth)
+    Gauge("turbine_writer_depth", "Writes that wait in this process", registry=registry).set(app.store.writer.depth)
     Gauge("turbine_logs_last", "Key of the newest log record", registry=registry).set(found.last_log)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

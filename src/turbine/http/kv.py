@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from turbine.actions.kv import MISSING, Kv
 from turbine.errors import NotFound, ValidationFailed
-from turbine.http.desk import Desk, Operating, Viewing
-from turbine.http.shapes import Asked, Items, Json, Limit, Moment, Shape
+from turbine.http.request_context import Operating, RequestContext, Viewing
+from turbine.http.schemas import Items, Json, Limit, Moment, RequestSchema, Schema
 from turbine.model.kv import KVRecord
+from turbine.operations.kv import MISSING, Kv
 from turbine.registry import UNSET
 
 router = APIRouter(tags=["kv"])
 
 
-class Entry(Shape):
+class Entry(Schema):
     """A key and its value."""
 
     key: str
@@ -26,7 +26,7 @@ class Entry(Shape):
     updated: Moment
 
 
-class Change(Shape):
+class Change(Schema):
     """One write of a key."""
 
     value: Json = Field(description="What it held from then on; null where the key was deleted.")
@@ -36,14 +36,14 @@ class Change(Shape):
     )
 
 
-class NewValue(Asked):
+class NewValue(RequestSchema):
     """A value; with `expect` it is written only if the stored value is that one (null: only if there is none)."""
 
     value: Json
     expect: Json = None
 
 
-class NewSchema(Asked):
+class NewSchema(RequestSchema):
     """A JSON Schema, or null to allow any value."""
 
     schema_: dict[str, Any] | bool | None = Field(alias="schema")
@@ -51,37 +51,37 @@ class NewSchema(Asked):
 
 @router.get("/kv")
 async def listing(
-    desk: Viewing,
+    context: Viewing,
     prefix: Annotated[str, Query(max_length=2000)] = "",
     limit: Limit = 50,
     cursor: Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")] = None,
 ) -> Items[Entry]:
     """A page of keys, in the order of their characters."""
-    return Items[Entry].model_validate(await desk.rt.kv.list(prefix, limit=limit, cursor=cursor))
+    return Items[Entry].model_validate(await context.rt.kv.list(prefix, limit=limit, cursor=cursor))
 
 
 @router.get("/kv/{key:key}")
-async def one(key: str, desk: Viewing) -> Entry:
+async def one(key: str, context: Viewing) -> Entry:
     """A key."""
-    return Entry.model_validate(await _record(desk, key))
+    return Entry.model_validate(await _record(context, key))
 
 
 @router.get("/kv/{key:key}/history")
-async def history(key: str, desk: Viewing) -> Items[Change]:
+async def history(key: str, context: Viewing) -> Items[Change]:
     """The newest writes of a key, newest first: up to 50, fewer if they are large. To put one back, PUT its value."""
-    return Items(items=[Change.model_validate(one) for one in await desk.rt.kv.history(key)])
+    return Items(items=[Change.model_validate(one) for one in await context.rt.kv.history(key)])
 
 
-async def _record(desk: Desk, key: str) -> KVRecord:
+async def _record(context: RequestContext, key: str) -> KVRecord:
     # The first key that begins with it, in order, is the key itself.
-    page = await desk.rt.kv.list(key, limit=1)
+    page = await context.rt.kv.list(key, limit=1)
     if not page.items or page.items[0].key != key:
         raise NotFound(kind="key", id=key)
     return page.items[0]
 
 
 @router.put("/kv/{key:key}")
-async def put(key: str, asked: NewValue, desk: Operating) -> Entry:
+async def put(key: str, asked: NewValue, context: Operating) -> Entry:
     """Write a key; 409 when the stored value is not the expected one, 422 when the value does not fit the schema."""
     if asked.value is None:
         raise ValidationFailed(
@@ -90,26 +90,26 @@ async def put(key: str, asked: NewValue, desk: Operating) -> Entry:
     expect = UNSET
     if "expect" in asked.model_fields_set:
         expect = MISSING if asked.expect is None else asked.expect
-    port = desk.change("kv.set", key)
-    await Kv(lambda: port).set(key, asked.value, expect, by=desk.caller.actor)
-    return Entry.model_validate(await _record(desk, key))
+    app = context.change("kv.set", key)
+    await Kv(lambda: app).set(key, asked.value, expect, by=context.principal.name)
+    return Entry.model_validate(await _record(context, key))
 
 
 @router.delete("/kv/{key:key}", status_code=204)
-async def delete(key: str, desk: Operating) -> Response:
+async def delete(key: str, context: Operating) -> Response:
     """Remove a key and its schema."""
-    await _record(desk, key)
-    port = desk.change("kv.delete", key)
-    await Kv(lambda: port).delete(key, by=desk.caller.actor)
+    await _record(context, key)
+    app = context.change("kv.delete", key)
+    await Kv(lambda: app).delete(key, by=context.principal.name)
     return Response(status_code=204)
 
 
 @router.put("/kv/{key:key}/schema")
-async def put_schema(key: str, asked: NewSchema, desk: Operating) -> Entry:
+async def put_schema(key: str, asked: NewSchema, context: Operating) -> Entry:
     """Let a key hold only what fits a JSON Schema, also before it has a value."""
-    port = desk.change("kv.schema", key)
-    await Kv(lambda: port).set_schema(key, asked.schema_)
+    app = context.change("kv.schema", key)
+    await Kv(lambda: app).set_schema(key, asked.schema_)
     try:
-        return Entry.model_validate(await _record(desk, key))
+        return Entry.model_validate(await _record(context, key))
     except NotFound:  # without a value and without a schema there is no key
-        return Entry(key=key, value=None, schema=None, updated=desk.now())
+        return Entry(key=key, value=None, schema=None, updated=context.now())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from turbine.http.shapes import Asked, Moment, Shape, given
+from turbine.http.schemas import Moment, RequestSchema, Schema, given
 
 
-class Listener(Shape):
+class Listener(Schema):
     """Whoever hears of events."""
 
     id: str
@@ -17,7 +17,7 @@ class Listener(Shape):
     updated: Moment
 
 
-def changes_of(asked: Asked, *, hidden: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def changes_of(asked: RequestSchema, *, hidden: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a request changes, and how the audit tells it: of the hidden field only that it was changed."""
     changes = given(asked)
     return changes, {name: "changed" if name == hidden else value for name, value in changes.items()}

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from turbine.http.desk import Desk, Viewing
-from turbine.http.shapes import Cursor, Items, Limit, Moment, Shape, When
+from turbine.http.request_context import RequestContext, Viewing
+from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, When
 
 router = APIRouter(tags=["logs"])
 
 
-class Log(Shape):
+class Log(Schema):
     """A log record."""
 
     id: str
@@ -38,24 +38,26 @@ class Filters:
     ascending: bool = False
 
 
-Asked = Annotated[Filters, Depends()]
+RequestSchema = Annotated[Filters, Depends()]
 
 
 @router.get("/logs")
 async def listing(
-    desk: Viewing,
-    asked: Asked,
+    context: Viewing,
+    asked: RequestSchema,
     workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Items[Log]:
     """A page of records, newest first. One of a search over all runs may be short, or empty, though there are more."""
-    return await page(desk, asked, workflow_id, limit, cursor)
+    return await page(context, asked, workflow_id, limit, cursor)
 
 
-async def page(desk: Desk, asked: Filters, workflow_id: str | None, limit: int, cursor: str | None) -> Items[Log]:
+async def page(
+    context: RequestContext, asked: Filters, workflow_id: str | None, limit: int, cursor: str | None
+) -> Items[Log]:
     """The same for one run, or all."""
-    found = await desk.rt.logs.look(
+    found = await context.rt.logs.look(
         workflow_id=workflow_id,
         step=asked.step,
         level=asked.level,

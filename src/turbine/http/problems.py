@@ -34,7 +34,7 @@ from turbine.errors import (
     ValidationFailed,
     WorkflowConflict,
 )
-from turbine.http.shapes import NO_ZONE
+from turbine.http.schemas import NO_ZONE
 
 log = logging.getLogger("turbine.http")
 

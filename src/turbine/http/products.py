@@ -12,10 +12,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from turbine.actions.products import ProductFile, Products
-from turbine.http.desk import Operating, Viewing
-from turbine.http.shapes import Cursor, Items, Limit, Moment, Shape
+from turbine.http.request_context import Operating, Viewing
+from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema
 from turbine.model.products import BLOCK, ProductStatus
+from turbine.operations.products import ProductFile, Products
 
 router = APIRouter(tags=["products"])
 
@@ -39,7 +39,7 @@ _CONTENT = {
 }
 
 
-class Product(Shape):
+class Product(Schema):
     """A file that a step made."""
 
     id: str
@@ -57,7 +57,7 @@ class Product(Shape):
 
 @router.get("/products")
 async def listing(
-    desk: Viewing,
+    context: Viewing,
     workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
     status: Annotated[list[ProductStatus] | None, Query()] = None,
     search: Annotated[str | None, Query(max_length=1000, description="Part of the file's name.")] = None,
@@ -65,16 +65,16 @@ async def listing(
     cursor: Cursor = None,
 ) -> Items[Product]:
     """A page of products, newest first."""
-    page = await desk.rt.products.list(
+    page = await context.rt.products.list(
         workflow_id or None, status=status, search=search or None, limit=limit, cursor=cursor
     )
     return Items[Product].model_validate(page)
 
 
 @router.get("/products/{id:key}")
-async def one(id: str, desk: Viewing) -> Product:
+async def one(id: str, context: Viewing) -> Product:
     """A product."""
-    return Product.model_validate(await desk.rt.products.get(id))
+    return Product.model_validate(await context.rt.products.get(id))
 
 
 @router.get(
@@ -85,9 +85,9 @@ async def one(id: str, desk: Viewing) -> Product:
         206: {"description": "The bytes that Range asked for.", "content": _CONTENT},
     },
 )
-async def download(id: str, desk: Viewing, request: Request, preview: bool = False) -> Response:
+async def download(id: str, context: Viewing, request: Request, preview: bool = False) -> Response:
     """The bytes of a product; with `preview` images and texts are shown in place."""
-    record = await desk.rt.products.get(id)
+    record = await context.rt.products.get(id)
     kind = _SAFE.get(record.file_name.rpartition(".")[2].lower()) if preview else None
     first, last = 0, record.size - 1
     headers = {
@@ -104,10 +104,10 @@ async def download(id: str, desk: Viewing, request: Request, preview: bool = Fal
         first, last = _span(asked[1], asked[2], record.size)
         headers["content-range"] = f"bytes {first}-{last}/{record.size}"
     headers["content-length"] = str(max(0, last - first + 1))
-    async with desk.rt.products.open(id):
+    async with context.rt.products.open(id):
         pass  # bytes that are gone are a 404, and no answer that breaks off
     return StreamingResponse(
-        _read(desk.rt.products.open(id), first, last - first + 1),
+        _read(context.rt.products.open(id), first, last - first + 1),
         206 if asked is not None and "content-range" in headers else 200,
         headers,
         kind or "application/octet-stream",
@@ -147,8 +147,8 @@ def _disposition(kind: str, name: str) -> str:
 
 
 @router.post("/products/{id:key}/resend")
-async def resend(id: str, desk: Operating) -> Product:
+async def resend(id: str, context: Operating) -> Product:
     """Send a product once more that has failed."""
-    known = await desk.rt.products.get(id)
-    port = desk.change("product.resend", id, workflow_id=known.workflow_id, file_name=known.file_name)
-    return Product.model_validate(await Products(lambda: port).resend(id))
+    known = await context.rt.products.get(id)
+    app = context.change("product.resend", id, workflow_id=known.workflow_id, file_name=known.file_name)
+    return Product.model_validate(await Products(lambda: app).resend(id))

@@ -8,27 +8,27 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from turbine.actions import queues as queueing
 from turbine.clock import to_datetime
 from turbine.errors import QueueNotFound
-from turbine.http.desk import Desk, Operating, Viewing
-from turbine.http.shapes import Asked, Items, Moment, Seconds, Shape, given
+from turbine.http.request_context import Operating, RequestContext, Viewing
+from turbine.http.schemas import Items, Moment, RequestSchema, Schema, Seconds, given
 from turbine.model import queues as model
 from turbine.model.queues import RateLimit
+from turbine.operations import queues as queueing
 from turbine.store import Tx
-from turbine.tables import figures, queues
+from turbine.tables import metrics, queues
 
 router = APIRouter(tags=["queues"])
 
 
-class Rate(Shape):
+class Rate(Schema):
     """At most `limit` starts in any window of `per` seconds."""
 
     limit: int
     per: Seconds
 
 
-class Queue(Shape):
+class Queue(Schema):
     """A queue as it is now; null means no limit."""
 
     name: str
@@ -42,14 +42,14 @@ class Queue(Shape):
     paused: bool
 
 
-class NewRate(Asked):
+class NewRate(RequestSchema):
     """At most `limit` starts in any window of `per` seconds."""
 
     limit: int = Field(ge=1, le=10**9)
     per: float = Field(gt=0, le=10**8, allow_inf_nan=False)
 
 
-class Limits(Asked):
+class Limits(RequestSchema):
     """What is to be changed; what is left out stays, null takes a limit away."""
 
     worker_concurrency: int | None = Field(default=None, ge=1, le=10**9)
@@ -60,7 +60,7 @@ class Limits(Asked):
     release_while_waiting: bool = False
 
 
-class Holder(Shape):
+class Holder(Schema):
     """A run that holds a slot."""
 
     workflow_id: str
@@ -69,7 +69,7 @@ class Holder(Shape):
     since: Moment | None
 
 
-class Partition(Shape):
+class Partition(Schema):
     """Runs of one key."""
 
     key: str
@@ -77,7 +77,7 @@ class Partition(Shape):
     running: int
 
 
-class Numbers(Shape):
+class Numbers(Schema):
     """A queue in numbers."""
 
     enqueued: int
@@ -103,10 +103,10 @@ class Stats(Numbers):
 
 @router.get("/queues")
 async def listing(
-    desk: Viewing, stats: Annotated[bool, Query(description="With the numbers of each queue.")] = False
+    context: Viewing, stats: Annotated[bool, Query(description="With the numbers of each queue.")] = False
 ) -> Items[Listed]:
     """All queues, by name."""
-    found = await desk.port.store.read(_listed, now_ms=desk.port.clock.now_ms() if stats else None)
+    found = await context.app.store.read(_listed, now_ms=context.app.clock.now_ms() if stats else None)
     return Items(
         items=[
             Listed.model_validate(known).model_copy(update={"stats": numbers and _numbers(numbers)})
@@ -115,12 +115,12 @@ async def listing(
     )
 
 
-def _listed(tx: Tx, *, now_ms: int | None) -> list[tuple[model.Queue, figures.QueueFigures | None]]:
+def _listed(tx: Tx, *, now_ms: int | None) -> list[tuple[model.Queue, metrics.QueueFigures | None]]:
     known = queues.listing(tx)
-    return [(one, None if now_ms is None else figures.queue(tx, name=one.name, now_ms=now_ms)) for one in known]
+    return [(one, None if now_ms is None else metrics.queue(tx, name=one.name, now_ms=now_ms)) for one in known]
 
 
-def _numbers(found: figures.QueueFigures) -> Numbers:
+def _numbers(found: metrics.QueueFigures) -> Numbers:
     return Numbers(
         enqueued=found.enqueued,
         running=found.running,
@@ -132,23 +132,23 @@ def _numbers(found: figures.QueueFigures) -> Numbers:
 
 
 @router.get("/queues/{name:key}")
-async def one(name: str, desk: Viewing) -> Queue:
+async def one(name: str, context: Viewing) -> Queue:
     """A queue."""
-    return Queue.model_validate(await _known(desk, name))
+    return Queue.model_validate(await _known(context, name))
 
 
-async def _known(desk: Desk, name: str) -> model.Queue:
-    found = await desk.port.store.read(queues.get, name=name)
+async def _known(context: RequestContext, name: str) -> model.Queue:
+    found = await context.app.store.read(queues.get, name=name)
     if found is None:
         raise QueueNotFound(name)
     return found
 
 
 @router.get("/queues/{name:key}/stats")
-async def stats(name: str, desk: Viewing) -> Stats:
+async def stats(name: str, context: Viewing) -> Stats:
     """Who waits and who runs."""
-    await _known(desk, name)
-    numbers, holders, partitions = await desk.port.store.read(_stats, name=name, now_ms=desk.port.clock.now_ms())
+    await _known(context, name)
+    numbers, holders, partitions = await context.app.store.read(_stats, name=name, now_ms=context.app.clock.now_ms())
     return Stats(
         **_numbers(numbers).model_dump(),
         holders=[
@@ -164,36 +164,36 @@ async def stats(name: str, desk: Viewing) -> Stats:
     )
 
 
-def _stats(tx: Tx, *, name: str, now_ms: int) -> tuple[figures.QueueFigures, list[Any], list[Any]]:
+def _stats(tx: Tx, *, name: str, now_ms: int) -> tuple[metrics.QueueFigures, list[Any], list[Any]]:
     return (
-        figures.queue(tx, name=name, now_ms=now_ms),
-        figures.holders(tx, name=name),
-        figures.partitions(tx, name=name),
+        metrics.queue(tx, name=name, now_ms=now_ms),
+        metrics.holders(tx, name=name),
+        metrics.partitions(tx, name=name),
     )
 
 
 @router.patch("/queues/{name:key}")
-async def limits(name: str, asked: Limits, desk: Operating) -> Queue:
+async def limits(name: str, asked: Limits, context: Operating) -> Queue:
     """Change limits for all processes, from their next claim on."""
     changes = given(asked)
     if asked.rate_limit is not None:
         changes["rate_limit"] = RateLimit(asked.rate_limit.limit, per=timedelta(seconds=asked.rate_limit.per))
-    return await _change(desk, "queue.limits", name, changes)
+    return await _change(context, "queue.limits", name, changes)
 
 
 @router.post("/queues/{name:key}/pause")
-async def pause(name: str, desk: Operating) -> Queue:
+async def pause(name: str, context: Operating) -> Queue:
     """Claim nothing from a queue any more; what runs goes on."""
-    return await _change(desk, "queue.pause", name, {"paused": True})
+    return await _change(context, "queue.pause", name, {"paused": True})
 
 
 @router.post("/queues/{name:key}/resume")
-async def resume(name: str, desk: Operating) -> Queue:
+async def resume(name: str, context: Operating) -> Queue:
     """Claim from a queue again."""
-    return await _change(desk, "queue.resume", name, {"paused": False})
+    return await _change(context, "queue.resume", name, {"paused": False})
 
 
-async def _change(desk: Desk, action: str, name: str, changes: dict[str, Any]) -> Queue:
+async def _change(context: RequestContext, action: str, name: str, changes: dict[str, Any]) -> Queue:
     told = {field: "none" if value is None else value for field, value in changes.items()}
-    port = desk.change(action, name, **told)
-    return Queue.model_validate(await queueing.change(port, name, **changes))
+    app = context.change(action, name, **told)
+    return Queue.model_validate(await queueing.change(app, name, **changes))

@@ -10,18 +10,18 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from turbine.errors import NotFound
-from turbine.http import shapes
-from turbine.http.desk import Viewing
+from turbine.http import schemas
+from turbine.http.request_context import Viewing
 from turbine.http.schedules import Schedule
-from turbine.http.shapes import Items, Json, RunRow, Shape
+from turbine.http.schemas import Items, Json, RunRow, Schema
 from turbine.model.workflows import RegisteredWorkflow, WorkflowStatus
 from turbine.store import Tx
-from turbine.tables import executors, figures
+from turbine.tables import executors, metrics
 
 router = APIRouter(tags=["workflows"])
 
 
-class Registered(Shape):
+class Registered(Schema):
     """A workflow that a live process knows."""
 
     name: str
@@ -39,7 +39,7 @@ class Registered(Shape):
     here: bool = Field(description="Whether the process that answers has its code.")
 
 
-class Version(Shape):
+class Version(Schema):
     """Open runs that began under one version of the code."""
 
     version: str
@@ -62,19 +62,19 @@ class RegisteredDetail(Registered):
 
 
 @router.get("/registered")
-async def listing(desk: Viewing) -> Items[Registered]:
+async def listing(context: Viewing) -> Items[Registered]:
     """All workflows that live processes know, by name."""
-    return Items(items=[Registered.model_validate(one) for one in await desk.rt.workflows_everywhere()])
+    return Items(items=[Registered.model_validate(one) for one in await context.rt.workflows_everywhere()])
 
 
 @router.get("/registered/{name:key}")
-async def one(name: str, desk: Viewing) -> RegisteredDetail:
+async def one(name: str, context: Viewing) -> RegisteredDetail:
     """A workflow with its figures."""
-    known = {found.name: found for found in await desk.rt.workflows_everywhere()}
+    known = {found.name: found for found in await context.rt.workflows_everywhere()}
     if name not in known:
         raise NotFound(kind="registered workflow", id=name)
     shown = RegisteredDetail.model_validate(known[name])
-    newest, versions, live = await desk.port.store.read(_figures, name=name)
+    newest, versions, live = await context.app.store.read(_figures, name=name)
     counts = Counter(status for status, _, _ in newest)
     shown.counts = {WorkflowStatus(status): count for status, count in counts.items()}
     ended = sum(counts[status] for status in WorkflowStatus if status.is_terminal)
@@ -83,14 +83,14 @@ async def one(name: str, desk: Viewing) -> RegisteredDetail:
         ended_ms - started_ms for _, started_ms, ended_ms in newest if started_ms is not None and ended_ms is not None
     )
     shown.p50, shown.p95 = quantile(spans, 0.5), quantile(spans, 0.95)
-    errors = await desk.rt.list(name=name, status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], limit=5)
-    shown.last_errors = [shapes.run_row(found) for found in errors.items]
+    errors = await context.rt.list(name=name, status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], limit=5)
+    shown.last_errors = [schemas.run_row(found) for found in errors.items]
     shown.versions = [
         Version(version=version, open=count, set_aside=set_aside, live=version in live)
         for version, count, set_aside in versions
     ]
-    shown.schedules = [Schedule.model_validate(found) for found in (await desk.rt.schedules.list(name)).items]
-    last = await desk.rt.list(name=name, limit=1, load_input=True)
+    shown.schedules = [Schedule.model_validate(found) for found in (await context.rt.schedules.list(name)).items]
+    last = await context.rt.list(name=name, limit=1, load_input=True)
     shown.last_input = _given(known[name], last.items[0].input) if last.items else None
     return shown
 
@@ -106,8 +106,8 @@ def _given(workflow: RegisteredWorkflow, stored: dict[str, Any] | None) -> Any:
 
 
 def _figures(tx: Tx, *, name: str) -> tuple[list[Any], list[tuple[str, int, int]], set[str]]:
-    newest, versions = figures.of_name(tx, name=name)
-    alive = [row for row in executors.roll(tx) if row.lease_left_ms > 0]
+    newest, versions = metrics.of_name(tx, name=name)
+    alive = [row for row in executors.live(tx) if row.lease_left_ms > 0]
     return newest, versions, {row.application_version for row in alive if name in json.loads(row.names)}
 
 

@@ -10,16 +10,29 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 from pydantic_core import to_json
 
-from turbine.actions import forks, runs, talk, triggers
-from turbine.actions.approvals import Approvals
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.errors import Conflict, NotFound, StepFailed, TurbineError, ValidationFailed
-from turbine.http import shapes
-from turbine.http.desk import Deciding, Desk, Operating, Viewing
-from turbine.http.shapes import Acted, Asked, Count, Cursor, Items, Json, Limit, Moment, Run, RunRow, Shape, When
+from turbine.http import schemas
+from turbine.http.request_context import Deciding, Operating, RequestContext, Viewing
+from turbine.http.schemas import (
+    Acted,
+    Count,
+    Cursor,
+    Items,
+    Json,
+    Limit,
+    Moment,
+    RequestSchema,
+    Run,
+    RunRow,
+    Schema,
+    When,
+)
 from turbine.ids import check_id, check_name, check_text, new_id
 from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
-from turbine.tables.lists import Filter
+from turbine.operations import forks, runs, talk, triggers
+from turbine.operations.approvals import Approvals
+from turbine.tables.run_search import Filter
 
 router = APIRouter(tags=["runs"])
 
@@ -31,7 +44,7 @@ Texts = list[Annotated[str, Field(max_length=2000)]]
 Length = Annotated[float, Field(ge=0, le=runs.LENGTH_MAX, allow_inf_nan=False)]
 
 
-class Wanted(Asked):
+class Wanted(RequestSchema):
     """Which runs; everything that is given must hold, and of several values of one field any."""
 
     status: list[Annotated[WorkflowStatus, Field(strict=False)]] | None = None
@@ -97,13 +110,13 @@ def asked_for(
 Filtered = Annotated[Wanted, Depends(asked_for)]
 
 
-class Cancel(Asked):
+class Cancel(RequestSchema):
     """Why; shown with the run."""
 
     reason: str | None = Field(default=None, max_length=2000)
 
 
-class Approve(Asked):
+class Approve(RequestSchema):
     """A decision about a gate; without `approval_id` about the run's only open one."""
 
     approved: bool
@@ -112,7 +125,7 @@ class Approve(Asked):
     approval_id: str | None = None
 
 
-class Fork(Asked):
+class Fork(RequestSchema):
     """A new run that begins with the recorded steps before a position."""
 
     from_step: int | str = Field(default=0, examples=[3])
@@ -132,14 +145,14 @@ class Fork(Asked):
     queue: str | None = None
 
 
-class Send(Asked):
+class Send(RequestSchema):
     """A message for the run's mailbox."""
 
     topic: str = ""
     message: Json = None
 
 
-class Bulk(Asked):
+class Bulk(RequestSchema):
     """One act on many runs; `ids` or `filter` says which."""
 
     action: Literal["cancel", "resume", "delete"]
@@ -153,14 +166,14 @@ class Bulk(Asked):
     )
 
 
-class Failed(Shape):
+class Failed(Schema):
     """A run that could not be acted on."""
 
     workflow_id: str
     detail: str
 
 
-class BulkDone(Shape):
+class BulkDone(Schema):
     """What became of a bulk act."""
 
     matched: int
@@ -171,7 +184,7 @@ class BulkDone(Shape):
     next_cursor: str | None = Field(default=None, description="Where to go on, while there are more.")
 
 
-class Trigger(Asked):
+class Trigger(RequestSchema):
     """Which workflow, and its input: an object by parameter name, or the bare value of the only parameter."""
 
     name: str | None = None
@@ -184,13 +197,13 @@ class Trigger(Asked):
     priority: int = Field(default=0, ge=0, le=2**31)
 
 
-class Triggered(Shape):
+class Triggered(Schema):
     """The run that was started."""
 
     workflow_id: str
 
 
-class CodeLine(Shape):
+class CodeLine(Schema):
     """A line of code that a run has reached."""
 
     file: str = Field(examples=["/srv/shop/orders.py"])
@@ -198,7 +211,7 @@ class CodeLine(Shape):
     function: str
 
 
-class Explained(Shape):
+class Explained(Schema):
     """Why a run is not moving, and what would release it."""
 
     reason: str
@@ -214,26 +227,26 @@ class Explained(Shape):
 
 @router.get("/workflows")
 async def listing(
-    desk: Viewing, wanted: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
+    context: Viewing, wanted: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
 ) -> Items[RunRow]:
     """A page of runs, newest first."""
-    return shapes.rows_of(await page_of(desk, wanted, limit, cursor, ascending=ascending))
+    return schemas.rows_of(await page_of(context, wanted, limit, cursor, ascending=ascending))
 
 
 async def page_of(
-    desk: Desk, wanted: Wanted, limit: int, cursor: str | None = None, *, ascending: bool = False
+    context: RequestContext, wanted: Wanted, limit: int, cursor: str | None = None, *, ascending: bool = False
 ) -> Page[Status]:
     """A page of runs without their payloads."""
     return await runs.page(
-        desk.port, **wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending, load_output=False
+        context.app, **wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending, load_output=False
     )
 
 
 @router.get("/workflows/count")
-async def count(desk: Viewing, wanted: Filtered) -> Count:
+async def count(context: Viewing, wanted: Filtered) -> Count:
     """How many runs a filter lets through, up to ten thousand; with a searched text up to a thousand."""
     most = SEARCHED_MAX if wanted.search else COUNT_MAX
-    return _count(await runs.count(desk.port, wanted.filter(), most + 1), most)
+    return _count(await runs.count(context.app, wanted.filter(), most + 1), most)
 
 
 def _count(found: int, most: int = COUNT_MAX) -> Count:
@@ -241,22 +254,22 @@ def _count(found: int, most: int = COUNT_MAX) -> Count:
 
 
 @router.post("/workflows/bulk")
-async def bulk(asked: Bulk, desk: Operating) -> BulkDone:
+async def bulk(asked: Bulk, context: Operating) -> BulkDone:
     """Cancel, resume or delete many runs; with `dry_run` only count them."""
     if (asked.filter is None) == (asked.ids is None):
         raise ValidationFailed("Say which runs: either `ids` or `filter`")
     wanted = asked.filter or Wanted(ids=asked.ids)
     if asked.dry_run:
-        found = _count(await runs.count(desk.port, wanted.filter(), COUNT_MAX + 1))
-        affected = _count(await runs.count(desk.port, _affected(asked.action, wanted.filter()), COUNT_MAX + 1))
+        found = _count(await runs.count(context.app, wanted.filter(), COUNT_MAX + 1))
+        affected = _count(await runs.count(context.app, _affected(asked.action, wanted.filter()), COUNT_MAX + 1))
         return BulkDone(matched=found.count, affected=affected.count, capped=found.capped, done=0, failed=[])
     reason = _reason(asked.reason)
     matched, done, failed = 0, 0, list[Failed]()
     cursor = asked.cursor
     while True:
         size = min(BULK_AT_ONCE, asked.limit - matched)
-        page = await page_of(desk, wanted, size, cursor)
-        answers = await asyncio.gather(*(_act(desk, asked.action, one.workflow_id, reason) for one in page.items))
+        page = await page_of(context, wanted, size, cursor)
+        answers = await asyncio.gather(*(_act(context, asked.action, one.workflow_id, reason) for one in page.items))
         matched += len(page.items)
         for one, answer in zip(page.items, answers, strict=True):
             if isinstance(answer, TurbineError):
@@ -285,22 +298,22 @@ def _affected(action: str, wanted: Filter) -> Filter:
     return wanted._replace(status=can if wanted.status is None else [one for one in wanted.status if one in can])
 
 
-async def _act(desk: Desk, action: str, workflow_id: str, reason: str | None) -> bool | TurbineError:
-    port = desk.change(f"workflow.{action}", workflow_id, workflow_id=workflow_id, reason=reason, bulk=True)
+async def _act(context: RequestContext, action: str, workflow_id: str, reason: str | None) -> bool | TurbineError:
+    app = context.change(f"workflow.{action}", workflow_id, workflow_id=workflow_id, reason=reason, bulk=True)
     try:
         match action:
             case "cancel":
-                return await runs.cancel(port, workflow_id, reason)
+                return await runs.cancel(app, workflow_id, reason)
             case "resume":
-                return await runs.resume(port, workflow_id)
+                return await runs.resume(app, workflow_id)
             case _:
-                return await _delete(port, workflow_id)
+                return await _delete(app, workflow_id)
     except TurbineError as error:
         return error
 
 
 @router.post("/trigger", status_code=201)
-async def trigger(asked: Trigger, desk: Operating) -> Triggered:
+async def trigger(asked: Trigger, context: Operating) -> Triggered:
     """Start a workflow that is declared triggerable. The input is checked first; no row is written if it is wrong."""
     name = asked.name or asked.workflow_fqn
     if not name:
@@ -308,10 +321,10 @@ async def trigger(asked: Trigger, desk: Operating) -> Triggered:
             errors=[{"path": ["name"], "message": "Say which workflow, by name or workflow_fqn", "type": "missing"}]
         )
     new = new_id() if asked.id is None else check_id(asked.id)
-    port = desk.change("workflow.trigger", check_name(name, "workflow name"), workflow_id=new)
-    workflow_id = await desk.in_loop(
+    app = context.change("workflow.trigger", check_name(name, "workflow name"), workflow_id=new)
+    workflow_id = await context.in_loop(
         lambda: triggers.trigger(
-            port,
+            app,
             name,
             asked.input,
             id=new,
@@ -327,13 +340,13 @@ async def trigger(asked: Trigger, desk: Operating) -> Triggered:
 @router.get("/workflows/{id:key}")
 async def one(
     id: str,
-    desk: Viewing,
+    context: Viewing,
     payload_limit: Annotated[
         int | None, Query(ge=0, description="Bytes of JSON that input and output may have.")
     ] = None,
 ) -> Run:
     """A run with its input and output."""
-    shown = shapes.run(await desk.rt.status(id))
+    shown = schemas.run(await context.rt.status(id))
     if payload_limit is not None:
         if len(to_json(shown.input, inf_nan_mode="constants")) > payload_limit:
             shown.input, shown.input_truncated = None, True
@@ -343,15 +356,15 @@ async def one(
 
 
 @router.get("/workflows/{id:key}/input")
-async def whole_input(id: str, desk: Viewing) -> Json:
+async def whole_input(id: str, context: Viewing) -> Json:
     """The whole input of a run."""
-    return Response(_json((await desk.rt.status(id)).input), media_type="application/json")
+    return Response(_json((await context.rt.status(id)).input), media_type="application/json")
 
 
 @router.get("/workflows/{id:key}/output")
-async def whole_output(id: str, desk: Viewing) -> Json:
+async def whole_output(id: str, context: Viewing) -> Json:
     """The whole output of a run."""
-    return Response(_json((await desk.rt.status(id)).output), media_type="application/json")
+    return Response(_json((await context.rt.status(id)).output), media_type="application/json")
 
 
 def _json(value: Any) -> bytes:
@@ -359,15 +372,15 @@ def _json(value: Any) -> bytes:
 
 
 @router.get("/workflows/{id:key}/explain")
-async def explain(id: str, desk: Viewing) -> Explained:
+async def explain(id: str, context: Viewing) -> Explained:
     """Why a run is not moving, and what would release it."""
-    return Explained.model_validate(await desk.rt.explain(id))
+    return Explained.model_validate(await context.rt.explain(id))
 
 
 @router.get("/workflows/{id:key}/export")
-async def export(id: str, desk: Viewing) -> Json:
+async def export(id: str, context: Viewing) -> Json:
     """The run with everything that was recorded of it, as a file."""
-    history = await desk.rt.export(id)
+    history = await context.rt.export(id)
     name = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in id)[:100]
     return Response(
         json.dumps(json.loads(history.to_json()), indent=1),
@@ -377,11 +390,11 @@ async def export(id: str, desk: Viewing) -> Json:
 
 
 @router.post("/workflows/{id:key}/cancel")
-async def cancel(id: str, desk: Operating, asked: Cancel | None = None) -> Acted:
+async def cancel(id: str, context: Operating, asked: Cancel | None = None) -> Acted:
     """Cancel a run and its children; nothing changes when it is over."""
     reason = _reason(asked.reason if asked else None)
-    port = desk.change("workflow.cancel", check_id(id), workflow_id=id, reason=reason)
-    return await _acted(desk, id, await runs.cancel(port, id, reason))
+    app = context.change("workflow.cancel", check_id(id), workflow_id=id, reason=reason)
+    return await _acted(context, id, await runs.cancel(app, id, reason))
 
 
 def _reason(reason: str | None) -> str | None:
@@ -389,35 +402,35 @@ def _reason(reason: str | None) -> str | None:
 
 
 @router.post("/workflows/{id:key}/resume")
-async def resume(id: str, desk: Operating) -> Acted:
+async def resume(id: str, context: Operating) -> Acted:
     """Take up a run that was cancelled, failed, dead-lettered or set aside."""
-    port = desk.change("workflow.resume", check_id(id), workflow_id=id)
-    return await _acted(desk, id, await runs.resume(port, id))
+    app = context.change("workflow.resume", check_id(id), workflow_id=id)
+    return await _acted(context, id, await runs.resume(app, id))
 
 
 @router.post("/workflows/{id:key}/approve")
-async def approve(id: str, asked: Approve, desk: Deciding) -> Acted:
+async def approve(id: str, asked: Approve, context: Deciding) -> Acted:
     """Decide about a gate of a run. Approvers decide what is assigned to them or to nobody."""
-    port = desk.change("approval.decide", asked.approval_id or check_id(id), workflow_id=id, approved=asked.approved)
-    await Approvals(lambda: port).decide(
+    app = context.change("approval.decide", asked.approval_id or check_id(id), workflow_id=id, approved=asked.approved)
+    await Approvals(lambda: app).decide(
         id,
         asked.approved,
         asked.comment,
-        by=desk.caller.actor,
+        by=context.principal.name,
         data=asked.data,
         approval_id=asked.approval_id,
-        only_as=desk.only_as,
+        only_as=context.only_as,
     )
-    return await _acted(desk, id, True)
+    return await _acted(context, id, True)
 
 
 @router.post("/workflows/{id:key}/fork")
-async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
+async def fork(id: str, asked: Fork, context: Operating) -> Acted:
     """Start a new run with recorded steps of this one, some of them edited, and the input changed if so wished."""
-    args, kwargs = await _arguments(desk, id, asked.input)
+    args, kwargs = await _arguments(context, id, asked.input)
     edits: dict[Any, Any] = dict(asked.edits or {})
     edits |= {position: StepFailed("Failed by hand", reason) for position, reason in (asked.failures or {}).items()}
-    port = desk.change(
+    app = context.change(
         "workflow.fork",
         check_id(id),
         workflow_id=id,
@@ -428,7 +441,7 @@ async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
     )
     try:
         new_id = await forks.fork(
-            port,
+            app,
             id,
             asked.from_step,
             args=args,
@@ -441,16 +454,16 @@ async def fork(id: str, asked: Fork, desk: Operating) -> Acted:
         raise ValidationFailed(
             str(error), errors=[{"path": ["input"], "message": str(error), "type": "type"}]
         ) from None
-    return await _acted(desk, new_id, True)
+    return await _acted(context, new_id, True)
 
 
 async def _arguments(
-    desk: Desk, workflow_id: str, given: dict[str, Any] | None
+    context: RequestContext, workflow_id: str, given: dict[str, Any] | None
 ) -> tuple[tuple[Any, ...] | None, dict[str, Any] | None]:
     """The typed arguments of another input; None and None where the old one stays."""
     if given is None:
         return None, None
-    known = await triggers.find(desk.port, (await desk.rt.status(workflow_id)).name)
+    known = await triggers.find(context.app, (await context.rt.status(workflow_id)).name)
     if set(given) <= {"args", "kwargs"} and known.parameters is None:
         stored = {"args": given.get("args", []), "kwargs": given.get("kwargs", {})}
         if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
@@ -460,37 +473,37 @@ async def _arguments(
 
 
 @router.post("/workflows/{id:key}/send")
-async def send(id: str, asked: Send, desk: Operating) -> Acted:
+async def send(id: str, asked: Send, context: Operating) -> Acted:
     """Put a message into a run's mailbox."""
     topic = check_name(asked.topic, "topic") if asked.topic else ""
-    port = desk.change("workflow.send", check_id(id), workflow_id=id, topic=topic)
-    await talk.send(port, id, asked.message, topic)
-    return await _acted(desk, id, True)
+    app = context.change("workflow.send", check_id(id), workflow_id=id, topic=topic)
+    await talk.send(app, id, asked.message, topic)
+    return await _acted(context, id, True)
 
 
 @router.post("/workflows/{id:key}/release")
-async def release(id: str, desk: Operating) -> Acted:
+async def release(id: str, context: Operating) -> Acted:
     """End the sleep of a run, the pause before a retry, or the delay of its start, now; whoever carries it out."""
-    port = desk.change("workflow.release", check_id(id), workflow_id=id)
-    return await _acted(desk, id, await runs.release(port, id))
+    app = context.change("workflow.release", check_id(id), workflow_id=id)
+    return await _acted(context, id, await runs.release(app, id))
 
 
 @router.delete("/workflows/{id:key}")
-async def delete(id: str, desk: Operating) -> Acted:
+async def delete(id: str, context: Operating) -> Acted:
     """Remove a run that is over, with everything that belongs to it."""
-    port = desk.change("workflow.delete", check_id(id), workflow_id=id)
-    return await _acted(desk, id, await _delete(port, id))
+    app = context.change("workflow.delete", check_id(id), workflow_id=id)
+    return await _acted(context, id, await _delete(app, id))
 
 
-async def _delete(port: Port, workflow_id: str) -> bool:
-    if not await runs.delete(port, [workflow_id]):
+async def _delete(app: App, workflow_id: str) -> bool:
+    if not await runs.delete(app, [workflow_id]):
         raise Conflict(f"Run {workflow_id!r} is still open; cancel it first", workflow_id=workflow_id)
     return True
 
 
-async def _acted(desk: Desk, workflow_id: str, changed: bool) -> Acted:
+async def _acted(context: RequestContext, workflow_id: str, changed: bool) -> Acted:
     try:
-        status = (await desk.rt.status(workflow_id)).status
+        status = (await context.rt.status(workflow_id)).status
     except NotFound:
         status = None  # it was deleted, now or meanwhile
     return Acted(workflow_id=workflow_id, changed=changed, status=status)

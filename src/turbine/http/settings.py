@@ -15,15 +15,15 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
-from turbine.actions import backup as backups
-from turbine.actions import garbage, vacuum
-from turbine.actions.audit import line_of
 from turbine.clock import to_datetime
-from turbine.http.desk import Administering, Desk, Viewing
-from turbine.http.shapes import Asked, Moment, Seconds, Shape
+from turbine.http.request_context import Administering, RequestContext, Viewing
+from turbine.http.schemas import Moment, RequestSchema, Schema, Seconds
 from turbine.masking import mask_url
 from turbine.model.storage import Size, growth_per_day
 from turbine.model.workflows import WorkflowStatus
+from turbine.operations import backup as backups
+from turbine.operations import garbage, vacuum
+from turbine.operations.audit import line_of
 from turbine.platform import SYSTEM
 from turbine.store import Store, Tx
 from turbine.tables import audit, storage
@@ -34,7 +34,7 @@ _OBJECTS = frozenset({"codec", "logger", "product_sender"})
 """Settings that are objects: what they are is shown, not what they hold."""
 
 
-class Table(Shape):
+class Table(Schema):
     """A table and about how large it is; null where that cannot be told cheaply."""
 
     name: str
@@ -42,7 +42,7 @@ class Table(Shape):
     bytes: int | None
 
 
-class Measured(Shape):
+class Measured(Schema):
     """How large the database was at a time, and how much of that was in use."""
 
     at: Moment
@@ -50,7 +50,7 @@ class Measured(Shape):
     used_bytes: int
 
 
-class Growth(Shape):
+class Growth(Schema):
     """How the database has grown: measured every hour, after two days once a day, for 90 days."""
 
     sizes: list[Measured] = Field(description="The oldest first.")
@@ -66,7 +66,7 @@ class Growth(Shape):
     )
 
 
-class Storage(Shape):
+class Storage(Schema):
     """How much room the data takes."""
 
     database_bytes: int
@@ -79,7 +79,7 @@ class Storage(Shape):
     products_bytes: int
 
 
-class Settings(Shape):
+class Settings(Schema):
     """What this process was configured with; nothing here is a secret."""
 
     config: dict[str, str]
@@ -88,16 +88,16 @@ class Settings(Shape):
 
 
 @router.get("/settings")
-async def settings(desk: Viewing) -> Settings:
+async def settings(context: Viewing) -> Settings:
     """Configuration, storage and versions."""
-    port = desk.port
-    room = await port.store.read(_storage)
+    app = context.app
+    room = await app.store.read(_storage)
     return Settings(
-        config=_config(desk.rt.config) | {"database": masked(desk.port.store.url)},
-        storage=_shown(room, await in_thread(_disk_free, port.store)),
+        config=_config(context.rt.config) | {"database": masked(context.app.store.url)},
+        storage=_shown(room, await in_thread(_disk_free, app.store)),
         versions={
             "turbine": version("turbine-workflows"),
-            "application": desk.rt.application_version,
+            "application": context.rt.application_version,
             "python": platform.python_version(),
             "platform": SYSTEM,
         },
@@ -167,7 +167,7 @@ def masked(url: str) -> str:
     return mask_url(url).partition("?")[0]
 
 
-class Age(Asked):
+class Age(RequestSchema):
     """What is over for longer than this is removed; without it, than the configured retention.
 
     Runs of which a rule of `retention` speaks go by that rule in any case.
@@ -178,7 +178,7 @@ class Age(Asked):
     )
 
 
-class Let(Shape):
+class Let(Schema):
     """How many runs one rule lets go."""
 
     workflow: str | None
@@ -187,7 +187,7 @@ class Let(Shape):
     runs: int
 
 
-class Collectable(Shape):
+class Collectable(Schema):
     """What would be removed, each counted up to 10,000."""
 
     runs: int
@@ -198,7 +198,7 @@ class Collectable(Shape):
     older_than: float | None = Field(description="Seconds; null where runs are kept for ever.")
 
 
-class Collected(Shape):
+class Collected(Schema):
     """What was removed."""
 
     runs: int
@@ -206,11 +206,11 @@ class Collected(Shape):
 
 @router.get("/garbage")
 async def garbage_preview(
-    desk: Administering, older_than: Annotated[float | None, Query(ge=0, le=10**9, allow_inf_nan=False)] = None
+    context: Administering, older_than: Annotated[float | None, Query(ge=0, le=10**9, allow_inf_nan=False)] = None
 ) -> Collectable:
     """What garbage collection would remove now; nothing changes."""
-    age_ms = _age_ms(desk, older_than)
-    found = await garbage.preview(desk.port, age_ms)
+    age_ms = _age_ms(context, older_than)
+    found = await garbage.preview(context.app, age_ms)
     return Collectable(
         runs=found.runs,
         partial=found.is_partial,
@@ -223,26 +223,26 @@ async def garbage_preview(
     )
 
 
-def _age_ms(desk: Desk, older_than: float | None) -> int | None:
+def _age_ms(context: RequestContext, older_than: float | None) -> int | None:
     if older_than is not None:
         return round(older_than * 1000)
-    kept = desk.rt.config.gc_retention
+    kept = context.rt.config.gc_retention
     return None if kept is None else round(kept.total_seconds() * 1000)
 
 
 @router.post("/garbage")
-async def garbage_collect(asked: Age, desk: Administering) -> Collected:
+async def garbage_collect(asked: Age, context: Administering) -> Collected:
     """Remove what is over and old now, in small transactions; what is open is never touched."""
-    port = desk.port
-    age_ms = _age_ms(desk, asked.older_than)
+    app = context.app
+    age_ms = _age_ms(context, asked.older_than)
     detail = {"older_than": None if age_ms is None else age_ms / 1000}
-    line = line_of(port.clock.now_ms(), desk.caller, "garbage.collect", "database", detail=detail)
+    line = line_of(app.clock.now_ms(), context.principal, "garbage.collect", "database", detail=detail)
     # Many transactions: the line stands before them, so that what is gone is never gone without it.
-    await port.store.write(audit.add, line=line)
-    return Collected(runs=await garbage.collect(port, age_ms))
+    await app.store.write(audit.add, line=line)
+    return Collected(runs=await garbage.collect(app, age_ms))
 
 
-class Vacuumed(Shape):
+class Vacuumed(Schema):
     """What giving back a portion of the free room has brought."""
 
     freed_bytes: int = Field(description="By how much the database is smaller now.", examples=[83_886_080])
@@ -253,17 +253,17 @@ class Vacuumed(Shape):
 
 
 @router.post("/vacuum")
-async def vacuum_portion(desk: Administering) -> Vacuumed:
+async def vacuum_portion(context: Administering) -> Vacuumed:
     """Give a portion of the free room back to the disk (SQLite: up to 400 MB), or tidy all tables (Postgres).
 
     SQLite works in small transactions, so everybody goes on meanwhile; 409 for a file that was not made by Turbine.
     Postgres does a plain `VACUUM (ANALYZE)`, which makes room inside the tables and may take minutes.
     """
-    port = desk.port
-    line = line_of(port.clock.now_ms(), desk.caller, "database.vacuum", "database")
+    app = context.app
+    line = line_of(app.clock.now_ms(), context.principal, "database.vacuum", "database")
     # Many transactions, or none: the line stands before them.
-    await port.store.write(audit.add, line=line)
-    done = await vacuum.vacuum(port)
+    await app.store.write(audit.add, line=line)
+    done = await vacuum.vacuum(app)
     return Vacuumed(
         freed_bytes=done.freed_bytes,
         database_bytes=done.database_bytes,
@@ -278,15 +278,15 @@ async def vacuum_portion(desk: Administering) -> Vacuumed:
     response_class=Response,
     responses={200: {"content": {"application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-async def backup(desk: Administering) -> Response:
+async def backup(context: Administering) -> Response:
     """A copy of the SQLite database, of one moment; on Postgres use pg_dump."""
-    port = desk.port
-    backups.check_file(port.store)
-    folder = _folder_for_backup(port.store)
+    app = context.app
+    backups.check_file(app.store)
+    folder = _folder_for_backup(app.store)
     try:
-        path = await desk.rt.backup(folder / "turbine.db")
-        line = line_of(port.clock.now_ms(), desk.caller, "backup.download", masked(desk.port.store.url))
-        await port.store.write(audit.add, line=line)
+        path = await context.rt.backup(folder / "turbine.db")
+        line = line_of(app.clock.now_ms(), context.principal, "backup.download", masked(context.app.store.url))
+        await app.store.write(audit.add, line=line)
     except BaseException:
         shutil.rmtree(folder)
         raise

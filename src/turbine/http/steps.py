@@ -8,17 +8,17 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from pydantic_core import to_json
 
-from turbine.actions import runs
 from turbine.clock import to_datetime
 from turbine.codec import plain
 from turbine.errors import NotFound
 from turbine.http import audit, logs
-from turbine.http.desk import Viewing
-from turbine.http.shapes import Cursor, Items, Json, Limit, Moment, Shape
+from turbine.http.request_context import Viewing
+from turbine.http.schemas import Cursor, Items, Json, Limit, Moment, Schema
 from turbine.http.tree import NODES_MAX, Tree, tree
 from turbine.ids import check_id, check_text
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import WorkflowStatus
+from turbine.operations import runs
 from turbine.tables import details, statuses
 from turbine.tables.details import Behind
 
@@ -35,7 +35,7 @@ _KINDS: dict[int, KindName] = {
 }
 
 
-class Process(Shape):
+class Process(Schema):
     """Who carried out an attempt."""
 
     executor_id: str
@@ -44,7 +44,7 @@ class Process(Shape):
     application_version: str
 
 
-class Attempt(Shape):
+class Attempt(Schema):
     """One execution of a step's body."""
 
     number: int
@@ -57,7 +57,7 @@ class Attempt(Shape):
     )
 
 
-class Step(Shape):
+class Step(Schema):
     """What is recorded at a position of a run."""
 
     workflow_id: str
@@ -77,7 +77,7 @@ class Step(Shape):
     child_status: WorkflowStatus | None = None
 
 
-class Member(Shape):
+class Member(Schema):
     """A run among its relatives."""
 
     workflow_id: str
@@ -89,14 +89,14 @@ class Member(Shape):
     completed_at: Moment | None
 
 
-class Family(Shape):
+class Lineage(Schema):
     """The runs that a run belongs with."""
 
     root: str
     nodes: list[Member]
 
 
-class Wait(Shape):
+class Wait(Schema):
     """Something that a run waits for."""
 
     position: str
@@ -106,7 +106,7 @@ class Wait(Shape):
     deadline: Moment | None
 
 
-class Message(Shape):
+class Message(Schema):
     """A message in a run's mailbox."""
 
     topic: str
@@ -115,7 +115,7 @@ class Message(Shape):
     consumed_position: str | None = Field(description="The position of the receive that took it.")
 
 
-class Value(Shape):
+class Value(Schema):
     """A value that a run has published."""
 
     key: str
@@ -126,17 +126,17 @@ class Value(Shape):
 @router.get("/workflows/{id:key}/steps")
 async def steps(
     id: str,
-    desk: Viewing,
+    context: Viewing,
     payload_limit: Annotated[int, Query(ge=0, description="Bytes of JSON that an output may have.")] = OUTPUT_MAX,
     limit: Annotated[int | None, Query(ge=1, le=500, description="How many items; without it all.")] = None,
     cursor: Cursor = None,
 ) -> Items[Step]:
     """The recorded steps of a run with all their attempts, in the order of their first recording."""
-    page = await runs.steps_page(desk.port, check_id(id), limit, cursor)
-    run = await runs.key_of(desk.port, id)
+    page = await runs.steps_page(context.app, check_id(id), limit, cursor)
+    run = await runs.key_of(context.app, id)
     children = [step.child_workflow_id for step in page.items if step.child_workflow_id is not None]
     positions = [step.position for step in page.items]
-    behind = await desk.port.store.read(details.behind, run=run, positions=positions, children=children)
+    behind = await context.app.store.read(details.behind, run=run, positions=positions, children=children)
     return Items(items=[_step(one, behind, payload_limit) for one in page.items], next_cursor=page.next_cursor)
 
 
@@ -150,26 +150,26 @@ def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
     for attempt in shown.attempts:
         is_last = attempt is shown.attempts[-1]
         attempt.traceback = behind.traceback(step.position, attempt.number, is_last=is_last)
-        life = behind.life(step.position, attempt.number, is_last=is_last)
-        attempt.process = None if life is None else Process.model_validate(life)
+        incarnation = behind.incarnation(step.position, attempt.number, is_last=is_last)
+        attempt.process = None if incarnation is None else Process.model_validate(incarnation)
     return shown
 
 
 @router.get("/workflows/{id:key}/steps/{position}/output")
-async def output(id: str, position: str, desk: Viewing) -> Json:
+async def output(id: str, position: str, context: Viewing) -> Json:
     """The whole output of a step."""
-    found = await runs.step_output(desk.port, check_id(id), check_text(position, "position"))
+    found = await runs.step_output(context.app, check_id(id), check_text(position, "position"))
     return Response(to_json(found, inf_nan_mode="null"), media_type="application/json")
 
 
 @router.get("/workflows/{id:key}/steps-tree")
-async def steps_tree(id: str, desk: Viewing) -> Tree:
+async def steps_tree(id: str, context: Viewing) -> Tree:
     """The steps of a run as a graph; the last node is its result."""
-    status = await desk.rt.status(id)
-    found = (await runs.steps_page(desk.port, id, NODES_MAX + 1, None)).items
-    run = await runs.key_of(desk.port, id)
+    status = await context.rt.status(id)
+    found = (await runs.steps_page(context.app, id, NODES_MAX + 1, None)).items
+    run = await runs.key_of(context.app, id)
     positions = [step.position for step in found]
-    behind = await desk.port.store.read(details.behind, run=run, positions=positions, children=[])
+    behind = await context.app.store.read(details.behind, run=run, positions=positions, children=[])
     shown = tree(status.status, status.error, found, behind.kinds, behind.follows)
     for node in shown.nodes:
         if node.output is not None and len(to_json(node.output, inf_nan_mode="constants")) > OUTPUT_MAX:
@@ -178,13 +178,13 @@ async def steps_tree(id: str, desk: Viewing) -> Tree:
 
 
 @router.get("/workflows/{id:key}/family")
-async def family(id: str, desk: Viewing) -> Family:
+async def lineage(id: str, context: Viewing) -> Lineage:
     """The ancestors, brothers, sisters and descendants of a run."""
-    run = await runs.key_of(desk.port, check_id(id))
-    members = await desk.port.store.read(details.family, run=run)
+    run = await runs.key_of(context.app, check_id(id))
+    members = await context.app.store.read(details.lineage, run=run)
     if not members:
         raise NotFound(kind="workflow", id=id)  # deleted between two looks
-    return Family(
+    return Lineage(
         root=members[0].id,
         nodes=[
             Member(
@@ -202,10 +202,10 @@ async def family(id: str, desk: Viewing) -> Family:
 
 
 @router.get("/workflows/{id:key}/waits")
-async def waits(id: str, desk: Viewing) -> Items[Wait]:
+async def waits(id: str, context: Viewing) -> Items[Wait]:
     """What a run waits for now."""
-    run = await runs.key_of(desk.port, check_id(id))
-    found = await desk.port.store.read(statuses.open_waits, run=run)
+    run = await runs.key_of(context.app, check_id(id))
+    found = await context.app.store.read(statuses.open_waits, run=run)
     return Items(
         items=[
             Wait(
@@ -223,18 +223,18 @@ async def waits(id: str, desk: Viewing) -> Items[Wait]:
 @router.get("/workflows/{id:key}/messages")
 async def messages(
     id: str,
-    desk: Viewing,
+    context: Viewing,
     limit: Limit = 50,
     cursor: Annotated[int | None, Query(ge=0, le=10**18, description="`next_cursor` of the page before.")] = None,
 ) -> Items[Message]:
     """The mailbox of a run, in the order in which messages were sent."""
-    run = await runs.key_of(desk.port, check_id(id))
-    found = await desk.port.store.read(details.messages, run=run, after=cursor or 0, limit=limit + 1)
+    run = await runs.key_of(context.app, check_id(id))
+    found = await context.app.store.read(details.messages, run=run, after=cursor or 0, limit=limit + 1)
     return Items(
         items=[
             Message(
                 topic=topic,
-                body=plain(desk.port.payloads.open(body)),
+                body=plain(context.app.payloads.open(body)),
                 created_at=to_datetime(created_ms),
                 consumed_position=position,
             )
@@ -245,13 +245,13 @@ async def messages(
 
 
 @router.get("/workflows/{id:key}/values")
-async def values(id: str, desk: Viewing) -> Items[Value]:
+async def values(id: str, context: Viewing) -> Items[Value]:
     """What a run has published."""
-    run = await runs.key_of(desk.port, check_id(id))
-    found = await desk.port.store.read(details.values, run=run)
+    run = await runs.key_of(context.app, check_id(id))
+    found = await context.app.store.read(details.values, run=run)
     return Items(
         items=[
-            Value(key=key, value=plain(desk.port.payloads.open(value)), updated_at=to_datetime(updated_ms))
+            Value(key=key, value=plain(context.app.payloads.open(value)), updated_at=to_datetime(updated_ms))
             for key, value, updated_ms in found
         ]
     )
@@ -259,15 +259,15 @@ async def values(id: str, desk: Viewing) -> Items[Value]:
 
 @router.get("/workflows/{id:key}/logs")
 async def logs_of(
-    id: str, desk: Viewing, asked: logs.Asked, limit: Limit = 50, cursor: Cursor = None
+    id: str, context: Viewing, asked: logs.RequestSchema, limit: Limit = 50, cursor: Cursor = None
 ) -> Items[logs.Log]:
     """What a run has logged."""
-    await runs.key_of(desk.port, check_id(id))
-    return await logs.page(desk, asked, id, limit, cursor)
+    await runs.key_of(context.app, check_id(id))
+    return await logs.page(context, asked, id, limit, cursor)
 
 
 @router.get("/workflows/{id:key}/audit")
-async def audit_of(id: str, desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[audit.Line]:
+async def audit_of(id: str, context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[audit.Line]:
     """Who did what to a run."""
-    page = await desk.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)
+    page = await context.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)
     return Items[audit.Line].model_validate(page)

@@ -20,10 +20,10 @@ from starlette.responses import Response, StreamingResponse
 
 from turbine.clock import to_datetime
 from turbine.errors import StoreUnavailable, TurbineError
-from turbine.http.desk import Viewing, port_of
-from turbine.http.doors import Doors
+from turbine.http.auth import Authenticator
+from turbine.http.request_context import Viewing, app_of
+from turbine.http.schemas import moment_text
 from turbine.http.servers import is_ending, uvicorn_here
-from turbine.http.shapes import moment_text
 from turbine.model.workflows import Event
 from turbine.runtime import Runtime
 from turbine.runtime.signals import SIGNALS
@@ -86,14 +86,14 @@ class Stream:
         return queue, first
 
     async def _first(self, last_id: str | None) -> list[bytes]:
-        port = port_of(self._rt)
-        now: Marks = await port.store.read(changes.marks)
+        app = app_of(self._rt)
+        now: Marks = await app.store.read(changes.marks)
         if not last_id:
             return [b"retry: 2000\n\n", f"id: {now.runs}\n\n".encode()]
         mark = Mark.parse(last_id)
         if mark is None or mark.ended_ms > now.runs.ended_ms or mark.run > now.runs.run:
             return [_event("reset", {}, now.runs)]  # of another database, or of no stream at all
-        missed = await port.store.read(changes.moved, since=mark, approval=None, limit=MISSED_MAX + 1)
+        missed = await app.store.read(changes.moved, since=mark, approval=None, limit=MISSED_MAX + 1)
         if len(missed) > MISSED_MAX:
             return [_event("reset", {}, now.runs)]
         told = [_run_event(one, now.runs) for one in reversed(missed)]
@@ -132,7 +132,7 @@ class Stream:
     # The poller
 
     async def _poll(self) -> None:
-        port = port_of(self._rt)
+        app = app_of(self._rt)
         loop = asyncio.get_running_loop()
         self._told.clear()
 
@@ -143,14 +143,14 @@ class Stream:
             if event.kind.startswith("workflow.") and event.status is not None:
                 loop.call_soon_threadsafe(self._note, event)
 
-        unsubscribe = port.wakes.subscribe("commit", None, heard)
-        port.probe.listeners.append(listen)
+        unsubscribe = app.wakes.subscribe("commit", None, heard)
+        app.probe.listeners.append(listen)
         seen: Marks | None = None
         try:
             while True:
                 self._hint.clear()
                 try:
-                    seen = await self._look(port, seen)
+                    seen = await self._look(app, seen)
                 except TurbineError as error:
                     log.debug("The event stream could not look: %s", error)  # the database is away; it looks again
                 await asyncio.sleep(SPACING)
@@ -159,15 +159,15 @@ class Stream:
                         await self._hint.wait()
         finally:
             unsubscribe()
-            if listen in port.probe.listeners:
-                port.probe.listeners.remove(listen)
+            if listen in app.probe.listeners:
+                app.probe.listeners.remove(listen)
 
     def _note(self, event: Event) -> None:
         self._heard[event.workflow_id] = event
         self._hint.set()
 
-    async def _look(self, port: Any, seen: Marks | None) -> Marks:
-        now: Marks = await port.store.read(changes.marks)
+    async def _look(self, app: Any, seen: Marks | None) -> Marks:
+        now: Marks = await app.store.read(changes.marks)
         heard, self._heard = self._heard, {}
         if seen is None:
             return now
@@ -175,7 +175,7 @@ class Stream:
         moved: list[Moved] = []
         if "workflows" in lists or "approvals" in lists:
             since = Mark(max(0, seen.runs.ended_ms - OVERLAP_MS), seen.runs.run)
-            moved = await port.store.read(changes.moved, since=since, approval=seen.approval, limit=50)
+            moved = await app.store.read(changes.moved, since=since, approval=seen.approval, limit=50)
         rows = [one for one in moved if self._is_new(one)]
         known = {one.id for one in moved}
         others = [event for id_, event in heard.items() if id_ not in known]
@@ -229,21 +229,25 @@ def _event(name: str, data: dict[str, Any], mark: Mark) -> bytes:
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def stream(
-    desk: Viewing, request: Request, last_event_id: Annotated[str | None, Header(max_length=100)] = None
+    context: Viewing, request: Request, last_event_id: Annotated[str | None, Header(max_length=100)] = None
 ) -> Response:
     """Server-sent events: `run`: a run has moved; `changed`: fetch these lists again; `reset`: fetch everything."""
     source: Stream = request.app.state.stream
     queue, first = await source.join(last_event_id)
-    doors: Doors = request.app.state.doors
+    authenticator: Authenticator = request.app.state.authenticator
     return StreamingResponse(
-        _send(source, queue, first, doors, request),
+        _send(source, queue, first, authenticator, request),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
 async def _send(
-    source: Stream, queue: asyncio.Queue[bytes | None], first: list[bytes], doors: Doors, request: Request
+    source: Stream,
+    queue: asyncio.Queue[bytes | None],
+    first: list[bytes],
+    authenticator: Authenticator,
+    request: Request,
 ) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     check_at = loop.time() + PING
@@ -258,7 +262,7 @@ async def _send(
                 message = b": ping\n\n"
             if loop.time() >= check_at:
                 # Whoever was signed out meanwhile hears no more, however much there is to tell.
-                if not await _may_hear(doors, request):
+                if not await _may_hear(authenticator, request):
                     return
                 check_at = loop.time() + PING
             if message is None:
@@ -268,8 +272,8 @@ async def _send(
         source.leave(queue)
 
 
-async def _may_hear(doors: Doors, request: Request) -> bool:
+async def _may_hear(authenticator: Authenticator, request: Request) -> bool:
     try:
-        return await doors.caller(request) is not None
+        return await authenticator.principal(request) is not None
     except StoreUnavailable:
         return True  # that cannot be known now, and without the database there is nothing to tell

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from turbine.http.shapes import Json, Shape
+from turbine.http.schemas import Json, Schema
 from turbine.model.positions import PATCH, order
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.words import WAIT_FOR_APPROVAL
@@ -24,7 +24,7 @@ WINDOW = 64
 NodeStatus = Literal["success", "error", "running", "cancelled", "waiting"]
 
 
-class Node(Shape):
+class Node(Schema):
     """A step, a gate, a child, or the end of the run."""
 
     id: str
@@ -40,14 +40,14 @@ class Node(Shape):
     child_workflow_id: str | None = None
 
 
-class Edge(Shape):
+class Edge(Schema):
     """`target` began after `source` was over."""
 
     source: str
     target: str
 
 
-class Tree(Shape):
+class Tree(Schema):
     """The graph of a run."""
 
     nodes: list[Node]

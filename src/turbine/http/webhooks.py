@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from turbine.actions.audit import line_of
-from turbine.actions.webhooks import Webhooks
-from turbine.http.desk import Administering, Viewing
 from turbine.http.listeners import Listener, changes_of
-from turbine.http.shapes import Asked, Cursor, Items, Limit, Moment, Seconds, Shape
+from turbine.http.request_context import Administering, Viewing
+from turbine.http.schemas import Cursor, Items, Limit, Moment, RequestSchema, Schema, Seconds
 from turbine.masking import mask_url
+from turbine.operations.audit import line_of
+from turbine.operations.webhooks import Webhooks
 from turbine.tables import audit
 
 router = APIRouter(tags=["webhooks"])
@@ -23,7 +23,7 @@ class Webhook(Listener):
     secret_set: bool
 
 
-class NewWebhook(Asked):
+class NewWebhook(RequestSchema):
     """A webhook to be made."""
 
     url: str = Field(examples=["https://example.com/hooks/turbine"])
@@ -32,7 +32,7 @@ class NewWebhook(Asked):
     secret: str | None = Field(default=None, max_length=1000)
 
 
-class WebhookChange(Asked):
+class WebhookChange(RequestSchema):
     """What is to be changed; what is left out stays. `secret: null` takes the secret away."""
 
     url: str = ""
@@ -41,7 +41,7 @@ class WebhookChange(Asked):
     secret: str | None = Field(default=None, max_length=1000)
 
 
-class Taken(Shape):
+class Taken(Schema):
     """The receiver has taken the test event."""
 
     status_code: int = Field(examples=[204])
@@ -50,50 +50,50 @@ class Taken(Shape):
 
 
 @router.get("/webhooks")
-async def listing(desk: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Webhook]:
+async def listing(context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Webhook]:
     """A page of webhooks, newest first."""
-    return Items[Webhook].model_validate(await desk.rt.webhooks.list(limit=limit, cursor=cursor))
+    return Items[Webhook].model_validate(await context.rt.webhooks.list(limit=limit, cursor=cursor))
 
 
 @router.post("/webhooks", status_code=201)
-async def create(asked: NewWebhook, desk: Administering) -> Webhook:
+async def create(asked: NewWebhook, context: Administering) -> Webhook:
     """Make a webhook."""
-    port = desk.change("webhook.create", mask_url(asked.url[:2000]), events=asked.events)
-    made = await Webhooks(lambda: port).create(
+    app = context.change("webhook.create", mask_url(asked.url[:2000]), events=asked.events)
+    made = await Webhooks(lambda: app).create(
         url=asked.url, events=asked.events, enabled=asked.enabled, secret=asked.secret
     )
     return Webhook.model_validate(made)
 
 
 @router.get("/webhooks/{id:key}")
-async def one(id: str, desk: Viewing) -> Webhook:
+async def one(id: str, context: Viewing) -> Webhook:
     """A webhook."""
-    return Webhook.model_validate(await desk.rt.webhooks.get(id))
+    return Webhook.model_validate(await context.rt.webhooks.get(id))
 
 
 @router.patch("/webhooks/{id:key}")
-async def change(id: str, asked: WebhookChange, desk: Administering) -> Webhook:
+async def change(id: str, asked: WebhookChange, context: Administering) -> Webhook:
     """Change a webhook."""
     changes, told = changes_of(asked, hidden="secret")
     if "url" in told:
         told["url"] = mask_url(asked.url)
-    port = desk.change("webhook.update", id, **told)
-    return Webhook.model_validate(await Webhooks(lambda: port).update(id, **changes))
+    app = context.change("webhook.update", id, **told)
+    return Webhook.model_validate(await Webhooks(lambda: app).update(id, **changes))
 
 
 @router.delete("/webhooks/{id:key}", status_code=204)
-async def delete(id: str, desk: Administering) -> Response:
+async def delete(id: str, context: Administering) -> Response:
     """Remove a webhook."""
-    port = desk.change("webhook.delete", id)
-    await Webhooks(lambda: port).delete(id)
+    app = context.change("webhook.delete", id)
+    await Webhooks(lambda: app).delete(id)
     return Response(status_code=204)
 
 
 @router.post("/webhooks/{id:key}/test")
-async def test(id: str, desk: Administering) -> Taken:
+async def test(id: str, context: Administering) -> Taken:
     """Send a signed event `test`, also to a webhook that is disabled; 502 with its answer when it is not taken."""
-    port = desk.port
-    known = await desk.rt.webhooks.get(id)
-    line = line_of(port.clock.now_ms(), desk.caller, "webhook.test", id, detail={"url": known.url})
-    await port.store.write(audit.add, line=line)
-    return Taken.model_validate(await desk.rt.webhooks.test(id))
+    app = context.app
+    known = await context.rt.webhooks.get(id)
+    line = line_of(app.clock.now_ms(), context.principal, "webhook.test", id, detail={"url": known.url})
+    await app.store.write(audit.add, line=line)
+    return Taken.model_validate(await context.rt.webhooks.test(id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.tables import search
 
 BATCH_MAX = {"sqlite": 100, "postgres": 50}
@@ -17,22 +17,22 @@ SETTLED_MS = 10_000
 class Indexer:
     """What `rt.list(search=…)` finds without reading every run."""
 
-    def __init__(self, port: Port) -> None:
-        self._port = port
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._jobs = 0
         self._stepped_aside = 0
 
     async def tick(self) -> int | None:
-        port = self._port
-        jobs, self._jobs = self._jobs, port.store.jobs
+        app = self._app
+        jobs, self._jobs = self._jobs, app.store.jobs
         if self._jobs - jobs > BUSY_JOBS and self._stepped_aside < PATIENCE:
             self._stepped_aside += 1
             return None
         self._stepped_aside = 0
-        if port.is_draining() or not await port.store.read(search.is_waiting):
+        if app.is_draining() or not await app.store.read(search.is_waiting):
             return None
-        now_ms = port.clock.now_ms()
+        now_ms = app.clock.now_ms()
         # SQLite has one writer, so its keys are committed in their order.
-        settled_ms = now_ms - SETTLED_MS if port.store.dialect == "postgres" else 1 << 62
-        is_all = await port.store.write(search.index, settled_ms=settled_ms, limit=BATCH_MAX[port.store.dialect])
+        settled_ms = now_ms - SETTLED_MS if app.store.dialect == "postgres" else 1 << 62
+        is_all = await app.store.write(search.index, settled_ms=settled_ms, limit=BATCH_MAX[app.store.dialect])
         return None if is_all else now_ms

@@ -18,7 +18,7 @@ from turbine.forking import tell_after_fork
 from turbine.platform import FileLock, machine_id
 from turbine.store import Store
 from turbine.tables import executors
-from turbine.tables.executors import Executor, Vitals
+from turbine.tables.executors import Executor, ProcessMetrics
 
 log = logging.getLogger("turbine")
 
@@ -44,7 +44,7 @@ class Lease:
         application_id: str,
         version: str,
         names: list[str],
-        vitals: Callable[[], Vitals],
+        process_metrics: Callable[[], ProcessMetrics],
     ) -> None:
         self._store = store
         self._executor_id = executor_id
@@ -52,11 +52,11 @@ class Lease:
         self._application_id = application_id
         self._version = version
         self._names = names
-        self._vitals = vitals
+        self._vitals = process_metrics
         self._stopping = threading.Event()
         self._lock: FileLock | None = None
         self._token = uuid.uuid4().hex
-        self._life = 0
+        self._incarnation = 0
         self._thread: threading.Thread | None = None
         self._healthy_since = time.monotonic()
         self._renewed = time.monotonic()
@@ -133,7 +133,7 @@ class Lease:
             former = self._store.read_blocking(executors.get, executor_id=self._executor_id)
             if former is None or (known_token and former.lock_token == known_token):
                 break
-            if seen is None or seen.life != former.life:
+            if seen is None or seen.incarnation != former.incarnation:
                 seen, until = former, time.monotonic() + _lease_left(former, self._store) + FORMER_POLL
             elif former.lease_until_ms != seen.lease_until_ms:
                 raise Conflict(
@@ -145,13 +145,13 @@ class Lease:
             self._stopping.wait(FORMER_POLL)
         else:
             raise Conflict(f"The launch of executor {self._executor_id!r} was broken off")
-        return None if former is None else former.life
+        return None if former is None else former.incarnation
 
-    def _register(self, former_life: int | None) -> None:
+    def _register(self, former_incarnation: int | None) -> None:
         """Register this process. Raises Conflict when another process was quicker to take the id."""
-        life = self._store.write_blocking(
-            executors.begin_life,
-            former_life=former_life,
+        incarnation = self._store.write_blocking(
+            executors.start_incarnation,
+            former_incarnation=former_incarnation,
             lease_ms=self._lease_ms,
             now_ms=time.time_ns() // 1_000_000,
             executor_id=self._executor_id,
@@ -163,11 +163,11 @@ class Lease:
             hostname=socket.gethostname(),
             process_id=os.getpid(),
             names=json.dumps(self._names),
-            vitals=self._vitals(),
+            process_metrics=self._vitals(),
         )
-        assert isinstance(life, int)  # a refusal was raised
-        self._life = life
-        self._store.hold(self._executor_id, life)
+        assert isinstance(incarnation, int)  # a refusal was raised
+        self._incarnation = incarnation
+        self._store.hold(self._executor_id, incarnation)
 
     def _main(self) -> None:
         while not self._stopping.wait(self._lease_ms / 3000):
@@ -188,9 +188,9 @@ class Lease:
         is_renewed = self._store.write_blocking(
             executors.renew,
             executor_id=self._executor_id,
-            life=self._life,
+            incarnation=self._incarnation,
             lease_ms=self._lease_ms,
-            vitals=self._vitals(),
+            process_metrics=self._vitals(),
         )
         if not is_renewed:
             self._register(None)
@@ -211,8 +211,8 @@ class Lease:
         until = None if seconds is None else time.monotonic() + seconds
         self.stop(seconds)
         with contextlib.suppress(TurbineError):  # a store that is away: the free lock file says the same
-            asked = {"executor_id": self._executor_id, "life": self._life}
-            left = self._store.submit_blocking(executors.strike, asked)
+            asked = {"executor_id": self._executor_id, "incarnation": self._incarnation}
+            left = self._store.submit_blocking(executors.deregister, asked)
             left.wait(None if until is None else until - time.monotonic())
         self.drop_lock()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from turbine.engine.port import Port
-from turbine.loops.duty import Duty
+from turbine.engine.app import App
+from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.model.queues import Queue
 from turbine.tables import queues
@@ -13,34 +13,34 @@ from turbine.tables.queues import Claim
 class QueueClaimer:
     """Takes from one queue what its limits allow and hands it to the runner."""
 
-    def __init__(self, port: Port, runner: Runner, name: str) -> None:
-        self._port = port
+    def __init__(self, app: App, runner: Runner, name: str) -> None:
+        self._app = app
         self._runner = runner
         self._name = name
         self._is_called = True
         self._last: Queue | None = None
-        self.duty = Duty(f"queue {name}", self.tick, port.clock)
+        self.loop_task = Loop(f"queue {name}", self.tick, app.clock)
 
     def call(self) -> None:
         """Somebody was enqueued, or a slot is free."""
         self._is_called = True
-        self.duty.call()
+        self.loop_task.call()
 
     async def tick(self) -> int | None:
-        port = self._port
-        if port.is_draining():
+        app = self._app
+        if app.is_draining():
             return None
-        now_ms = port.clock.now_ms()
-        if not self._is_called and not await port.store.read(queues.has_due, name=self._name, now_ms=now_ms):
+        now_ms = app.clock.now_ms()
+        if not self._is_called and not await app.store.read(queues.has_due, name=self._name, now_ms=now_ms):
             return None  # a slow poll: a look costs less than a write
         self._is_called = False
-        claim: Claim = await port.store.write(
+        claim: Claim = await app.store.write(
             queues.claim,
             name=self._name,
-            names=port.registry.names(),
+            names=app.registry.names(),
             now_ms=now_ms,
             expected=self._last,
-            rate_ms=now_ms if port.clock.is_virtual else None,
+            rate_ms=now_ms if app.clock.is_virtual else None,
         )
         self._last = claim.queue
         await self._runner.adopt_all(claim.runs, fresh=claim.fresh)

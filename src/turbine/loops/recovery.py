@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.loops.lease import Lease, is_dead_here
 from turbine.loops.runner import Runner
 from turbine.platform import remove_file
@@ -37,8 +37,8 @@ class Watch(NamedTuple):
 class Recovery:
     """Evicts dead executors. Their runs go on in whichever process claims them first."""
 
-    def __init__(self, port: Port, lease: Lease, runner: Runner, lease_seconds: float) -> None:
-        self._port = port
+    def __init__(self, app: App, lease: Lease, runner: Runner, lease_seconds: float) -> None:
+        self._app = app
         self._lease = lease
         self._runner = runner
         self._lease_seconds = lease_seconds
@@ -49,35 +49,35 @@ class Recovery:
         self._audited = time.monotonic()
 
     async def tick(self) -> int | None:
-        port = self._port
-        roll, orphans = await port.store.read(_look)
-        self._watch(roll)
-        for executor in roll:
-            if executor.executor_id != port.executor_id:
+        app = self._app
+        live, orphans = await app.store.read(_look)
+        self._watch(live)
+        for executor in live:
+            if executor.executor_id != app.executor_id:
                 await self._judge(executor)
-        known = {executor.executor_id for executor in roll}
-        port.store.believe_alone(known == {port.executor_id})
-        if port.executor_id not in known:
+        known = {executor.executor_id for executor in live}
+        app.store.believe_alone(known == {app.executor_id})
+        if app.executor_id not in known:
             return None  # we were evicted ourselves; the lease thread registers us again
         # Runs of an executor that is not registered: dead, or about to register again. Two looks tell the difference.
         for executor_id in self._suspects & set(orphans):
             await self._free(executor_id)
-        self._suspects = set(orphans) - {port.executor_id}
+        self._suspects = set(orphans) - {app.executor_id}
         await self._audit()
         return None
 
-    def _watch(self, roll: Sequence[Executor]) -> None:
+    def _watch(self, live: Sequence[Executor]) -> None:
         """Note since when each lease has not been renewed, by our own monotonic clock."""
         now = time.monotonic()
         if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
             self._watched.clear()  # we were stopped ourselves, and do not know what happened meanwhile
         self._looked = now
         watched: dict[str, Watch] = {}
-        for executor in roll:
+        for executor in live:
             before = self._watched.get(executor.executor_id)
-            is_same = before is not None and before.seen == (executor.life, executor.lease_until_ms)
+            is_same = before is not None and before.seen == (executor.incarnation, executor.lease_until_ms)
             watched[executor.executor_id] = (
-                before if before and is_same else Watch((executor.life, executor.lease_until_ms), now)
+                before if before and is_same else Watch((executor.incarnation, executor.lease_until_ms), now)
             )
         self._watched = watched
 
@@ -88,7 +88,7 @@ class Recovery:
         looked; on SQLite, where the clock is this machine's own, for all of it.
         """
         still = time.monotonic() - self._watched[executor.executor_id].since
-        if self._port.store.dialect == "sqlite":
+        if self._app.store.dialect == "sqlite":
             return still * 1000 >= executor.lease_ms
         return executor.lease_left_ms < 0 and still * 1000 >= executor.lease_ms / 2
 
@@ -101,13 +101,13 @@ class Recovery:
         if now - self._audited < AUDIT_INTERVAL and not self._strays:
             return
         self._audited = now
-        port = self._port
-        held = await port.store.read(executors.held, executor_id=port.executor_id)
+        app = self._app
+        held = await app.store.read(executors.held, executor_id=app.executor_id)
         strays = {pair for pair in held if not self._runner.knows(pair[0])}
         lost = strays & self._strays
         self._strays = strays - lost
         if lost:
-            await asyncio.gather(*(port.store.submit(workflows.release, pair) for pair in lost))
+            await asyncio.gather(*(app.store.submit(workflows.release, pair) for pair in lost))
             log.warning("%s runs that were this executor's, but not in its memory, are given back", len(lost))
 
     async def _judge(self, executor: Executor) -> None:
@@ -118,12 +118,12 @@ class Recovery:
             why, seen_ms = f"it has not renewed its lease for {still:.1f} s", executor.lease_until_ms
         else:
             return
-        freed = await self._port.store.write(
-            executors.bury,
+        freed = await self._app.store.write(
+            executors.evict,
             executor_id=executor.executor_id,
-            life=executor.life,
+            incarnation=executor.incarnation,
             seen_lease_ms=seen_ms,
-            now_ms=self._port.clock.now_ms(),
+            now_ms=self._app.clock.now_ms(),
         )
         if freed is None:
             return
@@ -140,12 +140,12 @@ class Recovery:
         )
 
     async def _free(self, executor_id: str) -> None:
-        freed = await self._port.store.write(
-            executors.free_orphans, executor_id=executor_id, now_ms=self._port.clock.now_ms()
+        freed = await self._app.store.write(
+            executors.release_orphans, executor_id=executor_id, now_ms=self._app.clock.now_ms()
         )
         if freed:
             log.warning("Executor %s is gone; %s of its runs go on", executor_id, freed)
 
 
 def _look(tx: Tx) -> tuple[list[Executor], list[str]]:
-    return executors.roll(tx), executors.orphans(tx)
+    return executors.live(tx), executors.orphans(tx)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from turbine.codec import describe_error
+from turbine.engine.app import App
 from turbine.engine.bodies import forget_all
 from turbine.engine.execution import GRACE, Execution
 from turbine.engine.outcomes import (
@@ -24,7 +25,6 @@ from turbine.engine.outcomes import (
     Signal,
 )
 from turbine.engine.passes import carry_out, carry_out_blocking
-from turbine.engine.port import Port
 from turbine.errors import StoreUnavailable
 from turbine.model.history import History
 from turbine.model.workflows import WorkflowStatus
@@ -51,8 +51,8 @@ TELL_EVERY = 10.0
 class Runner:
     """What this process carries out now. All calls come from the runtime's loop."""
 
-    def __init__(self, port: Port) -> None:
-        self.port = port
+    def __init__(self, app: App) -> None:
+        self.app = app
         self.executions: dict[int, Execution] = {}
         self.by_id: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,14 +64,14 @@ class Runner:
         self._is_abandoned = False
         self._is_ending = asyncio.Event()
         self._told_at: float | None = None
-        port.threads.crowded = self._crowded
+        app.threads.crowded = self._crowded
 
     def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
         """Carry out a run that this executor owns."""
-        execution = Execution(self.port, claimed, definition, history)
+        execution = Execution(self.app, claimed, definition, history)
         self.executions[claimed.run] = execution
         self.by_id[claimed.id] = execution
-        task = self.port.loop.create_task(self._carry(execution), context=self.port.context.copy())
+        task = self.app.loop.create_task(self._carry(execution), context=self.app.context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._is_interrupted:  # its start was being written while everything was broken off
@@ -94,7 +94,7 @@ class Runner:
             histories = await self._histories(old) if old else {}
             for one in claimed:
                 if one.run in histories or one.run in fresh:
-                    definition = self.port.registry.get(one.name)
+                    definition = self.app.registry.get(one.name)
                     assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
                     self.adopt(one, definition, histories.get(one.run, History()))
         finally:
@@ -136,7 +136,7 @@ class Runner:
                 return
             if len(history.recorded) > len(execution.history.recorded):
                 pause = TRY_AGAIN
-            definition = self.port.registry.get(execution.definition.name) or execution.definition
+            definition = self.app.registry.get(execution.definition.name) or execution.definition
             execution = Execution.after(execution, definition, history)
             self.executions[execution.run] = self.by_id[execution.id] = execution
 
@@ -151,7 +151,7 @@ class Runner:
 
     def _tell(self, message: str, *arguments: object) -> None:
         """A line in the log, unless there was one just now: of a thousand runs that wait, one is enough."""
-        now = self.port.loop.time()
+        now = self.app.loop.time()
         if self._told_at is None or now - self._told_at >= TELL_EVERY:
             self._told_at = now
             log.warning(message, *arguments)
@@ -164,9 +164,9 @@ class Runner:
         pause = TRY_AGAIN
         while True:
             try:
-                return await self.port.store.read(steps.histories, runs=[one.run for one in claimed])
+                return await self.app.store.read(steps.histories, runs=[one.run for one in claimed])
             except StoreUnavailable as error:
-                if self.port.store.writer.is_closed:
+                if self.app.store.writer.is_closed:
                     return {}
                 self._tell("Run %s waits for the database: %s", ", ".join(one.id for one in claimed[:3]), error)
             except Exception as error:
@@ -180,26 +180,26 @@ class Runner:
             pause = await self._bear(pause)
 
     async def _carry_in_thread(self, execution: Execution) -> Outcome:
-        loop = self.port.loop
+        loop = self.app.loop
         future: asyncio.Future[Outcome] = loop.create_future()
 
         def tell(outcome: Outcome) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody acts on this any more
                 loop.call_soon_threadsafe(lambda: future.done() or future.set_result(outcome))
 
-        context = self.port.context.copy()
-        self.port.threads.submit(lambda: carry_out_blocking(execution, context, tell))
+        context = self.app.context.copy()
+        self.app.threads.submit(lambda: carry_out_blocking(execution, context, tell))
         while True:
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
-                if self._is_abandoned or not self.port.is_torn_down():
+                if self._is_abandoned or not self.app.is_torn_down():
                     raise
                 execution.end(Signal.INTERRUPT)  # the event loop ends; the thread has not been told yet
 
     def _crowded(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            self.port.loop.call_soon_threadsafe(self._make_room)
+            self.app.loop.call_soon_threadsafe(self._make_room)
 
     def _make_room(self) -> None:
         """All threads are taken and somebody waits for one: runs that wait themselves leave theirs at once."""
@@ -231,7 +231,7 @@ class Runner:
                 log.error("Run %s of %s was set aside: %s", execution.id, execution.definition.name, attention)
                 await self._persist(workflows.set_aside, (*pair, attention))
             case Interrupted():
-                is_ending = self.port.is_draining() or self.port.is_torn_down()
+                is_ending = self.app.is_draining() or self.app.is_torn_down()
                 if execution.signal is not Signal.INTERRUPT and not is_ending:
                     return False
                 await self._persist(workflows.release, pair)
@@ -249,7 +249,7 @@ class Runner:
         error: str | None,
         positions: tuple[str, ...],
     ) -> None:
-        now_ms = self.port.clock.now_ms()
+        now_ms = self.app.clock.now_ms()
         row = Finish(execution.run, execution.fence, status, output, error, " ".join(positions) or None, now_ms)
         answer = await self._persist(workflows.finish, row, len(output or ""))
         if answer is Answer.DONE:
@@ -265,9 +265,9 @@ class Runner:
         pause = TRY_AGAIN
         while True:
             try:
-                return await self.port.store.submit(function, row, size)
+                return await self.app.store.submit(function, row, size)
             except StoreUnavailable as error:
-                if self.port.store.writer.is_closed:
+                if self.app.store.writer.is_closed:
                     return None
                 self._tell("The outcome of a run waits for the database: %s", error)
                 pause = await self._bear(pause)
@@ -284,20 +284,20 @@ class Runner:
         since_ms = execution.paused_since_ms
         if since_ms is None or execution.signal is not None or not execution.is_idle:
             return
-        if self.port.is_draining() and by_itself:
+        if self.app.is_draining() and by_itself:
             execution.end(Signal.PARK)
             return
-        now_ms = self.port.clock.now_ms()
+        now_ms = self.app.clock.now_ms()
         due_ms = execution.timer_due_ms()
         is_alone = len(execution.waits) == 1 and (not execution.is_async or self._waits_itself(execution))
-        is_far = due_ms is not None and due_ms - now_ms > self.port.park_after_ms
-        is_crowded = not execution.is_async and self.port.threads.is_crowded
-        if by_itself and ((is_alone and is_far) or is_crowded):
+        is_remote = due_ms is not None and due_ms - now_ms > self.app.park_after_ms
+        is_crowded = not execution.is_async and self.app.threads.is_crowded
+        if by_itself and ((is_alone and is_remote) or is_crowded):
             execution.end(Signal.PARK)
             return
         self._paused.append((since_ms, execution))
         if not self._sweeping:
-            self._sweep_at(since_ms + self.port.park_after_ms)
+            self._sweep_at(since_ms + self.app.park_after_ms)
 
     def _waits_itself(self, execution: Execution) -> bool:
         """Whether it is the body's own task that waits, so that no other task of it can be under way unseen."""
@@ -305,21 +305,21 @@ class Runner:
 
     def _sweep_at(self, due_ms: int) -> None:
         self._sweeping = True
-        self.port.clock.call_at(self.port.loop, due_ms, self.sweep)
+        self.app.clock.call_at(self.app.loop, due_ms, self.sweep)
 
     def sweep(self) -> None:
         """Park what has waited for `park_after`."""
         self._sweeping = False
-        limit_ms = self.port.clock.now_ms() - self.port.park_after_ms
+        limit_ms = self.app.clock.now_ms() - self.app.park_after_ms
         while self._paused:
             since_ms, execution = self._paused[0]
             if since_ms > limit_ms:
-                self._sweep_at(since_ms + self.port.park_after_ms)
+                self._sweep_at(since_ms + self.app.park_after_ms)
                 return
             self._paused.popleft()
             if execution.paused_since_ms == since_ms and execution.signal is None and execution.is_idle:
                 execution.end(Signal.PARK)
-                self.port.loop.call_later(GRACE, execution.insist)
+                self.app.loop.call_later(GRACE, execution.force_cancel)
 
     # Wakes
 
@@ -343,10 +343,10 @@ class Runner:
 
     async def show_long_steps(self) -> int | None:
         """Write the start of steps that take their time."""
-        limit_ms = self.port.clock.now_ms() - SHOW_AFTER_MS
-        for key, (since_ms, note) in list(self.port.busy_steps.items()):
+        limit_ms = self.app.clock.now_ms() - SHOW_AFTER_MS
+        for key, (since_ms, note) in list(self.app.busy_steps.items()):
             if 0 <= since_ms < limit_ms:
-                self.port.busy_steps[key] = -1, note
+                self.app.busy_steps[key] = -1, note
                 note()
         return None
 
@@ -358,7 +358,7 @@ class Runner:
         for execution in list(self.executions.values()):
             if execution.is_idle:
                 execution.end(Signal.PARK)
-                self.port.loop.call_later(GRACE, execution.insist)
+                self.app.loop.call_later(GRACE, execution.force_cancel)
 
     def interrupt(self) -> None:
         """Break off everything that still runs; nothing of it becomes an outcome."""
@@ -374,7 +374,7 @@ class Runner:
         of a step is no crash. What the database does not take within this time is left.
         """
         self._is_abandoned = True
-        until = self.port.loop.time() + seconds
+        until = self.app.loop.time() + seconds
         stuck = [(one.run, one.fence) for one in self.executions.values() if one.thread is not None]
         tasks = set(self._tasks)
         for task in tasks:
@@ -384,7 +384,7 @@ class Runner:
         if stuck:
             with contextlib.suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout_at(until):
-                    await self.port.store.write(workflows.return_attempts, pairs=stuck)
+                    await self.app.store.write(workflows.return_attempts, pairs=stuck)
         return bool(stuck)
 
     def forked(self) -> None:
@@ -395,7 +395,7 @@ class Runner:
     async def die(self) -> None:
         """Drop everything that runs, as the death of the process would; the store takes nothing more by now."""
         self.interrupt()
-        forget_all(self.port.store)
+        forget_all(self.app.store)
         for _ in range(DEATH_ROUNDS):
             for task in self._tasks:
                 task.cancel()
@@ -406,9 +406,9 @@ class Runner:
 
     async def wait_empty(self, seconds: float) -> bool:
         """Until no run is left in memory, and none is being started for it; False after `seconds`."""
-        until = self.port.loop.time() + seconds
+        until = self.app.loop.time() + seconds
         while waiting := {*self._tasks, *self._starting}:
-            left = until - self.port.loop.time()
+            left = until - self.app.loop.time()
             if left <= 0:
                 return False
             await asyncio.wait(waiting, timeout=left)

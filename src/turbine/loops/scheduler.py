@@ -24,8 +24,8 @@ from itertools import islice, takewhile
 
 from turbine.clock import to_datetime
 from turbine.cron import Cron
+from turbine.engine.app import App
 from turbine.engine.outside import accept_stored, encoded, for_anyone
-from turbine.engine.port import Port
 from turbine.engine.starting import prepare
 from turbine.errors import ValidationFailed
 from turbine.ids import check_id
@@ -54,20 +54,20 @@ COURTESY_MS = 1000
 class Scheduler:
     """Starts the runs of schedules whose workflows this process knows."""
 
-    def __init__(self, port: Port) -> None:
-        self._port = port
-        self._here_since_ms = port.clock.now_ms()
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._here_since_ms = app.clock.now_ms()
         """What came before that was missed."""
         self._was_absent = False
         self._looked_ms = self._here_since_ms
         self._chance = random.Random()
 
     async def tick(self) -> int | None:
-        port = self._port
-        if port.is_draining():
+        app = self._app
+        if app.is_draining():
             return None
-        now_ms = port.clock.now_ms()
-        due, next_ms = await port.store.read(_look, workflows=port.registry.names(), now_ms=now_ms)
+        now_ms = app.clock.now_ms()
+        due, next_ms = await app.store.read(_look, workflows=app.registry.names(), now_ms=now_ms)
         self._notice_absence(due, now_ms)
         left = [row for row in due if self._is_left(row, now_ms)]
         firings = [self._decide(row, now_ms) for row in due if row not in left]
@@ -80,7 +80,7 @@ class Scheduler:
 
     def _notice_absence(self, due: list[ScheduleRow], now_ms: int) -> None:
         """Let what came up to now be missed if this process was absent. In `due` the oldest tick comes first."""
-        oldest_ms = due[0].next_ms if due and not self._port.clock.is_virtual else None
+        oldest_ms = due[0].next_ms if due and not self._app.clock.is_virtual else None
         if oldest_ms is not None and now_ms - max(self._looked_ms, oldest_ms) > ABSENCE_MS:
             self._here_since_ms = now_ms
             self._was_absent = True
@@ -90,8 +90,8 @@ class Scheduler:
 
     async def has_due(self) -> bool:
         """Whether a tick has come that is to be taken now."""
-        now_ms = self._port.clock.now_ms()
-        due, _ = await self._port.store.read(_look, workflows=self._port.registry.names(), now_ms=now_ms)
+        now_ms = self._app.clock.now_ms()
+        due, _ = await self._app.store.read(_look, workflows=self._app.registry.names(), now_ms=now_ms)
         return any(not self._is_left(row, now_ms) for row in due)
 
     def _is_left(self, row: ScheduleRow, now_ms: int) -> bool:
@@ -145,27 +145,25 @@ class Scheduler:
         return [*ticks, *later], cron.next_ms(later[-1] if len(later) == TICKS_MAX else max(now_ms, begin_ms))
 
     def _start(self, row: ScheduleRow, tick: int) -> Start:
-        port = self._port
-        definition = port.registry.get(row.workflow)
+        app = self._app
+        definition = app.registry.get(row.workflow)
         assert definition is not None
-        arguments = accept_stored(definition, port, row.input, tick)
+        arguments = accept_stored(definition, app, row.input, tick)
         options = StartOptions(
             id=check_id(run_id(row.run_name, tick)), delay=self._chance.random() * row.jitter_ms / 1000
         )
-        start = prepare(port, definition, options, encoded(port, definition, arguments), arguments)
+        start = prepare(app, definition, options, encoded(app, definition, arguments), arguments)
         return for_anyone(start)._replace(schedule_id=row.id)
 
     async def _fire(self, firing: Firing) -> None:
-        port = self._port
-        results: list[Started | Exception] | None = await port.store.write(schedules.fire, firing=firing)
+        app = self._app
+        results: list[Started | Exception] | None = await app.store.write(schedules.fire, firing=firing)
         for row, result in zip(firing.starts, results or [], strict=False):
             if isinstance(result, Exception):
                 log.warning("The scheduled run %s was not started: %s", row.id, result)
-            elif result.is_new and port.probe.listeners:
+            elif result.is_new and app.probe.listeners:
                 status = WorkflowStatus(row.status)
-                port.probe.tell(
-                    Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms))
-                )
+                app.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
 
 
 def _look(tx: Tx, *, workflows: list[str], now_ms: int) -> tuple[list[ScheduleRow], int | None]:

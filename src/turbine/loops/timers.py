@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from turbine.engine.port import Port
+from turbine.engine.app import App
 from turbine.loops.runner import Runner
 from turbine.store import Tx
 from turbine.tables import workflows
@@ -17,27 +17,27 @@ HELD_MAX = 20_000
 class Timers:
     """Runs whose hour has come: woken, delayed, resumed, recovered, expired."""
 
-    def __init__(self, port: Port, runner: Runner) -> None:
-        self._port = port
+    def __init__(self, app: App, runner: Runner) -> None:
+        self._app = app
         self._runner = runner
 
     async def tick(self) -> int | None:
-        port = self._port
-        now_ms = port.clock.now_ms()
-        due_ms, deadline_ms, requeue_ms = await port.store.read(
-            _next, names=port.registry.names(), executor=port.executor_id
+        app = self._app
+        now_ms = app.clock.now_ms()
+        due_ms, deadline_ms, requeue_ms = await app.store.read(
+            _next, names=app.registry.names(), executor=app.executor_id
         )
         if deadline_ms is not None and deadline_ms <= now_ms:
-            await port.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
+            await app.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
             return now_ms
         if requeue_ms is not None and requeue_ms <= now_ms:
-            await port.store.write(workflows.requeue, now_ms=now_ms)
+            await app.store.write(workflows.requeue, now_ms=now_ms)
             return now_ms
-        if due_ms is not None and due_ms <= now_ms and not port.is_draining():
+        if due_ms is not None and due_ms <= now_ms and not app.is_draining():
             if len(self._runner.executions) >= HELD_MAX:
                 return now_ms + 100
-            claimed: list[Claimed] = await port.store.write(
-                workflows.claim, names=port.registry.names(), limit=CLAIM_MAX, now_ms=now_ms
+            claimed: list[Claimed] = await app.store.write(
+                workflows.claim, names=app.registry.names(), limit=CLAIM_MAX, now_ms=now_ms
             )
             await self._runner.adopt_all(claimed)
             if claimed:

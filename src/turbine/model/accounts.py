@@ -68,11 +68,17 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: as the audit names it, and with which role."""
+class Actor:
+    """Who makes a change, as the audit names them, and with which role."""
 
-    actor: str
+    name: str
     role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Principal(Actor):
+    """The authenticated sender of a request."""
+
     email: str | None = None
     session_id: str | None = None
     """The session of a browser; None for a token, the host's own sign-in, or no sign-in at all."""

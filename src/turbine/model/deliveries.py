@@ -65,7 +65,7 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AttemptResult:
     """What one attempt came to: delivered without an `error`; with one, tried again unless that is `final`.
 
     With `not_before_ms` it was none: nothing was sent, because it has to wait until then.

@@ -22,11 +22,10 @@ from turbine.registry.kinds import (
     fqn_of,
     name_of,
 )
-from turbine.registry.roll import Registry
-from turbine.registry.scope import HERE, Scope
+from turbine.registry.registry import Registry
+from turbine.registry.scope import Scope, current_scope
 
 __all__ = [
-    "HERE",
     "UNSET",
     "BlockingStep",
     "BlockingWorkflow",
@@ -42,6 +41,7 @@ __all__ = [
     "WorkflowDefinition",
     "check_function",
     "check_tags",
+    "current_scope",
     "fqn_of",
     "name_of",
     "remote",

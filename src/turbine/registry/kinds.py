@@ -15,7 +15,7 @@ from turbine.codec.schemas import check_schema
 from turbine.errors import NotInWorkflow, ValidationFailed
 from turbine.ids import check_id, check_name
 from turbine.model.schedules import Schedule, ScheduleType
-from turbine.registry.scope import HERE
+from turbine.registry.scope import current_scope
 from turbine.registry.threads import check_lost, maker_of_thread
 from turbine.retry import RetryPolicy, seconds_of
 
@@ -181,7 +181,7 @@ class StepBase(Generic[P, R]):
         return type(self)(replace(self.definition, fn=self.definition.fn.__get__(instance, owner)))
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        here = HERE.get()
+        here = current_scope.get()
         if here is None:
             check_lost(self.definition.name, self.definition.is_async)
             return self.definition.fn(*args, **kwargs)
@@ -289,7 +289,7 @@ class WorkflowBase(Generic[P, R]):
         )
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        here = HERE.get()
+        here = current_scope.get()
         if here is None:
             maker = maker_of_thread()
             if maker is not None:

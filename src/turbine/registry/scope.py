@@ -24,4 +24,4 @@ class Scope(Protocol):
         ...
 
 
-HERE: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)
+current_scope: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)

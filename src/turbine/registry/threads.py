@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from turbine.errors import NotInWorkflow, TurbineWarning
-from turbine.registry.scope import HERE
+from turbine.registry.scope import current_scope
 
 OURS = str(Path(__file__).parents[1])
 LIBRARY = sysconfig.get_path("stdlib")
@@ -122,7 +122,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _maker() -> Maker | None:
     """Who makes a thread that is made now."""
-    here = HERE.get()
+    here = current_scope.get()
     return maker_of_thread() if here is None else here.maker()
 
 
@@ -144,11 +144,13 @@ def _watching_submit(submit: Callable[..., Future[Any]]) -> Callable[..., Future
         maker = _maker()
         if maker is None or _runs_elsewhere(self):
             return submit(self, fn, *args, **kwargs)
-        token = HERE.set(None)  # a worker that is started by this must not inherit it where threads inherit contexts
+        token = current_scope.set(
+            None
+        )  # a worker that is started by this must not inherit it where threads inherit contexts
         try:
             return submit(self, _Work(maker, fn), *args, **kwargs)
         finally:
-            HERE.reset(token)
+            current_scope.reset(token)
 
     return watching
 

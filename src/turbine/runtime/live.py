@@ -9,35 +9,35 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
-from turbine.actions import triggers
-from turbine.actions.schedules import sync_declared
 from turbine.clock import span_ms, to_datetime
+from turbine.delivery import Transport
+from turbine.delivery.alert import AlertTransport
+from turbine.delivery.products import ProductSender, ProductTransport
+from turbine.delivery.storages import Storages
+from turbine.delivery.webhook import WebhookTransport
+from turbine.engine.app import App
 from turbine.engine.open_calls import OpenCalls
 from turbine.engine.payloads import Payloads
-from turbine.engine.port import Port
 from turbine.errors import TurbineError
 from turbine.forking import keep_for_ever, tell_after_fork
-from turbine.loops.courier import AT_ONCE, Courier
-from turbine.loops.duty import BACKOFF_MAX, Duty, stop_together
-from turbine.loops.garbage import Sweeper
+from turbine.loops.cancellation_listener import CancellationListener
+from turbine.loops.delivery_worker import AT_ONCE, DeliveryWorker
+from turbine.loops.garbage_collector import GarbageCollector
+from turbine.loops.heartbeat import Heartbeat
 from turbine.loops.indexer import Indexer
 from turbine.loops.lease import Lease
-from turbine.loops.letters import Letters
-from turbine.loops.logs import Scribe
-from turbine.loops.pulse import Pulse
+from turbine.loops.log_writer import LogWriter
+from turbine.loops.loop import BACKOFF_MAX, Loop, stop_together
 from turbine.loops.queues import QueueClaimer
 from turbine.loops.recovery import Recovery
 from turbine.loops.runner import Runner
 from turbine.loops.scheduler import Scheduler
-from turbine.loops.surveyor import LOOK, Surveyor
+from turbine.loops.size_sampler import LOOK, SizeSampler
 from turbine.loops.timers import Timers
 from turbine.model.workflows import Event, WorkflowStatus
+from turbine.operations import triggers
+from turbine.operations.schedules import sync_declared
 from turbine.registry import threads
-from turbine.senders import Way
-from turbine.senders.alert import AlertWay
-from turbine.senders.products import ProductSender, ProductWay
-from turbine.senders.storages import Storages
-from turbine.senders.webhook import WebhookWay
 from turbine.store import Store, Tx
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
@@ -80,8 +80,8 @@ class Live:
         loop = asyncio.get_running_loop()
         wakes = Wakes()
         clock = runtime._clock  # pyright: ignore[reportPrivateUsage]
-        self.scribe = Scribe(store, clock, loop, runtime.executor_id)
-        self.port = Port(
+        self.log_writer = LogWriter(store, clock, loop, runtime.executor_id)
+        self.app = App(
             runtime=runtime,
             config=config,
             registry=runtime._registry,  # pyright: ignore[reportPrivateUsage]
@@ -107,40 +107,48 @@ class Live:
             holds_lease=lambda: self.lease.is_held,
             is_torn_down=lambda: self.is_torn_down,
             open_calls=OpenCalls(),
-            logbook=self.scribe,
+            log_sink=self.log_writer,
             storages=Storages(store, config.product_storage),
-            app=runtime.app,
+            asgi_app=runtime.app,
         )
         self._sender_threads = Threads(AT_ONCE, "turbine-sender")
-        self._webhooks = WebhookWay(store, clock, config, self.port.payloads.open)
-        self._alerts = AlertWay(store, clock, self.port.payloads.open)
-        self.ways: dict[str, Way] = {"webhook": self._webhooks, "alert": self._alerts}
+        self._webhooks = WebhookTransport(store, clock, config, self.app.payloads.open)
+        self._alerts = AlertTransport(store, clock, self.app.payloads.open)
+        self.ways: dict[str, Transport] = {"webhook": self._webhooks, "alert": self._alerts}
         """How each kind of delivery leaves this process; what has no way here is left to others."""
-        self._set_product_way(runtime.product_sender)
-        self.courier = Courier(self.port, self.ways)
-        self.runner = Runner(self.port)
-        self.pulse = Pulse(loop, self.port.threads)
+        self._set_product_transport(runtime.product_sender)
+        self.delivery_worker = DeliveryWorker(self.app, self.ways)
+        self.runner = Runner(self.app)
+        self.pulse = Heartbeat(loop, self.app.threads)
         self.lease = Lease(
             store,
             runtime.executor_id,
             lease_ms=span_ms(config.lease),
             application_id=config.application_id,
             version=runtime.application_version,
-            names=self.port.registry.names(),
-            vitals=self.pulse.take,
+            names=self.app.registry.names(),
+            process_metrics=self.pulse.take,
         )
-        recovery = Recovery(self.port, self.lease, self.runner, config.lease.total_seconds())
-        self.recovery = Duty("recovery", recovery.tick, clock, slow_poll=0.5)
-        self.timers = Duty("timers", Timers(self.port, self.runner).tick, clock)
-        self.letters = Duty("letters", Letters(self.port, self.runner).tick, clock)
-        self._scheduler = Scheduler(self.port)
-        self.schedules = Duty("scheduler", self._scheduler.tick, clock)
-        garbage = Duty("garbage", Sweeper(self.port, runtime.garbage_collect).tick, clock)
-        self.watch = Duty("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
-        self._duties = (self.recovery, self.timers, self.letters, self.watch, self.schedules, garbage, self.scribe.duty)
-        indexer = Duty("indexer", Indexer(self.port).tick, clock)
-        surveyor = Duty("surveyor", Surveyor(self.port).tick, clock, slow_poll=LOOK)
-        self._duties = (*self._duties, self.courier.duty, indexer, surveyor)
+        recovery = Recovery(self.app, self.lease, self.runner, config.lease.total_seconds())
+        self.recovery = Loop("recovery", recovery.tick, clock, slow_poll=0.5)
+        self.timers = Loop("timers", Timers(self.app, self.runner).tick, clock)
+        self.letters = Loop("letters", CancellationListener(self.app, self.runner).tick, clock)
+        self._scheduler = Scheduler(self.app)
+        self.schedules = Loop("scheduler", self._scheduler.tick, clock)
+        garbage = Loop("garbage", GarbageCollector(self.app, runtime.garbage_collect).tick, clock)
+        self.watch = Loop("step watch", self.runner.show_long_steps, clock, slow_poll=0.5)
+        self._duties = (
+            self.recovery,
+            self.timers,
+            self.letters,
+            self.watch,
+            self.schedules,
+            garbage,
+            self.log_writer.loop_task,
+        )
+        indexer = Loop("indexer", Indexer(self.app).tick, clock)
+        surveyor = Loop("surveyor", SizeSampler(self.app).tick, clock, slow_poll=LOOK)
+        self._duties = (*self._duties, self.delivery_worker.loop_task, indexer, surveyor)
         self._first_look = recovery.tick
         self._looked_at = 0.0
         self._next_look: asyncio.TimerHandle | None = None
@@ -148,9 +156,7 @@ class Live:
         listened = runtime._listened  # pyright: ignore[reportPrivateUsage]
         self._declared = list(declared.values())
         self.claimers = {
-            name: QueueClaimer(self.port, self.runner, name)
-            for name in declared
-            if listened is None or name in listened
+            name: QueueClaimer(self.app, self.runner, name) for name in declared if listened is None or name in listened
         }
         tell_after_fork(self._forked)
 
@@ -160,23 +166,23 @@ class Live:
         His network and his settings are not the application's.
         """
         self.ways.clear()
-        self._duties = tuple(duty for duty in self._duties if duty.name not in ("garbage", "surveyor"))
+        self._duties = tuple(loop_task for loop_task in self._duties if loop_task.name not in ("garbage", "surveyor"))
 
     def set_product_sender(self, sender: ProductSender | None) -> None:
         """Send products this way from now on, or leave them to other processes. From any thread."""
 
         def set_way() -> None:
-            self._set_product_way(sender)
-            self.courier.duty.call()
+            self._set_product_transport(sender)
+            self.delivery_worker.loop_task.call()
 
-        self.port.loop.call_soon_threadsafe(set_way)
+        self.app.loop.call_soon_threadsafe(set_way)
 
-    def _set_product_way(self, sender: ProductSender | None) -> None:
+    def _set_product_transport(self, sender: ProductSender | None) -> None:
         if sender is None:
             self.ways.pop("product", None)
         else:
-            self.ways["product"] = ProductWay(
-                self.store, self.port.storages, self.port.payloads.open, sender, self._sender_threads
+            self.ways["product"] = ProductTransport(
+                self.store, self.app.storages, self.app.payloads.open, sender, self._sender_threads
             )
 
     async def start(self) -> None:
@@ -194,31 +200,31 @@ class Live:
         await made_in_thread(self.lease.take, lambda _: self.lease.give_up(UNWIND), patience=UNWIND)
         ended.push_async_callback(self._give_up_lease)
         ended.callback(self._close_threads)
-        self.store.listen(self.port.loop, self.port.executor_id, self._heard, self._heard_afar)
-        await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.port.clock.now_ms())
+        self.store.listen(self.app.loop, self.app.executor_id, self._heard, self._on_remote_wakes)
+        await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.app.clock.now_ms())
         await self._first_look()
         await self.store.write(
-            workflow_table.retry_set_aside, names=self.port.registry.names(), now_ms=self.port.clock.now_ms()
+            workflow_table.retry_set_aside, names=self.app.registry.names(), now_ms=self.app.clock.now_ms()
         )
-        await triggers.mirror(self.port)
-        await sync_declared(self.port)
-        ended.callback(self.scribe.close)
-        self.scribe.open(self.port.logger)
+        await triggers.mirror(self.app)
+        await sync_declared(self.app)
+        ended.callback(self.log_writer.close)
+        self.log_writer.open(self.app.logger)
         ended.callback(self.pulse.stop)
         self.pulse.start()
         ended.push_async_callback(self._end_calls)
-        ended.push_async_callback(self._stop_duties)
-        for duty in self.duties:
-            duty.start()
+        ended.push_async_callback(self._stop_loops)
+        for loop_task in self.loops:
+            loop_task.start()
         ended.callback(self._is_over.set)
         self._guardian = asyncio.create_task(self._guard(), name="turbine guardian")
 
     async def publish_code(self, name: str) -> None:
         """Tell the database that the code of a workflow was replaced here, and try what was set aside of it again."""
         try:
-            await triggers.mirror(self.port)
-            await sync_declared(self.port)
-            now_ms = self.port.clock.now_ms()
+            await triggers.mirror(self.app)
+            await sync_declared(self.app)
+            now_ms = self.app.clock.now_ms()
             await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
         except Exception as error:
             log.warning("The new code of workflow %r counts here, but the database does not know it: %s", name, error)
@@ -226,7 +232,7 @@ class Live:
 
     def _heard(self, wakes: list[Wake]) -> None:
         """Pass wakes on to whoever sleeps. They are hints: each of these looks at the rows itself."""
-        self.port.wakes.publish("commit", None)
+        self.app.wakes.publish("commit", None)
         for kind, key in wakes:
             match kind:
                 case "wait":
@@ -237,16 +243,16 @@ class Live:
                 case "due" | "deadline":
                     self.timers.call_at(key)
                 case "done":
-                    self.port.wakes.publish("done", key[0])
+                    self.app.wakes.publish("done", key[0])
                     self._tell(key[0], key[1], WorkflowStatus(key[2]))
                 case "status":
                     self._tell(key[0], key[1], WorkflowStatus(key[2]))
                 case "schedule":
                     self.schedules.call()
                 case "value":
-                    self.port.wakes.publish("value", tuple(key))
+                    self.app.wakes.publish("value", tuple(key))
                 case "delivery" | "delivered":
-                    self.courier.heard(kind, key)
+                    self.delivery_worker.heard(kind, key)
                 case "queue":
                     if key in self.claimers:
                         self.claimers[key].call()
@@ -255,7 +261,7 @@ class Live:
                 case _:
                     log.debug("A wake of an unknown kind was heard: %s", kind)
 
-    def _heard_afar(self, wakes: list[Wake]) -> None:
+    def _on_remote_wakes(self, wakes: list[Wake]) -> None:
         """The same for wakes of other processes, which are hints: that a run was cancelled is read from its row."""
         own = [wake for wake in wakes if wake[0] != "cancelled"]
         if len(own) < len(wakes):
@@ -265,37 +271,39 @@ class Live:
     def _look_everywhere_soon(self) -> None:
         """Another process has committed something. Look now, or soon after the last look while it goes on and on."""
         if self._next_look is None:
-            now = self.port.loop.time()
+            now = self.app.loop.time()
             left = self._looked_at + LOOK_INTERVAL - now
-            self._next_look = self.port.loop.call_later(max(0.0, left), self._look_everywhere)
+            self._next_look = self.app.loop.call_later(max(0.0, left), self._look_everywhere)
 
     def _look_everywhere(self) -> None:
         self._next_look = None
-        self._looked_at = self.port.loop.time()
+        self._looked_at = self.app.loop.time()
         for claimer in self.claimers.values():
-            claimer.duty.call()
+            claimer.loop_task.call()
         self.letters.call()
         self.timers.call()
-        self.courier.duty.call()
-        self.port.wakes.publish_all(("done", "value", "delivered"))
+        self.delivery_worker.loop_task.call()
+        self.app.wakes.publish_all(("done", "value", "delivered"))
 
     def _tell(self, workflow_id: str, name: str, status: WorkflowStatus) -> None:
-        probe = self.port.probe
+        probe = self.app.probe
         if probe.listeners:
-            now = to_datetime(self.port.clock.now_ms())
+            now = to_datetime(self.app.clock.now_ms())
             probe.tell(Event(f"workflow.{status}", workflow_id, name, status, None, now))
 
     async def stop(self, seconds: float) -> None:
         """Drain, then interrupt, then close: within this time and twice `UNWIND`, whatever is away or hangs."""
-        until = self.port.loop.time() + seconds
+        until = self.app.loop.time() + seconds
         self._close_by = until + 2 * UNWIND
         self.tell_ending()
         try:
-            await stop_together((self.timers, *(claimer.duty for claimer in self.claimers.values())), seconds + UNWIND)
+            await stop_together(
+                (self.timers, *(claimer.loop_task for claimer in self.claimers.values())), seconds + UNWIND
+            )
             self.runner.park_idle()
-            await self.runner.wait_empty(until - self.port.loop.time())
+            await self.runner.wait_empty(until - self.app.loop.time())
         finally:  # also when this is broken off itself, because the event loop ends
-            self._close_by = min(self._close_by, self.port.loop.time() + 2 * UNWIND)
+            self._close_by = min(self._close_by, self.app.loop.time() + 2 * UNWIND)
             await self._close()
 
     async def _close(self) -> None:
@@ -312,19 +320,19 @@ class Live:
                 await self.store.write(_nothing)  # the calls whose writes have entered get their answers
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        self.port.open_calls.close()
-        self.port.probe.end()
+        self.app.open_calls.close()
+        self.app.probe.end()
 
     def _left(self) -> float:
         """Seconds that closing may still take."""
         if self._close_by is None:
-            self._close_by = self.port.loop.time() + UNWIND
-        return max(0.0, self._close_by - self.port.loop.time())
+            self._close_by = self.app.loop.time() + UNWIND
+        return max(0.0, self._close_by - self.app.loop.time())
 
-    async def _stop_duties(self) -> None:
+    async def _stop_loops(self) -> None:
         seconds = min(BACKOFF_MAX, self._left() / 2)
-        others = [duty for duty in self.duties if duty is not self.courier.duty]
-        await asyncio.gather(self.courier.stop(seconds), stop_together(others, seconds))
+        others = [loop_task for loop_task in self.loops if loop_task is not self.delivery_worker.loop_task]
+        await asyncio.gather(self.delivery_worker.stop(seconds), stop_together(others, seconds))
         await self._webhooks.close()
         await self._alerts.close()
 
@@ -340,7 +348,7 @@ class Live:
         await in_thread(self.store.close, seconds=self._left())
 
     def _close_threads(self) -> None:
-        for pool in (self.port.threads, self.port.io, self._sender_threads):
+        for pool in (self.app.threads, self.app.io, self._sender_threads):
             pool.close()
 
     async def _guard(self) -> None:
@@ -372,12 +380,12 @@ class Live:
     def drain(self) -> Future[None]:
         """Shut down in good order. From any thread; done at once when the event loop has ended, or stands still."""
         done: Future[None] = Future()
-        if not self.port.loop.is_running():
+        if not self.app.loop.is_running():
             done.set_result(None)
             return done
         ending = self._runtime.shutdown()
         try:
-            return asyncio.run_coroutine_threadsafe(ending, self.port.loop)
+            return asyncio.run_coroutine_threadsafe(ending, self.app.loop)
         except RuntimeError:
             ending.close()
             done.set_result(None)
@@ -386,7 +394,7 @@ class Live:
     @property
     def patience(self) -> float:
         """Seconds that draining takes, at most."""
-        return self.port.config.shutdown_timeout.total_seconds() + 2 * UNWIND
+        return self.app.config.shutdown_timeout.total_seconds() + 2 * UNWIND
 
     @property
     def is_hosted(self) -> bool:
@@ -400,7 +408,7 @@ class Live:
     def leave(self) -> None:
         """Let go of everything that others wait for, when the event loop of this runtime has ended already."""
         self._has_left = True
-        self.scribe.drop()
+        self.log_writer.drop()
         self._close_threads()
         self.lease.give_up(UNWIND)
         self.store.close(seconds=UNWIND)
@@ -409,18 +417,18 @@ class Live:
         """In a forked child: this life is the parent's."""
         keep_for_ever(self)
         self.runner.forked()
-        self.scribe.forked()
+        self.log_writer.forked()
 
     @property
-    def duties(self) -> tuple[Duty, ...]:
+    def loops(self) -> tuple[Loop, ...]:
         """All loops of this runtime."""
-        return *self._duties, *(claimer.duty for claimer in self.claimers.values())
+        return *self._duties, *(claimer.loop_task for claimer in self.claimers.values())
 
     @property
     def is_at_rest(self) -> bool:
         """Whether no loop does anything or was called; what runs is not looked at."""
-        is_calm = self._next_look is None and not self.courier.is_busy
-        return is_calm and all(duty.is_resting for duty in self.duties)
+        is_calm = self._next_look is None and not self.delivery_worker.is_busy
+        return is_calm and all(loop_task.is_resting for loop_task in self.loops)
 
     async def die(self) -> None:
         """End as a killed process does: nothing is written or told any more, and the rest is for whoever comes next.
@@ -430,14 +438,14 @@ class Live:
         """
         await in_thread(self.store.die)
         self._is_over.set()
-        self.port.probe.end()
+        self.app.probe.end()
         self.pulse.stop()
-        for duty in self.duties:
-            duty.drop()
-        self.scribe.drop()
+        for loop_task in self.loops:
+            loop_task.drop()
+        self.log_writer.drop()
         if self._next_look is not None:
             self._next_look.cancel()
-        await self.courier.die()
+        await self.delivery_worker.die()
         await self._webhooks.close()
         await self._alerts.close()
         await self.runner.die()
@@ -446,7 +454,7 @@ class Live:
 
     async def wait_idle(self) -> None:
         calm = 0
-        claiming = (self.timers, self.schedules, *(claimer.duty for claimer in self.claimers.values()))
+        claiming = (self.timers, self.schedules, *(claimer.loop_task for claimer in self.claimers.values()))
         while calm < 2:
             await asyncio.sleep(0.002)
             executions = list(self.runner.executions.values())
@@ -454,15 +462,15 @@ class Live:
                 calm = 0
                 continue
             # One that was called, or is at it, may have a run in its hands that is in no memory yet.
-            if not (self.port.is_draining() or all(duty.is_resting for duty in claiming)):
+            if not (self.app.is_draining() or all(loop_task.is_resting for loop_task in claiming)):
                 calm = 0
                 continue
-            if not await self.courier.is_idle():
+            if not await self.delivery_worker.is_idle():
                 calm = 0
                 continue
-            names = self.port.registry.names()
-            due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.port.executor_id)
-            now_ms = self.port.clock.now_ms()
+            names = self.app.registry.names()
+            due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.app.executor_id)
+            now_ms = self.app.clock.now_ms()
             if due_ms is not None and due_ms <= now_ms:
                 self.timers.call()
                 calm = 0

@@ -17,28 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
-from turbine.actions import backup as backups
-from turbine.actions import explain as explaining
-from turbine.actions import exports, forks, garbage, notifications, results, runs, talk, triggers, vacuum
-from turbine.actions import queues as queueing
-from turbine.actions.accounts import Accounts
-from turbine.actions.alert_channels import AlertChannels
-from turbine.actions.approvals import Approvals
-from turbine.actions.audit import Audit
-from turbine.actions.deliveries import Deliveries
-from turbine.actions.failures import Failures
-from turbine.actions.kv import Kv
-from turbine.actions.logs import Logs
-from turbine.actions.products import Products
-from turbine.actions.retention import Retention
-from turbine.actions.schedules import Schedules
-from turbine.actions.tokens import Tokens
-from turbine.actions.webhooks import Webhooks
 from turbine.clock import Clock, SystemClock, span_ms
 from turbine.codec import payload_type
 from turbine.config import Config, Database, database_url
-from turbine.engine.handles import Desk, Handle, Stored
-from turbine.engine.port import Port
+from turbine.delivery.products import ProductSender
+from turbine.engine.app import App
+from turbine.engine.handles import Handle, RunReader, Stored
 from turbine.errors import (
     AlreadyLaunched,
     ForkedProcess,
@@ -55,12 +39,28 @@ from turbine.model.exports import History
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
+from turbine.operations import backup as backups
+from turbine.operations import explain as explaining
+from turbine.operations import exports, forks, garbage, notifications, results, runs, talk, triggers, vacuum
+from turbine.operations import queues as queueing
+from turbine.operations.accounts import Accounts
+from turbine.operations.alert_channels import AlertChannels
+from turbine.operations.approvals import Approvals
+from turbine.operations.audit import Audit
+from turbine.operations.deliveries import Deliveries
+from turbine.operations.failures import Failures
+from turbine.operations.kv import Kv
+from turbine.operations.logs import Logs
+from turbine.operations.products import Products
+from turbine.operations.retention import Retention
+from turbine.operations.schedules import Schedules
+from turbine.operations.tokens import Tokens
+from turbine.operations.webhooks import Webhooks
 from turbine.probe import Probe
 from turbine.registry import UNSET, Registry, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.live import UNWIND, Live
 from turbine.runtime.signals import SIGNALS
-from turbine.senders.products import ProductSender
 from turbine.store import Store, open_store
 from turbine.threads import in_thread, made_in_thread
 
@@ -127,31 +127,31 @@ class Runtime:
         """The lock of a launch that has ended while blocking code of it goes on in a thread."""
         self._instrument: Callable[[Live], None] | None = None
         """Called with the launched half before anything of it moves; the testing kit puts its instruments in there."""
-        self.accounts = Accounts(self._port)
+        self.accounts = Accounts(self._app)
         """People who sign in to the dashboard."""
-        self.tokens = Tokens(self._port)
+        self.tokens = Tokens(self._app)
         """Keys with which programs use the HTTP API."""
-        self.audit = Audit(self._port)
+        self.audit = Audit(self._app)
         """Who changed what over HTTP."""
-        self.failures = Failures(self._port)
+        self.failures = Failures(self._app)
         """Runs that failed in the same way, together."""
-        self.kv = Kv(self._port)
+        self.kv = Kv(self._app)
         """The global key-value store."""
-        self.logs = Logs(self._port)
+        self.logs = Logs(self._app)
         """What bodies and steps have logged."""
-        self.schedules = Schedules(self._port)
+        self.schedules = Schedules(self._app)
         """When runs start by themselves."""
-        self.approvals = Approvals(self._port)
+        self.approvals = Approvals(self._app)
         """The gates at which runs wait for a person."""
-        self.webhooks = Webhooks(self._port)
+        self.webhooks = Webhooks(self._app)
         """Signed URLs that hear of runs."""
-        self.alert_channels = AlertChannels(self._port)
+        self.alert_channels = AlertChannels(self._app)
         """Notification URLs for people."""
-        self.deliveries = Deliveries(self._port)
+        self.deliveries = Deliveries(self._app)
         """Everything outgoing, with its attempts."""
-        self.products = Products(self._port)
+        self.products = Products(self._app)
         """The files that steps made."""
-        self.retention = Retention(self._port)
+        self.retention = Retention(self._app)
         """How long runs are kept, by workflow and status."""
         self._product_sender: ProductSender | None = None
         self.set_product_sender(self.config.product_sender)
@@ -195,7 +195,7 @@ class Runtime:
         if live is None:
             return _Replaced(registered, None)
         return _Replaced(
-            registered, asyncio.run_coroutine_threadsafe(live.publish_code(registered.name), live.port.loop)
+            registered, asyncio.run_coroutine_threadsafe(live.publish_code(registered.name), live.app.loop)
         )
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
@@ -214,7 +214,7 @@ class Runtime:
 
     async def workflows_everywhere(self) -> list[RegisteredWorkflow]:
         """The workflows that any live process knows, by name, as each was when its process was launched."""
-        return await self._in_loop(lambda: triggers.everywhere(self._port()))
+        return await self._in_loop(lambda: triggers.everywhere(self._app()))
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
@@ -340,7 +340,7 @@ class Runtime:
 
     async def _end(self, live: Live, seconds: float) -> None:
         """Shut this launch down, from whichever loop; who comes second waits for the same end."""
-        loop = live.port.loop
+        loop = live.app.loop
         if loop is asyncio.get_running_loop():
             self._draining = True
             if live.stopping is None:
@@ -424,7 +424,7 @@ class Runtime:
     def application_version(self) -> str:
         """The configured label, or a hash over the source of the registered workflows."""
         if self._live is not None:
-            return self._live.port.application_version
+            return self._live.app.application_version
         return self.config.application_version or self._registry.version()
 
     @property
@@ -436,7 +436,7 @@ class Runtime:
         """Whether a shutdown has begun (and no launch since)."""
         return self._draining
 
-    def _port(self) -> Port:
+    def _app(self) -> App:
         if self._live is None:
             if self._was_forked:
                 raise ForkedProcess
@@ -445,11 +445,11 @@ class Runtime:
             raise TurbineError(
                 "This runtime is not launched; use `async with Runtime(...)` or `await rt.launch()` first"
             )
-        return self._live.port
+        return self._live.app
 
     async def _in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run an act in the loop that launched the runtime, whichever loop asks."""
-        return await self._port().in_loop(act)
+        return await self._app().in_loop(act)
 
     # Runs
 
@@ -464,11 +464,11 @@ class Runtime:
         if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow")
         definition = workflow.definition
-        port = self._port()
+        app = self._app()
         if definition.fn is not None:
             definition = self._registry.require(definition)
         result = definition.result  # an annotation that cannot be read is told before anything is started
-        _, row = await self._in_loop(lambda: runs.start(port, definition, workflow.start_options, args, kwargs))
+        _, row = await self._in_loop(lambda: runs.start(app, definition, workflow.start_options, args, kwargs))
         return self.handle(row.id, result, definition)
 
     async def trigger(
@@ -491,24 +491,26 @@ class Runtime:
         """
         return await self._in_loop(
             lambda: triggers.trigger(
-                self._port(), workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
+                self._app(), workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
             )
         )
 
     def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
         """A handle whose result has this payload type; `definition`: the workflow of which it is the type."""
-        return Handle(workflow_id, result, self._desk(), definition)
+        return Handle(workflow_id, result, self._run_reader(), definition)
 
-    def _desk(self) -> Desk:
-        return Desk(stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._port().payloads)
+    def _run_reader(self) -> RunReader:
+        return RunReader(
+            stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._app().payloads
+        )
 
     async def _await_outcome(self, workflow_id: str, timeout: float | None, poll: float | None) -> Stored:
         live = self._live
         if live is None:
-            self._port()
+            self._app()
             raise AssertionError("unreachable")
         return await self._in_loop(
-            lambda: results.await_outcome(live.port, live.runner.by_id, workflow_id, timeout, poll)
+            lambda: results.await_outcome(live.app, live.runner.by_id, workflow_id, timeout, poll)
         )
 
     def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
@@ -520,11 +522,11 @@ class Runtime:
 
     async def status(self, workflow_id: str) -> Status:
         """A run as it is now. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.status(self._port(), check_id(workflow_id)))
+        return await self._in_loop(lambda: runs.status(self._app(), check_id(workflow_id)))
 
     async def steps(self, id: str) -> list[StepInfo]:
         """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.steps_of(self._port(), check_id(id)))
+        return await self._in_loop(lambda: runs.steps_of(self._app(), check_id(id)))
 
     async def list(
         self,
@@ -558,7 +560,7 @@ class Runtime:
         """
         return await self._in_loop(
             lambda: runs.page(
-                self._port(),
+                self._app(),
                 status=status,
                 name=name,
                 executor_id=executor_id,
@@ -586,7 +588,7 @@ class Runtime:
 
         False when the run was over already. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.cancel(self._port(), check_id(id), reason))
+        return await self._in_loop(lambda: runs.cancel(self._app(), check_id(id), reason))
 
     async def resume(self, id: str) -> Handle[Any]:
         """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
@@ -595,7 +597,7 @@ class Runtime:
         Children that were cancelled with it are taken up with it. Attempts count from 0 and the deadline is cleared.
         Raises WorkflowNotFound, Deduplicated.
         """
-        await self._in_loop(lambda: runs.resume(self._port(), check_id(id)))
+        await self._in_loop(lambda: runs.resume(self._app(), check_id(id)))
         return self.retrieve(id)
 
     async def release(self, id: str) -> bool:
@@ -603,7 +605,7 @@ class Runtime:
 
         It does not matter who carries the run out. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.release(self._port(), check_id(id)))
+        return await self._in_loop(lambda: runs.release(self._app(), check_id(id)))
 
     async def fork(
         self,
@@ -623,7 +625,7 @@ class Runtime:
         """
         workflow_id = await self._in_loop(
             lambda: forks.fork(
-                self._port(),
+                self._app(),
                 check_id(id),
                 from_step,
                 args=None if args is None else tuple(args),
@@ -637,15 +639,15 @@ class Runtime:
 
     async def delete(self, *ids: str) -> int:
         """Remove runs that are over, with all that belongs to them; returns how many. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.delete(self._port(), ids))
+        return await self._in_loop(lambda: runs.delete(self._app(), ids))
 
     async def explain(self, id: str) -> Explanation:
         """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: explaining.explain(self._port(), check_id(id)))
+        return await self._in_loop(lambda: explaining.explain(self._app(), check_id(id)))
 
     async def export(self, id: str) -> History:
         """A run with all that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: exports.export(self._port(), check_id(id)))
+        return await self._in_loop(lambda: exports.export(self._app(), check_id(id)))
 
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
@@ -658,7 +660,7 @@ class Runtime:
         age_ms = None if age is None else span_ms(age)
         if age_ms is not None and age_ms < 0:
             raise ValueError(f"older_than must not be negative: {older_than!r}")
-        return await self._in_loop(lambda: garbage.collect(self._port(), age_ms))
+        return await self._in_loop(lambda: garbage.collect(self._app(), age_ms))
 
     async def vacuum(self) -> int:
         """Give back what is free in the database: how many bytes smaller it is now.
@@ -668,7 +670,7 @@ class Runtime:
         `VACUUM (ANALYZE)` of the tables of Turbine, which makes room inside them. Raises StoreUnavailable, Conflict
         for a SQLite file that was not made by Turbine.
         """
-        return await self._in_loop(lambda: vacuum.whole(self._port()))
+        return await self._in_loop(lambda: vacuum.whole(self._app()))
 
     async def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything goes on; returns its path.
@@ -677,17 +679,17 @@ class Runtime:
         bytes of products lie beside the database and are not in it. Raises FileExistsError rather than overwrite a
         file, TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
         """
-        return await self._in_loop(lambda: backups.backup(self._port(), path))
+        return await self._in_loop(lambda: backups.backup(self._app(), path))
 
     # Queues
 
     async def pause_queue(self, name: str) -> None:
         """Claim nothing from a queue any more, in any process; what runs goes on. Raises QueueNotFound."""
-        await self._in_loop(lambda: queueing.change(self._port(), name, paused=True))
+        await self._in_loop(lambda: queueing.change(self._app(), name, paused=True))
 
     async def resume_queue(self, name: str) -> None:
         """Claim from a paused queue again. Raises QueueNotFound."""
-        await self._in_loop(lambda: queueing.change(self._port(), name, paused=False))
+        await self._in_loop(lambda: queueing.change(self._app(), name, paused=False))
 
     async def set_queue_limits(
         self,
@@ -713,7 +715,7 @@ class Runtime:
             "release_while_waiting": release_while_waiting,
         }
         changes = {field: value for field, value in given.items() if value is not UNSET}
-        return await self._in_loop(lambda: queueing.change(self._port(), name, **changes))
+        return await self._in_loop(lambda: queueing.change(self._app(), name, **changes))
 
     # Talking
 
@@ -723,7 +725,7 @@ class Runtime:
         A message to a run that is over stays in its mailbox. Raises WorkflowNotFound, SerializationError.
         """
         topic = _topic(topic)
-        await self._in_loop(lambda: talk.send(self._port(), check_id(id), message, topic))
+        await self._in_loop(lambda: talk.send(self._app(), check_id(id), message, topic))
 
     async def get_value(
         self,
@@ -741,12 +743,12 @@ class Runtime:
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         kind = payload_type(type)
         return await self._in_loop(
-            lambda: talk.get_value(self._port(), check_id(id), check_name(key, "key"), kind, seconds, default)
+            lambda: talk.get_value(self._app(), check_id(id), check_name(key, "key"), kind, seconds, default)
         )
 
     async def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: talk.values(self._port(), check_id(id)))
+        return await self._in_loop(lambda: talk.values(self._app(), check_id(id)))
 
     # Products
 
@@ -793,7 +795,7 @@ class Runtime:
         It is durable before it is sent, and with `wait` this returns when the service has taken it. Raises NotFound for
         an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
         """
-        await self._in_loop(lambda: notifications.send(self._port(), channel, message, wait=wait))
+        await self._in_loop(lambda: notifications.send(self._app(), channel, message, wait=wait))
 
     # Watching
 
@@ -802,7 +804,7 @@ class Runtime:
 
         A slow reader misses nothing up to 10,000 events, then the oldest ones. It ends when the runtime is shut down.
         """
-        self._port()
+        self._app()
         queue: asyncio.Queue[Event | None] = asyncio.Queue(10_000)
         loop = asyncio.get_running_loop()
 
@@ -833,7 +835,7 @@ class Runtime:
 
     async def wait_idle(self) -> None:
         """Until nothing executes here and nothing is due now; what waits for time or others does not count."""
-        self._port()
+        self._app()
         live = self._live
         assert live is not None
         await self._in_loop(live.wait_idle)

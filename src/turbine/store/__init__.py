@@ -10,6 +10,6 @@ from turbine.store.backup import copy_database
 from turbine.store.sql import Statement, Statements
 from turbine.store.store import Store, open_store
 from turbine.store.tx import Tx, bulk
-from turbine.store.writer import Ticket
+from turbine.store.writer import BlockingFuture
 
-__all__ = ["Statement", "Statements", "Store", "Ticket", "Tx", "bulk", "copy_database", "open_store"]
+__all__ = ["BlockingFuture", "Statement", "Statements", "Store", "Tx", "bulk", "copy_database", "open_store"]

@@ -48,13 +48,13 @@ class SqliteTx:
     """A transaction of the writer, or a snapshot of a reader."""
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
-    __slots__ = ("_connection", "_execute", "executor", "life", "wakes")
+    __slots__ = ("_connection", "_execute", "executor", "incarnation", "wakes")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._execute = connection.execute
         self.executor = ""
-        self.life = 0
+        self.incarnation = 0
         self.wakes: list[Wake] = []
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
@@ -69,13 +69,13 @@ class SqliteTx:
     def run(self, statement: Statement, **parameters: Any) -> int:
         return self._execute(statement.sqlite, parameters).rowcount
 
-    def put(self, statement: Statement, **parameters: Any) -> None:
+    def defer(self, statement: Statement, **parameters: Any) -> None:
         self._execute(statement.sqlite, parameters)
 
-    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+    def execute_many(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
         return [self.all(statement, **parameters) for statement, parameters in asked]
 
-    def decide(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def commit_if(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self.all(statement, **parameters)
 
     def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
@@ -92,7 +92,7 @@ class SqliteBackend:
         self._turn: FileLock | None = None
         self._is_inside = False
         if not self.is_memory:
-            self._turn = _open_turn(path)
+            self._turn = _open_writer_lock(path)
         self._connection: sqlite3.Connection | None = None
         self._commits = 0
         self._seen = 0
@@ -103,7 +103,7 @@ class SqliteBackend:
             raise
 
     def _open(self) -> sqlite3.Connection:
-        with self._my_turn(), sqlite_fork.inside():
+        with self._take_writer_lock(), sqlite_fork.inside():
             self._connection = self._opened()
         return self._connection
 
@@ -137,10 +137,10 @@ class SqliteBackend:
             raise
         return connection
 
-    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> SqliteTx:
+    def begin(self, *, is_single_statement: bool = False, was_decided: bool = False) -> SqliteTx:
         if self._connection is None:  # closed after a failing disk; every batch tries anew
             self.tx = SqliteTx(self._open())
-        self.tx.executor, self.tx.life = self._identity.executor, self._identity.life
+        self.tx.executor, self.tx.incarnation = self._identity.executor, self._identity.incarnation
         if self._turn is not None:
             self._turn.acquire()
         assert self._connection is not None
@@ -158,7 +158,7 @@ class SqliteBackend:
         assert self._connection is not None
         self._connection.execute("commit")
         self._leave()
-        self._yield_turn()
+        self._release_writer_lock()
         self._commits += 1
         return self.tx.wakes
 
@@ -168,7 +168,7 @@ class SqliteBackend:
                 self._connection.execute("rollback")
         finally:
             self._leave()
-            self._yield_turn()
+            self._release_writer_lock()
 
     def classify(self, error: BaseException) -> Fault:
         if isinstance(error, sqlite3.Error):
@@ -185,7 +185,7 @@ class SqliteBackend:
         """Drop a connection that failed, because what it still holds must not be trusted; the next batch opens anew."""
         if self.is_memory:
             return False
-        self._yield_turn()
+        self._release_writer_lock()
         self._drop()
         return False
 
@@ -193,7 +193,7 @@ class SqliteBackend:
         """Copy the log into the file while nobody writes. A passive checkpoint never waits for readers."""
         if self._commits and self._connection is not None and not self.is_memory:
             self._commits = 0
-            with self._my_turn(), sqlite_fork.inside():
+            with self._take_writer_lock(), sqlite_fork.inside():
                 self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
 
     def _drop(self) -> None:
@@ -226,7 +226,7 @@ class SqliteBackend:
             self._turn = None
 
     @contextlib.contextmanager
-    def _my_turn(self) -> Generator[None]:
+    def _take_writer_lock(self) -> Generator[None]:
         if self._turn is None:
             yield
             return
@@ -241,7 +241,7 @@ class SqliteBackend:
         finally:
             self._turn.release()
 
-    def _yield_turn(self) -> None:
+    def _release_writer_lock(self) -> None:
         if self._turn is not None:
             self._turn.release()
 
@@ -360,7 +360,7 @@ def locks_folder(path: str) -> Path:
     return folder
 
 
-def _open_turn(path: str) -> FileLock:
+def _open_writer_lock(path: str) -> FileLock:
     try:
         return FileLock(locks_folder(path) / "writer.lock")
     except OSError as error:

@@ -20,7 +20,7 @@ from turbine.platform import file_name, user_lock_folder
 from turbine.store.migrations import migrate
 from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
 from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
-from turbine.store.writer import Fault, Job, Pool, Ticket, Writer
+from turbine.store.writer import BlockingFuture, Fault, Job, Pool, Writer
 from turbine.threads import Threads, ThreadsClosed
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Audit = Callable[[Tx], None]
+"""Writes the audit line of a change, in the transaction that makes it."""
 
 READERS = 4
 """Threads that read, at most."""
@@ -57,7 +59,7 @@ class Store:
         self.is_memory = path == ":memory:"
         self._identity = Identity()
         self._source = source
-        self._hearing: Any = None
+        self._listener: Any = None
         self._is_closed = False
         self._is_forked = False
         self._pools: dict[Lane, Pool] = {}
@@ -107,9 +109,9 @@ class Store:
     def writer(self) -> Writer:
         return self._writer
 
-    def hold(self, executor: str, life: int = 0) -> None:
+    def hold(self, executor: str, incarnation: int = 0) -> None:
         """Write as this executor from now on: fenced statements compare with it. `life` says which process it is."""
-        self._identity.executor, self._identity.life = executor, life
+        self._identity.executor, self._identity.incarnation = executor, incarnation
 
     @property
     def depth(self) -> int:
@@ -144,7 +146,7 @@ class Store:
         if lane is None:
             lane = Lane.MAIN if getattr(function, "bulk", False) else Lane.GENERAL
         # A test that lets the process die at a commit has them all in one line.
-        return self._writer if self._writer.fate is not None else self._pools.get(lane, self._writer)
+        return self._writer if self._writer.crash_point is not None else self._pools.get(lane, self._writer)
 
     async def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a transaction function; durable when it returns. Raises what the function refuses with.
@@ -154,9 +156,21 @@ class Store:
         _keywords_only(args)
         return cast(R, await self.submit(function, kwargs))
 
-    def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> Ticket:
+    async def write_audited(
+        self, audit: Audit | None, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Like `write`; `audit` writes its line in the same transaction, unless the function changed nothing.
+
+        It changed nothing when it refuses, or answers with False or 0.
+        """
+        if audit is None:
+            return await self.write(function, *args, **kwargs)
+        _keywords_only(args)
+        return cast(R, await self.submit(_audited, {"function": function, "argument": kwargs, "audit": audit}))
+
+    def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> BlockingFuture:
         """Like `submit`, for threads: wait with `Ticket.wait`."""
-        ticket = Ticket()
+        ticket = BlockingFuture()
         self._lane(function).submit(Job(function, argument, ticket, None, size))
         return ticket
 
@@ -216,29 +230,29 @@ class Store:
         loop: asyncio.AbstractEventLoop,
         executor: str,
         heard: Callable[[list[Wake]], None],
-        afar: Callable[[list[Wake]], None] | None = None,
+        remote: Callable[[list[Wake]], None] | None = None,
     ) -> None:
         """Call `heard` in `loop` with the wakes of every commit of this process.
 
         `afar` is called with the hints of other processes, by default `heard` too.
         """
         self._tell((loop, heard))
-        afar = afar or heard
+        remote = remote or heard
 
-        def from_afar(wakes: list[Wake]) -> None:
+        def from_remote(wakes: list[Wake]) -> None:
             self._identity.is_alone = False
             with contextlib.suppress(RuntimeError):  # the loop was closed: nothing is left to hear it
-                loop.call_soon_threadsafe(afar, wakes)
+                loop.call_soon_threadsafe(remote, wakes)
 
         if self._source is not None:
             from turbine.store.postgres import Listener, SnapshotPoll
 
             if self._source.pooler and self._source.listen_url is None:
-                self._hearing = SnapshotPoll(self._source, from_afar)
+                self._listener = SnapshotPoll(self._source, from_remote)
             else:
-                self._hearing = Listener(self._source, self._identity.channel, executor, from_afar)
+                self._listener = Listener(self._source, self._identity.channel, executor, from_remote)
         elif not self.is_memory:
-            self._hearing = _SqliteHearing(self.path, from_afar, self)
+            self._listener = _SqliteListener(self.path, from_remote, self)
 
     def _tell(self, listener: tuple[asyncio.AbstractEventLoop, Callable[[list[Wake]], None]] | None) -> None:
         self._writer.listener = listener
@@ -247,8 +261,8 @@ class Store:
 
     def expect(self) -> None:
         """Somebody waits for a commit of another process: look for it eagerly for the next second."""
-        if self._hearing is not None:
-            self._hearing.expect()
+        if self._listener is not None:
+            self._listener.expect()
 
     def believe_alone(self, is_alone: bool) -> None:
         """Whether other processes are there to be told of wakes. A belief lasts until one of them is heard."""
@@ -256,9 +270,9 @@ class Store:
 
     def stop_listening(self, seconds: float = THREAD_PATIENCE) -> None:
         self._tell(None)
-        if self._hearing is not None:
-            self._hearing.close(seconds)
-            self._hearing = None
+        if self._listener is not None:
+            self._listener.close(seconds)
+            self._listener = None
 
     def vacuum(self, tables: list[str]) -> list[str]:
         """Tidy tables of Postgres on a connection of its own, in whatever thread asks; returns what was skipped.
@@ -294,8 +308,8 @@ class Store:
         keep_for_ever(self)
         self._backend.forked()
         self._readers.forked()
-        if self._hearing is not None:
-            self._hearing.forked()
+        if self._listener is not None:
+            self._listener.forked()
 
     def die(self) -> None:
         """Let go of the database as a killed process does: nothing that is not committed by now ever is."""
@@ -312,7 +326,7 @@ class Store:
         return (user_lock_folder() / f"{file_name(executor)}-{self._location}.lock").resolve()
 
 
-class _SqliteHearing:
+class _SqliteListener:
     """A thread that looks at `data_version`: other processes' commits, within 20 ms, or 1 ms while somebody waits."""
 
     def __init__(self, path: str, heard: Callable[[list[Wake]], None], store: Store) -> None:
@@ -391,6 +405,14 @@ def _pools(source: Source, identity: Identity, origin: Store) -> dict[Lane, Pool
         Lane.GENERAL: Pool("general", [lane(number) for number in range(3, LANES)], origin),
         Lane.LEASE: Pool("lease", [lane(None)], origin),
     }
+
+
+def _audited(tx: Tx, *, function: Callable[..., Any], argument: Any, audit: Audit) -> Any:
+    answer = function(tx, **argument)
+    is_unchanged = isinstance(answer, Exception) or (isinstance(answer, int) and not answer)
+    if not is_unchanged:
+        audit(tx)
+    return answer
 
 
 def _keywords_only(args: tuple[Any, ...]) -> None:

@@ -23,8 +23,8 @@ class Tx(Protocol):
     dialect: Literal["sqlite", "postgres"]
     executor: str
     """The id of the executor that holds this door; empty before launch."""
-    life: int
-    """Which life of which executor that is (a row of pt_lives); 0 before launch."""
+    incarnation: int
+    """Which life of which executor that is (a row of pt_incarnations); 0 before launch."""
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -38,15 +38,15 @@ class Tx(Protocol):
         """Run a statement and return how many rows it touched."""
         ...
 
-    def put(self, statement: Statement, **parameters: Any) -> None:
+    def defer(self, statement: Statement, **parameters: Any) -> None:
         """Run a statement whose answer nobody needs: it travels with the next one, or with the commit."""
         ...
 
-    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+    def execute_many(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
         """Run statements, one after the other, in one journey to the database; the rows of each."""
         ...
 
-    def decide(self, statement: Statement, **parameters: Any) -> list[Row] | None:
+    def commit_if(self, statement: Statement, **parameters: Any) -> list[Row] | None:
         """Like `all`, for the one statement that writes in a function marked `@decisive`; it compares with `:executor`.
 
         Where it has a batch to itself it is a transaction of its own, in one journey. None: it was committed, and its
@@ -71,7 +71,7 @@ class Identity:
 
     def __init__(self) -> None:
         self.executor = ""
-        self.life = 0
+        self.incarnation = 0
         self.is_alone = False
         """Whether no other process is there to be told of wakes; false when in doubt."""
         self.channel = ""
@@ -137,9 +137,9 @@ def take_locks(tx: Tx, calls: Iterable[tuple[Callable[..., Any], Any]]) -> None:
         take(tx, keys)
 
 
-def decisive(function: F) -> F:
+def single_statement(function: F) -> F:
     """Mark a bulk function that begins with `tx.decide`, and after it only reads, and wakes nobody."""
-    function.decisive = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
+    function.single_statement = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
 
 

@@ -55,7 +55,7 @@ class Fault(Enum):
 class Backend(Protocol):
     """A database as the writer sees it: one connection for writing."""
 
-    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> Tx:
+    def begin(self, *, is_single_statement: bool = False, was_decided: bool = False) -> Tx:
         """Open a transaction; `is_decisive`: for one call of a function that is marked so.
 
         `was_decided`: an earlier attempt of it was committed, and only its answer is not known.
@@ -82,7 +82,7 @@ class Backend(Protocol):
         ...
 
 
-class Ticket:
+class BlockingFuture:
     """What a blocking caller waits on: a lock of its own, released once the outcome is there."""
 
     __slots__ = ("_lock", "_outcome")
@@ -123,7 +123,7 @@ class Job:
         self,
         function: Callable[..., Any],
         argument: Any,
-        waiter: asyncio.Future[Any] | Ticket | None,
+        waiter: asyncio.Future[Any] | BlockingFuture | None,
         loop: asyncio.AbstractEventLoop | None,
         size: int = 0,
     ) -> None:
@@ -138,11 +138,11 @@ Listener = Callable[[list[Wake]], None]
 _STOP = Job(lambda: None, None, None, None)
 
 
-class Died(BaseException):
+class SimulatedCrash(BaseException):
     """The process ends here, as far as the database and all others can tell. Raised by a `Fate`."""
 
 
-class Fate(Protocol):
+class CrashPoint(Protocol):
     """Decides at which commit a process dies. The testing kit has one; a runtime of users has none.
 
     Both methods are called in the writer's thread, with the jobs of the batch. After `Died` nothing more is written,
@@ -162,10 +162,10 @@ class _Dead:
     """The fate of a writer that was told to die: whatever is still in flight is lost."""
 
     def before(self, jobs: Sequence[Job]) -> None:
-        raise Died
+        raise SimulatedCrash
 
     def after(self, jobs: Sequence[Job]) -> None:
-        raise Died
+        raise SimulatedCrash
 
 
 class Writer:
@@ -185,7 +185,7 @@ class Writer:
         self.put = self._queue.put
         self.listener: tuple[asyncio.AbstractEventLoop, Listener] | None = None
         """The loop that hears wakes, and what it calls with them."""
-        self.fate: Fate | None = None
+        self.crash_point: CrashPoint | None = None
         """Asked before and after each commit whether the process dies there; only tests have one."""
         self.batch_max = BATCH_MAX if pool is None else 1
         self.batches = 0
@@ -244,7 +244,7 @@ class Writer:
 
     def _give_up(self) -> None:
         """Leave the thread to itself. It is stuck in the database, and commits nothing when it comes back."""
-        self.fate = _Dead()
+        self.crash_point = _Dead()
         log.warning("The database does not answer; the store was closed without it, and what was not written is lost")
         unknown = _refusal(
             "The store was closed while the database did not answer; whether this write was kept is not known",
@@ -262,17 +262,17 @@ class Writer:
 
     def die(self) -> None:
         """End as a killed process does: what is not committed by now never will be. For the testing kit."""
-        self.fate = _Dead()
+        self.crash_point = _Dead()
         self.close(patient=False)
 
     def lose(self) -> None:
         """Commit nothing any more."""
-        self.fate = _Dead()
+        self.crash_point = _Dead()
 
     def _main(self) -> None:
         try:
             self._work()
-        except Died:
+        except SimulatedCrash:
             # The backend is closed below in the middle of its transaction, which rolls it back.
             told = "The process died here, because a test wanted it to; launch the runtime again"
             died = _refusal(told, self._origin)
@@ -350,24 +350,24 @@ class Writer:
         """See a batch through to an answer for each of its jobs."""
         pause = 0.001
         losses = 0
-        is_decisive, was_decided = self.fate is None and _are_decisive(jobs), False
+        is_single_statement, was_decided = self.crash_point is None and _are_single_statements(jobs), False
         while True:
             results: list[Any] = []
             committing = False
             try:
-                tx = self._backend.begin(is_decisive=is_decisive, was_decided=was_decided)
+                tx = self._backend.begin(is_single_statement=is_single_statement, was_decided=was_decided)
                 results = _run(tx, jobs)
                 committing = True
-                if self.fate is not None:
-                    self.fate.before(jobs)
+                if self.crash_point is not None:
+                    self.crash_point.before(jobs)
                 wakes = self._backend.commit()
-                if self.fate is not None:
-                    self.fate.after(jobs)
+                if self.crash_point is not None:
+                    self.crash_point.after(jobs)
             except Exception as error:  # noqa: BLE001 - one of the writes or the database: `classify` tells
                 fault = self._backend.classify(error)
                 if fault is Fault.LOST:
                     happened = self._backend.recover(self._patience)
-                    if happened and committing and not is_decisive:
+                    if happened and committing and not is_single_statement:
                         return _deliver(jobs, results, [("everything", None)], self.listener)
                     if not self._patience():
                         return _fail(jobs, _unavailable(error, self._origin))
@@ -512,10 +512,10 @@ class Pool:
         self.close(patient=False)
 
 
-def _are_decisive(jobs: list[Job]) -> bool:
+def _are_single_statements(jobs: list[Job]) -> bool:
     """Whether a batch is one call of one function that writes with a single statement."""
     function = jobs[0].function
-    return getattr(function, "decisive", False) and all(job.function is function for job in jobs)
+    return getattr(function, "single_statement", False) and all(job.function is function for job in jobs)
 
 
 def _run(tx: Tx, jobs: list[Job]) -> list[Any]:
@@ -550,10 +550,10 @@ def _deliver(
 ) -> None:
     """Tell the callers: one call into each loop, the wakes first, so that what they woke sees what was written."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    blocked: list[tuple[Ticket, Any]] = []
+    blocked: list[tuple[BlockingFuture, Any]] = []
     for job, result in zip(jobs, results, strict=True):
         waiter, loop = job.waiter, job.loop
-        if isinstance(waiter, Ticket):
+        if isinstance(waiter, BlockingFuture):
             blocked.append((waiter, result))
         elif waiter is not None and loop is not None:
             loops.setdefault(loop, []).append((waiter, result))

@@ -4,9 +4,9 @@ Same names, same arguments; `def` instead of `async def`, values instead of awai
 `Runtime` brings its own event loop in a thread, so it serves scripts, Flask, Django and worker processes.
 """
 
-from turbine.actions.kv import MISSING
 from turbine.api import Context, check_cancelled, current, logger, remote, step, workflow
 from turbine.config import Config
+from turbine.delivery.products import ProductSender, WorkflowSender
 from turbine.errors import *  # noqa: F403 - the same errors under the same names
 from turbine.errors import Cancelled, ErrorCode
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
@@ -24,12 +24,9 @@ from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, Schedu
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import CodeLine, Event, Explanation, Page, RegisteredWorkflow, Status, WorkflowStatus
+from turbine.operations.kv import MISSING
 from turbine.registry import BlockingStep, BlockingWorkflow, Step, Workflow
-from turbine.senders.products import ProductSender, WorkflowSender
-from turbine.sync.handles import Handle
-from turbine.sync.nouns import Kv
-from turbine.sync.runtime import Runtime
-from turbine.sync.words import (
+from turbine.sync.functions import (
     StepTask,
     do,
     do_async,
@@ -52,6 +49,9 @@ from turbine.sync.words import (
     uuid4,
     wait_for_approval,
 )
+from turbine.sync.handles import Handle
+from turbine.sync.resources import Kv
+from turbine.sync.runtime import Runtime
 
 __all__ = [
     "MISSING",

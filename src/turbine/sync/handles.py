@@ -7,13 +7,13 @@ from concurrent.futures import CancelledError as CancelledFuture
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from turbine.engine.branches import StepScope, WorkflowScope, running_loop
 from turbine.engine.execution import Execution, run_inline
 from turbine.engine.handles import Handle as AsyncHandle
-from turbine.engine.lines import Frame, Place, running_loop
 from turbine.errors import NotInWorkflow
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Status
-from turbine.registry import HERE
+from turbine.registry import current_scope
 
 if TYPE_CHECKING:
     from turbine.sync.runtime import Runtime
@@ -23,15 +23,15 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-def in_thread(word: str) -> None:
+def refuse_in_async(word: str) -> None:
     """Refuse a blocking word where it would stop the event loop, for ever if it waits for that loop."""
-    here = HERE.get()
-    if type(here) is not Place and type(here) is not Frame:
+    here = current_scope.get()
+    if type(here) is not WorkflowScope and type(here) is not StepScope:
         return
     execution = here.execution
-    execution.port.store.check_process()
-    is_in_loop = running_loop() is execution.port.loop
-    if type(here) is Frame:
+    execution.app.store.check_process()
+    is_in_loop = running_loop() is execution.app.loop
+    if type(here) is StepScope:
         if is_in_loop:
             raise TypeError(
                 f"turbine.sync.{word} blocks and was used in the async step {here.name!r}, where it would stop the"
@@ -47,13 +47,13 @@ def in_thread(word: str) -> None:
 
 def drive(act: Coroutine[Any, Any, T]) -> T:
     """Carry out a word in this thread; inside a step, where nothing is recorded, the act itself runs in the loop."""
-    here = HERE.get()
-    return wait_in_thread(here.execution, act) if type(here) is Frame else run_inline(act)
+    here = current_scope.get()
+    return wait_in_thread(here.execution, act) if type(here) is StepScope else run_inline(act)
 
 
 def wait_in_thread(execution: Execution, act: Coroutine[Any, Any, T]) -> T:
     """Wait for an act in the loop of a run. A cancellation of the run is what it is to a thread."""
-    future = execution.port.ask(act)
+    future = execution.app.ask(act)
     try:
         return future.result()
     except CancelledFuture:
@@ -74,8 +74,8 @@ class Handle(Generic[R]):
 
     def result(self, timeout: timedelta | float | None = None, *, poll_interval: timedelta | float | None = None) -> R:
         """The value of the run, of the annotated type; waits until it is over. See `turbine.Handle.result`."""
-        if type(HERE.get()) is Place:
-            in_thread("Handle.result")
+        if type(current_scope.get()) is WorkflowScope:
+            refuse_in_async("Handle.result")
             return run_inline(self._handle.result(timeout, poll_interval=poll_interval))
         return self._wait(self._handle.result(timeout, poll_interval=poll_interval))
 
@@ -90,8 +90,8 @@ class Handle(Generic[R]):
     def _wait(self, act: Coroutine[Any, Any, T]) -> T:
         if self._runtime is not None:
             return self._runtime.wait_for(act)
-        here = HERE.get()
-        if here is None or not isinstance(here, Place):
+        here = current_scope.get()
+        if here is None or not isinstance(here, WorkflowScope):
             act.close()
             raise NotInWorkflow("this handle was made in a workflow; use rt.retrieve(id) elsewhere")
         return wait_in_thread(here.execution, act)

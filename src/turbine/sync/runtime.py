@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from turbine.config import Config, Database
+from turbine.delivery.products import ProductSender
 from turbine.errors import ShuttingDown
 from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.model.approvals import ApprovalRecord
@@ -24,10 +25,9 @@ from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow
 from turbine.registry import UNSET, WorkflowBase
 from turbine.runtime import Runtime as AsyncRuntime
 from turbine.runtime.signals import SIGNALS
-from turbine.senders.products import ProductSender
 from turbine.sync.accounts import Accounts, Audit, Tokens
 from turbine.sync.handles import Handle
-from turbine.sync.nouns import (
+from turbine.sync.resources import (
     AlertChannels,
     Approvals,
     Deliveries,

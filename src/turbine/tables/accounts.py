@@ -215,7 +215,7 @@ def set_up(
 # Attempts to sign in
 
 
-def knock(tx: Tx, *, address: str | None, email: str, now_ms: int) -> int:
+def record_login_attempt(tx: Tx, *, address: str | None, email: str, now_ms: int) -> int:
     """Count an attempt to sign in before its password is judged; the milliseconds to wait when there were too many."""
     since_ms = now_ms - ATTEMPTS_WINDOW_MS
     tx.run(SQL.forget_old_attempts, since=since_ms)

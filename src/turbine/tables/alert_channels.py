@@ -101,7 +101,7 @@ def update(
     ):
         return NotFound(kind="alert channel", id=id)
     if quiet is not None:
-        deliveries.hasten(tx, target=id, now_ms=now_ms)
+        deliveries.expedite(tx, target=id, now_ms=now_ms)
     return _stored(tx, id, open)
 
 
@@ -144,7 +144,7 @@ def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
     channel, enabled = row
     if not enabled:
         return None
-    known = deliveries.verdict(tx, delivery_id=message.id)
+    known = deliveries.attempt_result(tx, delivery_id=message.id)
     if known is None:
         _leave(tx, channel, message, None)
     elif known[0] == DeliveryStatus.DEAD:

@@ -27,7 +27,7 @@ EVERYBODY = "*"
 """In place of an e-mail address: whoever a gate is assigned to."""
 
 
-class Ask(NamedTuple):
+class ApprovalRequest(NamedTuple):
     """A row of `ask`: the wait to fall back to, what the gate says, and whether its time is up."""
 
     wait: Wait
@@ -62,7 +62,7 @@ class Decision(NamedTuple):
 
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.wait.run)])  # first: a cancellation closes the gates that are there
-def ask(tx: Tx, rows: Sequence[Ask]) -> list[Answer | Decided]:
+def ask(tx: Tx, rows: Sequence[ApprovalRequest]) -> list[Answer | Decided]:
     """Open gates where there are none, once for each position, and tell how decided ones were decided.
 
     Answers Decided, Answer.WAIT for an open gate, Answer.DONE for one whose time is up (it is closed by then), or why
@@ -80,7 +80,7 @@ def ask(tx: Tx, rows: Sequence[Ask]) -> list[Answer | Decided]:
     return results
 
 
-def _ask(tx: Tx, row: Ask, gate: tuple[Any, ...] | None) -> Answer | Decided:
+def _ask(tx: Tx, row: ApprovalRequest, gate: tuple[Any, ...] | None) -> Answer | Decided:
     wait = row.wait
     if gate is None or gate[1] == ApprovalStatus.CANCELLED:
         _open(tx, row, again=gate is not None)
@@ -104,7 +104,7 @@ def _ask(tx: Tx, row: Ask, gate: tuple[Any, ...] | None) -> Answer | Decided:
     return Decided(status == ApprovalStatus.APPROVED, by, comment, data, decided_ms)
 
 
-def _open(tx: Tx, row: Ask, *, again: bool) -> None:
+def _open(tx: Tx, row: ApprovalRequest, *, again: bool) -> None:
     run = row.wait.run
     own = tx.one(SQL.own_status, run=run)
     assert own is not None  # its ownership was checked above

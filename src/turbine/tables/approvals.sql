@@ -14,7 +14,7 @@ order by approval
 limit 1
 
 -- name: own_status
-select app_status, app_status_color, id, name from pt_workflow_status where run = :run
+select app_status, app_status_color, id, name from pt_runs where run = :run
 
 -- name: open
 -- A gate that a cancellation had closed opens again when its run is resumed.
@@ -55,7 +55,7 @@ delete from pt_approval_assignees
 where approval in (select a.approval from pt_approvals as a where a.run = :run and a.position = :position)
 
 -- name: show_waiting
-update pt_workflow_status
+update pt_runs
 set status = 'WAITING_FOR_APPROVAL',
     app_status = :label,
     app_status_color = :color,
@@ -65,7 +65,7 @@ and completed_at_epoch_ms is null
 
 -- name: still_waits
 -- A run that was recovered stands at its gate again.
-update pt_workflow_status
+update pt_runs
 set status = 'WAITING_FOR_APPROVAL'
 where run = :run
 and status = 'PENDING'
@@ -83,7 +83,7 @@ returning run, position, before_label, before_color
 
 -- name: put_back
 -- Only after the last open gate. A run whose slot was released while it waited goes back into its queue.
-update pt_workflow_status
+update pt_runs
 set status = case
         when status <> 'WAITING_FOR_APPROVAL' then status
         when queue_name is not null and executor_id is null and slot_executor is null then 'ENQUEUED'
@@ -103,7 +103,7 @@ and completed_at_epoch_ms is null
 and not exists (select 1 from pt_approvals as g where g.run = :run and g.status = 'open')
 
 -- name: run_of
-select run from pt_workflow_status where id = :id
+select run from pt_runs where id = :id
 
 -- name: open_of_run
 select approval, form, assignees from pt_approvals where run = :run and status = 'open' order by approval

@@ -1,8 +1,8 @@
 -- name: marks
 -- One number for each list that people look at: it moves when the list does.
 select
-    (select max(run) from pt_workflow_status),
-    (select max(completed_at_epoch_ms) from pt_workflow_status where completed_at_epoch_ms is not null),
+    (select max(run) from pt_runs),
+    (select max(completed_at_epoch_ms) from pt_runs where completed_at_epoch_ms is not null),
     (select max(approval) from pt_approvals),
     (select count(*) from pt_approvals where status = 'open'),
     (select max(product) from pt_products),
@@ -18,14 +18,14 @@ select
 
 -- name: made
 select run, id, name, status, updated_at_epoch_ms
-from pt_workflow_status
+from pt_runs
 where run > :after
 order by run desc
 limit :limit
 
 -- name: ended
 select run, id, name, status, completed_at_epoch_ms
-from pt_workflow_status
+from pt_runs
 where completed_at_epoch_ms >= :since
 and completed_at_epoch_ms is not null
 order by completed_at_epoch_ms desc
@@ -34,7 +34,7 @@ limit :limit
 -- name: gates
 select w.run, w.id, w.name, w.status, w.updated_at_epoch_ms
 from pt_approvals as a
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where a.approval > :after
 and w.run = a.run
 order by a.approval desc

@@ -152,9 +152,9 @@ def give_back(tx: Tx, rows: Sequence[GivenBack]) -> int:
     return count
 
 
-def hasten(tx: Tx, *, target: str, now_ms: int) -> int:
+def expedite(tx: Tx, *, target: str, now_ms: int) -> int:
     """Make all that is pending for an alert channel due now."""
-    count = tx.run(SQL.hasten, target=target, now=now_ms)
+    count = tx.run(SQL.expedite, target=target, now=now_ms)
     if count:
         tx.wake("delivery")
     return count
@@ -173,9 +173,9 @@ def holders(tx: Tx) -> list[str]:
     return [row[0] for row in tx.all(SQL.holders)]
 
 
-def verdict(tx: Tx, *, delivery_id: str) -> tuple[str, int, str | None] | None:
+def attempt_result(tx: Tx, *, delivery_id: str) -> tuple[str, int, str | None] | None:
     """What became of a delivery: (status, attempts, error of the last one); None for an unknown id."""
-    row = tx.one(SQL.verdict, id=delivery_id)
+    row = tx.one(SQL.attempt_result, id=delivery_id)
     return None if row is None else (row[0], row[1], row[2])
 
 
@@ -185,7 +185,7 @@ def resend(tx: Tx, *, delivery_id: str, now_ms: int) -> Held | NotFound | Confli
     if row is not None:
         tx.wake("delivery")
         return Held(*row)
-    if tx.one(SQL.verdict, id=delivery_id) is None:
+    if tx.one(SQL.attempt_result, id=delivery_id) is None:
         return NotFound(kind="delivery", id=delivery_id)
     return Conflict(f"Delivery {delivery_id} is pending, so it is being sent already; wait for its outcome")
 

@@ -14,7 +14,7 @@ from (
     select 'alert', id, events, workflows from pt_alert_channels where enabled = 1
 ) as t
 cross join @rows(run_key bigint, event text, run_status text, now bigint, assignees text) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run_key
 and (t.events like '%"' || r.event || '"%' or t.events like '%"workflow.*"%')
 and (
@@ -40,7 +40,7 @@ from (
     select 'alert', id, events, workflows from pt_alert_channels where enabled = 1
 ) as t
 cross join @rows(run_key bigint, event text, run_status text, now bigint, assignees text) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run_key
 and (t.events like '%"' || r.event || '"%' or t.events like '%"workflow.*"%')
 and (
@@ -135,7 +135,7 @@ where delivery = r.key
 and coalesce(status, '') = 'pending'
 and executor_id = :executor
 
--- name: hasten
+-- name: expedite
 update pt_deliveries
 set next_ms = :now
 where kind = 'alert'
@@ -156,7 +156,7 @@ from pt_deliveries
 where executor_id is not null
 and executor_id not in (select executor_id from pt_executors)
 
--- name: verdict
+-- name: attempt_result
 select
     d.status,
     d.attempts,
@@ -195,7 +195,7 @@ from pt_deliveries as d
 where d.status <> 'pending'
 and (d.updated_ms, d.delivery) > (:after_ms, :after)
 and d.updated_ms < :before
-and not exists (select 1 from pt_workflow_status as w where w.run = d.run and w.completed_at_epoch_ms is null)
+and not exists (select 1 from pt_runs as w where w.run = d.run and w.completed_at_epoch_ms is null)
 order by d.updated_ms, d.delivery
 limit :limit
 

@@ -32,7 +32,7 @@ class Member(NamedTuple):
     parent_run: int | None
 
 
-class Life(NamedTuple):
+class Incarnation(NamedTuple):
     """A process that an executor was."""
 
     executor_id: str
@@ -52,7 +52,7 @@ class Behind(NamedTuple):
     """By position and number of the attempt."""
     last_tracebacks: dict[str, str]
     """By position: of the failure that was recorded."""
-    lives: dict[tuple[str, int], Life]
+    incarnations: dict[tuple[str, int], Incarnation]
     """By position and number of the attempt: who carried it out, if that is still known; 0 is who gave the outcome."""
 
     def traceback(self, position: str, number: int, *, is_last: bool) -> str | None:
@@ -60,12 +60,12 @@ class Behind(NamedTuple):
         found = self.tracebacks.get((position, number))
         return self.last_tracebacks.get(position) if found is None and is_last else found
 
-    def life(self, position: str, number: int, *, is_last: bool) -> Life | None:
+    def incarnation(self, position: str, number: int, *, is_last: bool) -> Incarnation | None:
         """Who carried out an attempt: only steps that were tried more than once have rows of their attempts."""
-        return self.lives.get((position, number)) or (self.lives.get((position, 0)) if is_last else None)
+        return self.incarnations.get((position, number)) or (self.incarnations.get((position, 0)) if is_last else None)
 
 
-def family(tx: Tx, *, run: int) -> list[Member]:
+def lineage(tx: Tx, *, run: int) -> list[Member]:
     """The runs that a run belongs with, its oldest ancestor first; at most two thousand."""
     row = tx.one(SQL.member, run=run)
     for _ in range(ANCESTORS_MAX):
@@ -118,8 +118,8 @@ def behind(tx: Tx, *, run: int, positions: Sequence[str], children: Sequence[str
     last: dict[str, str] = {}
     for position, error in tx.all(SQL.errors, run=run, rows=places):
         _keep(last, position, error)
-    lives = {(row[0], row[1]): Life(*row[2:]) for row in tx.all(SQL.lives, run=run, rows=places)}
-    return Behind(kinds, follows, statuses, tried, last, lives)
+    incarnations = {(row[0], row[1]): Incarnation(*row[2:]) for row in tx.all(SQL.incarnations, run=run, rows=places)}
+    return Behind(kinds, follows, statuses, tried, last, incarnations)
 
 
 def _keep(found: dict[Any, str], key: Any, error: str) -> None:
@@ -128,14 +128,14 @@ def _keep(found: dict[Any, str], key: Any, error: str) -> None:
         found[key] = text
 
 
-def hurry(tx: Tx, *, run: int, now_ms: int) -> bool:
+def expedite(tx: Tx, *, run: int, now_ms: int) -> bool:
     """End the sleeps and pauses of a run now, or the delay of its start; False when there are none.
 
     The deadline in the row is over from now on, so every later life sees that too. Whoever holds the run is told by the
     wake of a wait that was met, or finds it among his letters.
     """
     lock(tx, [run])
-    positions = [row[0] for row in tx.all(SQL.hurry, run=run, now=now_ms)]
+    positions = [row[0] for row in tx.all(SQL.expedite, run=run, now=now_ms)]
     waits.met(tx, [(run, position) for position in positions])
     if positions:
         return True

@@ -20,7 +20,7 @@ BATCHES_KEPT = 1000
 """Launches whose last batches are remembered, for those who still ask what became of one."""
 
 
-class Vitals(NamedTuple):
+class ProcessMetrics(NamedTuple):
     """How a process fares: its busy threads, how late its event loop was, the memory it uses; None is unknown."""
 
     threads: int | None
@@ -33,7 +33,7 @@ class Executor(NamedTuple):
     """A process that holds runs. `lease_left_ms` is told by the clock of the database."""
 
     executor_id: str
-    life: int
+    incarnation: int
     application_id: str
     application_version: str
     machine: str
@@ -52,7 +52,7 @@ class Executor(NamedTuple):
     memory_bytes: int | None
 
 
-class Departure(NamedTuple):
+class PastExecutor(NamedTuple):
     """An executor that is gone; `taken_by` found it dead and set its runs free, or it left by itself."""
 
     executor_id: str
@@ -65,27 +65,40 @@ class Departure(NamedTuple):
     runs: int
 
 
-def begin_life(
-    tx: Tx, *, executor_id: str, former_life: int | None, lease_ms: int, now_ms: int, vitals: Vitals, **columns: Any
+def start_incarnation(
+    tx: Tx,
+    *,
+    executor_id: str,
+    former_incarnation: int | None,
+    lease_ms: int,
+    now_ms: int,
+    process_metrics: ProcessMetrics,
+    **columns: Any,
 ) -> int | Conflict:
     """Register a launch under an id and answer its number, by which everything that it writes is fenced.
 
     `former_life`: an earlier launch of the same id, known to be dead, which is evicted with it. Refuses with Conflict
     while any other launch holds the id.
     """
-    held = tx.one(SQL.exhume, executor_id=executor_id)
-    if held is not None and held[0] == former_life:
+    held = tx.one(SQL.lock_dead, executor_id=executor_id)
+    if held is not None and held[0] == former_incarnation:
         freed = _free(tx, executor_id, held[0], now_ms)
-        _strike(tx, executor_id, taken_by=executor_id, runs=freed)
+        _deregister(tx, executor_id, taken_by=executor_id, runs=freed)
     elif held is None:
         workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
     known = {name: columns[name] for name in ("hostname", "process_id", "application_version")}
-    row = tx.one(SQL.begin_life, executor_id=executor_id, now=now_ms, **known)
+    row = tx.one(SQL.start_incarnation, executor_id=executor_id, now=now_ms, **known)
     assert row is not None
-    life = int(row[0])
+    incarnation = int(row[0])
     if (
         tx.one(
-            SQL.enlist, executor_id=executor_id, life=life, lease=lease_ms, now=now_ms, **columns, **vitals._asdict()
+            SQL.register,
+            executor_id=executor_id,
+            incarnation=incarnation,
+            lease=lease_ms,
+            now=now_ms,
+            **columns,
+            **process_metrics._asdict(),
         )
         is None
     ):
@@ -93,21 +106,24 @@ def begin_life(
             f"The executor id {executor_id!r} belongs to another process that is alive; give each process its own"
             " executor_id, or none"
         )
-    tx.run(SQL.open_batches, life=life, executor_id=executor_id, lanes=LANES)
-    tx.run(SQL.forget_batches, life=life - BATCHES_KEPT)
-    tx.run(SQL.forget_lives, life=life - LIVES_KEPT)
-    return life
+    tx.run(SQL.open_batches, incarnation=incarnation, executor_id=executor_id, lanes=LANES)
+    tx.run(SQL.forget_batches, incarnation=incarnation - BATCHES_KEPT)
+    tx.run(SQL.forget_lives, incarnation=incarnation - LIVES_KEPT)
+    return incarnation
 
 
 @on(Lane.LEASE)
-def renew(tx: Tx, *, executor_id: str, life: int, lease_ms: int, vitals: Vitals) -> bool:
+def renew(tx: Tx, *, executor_id: str, incarnation: int, lease_ms: int, process_metrics: ProcessMetrics) -> bool:
     """Extend the lease of a launch; False when it was evicted meanwhile."""
-    return tx.run(SQL.renew, executor_id=executor_id, life=life, lease=lease_ms, **vitals._asdict()) > 0
+    return (
+        tx.run(SQL.renew, executor_id=executor_id, incarnation=incarnation, lease=lease_ms, **process_metrics._asdict())
+        > 0
+    )
 
 
-def roll(tx: Tx) -> list[Executor]:
+def live(tx: Tx) -> list[Executor]:
     """All registered executors."""
-    return [Executor(*row) for row in tx.all(SQL.roll)]
+    return [Executor(*row) for row in tx.all(SQL.live)]
 
 
 def get(tx: Tx, *, executor_id: str) -> Executor | None:
@@ -116,34 +132,34 @@ def get(tx: Tx, *, executor_id: str) -> Executor | None:
     return None if row is None else Executor(*row)
 
 
-def bury(tx: Tx, *, executor_id: str, life: int, seen_lease_ms: int | None, now_ms: int) -> int | None:
+def evict(tx: Tx, *, executor_id: str, incarnation: int, seen_lease_ms: int | None, now_ms: int) -> int | None:
     """Evict an executor that is dead, and set its runs free. Returns their number.
 
     None when that launch is gone already, or when its lease was renewed since it was seen to end at `seen_lease_ms`
     (None: it is known to be dead). From this commit on nothing that it writes for a run is accepted.
     """
-    row = tx.one(SQL.exhume, executor_id=executor_id)
-    if row is None or row[0] != life or (seen_lease_ms is not None and row[1] != seen_lease_ms):
+    row = tx.one(SQL.lock_dead, executor_id=executor_id)
+    if row is None or row[0] != incarnation or (seen_lease_ms is not None and row[1] != seen_lease_ms):
         return None
-    freed = _free(tx, executor_id, life, now_ms)
-    _strike(tx, executor_id, taken_by=tx.executor, runs=freed)
+    freed = _free(tx, executor_id, incarnation, now_ms)
+    _deregister(tx, executor_id, taken_by=tx.executor, runs=freed)
     return freed
 
 
-def strike(tx: Tx, *, executor_id: str, life: int) -> None:
+def deregister(tx: Tx, *, executor_id: str, incarnation: int) -> None:
     """Deregister an executor that ends in good order."""
-    row = tx.one(SQL.exhume, executor_id=executor_id)
-    if row is None or row[0] != life:
+    row = tx.one(SQL.lock_dead, executor_id=executor_id)
+    if row is None or row[0] != incarnation:
         return
-    _strike(tx, executor_id, taken_by=None, runs=0)
-    tx.run(SQL.close_batches, life=life)
+    _deregister(tx, executor_id, taken_by=None, runs=0)
+    tx.run(SQL.close_batches, incarnation=incarnation)
     workflows.free_slots(tx, executor_id=executor_id)
     deliveries.free(tx, executor_id=executor_id)
 
 
-def free_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
+def release_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of an executor free that is not registered; 0 when it is again."""
-    if tx.one(SQL.exhume, executor_id=executor_id) is not None:
+    if tx.one(SQL.lock_dead, executor_id=executor_id) is not None:
         return 0
     deliveries.free(tx, executor_id=executor_id)
     return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
@@ -154,21 +170,21 @@ def held(tx: Tx, *, executor_id: str) -> list[tuple[int, int]]:
     return [(run, fence) for run, fence in tx.all(SQL.held, executor_id=executor_id)]
 
 
-def _strike(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> None:
+def _deregister(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> None:
     tx.run(SQL.depart, executor_id=executor_id, taken_by=taken_by, runs=runs)
-    tx.run(SQL.strike, executor_id=executor_id)
+    tx.run(SQL.deregister, executor_id=executor_id)
     tx.run(SQL.forget_departures, kept=DEPARTURES_KEPT)
 
 
-def _free(tx: Tx, executor_id: str, life: int, now_ms: int) -> int:
-    tx.run(SQL.close_batches, life=life)
+def _free(tx: Tx, executor_id: str, incarnation: int, now_ms: int) -> int:
+    tx.run(SQL.close_batches, incarnation=incarnation)
     deliveries.free(tx, executor_id=executor_id)
     return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
 
 
-def departures(tx: Tx, *, limit: int) -> list[Departure]:
+def past_executors(tx: Tx, *, limit: int) -> list[PastExecutor]:
     """The executors that went last, the newest first."""
-    return [Departure(*row) for row in tx.all(SQL.departures, limit=limit)]
+    return [PastExecutor(*row) for row in tx.all(SQL.past_executors, limit=limit)]
 
 
 def orphans(tx: Tx) -> list[str]:

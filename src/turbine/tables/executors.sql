@@ -1,31 +1,31 @@
--- name: enlist
+-- name: register
 -- Refused (no row comes back) while another launch holds the id.
 insert into pt_executors (
-    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
     started_ms, lease_ms, lease_until_ms, names, threads, threads_max, loop_delay_ms, memory_bytes
 )
 values (
-    :executor_id, :life, :application_id, :application_version, :machine, :lock_path, :lock_token, :hostname,
+    :executor_id, :incarnation, :application_id, :application_version, :machine, :lock_path, :lock_token, :hostname,
     :process_id, :now, :lease, @now + :lease, :names, :threads, :threads_max, :loop_delay_ms, :memory_bytes
 )
 on conflict (executor_id) do nothing
-returning life
+returning incarnation
 
--- name: begin_life
-insert into pt_lives (executor_id, hostname, process_id, application_version, started_ms)
+-- name: start_incarnation
+insert into pt_incarnations (executor_id, hostname, process_id, application_version, started_ms)
 values (:executor_id, :hostname, :process_id, :application_version, :now)
-returning life
+returning incarnation
 
 -- name: forget_lives
-delete from pt_lives where life <= :life
+delete from pt_incarnations where incarnation <= :incarnation
 
 -- name: open_batches [sqlite]
 -- One process writes at a time, so nobody can be evicted in the middle of a batch.
 select 1
 
 -- name: open_batches [postgres]
-insert into pt_batches (life, lane, executor_id)
-select :life, lane, :executor_id
+insert into pt_batches (incarnation, lane, executor_id)
+select :incarnation, lane, :executor_id
 from generate_series(0, :lanes::bigint - 1) as lane
 
 -- name: close_batches [sqlite]
@@ -33,13 +33,13 @@ select 1
 
 -- name: close_batches [postgres]
 -- Waits for the batches that the executor may be committing, and lets no later one pass.
-update pt_batches set is_open = 0 where life = :life
+update pt_batches set is_open = 0 where incarnation = :incarnation
 
 -- name: forget_batches [sqlite]
 select 1
 
 -- name: forget_batches [postgres]
-delete from pt_batches where life <= :life and is_open = 0
+delete from pt_batches where incarnation <= :incarnation and is_open = 0
 
 -- name: renew
 update pt_executors
@@ -49,11 +49,11 @@ set lease_until_ms = @now + :lease,
     loop_delay_ms = :loop_delay_ms,
     memory_bytes = :memory_bytes
 where executor_id = :executor_id
-and life = :life
+and incarnation = :incarnation
 
--- name: roll
+-- name: live
 select
-    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
     started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
     memory_bytes
 from pt_executors
@@ -61,30 +61,30 @@ order by started_ms, executor_id
 
 -- name: get
 select
-    executor_id, life, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+    executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
     started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
     memory_bytes
 from pt_executors
 where executor_id = :executor_id
 
--- name: exhume [sqlite]
-select life, lease_until_ms from pt_executors where executor_id = :executor_id
+-- name: lock_dead [sqlite]
+select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id
 
--- name: exhume [postgres]
-select life, lease_until_ms from pt_executors where executor_id = :executor_id for update
+-- name: lock_dead [postgres]
+select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id for update
 
 -- name: held
 -- Open runs of an executor that are in no memory would stay where they are for ever.
 select run, fence
-from pt_workflow_status
+from pt_runs
 where executor_id = :executor_id
 and completed_at_epoch_ms is null
 
--- name: strike
+-- name: deregister
 delete from pt_executors where executor_id = :executor_id
 
 -- name: depart
-insert into pt_departures (
+insert into pt_past_executors (
     executor_id, hostname, process_id, application_version, started_ms, left_ms, taken_by, runs
 )
 select executor_id, hostname, process_id, application_version, started_ms, @now, :taken_by, :runs
@@ -92,18 +92,18 @@ from pt_executors
 where executor_id = :executor_id
 
 -- name: forget_departures
-delete from pt_departures where departure <= (select max(departure) from pt_departures) - :kept
+delete from pt_past_executors where number <= (select max(number) from pt_past_executors) - :kept
 
--- name: departures
+-- name: past_executors
 select executor_id, hostname, process_id, application_version, started_ms, left_ms, taken_by, runs
-from pt_departures
-order by departure desc
+from pt_past_executors
+order by number desc
 limit :limit
 
 -- name: orphans
 -- A loose index scan would do; the partial index holds open runs only.
 select distinct executor_id
-from pt_workflow_status
+from pt_runs
 where executor_id is not null
 and completed_at_epoch_ms is null
 and executor_id not in (select executor_id from pt_executors)

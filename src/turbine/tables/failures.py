@@ -57,8 +57,8 @@ def note(tx: Tx, *, failures: Sequence[Failure], now_ms: int) -> None:
         groups[fingerprint] = (fingerprint, failure.workflow, name, kind, message[:MESSAGE_MAX], place, now_ms)
         runs.append((failure.run, fingerprint))
     # In one order everywhere: two processes that note the same kinds do not wait for each other crosswise.
-    tx.put(SQL.note_groups, rows=rows_json([groups[one] for one in sorted(groups)]))
-    tx.put(SQL.note, rows=rows_json(runs))
+    tx.defer(SQL.note_groups, rows=rows_json([groups[one] for one in sorted(groups)]))
+    tx.defer(SQL.note, rows=rows_json(runs))
 
 
 def _steps(tx: Tx, failures: Sequence[Failure]) -> dict[int, tuple[str, str | None]]:
@@ -102,7 +102,7 @@ def fingerprint_of(workflow: str, step: str | None, kind: str, place: str | None
 
 def forget(tx: Tx, *, runs: Sequence[int]) -> None:
     """These runs stand failed no more."""
-    tx.put(SQL.forget, rows=rows_json([[run] for run in runs]))
+    tx.defer(SQL.forget, rows=rows_json([[run] for run in runs]))
 
 
 def collect(tx: Tx, *, before_ms: int, limit: int) -> int:

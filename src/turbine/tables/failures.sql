@@ -2,7 +2,7 @@
 -- What failed in each run: the step at the position that ended it.
 select r.run, o.function_name, o.error
 from @rows(run bigint, position text) as r
-cross join pt_operation_outputs as o
+cross join pt_steps as o
 where o.run = r.run
 and o.position = r.position
 
@@ -80,7 +80,7 @@ from @rows(fingerprint text) as r
 -- name: newest
 select w.id
 from pt_failures as f
-join pt_workflow_status as w on w.run = f.run
+join pt_runs as w on w.run = f.run
 where f.fingerprint = :fingerprint
 order by f.run desc
 limit :limit

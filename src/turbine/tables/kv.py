@@ -80,15 +80,15 @@ def set_(
         errors = complain(json.loads(stored.schema), plain)
         if errors:
             return ValidationFailed(what=f"The value of key {key!r}", errors=errors)
-    tx.put(SQL.set, key=key, value=value, now=now_ms)
+    tx.defer(SQL.set, key=key, value=value, now=now_ms)
     _remember(tx, key, value, actor, now_ms)
     return None
 
 
 def _remember(tx: Tx, key: str, value: str | None, actor: str | None, now_ms: int) -> None:
     kept = HISTORY_MAX if value is None else max(2, min(HISTORY_MAX, HISTORY_CHARACTERS // max(1, len(value))))
-    tx.put(SQL.remember, key=key, value=value, actor=actor, now=now_ms)
-    tx.put(SQL.trim_history, key=key, kept=kept)
+    tx.defer(SQL.remember, key=key, value=value, actor=actor, now=now_ms)
+    tx.defer(SQL.trim_history, key=key, kept=kept)
 
 
 def _is_same(one: str, other: str) -> bool:

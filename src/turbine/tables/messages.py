@@ -44,7 +44,7 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
     A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
     """
     # Receivers are looked up while the mailboxes are locked: no run begins to wait, or is parked, before the commit.
-    found, receivers = tx.together(
+    found, receivers = tx.execute_many(
         (SQL.mailboxes, {"rows": rows_json([[row.destination] for row in rows])}),
         (SQL.receivers, {"rows": rows_json([[row.destination, row.topic] for row in rows])}),
     )
@@ -62,7 +62,7 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
             messages.append((runs[row.destination], row.topic, row.body, row.now_ms))
         results.append(answer)
     if messages:
-        tx.put(SQL.add, rows=rows_json(messages))
+        tx.defer(SQL.add, rows=rows_json(messages))
         given = {(run, topic) for run, topic, _, _ in messages}
         waiting = [(run, position) for run, position, topic, _ in receivers if (run, topic) in given]
         waits.met(tx, waiting, parked={run for run, _, _, executor in receivers if executor is None})
@@ -94,7 +94,7 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
         unread = oldest.pop(box) if box in oldest else tx.one(SQL.oldest, run=wait.run, topic=row.topic)
         if unread is not None:
             message, body = unread
-            tx.put(SQL.consume, message=message, position=wait.position)
+            tx.defer(SQL.consume, message=message, position=wait.position)
             results.append(_settle(tx, row, body))
         elif row.is_last:
             results.append(Answer.DONE)
@@ -137,8 +137,8 @@ def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
     answers = steps.record(tx, [step for step, _, _ in rows])
     for (step, key, value), answer in zip(rows, answers, strict=True):
         if answer is Answer.DONE:
-            tx.put(SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
-            tx.put(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
+            tx.defer(SQL.set_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
+            tx.defer(SQL.remember_value, run=step.run, key=key, value=value, position=step.position, now=step.ended_ms)
             waits.meet(tx, kind="value", subjects=[f"{step.run}/{key}"])
             tx.wake("value", (step.run, key))
     return answers

@@ -34,7 +34,7 @@ def refusals_and(
     """`refusals`, and the rows of other statements that travel with it."""
     unique = list(dict.fromkeys(pairs))
     answers = dict.fromkeys(unique, Answer.LOST)
-    owned, *others = tx.together((SQL.owned, {"rows": rows_json(unique), "executor": tx.executor}), *asked)
+    owned, *others = tx.execute_many((SQL.owned, {"rows": rows_json(unique), "executor": tx.executor}), *asked)
     for run, fence, status in owned:
         if status == "CANCELLED":
             answers[run, fence] = Answer.CANCELLED
@@ -56,24 +56,24 @@ def lock_all(tx: Tx, locks: Sequence[Lock]) -> None:
     """Lock the runs that a batch will change, in the order of their keys. For `locking`."""
     unique = set(locks)
     if all(one.id is None and one.ended is None and one.value is None for one in unique):
-        tx.put(SQL.lock, rows=rows_json([[one.run] for one in unique]))
+        tx.defer(SQL.lock, rows=rows_json([[one.run] for one in unique]))
     elif unique:
-        tx.put(SQL.lock_all, rows=rows_json(list(unique)))
+        tx.defer(SQL.lock_all, rows=rows_json(list(unique)))
 
 
 def lock(tx: Tx, runs: Sequence[int]) -> None:
     """Lock the rows of these runs until the commit. SQLite has one writer and needs no locks."""
     if tx.dialect == "postgres" and runs:
-        tx.put(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.defer(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
 def lock_families(tx: Tx, runs: Sequence[int]) -> None:
     """Lock runs that are about to end with their open descendants, and the runs that wait for any of them."""
     if tx.dialect == "postgres" and runs:
-        tx.put(SQL.lock_families, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.defer(SQL.lock_families, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
 def lock_held(tx: Tx, executor_id: str) -> None:
     """Lock the open runs of an executor."""
     if tx.dialect == "postgres":
-        tx.put(SQL.lock_held, executor_id=executor_id)
+        tx.defer(SQL.lock_held, executor_id=executor_id)

@@ -2,13 +2,13 @@
 -- A run that was cancelled keeps its executor and fence, so its owner can tell that from a loss.
 select w.run, w.fence, w.status
 from @rows(run bigint, fence bigint) as r
-join pt_workflow_status as w on w.run = r.run and w.fence = r.fence
+join pt_runs as w on w.run = r.run and w.fence = r.fence
 where w.executor_id = :executor
 
 -- name: lock
 -- In the order of the keys, so that two batches do not wait for each other in a circle.
 select w.run
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 order by w.run
 for no key update
@@ -18,15 +18,15 @@ with wanted as materialized (
     select r.run, r.id, r.ended, r.value from @rows(run bigint, id text, ended bigint, value text) as r
 )
 select w.run
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (
     select r.run from wanted as r where r.run is not null
     union
-    select i.run from wanted as r join pt_workflow_status as i on i.id = r.id
+    select i.run from wanted as r join pt_runs as i on i.id = r.id
     union
     select p.run
     from wanted as r
-    join pt_workflow_status as e on e.run = r.ended
+    join pt_runs as e on e.run = r.ended
     join pt_waits as p on p.kind = 'result' and p.subject = e.id
     where p.kind in ('value', 'result')
     union
@@ -39,23 +39,23 @@ order by w.run
 for no key update
 
 -- name: lock_families
-with recursive family (run) as (
+with recursive lineage (run) as (
     select r.run from @rows(run bigint) as r
     union
     select child.run
-    from pt_workflow_status as child
-    join family on child.parent_run = family.run
+    from pt_runs as child
+    join lineage on child.parent_run = lineage.run
     where child.completed_at_epoch_ms is null
     and child.parent_run is not null
 )
 select w.run
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (
-    select f.run from family as f
+    select f.run from lineage as f
     union
     select p.run
-    from family as f
-    join pt_workflow_status as e on e.run = f.run
+    from lineage as f
+    join pt_runs as e on e.run = f.run
     join pt_waits as p on p.kind = 'result' and p.subject = e.id
     where p.kind in ('value', 'result')
 )
@@ -64,7 +64,7 @@ for no key update
 
 -- name: lock_held
 select w.run
-from pt_workflow_status as w
+from pt_runs as w
 where w.executor_id = :executor_id
 and w.completed_at_epoch_ms is null
 order by w.run

@@ -146,9 +146,9 @@ def dead_uploads(tx: Tx, *, executor: str, after: str, limit: int) -> list[tuple
     return [(upload, storage) for upload, storage in rows]
 
 
-def strike(tx: Tx, *, upload: str) -> None:
+def deregister(tx: Tx, *, upload: str) -> None:
     """Note that the bytes of an upload are removed."""
-    tx.run(SQL.strike, upload=upload)
+    tx.run(SQL.deregister, upload=upload)
 
 
 def chunk(tx: Tx, *, upload: str, number: int) -> bytes | None:

@@ -29,7 +29,7 @@ update pt_product_uploads
 set executor_id = null
 where upload = :upload
 
--- name: strike
+-- name: deregister
 delete from pt_product_uploads where upload = :upload
 
 -- name: dead_uploads
@@ -103,7 +103,7 @@ and status = 'failed'
 -- name: owner
 select w.run, w.id, w.name
 from pt_products as p
-join pt_workflow_status as w on w.run = p.run
+join pt_runs as w on w.run = p.run
 where p.id = :id
 
 -- name: leave_bytes

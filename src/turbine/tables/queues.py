@@ -120,7 +120,7 @@ def claim(
     known = rows_json([[one] for one in names])
     later = (SQL.next_delayed, {"queue": name, "now": now_ms})
     if expected is not None and _is_limitless(expected):
-        held, found, delayed = tx.together(
+        held, found, delayed = tx.execute_many(
             (SQL.hold, {"name": name}), _urgent(expected, known, now_ms, expected.batch_max), later
         )
     else:
@@ -143,16 +143,16 @@ def claim(
     if again_ms is not None:
         again_ms += now_ms - at_ms  # by the clock of this process
     taken = rows_json([[run] for run in chosen])
-    take = (SQL.claim, {"rows": taken, "now": at_ms, "executor": tx.executor, "life": tx.life})
+    take = (SQL.claim, {"rows": taken, "now": at_ms, "executor": tx.executor, "incarnation": tx.incarnation})
     asked = [*([take] if chosen else []), *([later] if delayed is None else [])]
-    answers = tx.together(*asked) if asked else []
+    answers = tx.execute_many(*asked) if asked else []
     claimed = answers[0] if chosen else []
     delayed = answers[-1] if delayed is None else delayed
     if not chosen:
         return Claim([], set(), delayed[0][0] if again_ms is None else again_ms, queue)
     if queue.rate_limit is not None:
-        tx.put(SQL.forget_starts, queue=name, since=at_ms - queue.rate_limit.period_ms)
-        tx.put(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=at_ms)
+        tx.defer(SQL.forget_starts, queue=name, since=at_ms - queue.rate_limit.period_ms)
+        tx.defer(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=at_ms)
     runs = [Claimed(*row[:9]) for row in claimed]
     order = {run: place for place, run in enumerate(chosen)}
     runs.sort(key=lambda one: order[one.run])
@@ -176,7 +176,7 @@ def _rate_clock(tx: Tx, queue: Queue, given_ms: int | None) -> int:
     """The time of this claim for the rate: one clock for all processes, and never before the newest start."""
     now_ms, newest_ms = tx.one(SQL.rate_clock, queue=queue.name, at=given_ms) or (0, None)
     if newest_ms is not None and newest_ms > now_ms:
-        tx.put(SQL.move_starts, queue=queue.name, now=now_ms)
+        tx.defer(SQL.move_starts, queue=queue.name, now=now_ms)
     return now_ms
 
 

@@ -71,7 +71,7 @@ for no key update
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and completed_at_epoch_ms is null
@@ -82,7 +82,7 @@ and slot_executor is not null
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
@@ -93,7 +93,7 @@ and slot_executor is not null
 -- name: keys
 -- Keys that somebody waits for and that have a slot to give, those who have waited longest first.
 select queue_partition_key
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -101,7 +101,7 @@ and wake_ms <= :now
 and name in (select r.name from @rows(name text) as r)
 and queue_partition_key not in (
     select s.queue_partition_key
-    from pt_workflow_status as s
+    from pt_runs as s
     where s.queue_name = :queue
     and s.queue_name is not null
     and s.queue_partition_key is not null
@@ -118,7 +118,7 @@ limit :limit
 
 -- name: oldest [sqlite]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -129,7 +129,7 @@ limit :limit
 
 -- name: oldest [postgres]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -141,7 +141,7 @@ for update skip locked
 
 -- name: most_urgent [sqlite]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -152,7 +152,7 @@ limit :limit
 
 -- name: most_urgent [postgres]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -165,7 +165,7 @@ for update skip locked
 -- name: oldest_of_key [sqlite]
 -- The index is named: SQLite would go through all that wait in the queue, whatever their key.
 select run
-from pt_workflow_status indexed by pt_workflow_queue_keys
+from pt_runs indexed by pt_runs_queue_keys
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
@@ -177,7 +177,7 @@ limit :limit
 
 -- name: oldest_of_key [postgres]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
@@ -190,7 +190,7 @@ for update skip locked
 
 -- name: most_urgent_of_key [sqlite]
 select run
-from pt_workflow_status indexed by pt_workflow_queue_keys
+from pt_runs indexed by pt_runs_queue_keys
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
@@ -202,7 +202,7 @@ limit :limit
 
 -- name: most_urgent_of_key [postgres]
 select run
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
@@ -214,7 +214,7 @@ limit :limit
 for update skip locked
 
 -- name: claim
-update pt_workflow_status
+update pt_runs
 set executor_id = :executor,
     slot_executor = :executor,
     fence = fence + 1,
@@ -230,14 +230,14 @@ set executor_id = :executor,
 where run in (select r.run from @rows(run bigint) as r)
 and status = 'ENQUEUED'
 and completed_at_epoch_ms is null
-and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.life = :life)
+and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.incarnation = :incarnation)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name,
     forked_from_workflow_id
 
 -- name: next_delayed
 select min(wake_ms)
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -246,7 +246,7 @@ and wake_ms > :now
 
 -- name: has_due
 select 1
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
@@ -256,7 +256,7 @@ limit 1
 -- name: note_starts
 insert into pt_queue_starts (queue, partition_key, started_ms)
 select :queue, coalesce(w.queue_partition_key, ''), :now
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 
 -- name: forget_starts
@@ -285,7 +285,7 @@ and started_ms > :since
 
 -- name: counts_open
 select status, count(*)
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status in ('ENQUEUED', 'PENDING', 'WAITING_FOR_APPROVAL')
@@ -293,7 +293,7 @@ group by status
 
 -- name: counts
 select status, count(*)
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 group by status
@@ -301,7 +301,7 @@ group by status
 -- name: holders
 -- The runs that hold the slots of a queue, the oldest first.
 select run, id, name, slot_executor, started_at_epoch_ms
-from pt_workflow_status
+from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and completed_at_epoch_ms is null

@@ -30,7 +30,7 @@ select min(keep_ms) from pt_retention
 -- name: until
 -- Where a stretch of this many runs, in the order of their ends, is over.
 select completed_at_epoch_ms
-from pt_workflow_status
+from pt_runs
 where completed_at_epoch_ms is not null
 and completed_at_epoch_ms > :after
 and completed_at_epoch_ms <= :before
@@ -41,7 +41,7 @@ offset :stretch
 -- name: ended
 -- The runs of a stretch, in the order of their ends.
 select run
-from pt_workflow_status
+from pt_runs
 where completed_at_epoch_ms is not null
 and completed_at_epoch_ms > :after
 and completed_at_epoch_ms <= :until
@@ -52,7 +52,7 @@ order by completed_at_epoch_ms
 -- wants to look.
 select w.run
 from @rows(run bigint) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run
 and w.completed_at_epoch_ms is not null
 and w.completed_at_epoch_ms + coalesce(
@@ -74,12 +74,12 @@ and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run i
 with recursive lineage (run, id, parent, is_open) as (
     select w.run, w.id, w.parent_run, 0
     from @rows(run bigint) as r
-    cross join pt_workflow_status as w
+    cross join pt_runs as w
     where w.run = r.run
     union
     select p.run, p.id, p.parent_run, case when p.completed_at_epoch_ms is null then 1 else 0 end
     from lineage as l
-    cross join pt_workflow_status as p
+    cross join pt_runs as p
     where p.run = l.parent
     and l.is_open = 0
 )
@@ -91,8 +91,8 @@ select
         else coalesce(
             (
                 select 1
-                from pt_operation_outputs as o
-                cross join pt_workflow_status as a
+                from pt_steps as o
+                cross join pt_runs as a
                 where o.child_workflow_id = l.id
                 and o.child_workflow_id is not null
                 and a.run = o.run
@@ -116,6 +116,6 @@ from lineage as l
 -- name: kinds
 select w.name, w.status, count(*)
 from @rows(run bigint) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run
 group by w.name, w.status

@@ -13,7 +13,7 @@ and updated_ms = :seen
 -- The run that a schedule has started last, if it is not over.
 select w.id
 from pt_schedules as s
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where s.schedule = :schedule
 and w.id = s.last_workflow_id
 and w.completed_at_epoch_ms is null
@@ -26,7 +26,7 @@ where schedule = :schedule
 
 -- name: there
 select w.id
-from pt_workflow_status as w
+from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: due

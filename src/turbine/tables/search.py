@@ -66,9 +66,9 @@ def index(tx: Tx, *, settled_ms: int, limit: int) -> bool:
     return len(fresh) < limit and len(changed) < limit
 
 
-def put_apart(tx: Tx, *, runs: Sequence[int]) -> None:
+def queue_reindex(tx: Tx, *, runs: Sequence[int]) -> None:
     """Note that the text of runs has changed."""
-    tx.put(SQL.put_apart, rows=rows_json([[run] for run in runs]))
+    tx.defer(SQL.queue_reindex, rows=rows_json([[run] for run in runs]))
 
 
 def forget(tx: Tx, *, runs: Sequence[int]) -> None:

@@ -15,37 +15,37 @@ update pt_search_mark set run = :run where name = 'runs'
 
 -- name: waiting
 -- Whether anything is left to be done behind the mark, or before it.
-select 1 where exists (select 1 from pt_workflow_status where run > :mark)
-or exists (select 1 from pt_search_apart where is_long = 0)
+select 1 where exists (select 1 from pt_runs where run > :mark)
+or exists (select 1 from pt_reindex_queue where is_long = 0)
 
 -- name: next_runs
 select run, created_at_epoch_ms
-from pt_workflow_status
+from pt_runs
 where run > :mark
 order by run
 limit :limit
 
 -- name: changed
-select run from pt_search_apart where is_long = 0 order by run limit :limit
+select run from pt_reindex_queue where is_long = 0 order by run limit :limit
 
--- name: put_apart
-insert into pt_search_apart (run, is_long)
+-- name: queue_reindex
+insert into pt_reindex_queue (run, is_long)
 select r.run, 0
 from @rows(run bigint) as r
 where true
 on conflict (run) do nothing
 
 -- name: put_long_apart
-insert into pt_search_apart (run, is_long)
+insert into pt_reindex_queue (run, is_long)
 select w.run, 1
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 and length(w.inputs) + coalesce(length(w.error), 0) > :longest
 on conflict (run) do update
 set is_long = 1
 
 -- name: take_back
-delete from pt_search_apart
+delete from pt_reindex_queue
 where run in (select r.run from @rows(run bigint) as r)
 
 -- name: add [sqlite]
@@ -57,7 +57,7 @@ select
         || char(10) || w.inputs || char(10) || coalesce(json_extract(w.error, '$.type'), '')
         || char(10) || coalesce(json_extract(w.error, '$.message'), '')
     )
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 and length(w.inputs) + coalesce(length(w.error), 0) <= :longest
 
@@ -70,7 +70,7 @@ select
         || chr(10) || w.inputs || chr(10) || coalesce(w.error::json->>'type', '')
         || chr(10) || coalesce(w.error::json->>'message', '')
     )
-from pt_workflow_status as w
+from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 and length(w.inputs) + coalesce(length(w.error), 0) <= :longest
 on conflict (run) do nothing

@@ -13,9 +13,9 @@ from turbine.codec import describe_error
 from turbine.model.workflows import Status, WorkflowStatus
 from turbine.store import Statement, Statements, Tx, bulk
 from turbine.store.tx import locking, rows_json
-from turbine.tables import lists, steps
-from turbine.tables.lists import Filter
+from turbine.tables import run_search, steps
 from turbine.tables.ownership import Answer, Lock, lock_all, refusals
+from turbine.tables.run_search import Filter
 from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))
@@ -88,7 +88,7 @@ def page(
 
     Their keys are found first, mostly in indexes alone; then the rows of this page are read.
     """
-    runs = lists.keys(tx, wanted=wanted, limit=limit, after=after, ascending=ascending)
+    runs = run_search.keys(tx, wanted=wanted, limit=limit, after=after, ascending=ascending)
     if not runs:
         return []
     rows = tx.all(_ROWS[load_input, load_output], rows=rows_json([[run] for run in runs]))
@@ -159,11 +159,11 @@ def _found(row: tuple[Any, ...]) -> Found:
     return Found(run, known, output, inputs)
 
 
-_ONE = Statement.of(f"select {COLUMNS}, output, inputs from pt_workflow_status as w where id = :id")  # noqa: S608 - all ours
+_ONE = Statement.of(f"select {COLUMNS}, output, inputs from pt_runs as w where id = :id")  # noqa: S608 - all ours
 _ROWS = {
     (load_input, load_output): Statement.of(
         f"select {COLUMNS}, {'output' if load_output else 'null'}, {'inputs' if load_input else 'null'}"  # noqa: S608 - all ours
-        " from pt_workflow_status as w where w.run in (select r.run from @rows(run bigint) as r)"
+        " from pt_runs as w where w.run in (select r.run from @rows(run bigint) as r)"
     )
     for load_input in (False, True)
     for load_output in (False, True)

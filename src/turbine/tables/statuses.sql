@@ -1,17 +1,17 @@
 -- name: outcome
 select completed_at_epoch_ms, status, output, error, reason
-from pt_workflow_status
+from pt_runs
 where id = :id
 
 -- name: facts
 select
     run, status, name, executor_id, wake_ms, queue_name, attention, reason, updated_at_epoch_ms,
     workflow_deadline_epoch_ms, queue_partition_key
-from pt_workflow_status
+from pt_runs
 where id = :id
 
 -- name: set_app_status
-update pt_workflow_status
+update pt_runs
 set app_status = r.label,
     app_status_color = r.color,
     updated_at_epoch_ms = r.now

@@ -11,7 +11,7 @@ from turbine.codec import describe_error, plain
 from turbine.model.history import Failure, History, Recorded, Waiting
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.store import Statements, Tx, bulk
-from turbine.store.tx import decisive, locking, rows_json
+from turbine.store.tx import locking, rows_json, single_statement
 from turbine.tables.ownership import Answer, Lock, lock_all, refusals
 
 SQL = Statements(Path(__file__))
@@ -64,17 +64,17 @@ class Begun(NamedTuple):
 
 
 @bulk
-@decisive
+@single_statement
 def record(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     """Write the outcomes of steps, each at most once (rule L1), while their runs are still owned and not over."""
-    answered = tx.decide(SQL.record, rows=rows_json(rows), executor=tx.executor, life=tx.life)
+    answered = tx.commit_if(SQL.record, rows=rows_json(rows), executor=tx.executor, incarnation=tx.incarnation)
     if answered is None:
         # They were written for whoever still owns his run: nobody else writes at this position with this fence.
         return _answers(tx, rows, {(row.run, row.position) for row in rows})
-    written = set(answered)
-    if len(written) == len(rows):
+    signature_text = set(answered)
+    if len(signature_text) == len(rows):
         return [Answer.DONE] * len(rows)
-    return _answers(tx, rows, written)
+    return _answers(tx, rows, signature_text)
 
 
 @bulk
@@ -84,22 +84,22 @@ def settle(tx: Tx, rows: Sequence[Outcome]) -> list[Answer]:
     answers = record(tx, rows)
     done = [(row.run, row.position) for row, answer in zip(rows, answers, strict=True) if answer is Answer.DONE]
     if done:
-        tx.put(SQL.forget_waits, rows=rows_json(done))
-        written = set(done)
-        tried = [row for row in rows if row.attempts > 1 and (row.run, row.position) in written]
+        tx.defer(SQL.forget_waits, rows=rows_json(done))
+        signature_text = set(done)
+        tried = [row for row in rows if row.attempts > 1 and (row.run, row.position) in signature_text]
         if tried:
-            tx.put(SQL.add_last_attempt, rows=rows_json(tried), life=tx.life)
+            tx.defer(SQL.add_last_attempt, rows=rows_json(tried), incarnation=tx.incarnation)
     return answers
 
 
-def _answers(tx: Tx, rows: Sequence[Outcome], written: set[tuple[int, str]]) -> list[Answer]:
+def _answers(tx: Tx, rows: Sequence[Outcome], signature_text: set[tuple[int, str]]) -> list[Answer]:
     why = refusals(tx, ((row.run, row.fence) for row in rows))
     answers: list[Answer] = []
     for row in rows:
         answer = why[row.run, row.fence]
         if answer is Answer.DONE:
-            if (row.run, row.position) in written:
-                written.remove((row.run, row.position))  # of two in one batch the first was written
+            if (row.run, row.position) in signature_text:
+                signature_text.remove((row.run, row.position))  # of two in one batch the first was written
             else:
                 answer = Answer.ALREADY
         answers.append(answer)
@@ -109,7 +109,7 @@ def _answers(tx: Tx, rows: Sequence[Outcome], written: set[tuple[int, str]]) -> 
 @bulk
 def begin(tx: Tx, rows: Sequence[Begun]) -> list[None]:
     """Note that steps are on their way, for those who look; what is known already stays as it is."""
-    tx.put(SQL.begin, rows=rows_json(rows), executor=tx.executor, life=tx.life)
+    tx.defer(SQL.begin, rows=rows_json(rows), executor=tx.executor, incarnation=tx.incarnation)
     return [None] * len(rows)
 
 
@@ -121,9 +121,9 @@ def fail_attempt(tx: Tx, rows: Sequence[AttemptFailed]) -> list[Answer]:
     held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
     if held:
         text = rows_json(held)
-        tx.put(SQL.begin_retried, rows=text, life=tx.life)
-        tx.put(SQL.add_attempt, rows=text, life=tx.life)
-        tx.put(SQL.wait_for_retry, rows=rows_json([row for row in held if row.due_ms is not None]))
+        tx.defer(SQL.begin_retried, rows=text, incarnation=tx.incarnation)
+        tx.defer(SQL.add_attempt, rows=text, incarnation=tx.incarnation)
+        tx.defer(SQL.wait_for_retry, rows=rows_json([row for row in held if row.due_ms is not None]))
     return [answers[row.run, row.fence] for row in rows]
 
 

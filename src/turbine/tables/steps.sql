@@ -1,15 +1,15 @@
 -- name: record
 -- The join is the fence: a run that was lost or ended takes nothing. An outcome is never overwritten.
 -- `cross join` keeps SQLite from going through all runs of the executor for each row.
-insert into pt_operation_outputs as o (
+insert into pt_steps as o (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms, follows, life
+    started_at_epoch_ms, ended_at_epoch_ms, follows, incarnation
 )
 select
     r.run, r.position, r.function_id, r.name, r.kind, r.output, r.error, r.child, r.attempts, r.started, r.ended,
-    r.follows, :life
+    r.follows, :incarnation
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run
 and w.fence = r.fence
 and w.executor_id = :executor
@@ -21,17 +21,17 @@ set output = excluded.output,
     attempts = excluded.attempts,
     child_workflow_id = coalesce(excluded.child_workflow_id, o.child_workflow_id),
     ended_at_epoch_ms = excluded.ended_at_epoch_ms,
-    life = excluded.life
+    incarnation = excluded.incarnation
 where o.ended_at_epoch_ms is null
 returning run, position
 
 -- name: begin
-insert into pt_operation_outputs (
-    run, position, function_id, function_name, kind, started_at_epoch_ms, life
+insert into pt_steps (
+    run, position, function_id, function_name, kind, started_at_epoch_ms, incarnation
 )
-select r.run, r.position, r.function_id, r.name, r.kind, r.started, :life
+select r.run, r.position, r.function_id, r.name, r.kind, r.started, :incarnation
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, started bigint) as r
-cross join pt_workflow_status as w
+cross join pt_runs as w
 where w.run = r.run
 and w.fence = r.fence
 and w.executor_id = :executor
@@ -39,22 +39,22 @@ and w.completed_at_epoch_ms is null
 on conflict (run, position) do nothing
 
 -- name: begin_retried
-insert into pt_operation_outputs as o (
-    run, position, function_id, function_name, kind, attempts, started_at_epoch_ms, life
+insert into pt_steps as o (
+    run, position, function_id, function_name, kind, attempts, started_at_epoch_ms, incarnation
 )
-select r.run, r.position, r.function_id, r.name, 0, r.number, r.started, :life
+select r.run, r.position, r.function_id, r.name, 0, r.number, r.started, :incarnation
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
 where true
 on conflict (run, position) do update
 set attempts = excluded.attempts,
-    life = excluded.life
+    incarnation = excluded.incarnation
 where o.ended_at_epoch_ms is null
 
 -- name: add_attempt
 insert into pt_step_attempts (
-    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, life
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, incarnation
 )
-select r.run, r.position, r.number, r.started, r.ended, r.error, :life
+select r.run, r.position, r.number, r.started, r.ended, r.error, :incarnation
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, number bigint, started bigint, ended bigint, error text, due bigint) as r
 where true
 on conflict (run, position, number) do nothing
@@ -62,9 +62,9 @@ on conflict (run, position, number) do nothing
 -- name: add_last_attempt
 -- The one that gave the outcome; an attempt that failed for good is there already.
 insert into pt_step_attempts (
-    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, life
+    run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, incarnation
 )
-select r.run, r.position, r.attempts, r.started, r.ended, r.error, :life
+select r.run, r.position, r.attempts, r.started, r.ended, r.error, :incarnation
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, kind bigint, output text, error text, child text, attempts bigint, started bigint, ended bigint, follows bigint) as r
 where true
 on conflict (run, position, number) do nothing
@@ -93,7 +93,7 @@ and w.position = r.position
 select
     o.run, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id,
     o.started_at_epoch_ms, o.ended_at_epoch_ms
-from pt_operation_outputs as o
+from pt_steps as o
 where o.run in (select r.run from @rows(run bigint) as r)
 
 -- name: history_waits
@@ -105,7 +105,7 @@ where w.run in (select r.run from @rows(run bigint) as r)
 -- Only of positions that are not done: a step that is done is never tried again.
 select a.run, a.position, a.number, a.error
 from pt_step_attempts as a
-join pt_operation_outputs as o on o.run = a.run and o.position = a.position
+join pt_steps as o on o.run = a.run and o.position = a.position
 where a.run in (select r.run from @rows(run bigint) as r)
 and o.ended_at_epoch_ms is null
 and a.error is not null
@@ -115,7 +115,7 @@ order by a.run, a.position, a.number
 select
     position, function_id, function_name, output, error, child_workflow_id, attempts,
     started_at_epoch_ms, ended_at_epoch_ms
-from pt_operation_outputs
+from pt_steps
 where run = :run
 and kind <> 5
 and (function_id, position) > (:after, :position)
@@ -130,4 +130,4 @@ and a.position in (select r.position from @rows(position text) as r)
 order by a.position, a.number
 
 -- name: output_of
-select output from pt_operation_outputs where run = :run and position = :position and kind <> 5
+select output from pt_steps where run = :run and position = :position and kind <> 5

@@ -5,7 +5,7 @@ from (
     from pt_deliveries as d
     where d.status <> 'pending'
     and d.updated_ms < :before
-    and not exists (select 1 from pt_workflow_status as w where w.run = d.run and w.completed_at_epoch_ms is null)
+    and not exists (select 1 from pt_runs as w where w.run = d.run and w.completed_at_epoch_ms is null)
     limit :most
 ) as counted
 

@@ -98,8 +98,8 @@ def enter(tx: Tx, rows: Sequence[Wait]) -> None:
     """Write waits of runs of which the caller knows that they may write."""
     if rows:
         text = rows_json(rows)
-        tx.put(SQL.begin_steps, rows=text)
-        tx.put(SQL.begin_waits, rows=text)
+        tx.defer(SQL.begin_steps, rows=text)
+        tx.defer(SQL.begin_waits, rows=text)
 
 
 def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ def met(tx: Tx, waiting: Sequence[tuple[int, str]], *, parked: Collection[int] |
         return
     runs = sorted({run for run, _ in waiting})
     lock(tx, runs)
-    tx.put(SQL.meet, rows=rows_json(waiting))
+    tx.defer(SQL.meet, rows=rows_json(waiting))
     for pair in waiting:
         tx.wake("wait", pair)
     _wake_parked(tx, runs if parked is None else [run for run in runs if run in parked])

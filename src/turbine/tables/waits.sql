@@ -1,5 +1,5 @@
 -- name: begin_steps
-insert into pt_operation_outputs (
+insert into pt_steps (
     run, position, function_id, function_name, kind, child_workflow_id, started_at_epoch_ms
 )
 select r.run, r.position, r.function_id, r.name, r.step_kind, r.child, r.since
@@ -18,23 +18,23 @@ set due_ms = w.deadline_ms,
     subject = excluded.subject
 
 -- name: run_of_id
-select run from pt_workflow_status where id = :id
+select run from pt_runs where id = :id
 
 -- name: runs_of_ids [sqlite]
 select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
-from pt_workflow_status as w
+from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: runs_of_ids [postgres]
 -- Locked, so that none of them ends unseen before the wait for it is committed.
 select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
-from pt_workflow_status as w
+from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 order by w.run
 for no key update
 
 -- name: value_of
-select value from pt_workflow_events where run = :run and key = :key
+select value from pt_values where run = :run and key = :key
 
 -- name: waiting_for
 select w.run, w.position
@@ -56,7 +56,7 @@ where w.run = r.run
 and w.position = r.position
 
 -- name: wake_parked
-update pt_workflow_status
+update pt_runs
 set wake_ms = 0
 where run in (select r.run from @rows(run bigint) as r)
 and executor_id is null
@@ -67,7 +67,7 @@ returning run, status, queue_name
 -- name: met_of
 select w.run, w.position
 from pt_waits as w
-cross join pt_workflow_status as s
+cross join pt_runs as s
 where w.due_ms = 0
 and s.run = w.run
 and s.executor_id = :executor

@@ -120,7 +120,7 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
     ValueError. A join writes nothing.
     """
-    answered = tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor, life=tx.life)
+    answered = tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor, incarnation=tx.incarnation)
     made = {id_: run for run, id_, _ in answered}
     held = {run for run, _, is_held in answered if is_held}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
@@ -128,7 +128,7 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
     tags = [[tag, made[row.id]] for row in rows if row.tags and row.id in made for tag in json.loads(row.tags)]
     if tags:
-        tx.put(SQL.add_tags, rows=rows_json(tags))
+        tx.defer(SQL.add_tags, rows=rows_json(tags))
     results: list[Started | Exception] = []
     queues: set[str] = set()
     due: list[int] = []
@@ -230,7 +230,9 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     text = rows_json([[name] for name in names])
     claimed = [
         Claimed(*row)
-        for row in tx.all(SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor, life=tx.life)
+        for row in tx.all(
+            SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor, incarnation=tx.incarnation
+        )
     ]
     for one in claimed:
         if one.deadline_ms is not None:
@@ -269,7 +271,7 @@ def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     done = {one.run for one in ended}
     failed = [row.run for row in rows if row.error is not None and row.run in done]
     if failed:
-        search.put_apart(tx, runs=failed)
+        search.queue_reindex(tx, runs=failed)
         _note_failures(tx, ended, rows)
     missing = [(row.run, row.fence) for row in rows if row.run not in done]
     why = refusals(tx, missing) if missing else {}
@@ -292,9 +294,9 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
     if not ended:
         return
     runs = rows_json([[one.run] for one in ended])
-    tx.put(SQL.forget_waits, rows=runs)
-    tx.put(SQL.put_labels_back, rows=runs, label=WAITING_LABEL, color=WAITING_COLOR)
-    tx.put(SQL.close_gates, rows=runs, now=now_ms)
+    tx.defer(SQL.forget_waits, rows=runs)
+    tx.defer(SQL.put_labels_back, rows=runs, label=WAITING_LABEL, color=WAITING_COLOR)
+    tx.defer(SQL.close_gates, rows=runs, now=now_ms)
     waits.meet(tx, kind="result", subjects=[one.id for one in ended])
     deliveries.announce(tx, [Announcement(one.run, f"workflow.{one.status}", one.status, now_ms) for one in ended])
     for one in ended:
@@ -468,7 +470,7 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     lock(tx, [run])
     if tx.one(SQL.resume, run=run, now=now_ms, status=status) is None:
         return False
-    search.put_apart(tx, runs=[run])
+    search.queue_reindex(tx, runs=[run])
     failures.forget(tx, runs=[run])
     for (child,) in tx.all(SQL.cancelled_children, run=run, inherited=PARENT_CANCELLED):
         resume(tx, run=child, now_ms=now_ms)

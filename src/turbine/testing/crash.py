@@ -24,7 +24,7 @@ from urllib.parse import quote
 from turbine.errors import StoreUnavailable
 from turbine.ids import new_id
 from turbine.registry import StepBase, WorkflowBase
-from turbine.store.writer import Died, Job
+from turbine.store.writer import Job, SimulatedCrash
 from turbine.testing.rows import Rows, difference, prospect, snapshot
 from turbine.testing.world import World
 from turbine.threads import in_thread
@@ -43,7 +43,7 @@ STUCK_AFTER = 30.0
 HOUSEKEEPING = (
     "turbine.store",
     "turbine.tables.audit",
-    "turbine.tables.chores",
+    "turbine.tables.maintenance",
     "turbine.tables.executors",
     "turbine.tables.logs",
     "turbine.tables.registry",
@@ -108,11 +108,11 @@ async def crash_everywhere(
             raise AssertionError(f"In the undisturbed life: {told}")
         for number in range(1, control.plan.count + 1):
             for side in _SIDES:
-                life = await _live(program, await found.fresh(), _Plan(number, side))
-                points += life.plan.is_dead
-                told = difference(control.rows, life.rows) or _overrun(control, life)
+                incarnation = await _live(program, await found.fresh(), _Plan(number, side))
+                points += incarnation.plan.is_dead
+                told = difference(control.rows, incarnation.rows) or _overrun(control, incarnation)
                 if told is not None:
-                    raise AssertionError(f"After a death {life.plan}: {told}")
+                    raise AssertionError(f"After a death {incarnation.plan}: {told}")
     return CrashReport(points)
 
 
@@ -157,7 +157,7 @@ class _Plan:
 
     def _die(self) -> None:
         self.is_dead = True
-        raise Died
+        raise SimulatedCrash
 
     def __str__(self) -> str:
         return f"{self.side} write {self.number} ({self.what})"
@@ -184,7 +184,7 @@ def _texts(argument: Any) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
+class _Incarnation:
     """What a life left behind."""
 
     plan: _Plan
@@ -193,15 +193,15 @@ class _Life:
     """How often each attempt of each step ran: run, position, name, number of the attempt."""
 
 
-def _overrun(control: _Life, life: _Life) -> str | None:
-    for (run, position, name, attempt), count in life.bodies.items():
-        allowed = 1 + life.plan.is_dead
+def _overrun(control: _Incarnation, incarnation: _Incarnation) -> str | None:
+    for (run, position, name, attempt), count in incarnation.bodies.items():
+        allowed = 1 + incarnation.plan.is_dead
         if count > allowed:
             return f"attempt {attempt} of step {name!r} at {position} of {run} ran {count} times, {allowed} are allowed"
     return None
 
 
-async def _live(program: _Program, database: str, plan: _Plan) -> _Life:
+async def _live(program: _Program, database: str, plan: _Plan) -> _Incarnation:
     """One run from its start to its end, with the death that is planned for it."""
     bodies: Counter[tuple[str, str, str, int]] = Counter()
     world = World(database, workflows=program.workflows, start=START, **program.config_fields)
@@ -213,10 +213,10 @@ async def _live(program: _Program, database: str, plan: _Plan) -> _Life:
             bodies[execution.id, position, step.name, attempt] += 1
 
     def put_in(live: Live) -> None:
-        live.port.begun = count
+        live.app.begun = count
         live.store.writer.batch_max = 1  # each write is a commit of its own: every place is a place to die
         if not plan.is_dead:
-            live.store.writer.fate = plan
+            live.store.writer.crash_point = plan
 
     world.instrument(put_in)
     async with world:
@@ -224,7 +224,7 @@ async def _live(program: _Program, database: str, plan: _Plan) -> _Life:
         await _start(world, program)
         await _to_the_end(world, program, plan)
         rows = await world.store.read(snapshot)
-    return _Life(plan, rows, bodies)
+    return _Incarnation(plan, rows, bodies)
 
 
 async def _start(world: World, program: _Program) -> None:

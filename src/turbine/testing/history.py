@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 from turbine.clock import to_datetime
 from turbine.codec import error_facts, loose
+from turbine.engine.app import App
 from turbine.engine.execution import Execution
 from turbine.engine.outcomes import Completed, Failed, Outcome, Unloaded
 from turbine.engine.passes import carry_out, carry_out_blocking
-from turbine.engine.port import Port
 from turbine.model import history as engine
 from turbine.model.exports import History
 from turbine.model.positions import order
@@ -57,25 +57,23 @@ async def replay(history: History, workflow: WorkflowBase[..., Any]) -> ReplayRe
     async with runtime:
         live = runtime._live  # pyright: ignore[reportPrivateUsage] - the kit looks inside, by design
         assert live is not None
-        port = replace(
-            live.port, registry=_Everything(live.port.registry), adopt=_adopt_nothing, paused=_stay_in_memory
-        )
-        rehearsal = _Rehearsal(port, _claimed(history), workflow.definition, _of_engine(history))
+        app = replace(live.app, registry=_Everything(live.app.registry), adopt=_adopt_nothing, paused=_stay_in_memory)
+        rehearsal = _ReplayExecution(app, _claimed(history), workflow.definition, _of_engine(history))
         outcome = await rehearsal.carry_out()
     return _judge(history, rehearsal, outcome)
 
 
-class _Rehearsal(Execution):
+class _ReplayExecution(Execution):
     """A pass that goes as far as its history and not a step further."""
 
-    is_rehearsal = True
+    is_replay_check = True
 
     __slots__ = ("asked", "heard", "staying")
 
     def __init__(
-        self, port: Port, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
+        self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
     ) -> None:
-        super().__init__(port, claimed, definition, history)
+        super().__init__(app, claimed, definition, history)
         self.asked: set[str] = set()
         self.staying = 0
         """Calls that have come to the end of the history."""
@@ -84,7 +82,7 @@ class _Rehearsal(Execution):
     async def carry_out(self) -> Outcome | None:
         """One pass; None when it came to the end of the history and would go on from there."""
         if self.is_async:
-            task = asyncio.get_running_loop().create_task(carry_out(self), context=self.port.context.copy())
+            task = asyncio.get_running_loop().create_task(carry_out(self), context=self.app.context.copy())
         else:
             task = asyncio.ensure_future(self._in_thread())
         began = self.heard = time.monotonic()
@@ -109,7 +107,7 @@ class _Rehearsal(Execution):
         def tell(outcome: Outcome) -> None:
             loop.call_soon_threadsafe(lambda: future.done() or future.set_result(outcome))
 
-        self.port.threads.submit(lambda: carry_out_blocking(self, self.port.context.copy(), tell))
+        self.app.threads.submit(lambda: carry_out_blocking(self, self.app.context.copy(), tell))
         return await future
 
     async def _leave(self, task: asyncio.Task[Outcome]) -> None:
@@ -206,7 +204,7 @@ def _text(history: History, place: str, value: Any) -> str:
     return loose(text) if place in history.loose else text
 
 
-def _judge(history: History, rehearsal: _Rehearsal, outcome: Outcome | None) -> ReplayReport:
+def _judge(history: History, rehearsal: _ReplayExecution, outcome: Outcome | None) -> ReplayReport:
     # What the code never asked for, of what its former self asked for.
     left = [step for step in history.steps if step.position not in rehearsal.asked and step.kind in _ASKED_FOR]
     first = min(left, key=lambda step: order(step.position), default=None)

@@ -18,8 +18,8 @@ HOUSEKEEPING = frozenset(
         "pt_migrations",
         "pt_executors",
         "pt_batches",
-        "pt_departures",
-        "pt_lives",
+        "pt_past_executors",
+        "pt_incarnations",
         "pt_queues",
         "pt_queue_starts",
         "pt_logs",
@@ -28,7 +28,7 @@ HOUSEKEEPING = frozenset(
         "pt_product_uploads",
         "pt_product_chunks",
         "pt_delivery_attempts",
-        "pt_chores",
+        "pt_maintenance",
         "pt_retention",
         "pt_sizes",
         "pt_accounts",
@@ -40,7 +40,7 @@ HOUSEKEEPING = frozenset(
     }
 )
 """Tables that tell of processes and people, not of runs; and the bytes of products, whose rows have the digests."""
-INDEX = "pt_search"
+INDEX = ("pt_search", "pt_reindex_queue")
 """How the tables begin (SQLite makes some of its own) that only help to find the runs."""
 PASSING = frozenset(
     {
@@ -53,7 +53,7 @@ PASSING = frozenset(
         "application_version",
         "function_id",
         "follows",
-        "life",
+        "incarnation",
         "storage",
         "upload",
     }
@@ -90,9 +90,9 @@ class Prospect(NamedTuple):
     has_deliveries: bool
 
 
-_OPEN = Statement.of("select id from pt_workflow_status where completed_at_epoch_ms is null order by run")
+_OPEN = Statement.of("select id from pt_runs where completed_at_epoch_ms is null order by run")
 _TIMED = Statement.of(
-    "select 1 from pt_workflow_status where completed_at_epoch_ms is null"
+    "select 1 from pt_runs where completed_at_epoch_ms is null"
     " and (wake_ms is not null or workflow_deadline_epoch_ms is not null or status = 'ENQUEUED')"
     " union all select 1 from pt_waits where due_ms is not null limit 1"
 )
@@ -113,7 +113,7 @@ def snapshot(tx: Tx) -> Rows:
     tables = sorted(row[0] for row in tx.all(_TABLES))
     told = [table for table in tables if table not in HOUSEKEEPING and not table.startswith(INDEX)]
     found = {table: _rows_of(tx, table) for table in told}
-    ids = {row["run"]: row["id"] for row in found["pt_workflow_status"]}
+    ids = {row["run"]: row["id"] for row in found["pt_runs"]}
     drawn = _drawn(found)
     for rows in found.values():
         for row in rows:
@@ -138,9 +138,9 @@ def _drawn(found: Rows) -> dict[str, str]:
     """What each text that was drawn by lot stands for."""
     drawn: dict[str, str] = {}
     for table, rows in found.items():
-        if table != "pt_workflow_status":
+        if table != "pt_runs":
             drawn |= {row["id"]: f"<id of {table}>" for row in rows if isinstance(row.get("id"), str)}
-    for row in found["pt_operation_outputs"]:
+    for row in found["pt_steps"]:
         if row["function_name"] in DRAWN and row["output"] is not None:
             drawn[row["output"].strip('"')] = f"<{row['function_name']} at {row['position']}>"
     return drawn

@@ -421,7 +421,7 @@ export interface Departure {
 }
 
 export interface Roll extends Page<Executor> {
-  departures: Departure[];
+  past_executors: Departure[];
 }
 
 export interface LogLine {

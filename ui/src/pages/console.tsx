@@ -30,7 +30,7 @@ interface Saved {
   query: string;
 }
 
-const first = "select status, count(*) as runs\nfrom pt_workflow_status\ngroup by status\norder by runs desc";
+const first = "select status, count(*) as runs\nfrom pt_runs\ngroup by status\norder by runs desc";
 
 export function ConsolePage() {
   useTitle(consoleText.title);

@@ -35,7 +35,7 @@ export function ExecutorsPage() {
             )}
             <h2 className="px-4 pt-6 font-semibold">{executorText.gone}</h2>
             <p className="max-w-prose px-4 pt-0.5 pb-2 text-faint">{executorText.goneNote}</p>
-            {roll.departures.length === 0 ? <p className="px-4 text-muted">{executorText.noneGone}</p> : <Gone departures={roll.departures} />}
+            {roll.past_executors.length === 0 ? <p className="px-4 text-muted">{executorText.noneGone}</p> : <Gone departures={roll.past_executors} />}
           </div>
         )}
       </Answer>

@@ -36,7 +36,7 @@ create index pt_schedules_due on pt_schedules (workflow, next_ms) where enabled 
 create index pt_schedules_workflow on pt_schedules (workflow);
 
 -- The registered workflows of the executors that are or were here, for those who look from another process.
--- parameters is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything;
+-- parameters is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything.
 -- signature is how Python writes them, source where, as file:line.
 create table pt_workflows (
     name text primary key,
@@ -59,14 +59,4 @@ create table pt_workflows (
 
 create index pt_workflows_fqn on pt_workflows (fqn);
 
--- What the house does for itself by the clock, such as garbage collection: next_ms is the tick that nobody has taken.
-create table pt_chores (
-    name text primary key,
-    next_ms bigint not null
-);
-
--- The schedule whose tick a run is: those that have not begun are called back when it is disabled.
-alter table pt_workflow_status add column schedule_id text;
-
-create index pt_workflow_not_begun on pt_workflow_status (schedule_id)
-    where schedule_id is not null and started_at_epoch_ms is null and completed_at_epoch_ms is null;
+create index pt_schedules_updated on pt_schedules (updated_ms);

@@ -51,15 +51,15 @@ class PostgresBackend:
         self._is_committing = False
         self._used = time.monotonic()
 
-    def begin(self, *, is_decisive: bool = False, was_decided: bool = False) -> PostgresTx:
+    def begin(self, *, is_single_statement: bool = False, was_decided: bool = False) -> PostgresTx:
         if self.tx is None or self._connection is None:
             self._reopen()
         assert self.tx is not None
         self._batch += 1
         self._is_committing = False
         self._used = time.monotonic()
-        self.tx.executor, self.tx.life = self.identity.executor, self.identity.life
-        self.tx.begin(self._batch, is_decisive=is_decisive, was_decided=was_decided)
+        self.tx.executor, self.tx.incarnation = self.identity.executor, self.identity.incarnation
+        self.tx.begin(self._batch, is_single_statement=is_single_statement, was_decided=was_decided)
         return self.tx
 
     def commit(self) -> list[Wake]:
@@ -70,7 +70,7 @@ class PostgresBackend:
             if wakes:
                 raise RuntimeError("A function marked decisive woke somebody after its transaction was committed")
             return []
-        far = [] if self.identity.is_alone else [[kind, key] for kind, key, is_far in tx.wakes if is_far]
+        far = [] if self.identity.is_alone else [[kind, key] for kind, key, is_remote in tx.wakes if is_remote]
         queries: list[Query] = [("commit", None)]
         if far and self.identity.channel:
             told = {"channel": self.identity.channel, "text": notification(tx.executor, far)}
@@ -96,7 +96,7 @@ class PostgresBackend:
         """Reconnect, patiently, and ask what became of the transaction that was in flight."""
         may_be_committed = self.tx is not None and (self._is_committing or self.tx.is_decided)
         is_marked = self.tx is not None and self.tx.is_marked
-        life = 0 if self.tx is None else self.tx.life
+        incarnation = 0 if self.tx is None else self.tx.incarnation
         self._drop()
         pause = 0.05
         while True:
@@ -105,7 +105,7 @@ class PostgresBackend:
                 if not may_be_committed or not is_marked:
                     return False
                 # The lock waits until the server has noticed that its former client is gone.
-                row = connection.execute(MARKED, {"life": life, "lane": self.lane}).fetchone()
+                row = connection.execute(MARKED, {"incarnation": incarnation, "lane": self.lane}).fetchone()
                 return row is not None and row[0] == self._batch
             except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
                 self._drop()

@@ -20,9 +20,11 @@ Query = tuple[LiteralString, dict[str, Any] | None]
 
 # A life is one launch of one executor; a lane is one of its connections. Whoever evicts an executor closes its rows.
 _MARK: LiteralString = (
-    "update pt_batches set batch = %(batch)s where life = %(life)s and lane = %(lane)s and is_open = 1"
+    "update pt_batches set batch = %(batch)s where incarnation = %(incarnation)s and lane = %(lane)s and is_open = 1"
 )
-MARKED: LiteralString = "select batch from pt_batches where life = %(life)s and lane = %(lane)s for update"
+MARKED: LiteralString = (
+    "select batch from pt_batches where incarnation = %(incarnation)s and lane = %(lane)s for update"
+)
 
 
 class PostgresTx:
@@ -36,10 +38,10 @@ class PostgresTx:
         "_unsent",
         "_was_decided",
         "executor",
+        "incarnation",
         "is_decided",
         "is_open",
         "lane",
-        "life",
         "wakes",
     )
 
@@ -50,7 +52,7 @@ class PostgresTx:
         self._is_decisive = False
         self._was_decided = False
         self.executor = ""
-        self.life = 0
+        self.incarnation = 0
         self.lane = lane
         """Which row of its executor's batches it writes its number into; None where it need not."""
         self.is_open = False
@@ -62,14 +64,14 @@ class PostgresTx:
     @property
     def is_marked(self) -> bool:
         """Whether it writes the number of its batch, so that its fate can be asked for later."""
-        return self.life != 0 and self.lane is not None
+        return self.incarnation != 0 and self.lane is not None
 
-    def begin(self, batch: int, *, is_decisive: bool, was_decided: bool) -> None:
+    def begin(self, batch: int, *, is_single_statement: bool, was_decided: bool) -> None:
         """A new transaction, of which the server hears with its first statement."""
         self.wakes = []
         self.is_open = self.is_decided = False
         self._batch = batch
-        self._is_decisive = is_decisive and self.is_marked and not self._connection.is_pooled
+        self._is_decisive = is_single_statement and self.is_marked and not self._connection.is_pooled
         self._was_decided = was_decided
         if self._connection.is_pooled:
             self._unsent = [("begin isolation level read committed", None), (POOLED_SETTINGS, None)]
@@ -79,7 +81,7 @@ class PostgresTx:
             self._unsent.append((_MARK, self._mark()))
 
     def _mark(self) -> dict[str, Any]:
-        return {"life": self.life, "lane": self.lane, "batch": self._batch}
+        return {"incarnation": self.incarnation, "lane": self.lane, "batch": self._batch}
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self._execute(statement, parameters).fetchall()
@@ -90,14 +92,14 @@ class PostgresTx:
     def run(self, statement: Statement, **parameters: Any) -> int:
         return self._execute(statement, parameters).rowcount
 
-    def put(self, statement: Statement, **parameters: Any) -> None:
+    def defer(self, statement: Statement, **parameters: Any) -> None:
         self._unsent.append((cast(LiteralString, statement.postgres), parameters))
 
-    def together(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+    def execute_many(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
         queries: list[Query] = [(cast(LiteralString, statement.postgres), given) for statement, given in asked]
         return [cursor.fetchall() for cursor in self.send(*queries)]
 
-    def decide(self, statement: Statement, **parameters: Any) -> list[Row] | None:
+    def commit_if(self, statement: Statement, **parameters: Any) -> list[Row] | None:
         if not self._is_decisive:
             return self.all(statement, **parameters)
         self._unsent.clear()

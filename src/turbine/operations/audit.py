@@ -1,0 +1,129 @@
+"""The audit: how a change and its line come into one transaction, and how lines are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from turbine.clock import to_ms
+from turbine.engine.app import App
+from turbine.ids import check_name
+from turbine.model.accounts import Principal
+from turbine.model.audit import AuditRecord
+from turbine.model.workflows import Page
+from turbine.operations.pages import after_key, check_limit
+from turbine.operations.resources import Resource
+from turbine.store import Store, Tx
+from turbine.store.tx import take_locks
+from turbine.tables import audit
+from turbine.tables.audit import Line, Wanted
+
+DETAIL_MAX = 4096
+"""Characters of what is noted beside a change; a payload is no business of the audit."""
+
+
+class AuditedStore(Store):
+    """The store of a runtime for the length of one change: the write that makes the change also writes its line.
+
+    Actions are one write each. Of an action that writes more than once, the first write that changes something has
+    the line. A write that refuses, or says that nothing changed (False or 0), has none.
+    """
+
+    def __init__(self, inner: Store, line: Line) -> None:
+        self.__dict__.update(inner.__dict__)
+        self._inner = inner
+        self._line: Line | None = line
+
+    def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:
+        if self._line is None:
+            return self._inner.submit(function, argument, size)
+        future = self._inner.submit(_with_line, {"function": function, "argument": argument, "line": self._line}, size)
+        future.add_done_callback(self._note)
+        return future
+
+    def _note(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled() and future.exception() is None and not _is_nothing(future.result()):
+            self._line = None
+
+    async def read(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A look changes nothing, also where it goes through the writer (`:memory:`)."""
+        return await self._inner.read(function, *args, **kwargs)
+
+
+def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: Line) -> Any:
+    if getattr(function, "bulk", False):
+        take_locks(tx, [(function, argument)])
+        (answer,) = function(tx, [argument])
+    else:
+        answer = function(tx, **argument)
+    if not _is_nothing(answer):
+        audit.add(tx, line=line)
+    return answer
+
+
+def _is_nothing(answer: Any) -> bool:
+    return isinstance(answer, Exception) or (isinstance(answer, int) and not answer)
+
+
+def audited(
+    app: App,
+    principal: Principal,
+    action: str,
+    target: str,
+    *,
+    workflow_id: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> App:
+    """The same port for one change, whose transaction also says who asked for it."""
+    line = line_of(app.clock.now_ms(), principal, action, target, workflow_id=workflow_id, detail=detail)
+    return replace(app, store=AuditedStore(app.store, line))
+
+
+def line_of(
+    now_ms: int,
+    principal: Principal,
+    action: str,
+    target: str,
+    *,
+    workflow_id: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> Line:
+    """The line of a change."""
+    text = None if not detail else json.dumps(detail, default=str)
+    if text is not None and len(text) > DETAIL_MAX:
+        text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
+    return Line(now_ms, principal.name, principal.role, action, target, workflow_id, text)
+
+
+class Audit(Resource):
+    """Reads the audit: `rt.audit`."""
+
+    async def list(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        workflow_id: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[AuditRecord]:
+        """One page of changes, newest first. Raises ValueError for a limit or cursor that can never be right."""
+        wanted = Wanted(
+            actor=None if actor is None else check_name(actor, "actor"),
+            action=None if action is None else check_name(action, "action"),
+            target=None if target is None else check_name(target, "target"),
+            workflow_id=None if workflow_id is None else check_name(workflow_id, "workflow id"),
+            after_ms=None if after is None else to_ms(after, "after"),
+            before_ms=None if before is None else to_ms(before, "before"),
+        )
+        found = await self._app().store.read(
+            audit.page, wanted=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)
+        )
+        return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)

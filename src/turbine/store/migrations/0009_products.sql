@@ -1,0 +1,46 @@
+-- Files that steps have stored.
+
+-- Files that steps made. storage says where the bytes are, under the product's id: 'database', 'beside' (the folder
+-- beside the SQLite file, which moves with it), or the URL of a folder or bucket.
+create table pt_products (
+    product @key,
+    id text not null unique,
+    run bigint not null,
+    workflow_id text not null,
+    position text not null,
+    function_id bigint not null,
+    function_name text not null,
+    file_name text not null,
+    size bigint not null,
+    sha256 text not null,
+    metadata text,
+    status text not null,
+    error text,
+    storage text not null,
+    created_ms bigint not null,
+    updated_ms bigint not null
+);
+
+create unique index pt_products_once on pt_products (run, position, file_name);
+
+-- With their sizes, so that all together are summed up without reading them.
+create index pt_products_by_status on pt_products (status, product, size);
+
+create index pt_products_workflow on pt_products (workflow_id, product);
+
+-- The bytes of products that are kept in the database, by the id of their upload (which becomes the product's id).
+create table pt_product_chunks (
+    upload text not null,
+    number bigint not null,
+    bytes @blob not null,
+    primary key (upload, number)
+);
+
+-- Bytes that belong to no product: uploads that have begun, and what deleted products have left. Swept unless the
+-- executor that uploads is alive.
+create table pt_product_uploads (
+    upload text primary key,
+    storage text not null,
+    executor_id text,
+    started_ms bigint not null
+);
