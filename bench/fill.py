@@ -565,7 +565,7 @@ FAILED = Statement.of(
 def note_failures(store: Store) -> None:
     """Say of each failed run which kind of failure it was, as its end would have."""
     after = 0
-    while rows := store.read_blocking(lambda tx, after: tx.all(FAILED, after=after, limit=INDEX_BATCH), after=after):
+    while rows := store.read_blocking(lambda tx, after: tx.rows(FAILED, after=after, limit=INDEX_BATCH), after=after):
         after = rows[-1][0]
         noted = [failures.Failure(*row[:4]) for row in rows]
         store.write_blocking(failures.note, failures=noted, now_ms=rows[-1][4])

@@ -244,7 +244,7 @@ async def test_a_link_ends_with_the_rights_of_who_made_it(open_site) -> None:
 async def test_a_link_expires_and_is_stored_as_a_hash_only(open_site) -> None:
     site, _, gate, token = await asked_for_a_link(open_site)
     rows = site.rt._app().store.read_blocking(
-        lambda tx: tx.all(turbine.store.Statement.of("select token_hash, approval_id from pt_approval_links"))
+        lambda tx: tx.rows(turbine.store.Statement.of("select token_hash, approval_id from pt_approval_links"))
     )
     assert [gate["id"]] == [approval for _, approval in rows]
     assert all(token not in hashed for hashed, _ in rows)

@@ -255,7 +255,7 @@ async def test_what_is_kept_of_secrets_does_not_open_anything(open_site) -> None
     made = await site.rt.tokens.create("ci", "admin")
     kept: list[str] = []
     for table in ("pt_tokens", "pt_sessions", "pt_accounts", "pt_audit"):
-        rows = await site.rt._app().store.read(lambda tx, table=table: tx.all(Statement.of(f"select * from {table}")))
+        rows = await site.rt._app().store.read(lambda tx, table=table: tx.rows(Statement.of(f"select * from {table}")))
         kept += [str(cell) for row in rows for cell in row]
     assert not any(
         secret in cell for cell in kept for secret in (made.token, person.cookies["turbine_session"], PASSWORD)

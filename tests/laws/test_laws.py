@@ -161,7 +161,7 @@ def dump(tx: Tx) -> dict[str, list[Any]]:
     """Every row that is a record of a run, with all its columns."""
     tables = ("pt_steps", "pt_step_attempts", "pt_waits", "pt_messages", "pt_values",
               "pt_values_history", "pt_kv", "pt_approvals", "pt_products", "pt_deliveries")  # fmt: skip
-    return {table: sorted(tx.all(Statement.of(f"select * from {table}")), key=repr) for table in tables}
+    return {table: sorted(tx.rows(Statement.of(f"select * from {table}")), key=repr) for table in tables}
 
 
 # L4

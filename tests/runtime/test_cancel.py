@@ -453,7 +453,7 @@ async def test_a_child_that_was_being_started_while_its_parent_was_cancelled_is_
             " recovery_attempts, attempt_owed, created_at_epoch_ms, updated_at_epoch_ms, priority, fence, parent_run)"
         )
         made += " select 'child', 'ENQUEUED', name, inputs, application_version, application_id, 0, 1, 1, 1, 0, 1, run"
-        tx.all(Statement.of(made + " from pt_runs where id = 'parent' returning id"))
+        tx.rows(Statement.of(made + " from pt_runs where id = 'parent' returning id"))
         cancelling = asyncio.ensure_future(rt.cancel("parent"))
         with psycopg.connect(postgres_url, autocommit=True) as watch:
             while not watch.execute("select 1 from pg_locks where not granted").fetchone():  # noqa: ASYNC110 - locks tell nobody

@@ -70,7 +70,7 @@ def rows_of_runs(rt: turbine.Runtime) -> dict[str, int]:
     )  # fmt: skip
     store = rt._live.store
     count = {table: Statement.of(f"select count(*) from {table}") for table in tables}
-    return {table: store.read_blocking(lambda tx, one=one: tx.one(one)[0]) for table, one in count.items()}
+    return {table: store.read_blocking(lambda tx, one=one: tx.row(one)[0]) for table, one in count.items()}
 
 
 async def test_runs_go_by_the_time_of_their_end(launch) -> None:

@@ -74,7 +74,7 @@ async def test_what_the_settings_say_of_a_pooler_is_believed(postgres_url: str) 
     async with Runtime(postgres_url, workflows=[chain], pooler=True) as rt:
         await rt.run(chain.options(id="a"), 1)
         assert rt._app().store.source.pooler is True
-        names = await rt._app().store.read(lambda tx: tx.all(PREPARED))
+        names = await rt._app().store.read(lambda tx: tx.rows(PREPARED))
     assert [] == names
 
 

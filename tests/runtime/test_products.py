@@ -31,7 +31,7 @@ LARGE = bytes(range(256)) * (BLOCK // 64) + b"end"
 def rows(rt: Runtime, sql: str) -> list[Any]:
     live = rt._live
     assert live is not None
-    return live.store.read_blocking(lambda tx: tx.all(Statement.of(sql)))
+    return live.store.read_blocking(lambda tx: tx.rows(Statement.of(sql)))
 
 
 async def content(rt: Runtime, id: str) -> bytes:

@@ -64,7 +64,7 @@ async def test_room_is_given_back_while_runs_of_several_processes_go_on(launch, 
         file = Path(rt._app().store.path)
         while file.stat().st_size > before - 4_000_000:  # noqa: ASYNC110, ASYNC240 - nobody tells when it was made
             await asyncio.sleep(0.02)
-        await rt._app().store.read(lambda tx: tx.one(Statement.of("pragma quick_check")) == ("ok",) or 1 / 0)
+        await rt._app().store.read(lambda tx: tx.row(Statement.of("pragma quick_check")) == ("ok",) or 1 / 0)
 
 
 async def _result(rt: turbine.Runtime, number: int) -> int:

@@ -504,7 +504,7 @@ async def test_secrets_and_outputs_pass_through_the_payload_codec(database_url: 
 
         from turbine.store.sql import Statement
 
-        stored = await world.store.read(lambda tx: tx.one(Statement.of("select secret from pt_webhooks")))
+        stored = await world.store.read(lambda tx: tx.row(Statement.of("select secret from pt_webhooks")))
 
     assert ("~fedcba",) == stored
     assert "Ada" == receiver.requests[0].json["output"]["hello"]

@@ -64,17 +64,17 @@ class Ledger:
 
     @staticmethod
     def text(tx: Tx, *, id: str) -> str | None:
-        row = tx.one(_TEXT, id=id)
+        row = tx.row(_TEXT, id=id)
         return None if row is None else row[0]
 
     @staticmethod
     def ids(tx: Tx) -> list[str]:
-        return sorted(row[0] for row in tx.all(_IDS))
+        return sorted(row[0] for row in tx.rows(_IDS))
 
     @staticmethod
     def audit(tx: Tx) -> tuple[list[str], int]:
         """The ids and the total, in one look."""
-        row = tx.one(_TOTAL)
+        row = tx.row(_TOTAL)
         assert row is not None
         return Ledger.ids(tx), row[0]
 

@@ -62,21 +62,21 @@ class Watching:
         self.dialect = tx.dialect
         self.plans: list[tuple[str, str]] = []
 
-    def all(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
+    def rows(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
         explain = Statement(
             "explain", sqlite=f"explain query plan {statement.sqlite}", postgres=f"explain {statement.postgres}"
         )
-        rows = self.tx.all(explain, **parameters)
+        rows = self.tx.rows(explain, **parameters)
         if self.dialect == "sqlite":
             within = {row[0]: row[3] for row in rows}
             plan = "\n".join(f"{row[3]} [in {within.get(row[1], 'all')}]" for row in rows)
         else:
             plan = "\n".join(row[0] for row in rows)
         self.plans.append((statement.sqlite if self.dialect == "sqlite" else statement.postgres, plan))
-        return self.tx.all(statement, **parameters)
+        return self.tx.rows(statement, **parameters)
 
-    def one(self, statement: Statement, **parameters: Any) -> tuple[Any, ...] | None:
-        return (self.all(statement, **parameters) or [None])[0]
+    def row(self, statement: Statement, **parameters: Any) -> tuple[Any, ...] | None:
+        return (self.rows(statement, **parameters) or [None])[0]
 
 
 def plans(store: Store, function: Any, **asked: Any) -> list[tuple[str, str]]:

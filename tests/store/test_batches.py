@@ -154,16 +154,16 @@ def no_complaint(schema: Any, text: str) -> list[dict[str, Any]]:
 
 def rows(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
     """All rows, with ids in the place of keys: a rollback leaves a gap in Postgres' keys."""
-    id_of = dict(tx.all(Statement.of("select run, id from pt_runs")))
+    id_of = dict(tx.rows(Statement.of("select run, id from pt_runs")))
     found: dict[str, list[tuple[Any, ...]]] = {}
     for table in TABLES:
         order = "order by message" if table == "pt_messages" else ""
-        all_of_it = tx.all(Statement.of(f"select * from {table} {order}"))
+        all_of_it = tx.rows(Statement.of(f"select * from {table} {order}"))
         if table == "pt_messages":  # the order of the messages counts, their keys do not
             found[table] = sorted(((id_of[row[1]], *row[2:]) for row in all_of_it), key=lambda row: row[0])
         else:
             found[table] = sorted((id_of[row[0]], *row[1:]) for row in all_of_it)
-    found["pt_kv"] = tx.all(Statement.of("select * from pt_kv"))
+    found["pt_kv"] = tx.rows(Statement.of("select * from pt_kv"))
     return found
 
 

@@ -59,16 +59,16 @@ def test_eight_processes_may_open_a_new_database_at_once(database_url, opened) -
         process.stdin.flush()
     assert [("", "")] * 8 == [process.communicate(timeout=30) for process in processes]
     store = opened(database_url, enlisted=False)
-    assert len(files()) == len(store.read_blocking(lambda tx: tx.all(HISTORY)))
-    assert [(8,)] == store.read_blocking(lambda tx: tx.all(Statement.of("select count(*) from pt_kv")))
+    assert len(files()) == len(store.read_blocking(lambda tx: tx.rows(HISTORY)))
+    assert [(8,)] == store.read_blocking(lambda tx: tx.rows(Statement.of("select count(*) from pt_kv")))
 
 
 def test_opening_again_applies_nothing(database_url, opened) -> None:
     store = opened(database_url, enlisted=False)
-    history = store.read_blocking(lambda tx: tx.all(HISTORY))
+    history = store.read_blocking(lambda tx: tx.rows(HISTORY))
     store.close()
     assert [(number, name) for number, name, _ in files()] == [(version, name) for version, name, _ in history]
-    assert history == opened(database_url, enlisted=False).read_blocking(lambda tx: tx.all(HISTORY))
+    assert history == opened(database_url, enlisted=False).read_blocking(lambda tx: tx.rows(HISTORY))
 
 
 def test_a_database_newer_than_the_code_is_refused_and_left_alone(database_url, opened) -> None:
@@ -77,7 +77,7 @@ def test_a_database_newer_than_the_code_is_refused_and_left_alone(database_url, 
     newest = files()[-1][0]
     with pytest.raises(StoreTooNew, match=f"has schema 9999, this Turbine knows up to {newest}.* Upgrade this process"):
         open_store(database_url)
-    assert 9999 == store.read_blocking(lambda tx: tx.all(HISTORY))[-1][0]
+    assert 9999 == store.read_blocking(lambda tx: tx.rows(HISTORY))[-1][0]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_new_migrations_are_applied_to_an_old_database_in_order(database_url, op
     (own_migrations / "0003_third.sql").write_text("alter table pt_second add column third bigint;\n")
     (own_migrations / "0002_second.sql").write_text("create table pt_second (id @key);\n")
     store = opened(database_url, enlisted=False)
-    assert [1, 2, 3] == [version for version, _, _ in store.read_blocking(lambda tx: tx.all(HISTORY))]
+    assert [1, 2, 3] == [version for version, _, _ in store.read_blocking(lambda tx: tx.rows(HISTORY))]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url, opened, own_migrations) -> None:
@@ -104,8 +104,8 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url, open
         open_store(database_url)
     (own_migrations / "0002_half.sql").unlink()
     store = opened(database_url, enlisted=False)
-    assert [("pt_first",), ("pt_migrations",)] == store.read_blocking(lambda tx: tx.all(TABLES))
-    assert [1] == [version for version, _, _ in store.read_blocking(lambda tx: tx.all(HISTORY))]
+    assert [("pt_first",), ("pt_migrations",)] == store.read_blocking(lambda tx: tx.rows(TABLES))
+    assert [1] == [version for version, _, _ in store.read_blocking(lambda tx: tx.rows(HISTORY))]
 
 
 def test_each_database_gets_the_statements_meant_for_it_in_its_own_words() -> None:
@@ -130,14 +130,14 @@ def test_each_database_gets_the_statements_meant_for_it_in_its_own_words() -> No
 
 def test_both_databases_have_the_same_tables_and_columns(sqlite_url, postgres_url, opened) -> None:
     sqlite, postgres = opened(sqlite_url, enlisted=False), opened(postgres_url, enlisted=False)
-    tables = [row[0] for row in sqlite.read_blocking(lambda tx: tx.all(TABLES)) if row[0].startswith("pt_")]
+    tables = [row[0] for row in sqlite.read_blocking(lambda tx: tx.rows(TABLES)) if row[0].startswith("pt_")]
     tables = [table for table in tables if table not in OF_FTS5]
-    assert tables == [row[0] for row in postgres.read_blocking(lambda tx: tx.all(TABLES))]
+    assert tables == [row[0] for row in postgres.read_blocking(lambda tx: tx.rows(TABLES))]
     in_sqlite = Statement.of("select name from pragma_table_info(:table)")
     in_postgres = Statement.of(
         "select column_name from information_schema.columns where table_name = :table order by ordinal_position"
     )
     for table in set(tables) - {"pt_search"}:  # the same in two ways: a virtual table, and a table with an index
-        assert sqlite.read_blocking(lambda tx, table=table: tx.all(in_sqlite, table=table)) == postgres.read_blocking(
-            lambda tx, table=table: tx.all(in_postgres, table=table)
+        assert sqlite.read_blocking(lambda tx, table=table: tx.rows(in_sqlite, table=table)) == postgres.read_blocking(
+            lambda tx, table=table: tx.rows(in_postgres, table=table)
         )

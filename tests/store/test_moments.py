@@ -70,9 +70,9 @@ class Counting:
         self.tx = tx
         self.asked = asked
 
-    def all(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
+    def rows(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
         self.asked.append(statement.name)
-        return self.tx.all(statement, **parameters)
+        return self.tx.rows(statement, **parameters)
 
-    def one(self, statement: Statement, **parameters: Any) -> tuple[Any, ...] | None:
-        return (self.all(statement, **parameters) or [None])[0]
+    def row(self, statement: Statement, **parameters: Any) -> tuple[Any, ...] | None:
+        return (self.rows(statement, **parameters) or [None])[0]

@@ -70,7 +70,7 @@ class Enterers:
 
 
 def channel(store: Store) -> str:
-    row = store.read_blocking(lambda tx: tx.one(Statement.of("select current_schema()::regnamespace::oid::bigint")))
+    row = store.read_blocking(lambda tx: tx.row(Statement.of("select current_schema()::regnamespace::oid::bigint")))
     assert row is not None
     return f"turbine_{row[0]}"
 
@@ -166,7 +166,7 @@ def test_a_connection_killed_in_the_middle_of_a_batch_begins_the_batch_anew(
         answer = ledger.enter(tx, id="slow")
         if not begun.is_set():
             begun.set()
-            tx.all(NAP, seconds=20)
+            tx.rows(NAP, seconds=20)
         return answer
 
     ticket = postgres_store.submit_blocking(enter_slowly, {})
@@ -259,7 +259,7 @@ def test_an_answer_that_is_lost_twice_is_still_known_to_be_lost(far_store, proxy
             looks.append("cut")
             kill_connections(proxy.far_url)
         looks.append("look")
-        return [(answer is None, len(tx.all(look)))] * len(rows)
+        return [(answer is None, len(tx.rows(look)))] * len(rows)
 
     looks: list[str] = []
     proxy.signs = {"before": b"with mark as", "after": b"INSERT 0 1\0"}
@@ -411,7 +411,7 @@ def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_
     def enter_and_crash(tx: Tx) -> str:
         answer = ledger.enter(tx, id="a")
         if not lost:
-            row = tx.one(XACT)
+            row = tx.row(XACT)
             assert row is not None
             lost.append(row[0])
             own_postgres.crash()
@@ -524,11 +524,11 @@ def test_batches_of_two_executors_that_wait_for_each_other_are_tried_again_befor
     deadlocks = Statement.of("select deadlocks from pg_stat_database where datname = current_database()")
 
     def take(tx: Tx, *, first: int, second: int) -> str:
-        tx.all(lock, total=first)
+        tx.rows(lock, total=first)
         with contextlib.suppress(threading.BrokenBarrierError):
             both_hold_one.wait(60)
         both_hold_one.abort()
-        tx.all(lock, total=second)
+        tx.rows(lock, total=second)
         return "both"
 
     tickets = [
@@ -537,7 +537,7 @@ def test_batches_of_two_executors_that_wait_for_each_other_are_tried_again_befor
     ]
     assert ["both", "both"] == [ticket.wait() for ticket in tickets]
     time.sleep(1)  # as long as the server takes to find one
-    assert (0,) == postgres_store.read_blocking(lambda tx: tx.one(deadlocks))
+    assert (0,) == postgres_store.read_blocking(lambda tx: tx.row(deadlocks))
 
 
 def test_a_server_that_only_reads_is_unavailable_until_it_writes_again(
@@ -559,7 +559,7 @@ def test_what_a_role_has_set_for_its_other_programs_means_nothing_here(postgres_
     theirs = "-c statement_timeout=20 -c lock_timeout=20 -c default_transaction_isolation=serializable"
     store = opened(f"{postgres_url}&options={quote(theirs)}")
 
-    assert store.write_blocking(lambda tx: tx.all(Statement.of("select pg_sleep(0.1)")))
+    assert store.write_blocking(lambda tx: tx.rows(Statement.of("select pg_sleep(0.1)")))
     for setting, value in {"lock_timeout": "400ms", "transaction_isolation": "read committed"}.items():
         show = Statement.of(f"show {setting}")
-        assert [(value,)] == store.write_blocking(lambda tx, show=show: tx.all(show))
+        assert [(value,)] == store.write_blocking(lambda tx, show=show: tx.rows(show))

@@ -95,7 +95,7 @@ def test_writes_and_reads_go_on_over_new_connections_when_the_old_ones_are_silen
     relay.fall_silent()
 
     assert "entered after" == store.write_blocking(ledger.enter, id="after")
-    assert store.write_blocking(lambda tx: tx.one(ONE)) == (1,)  # in a lane of its own
+    assert store.write_blocking(lambda tx: tx.row(ONE)) == (1,)  # in a lane of its own
     assert (["after", "before"], 2) == store.read_blocking(ledger.audit)
 
 
@@ -103,14 +103,14 @@ def test_a_call_on_which_the_server_works_is_waited_for(relay, opened) -> None:
     store = opened(relay.url)
     before = relay.opened
 
-    assert (1,) == store.write_blocking(lambda tx: tx.one(NAP, seconds=3))
+    assert (1,) == store.write_blocking(lambda tx: tx.row(NAP, seconds=3))
     assert relay.opened > before, "the server was asked whether it still works on it"
 
 
 @pytest.mark.parametrize("is_read", [False, True], ids=["write", "read"])
 def test_a_prepared_statement_that_is_gone_is_a_fault_of_the_connection(postgres_store, is_read) -> None:
     def ask(tx: Tx) -> object:
-        return tx.one(ONE)
+        return tx.row(ONE)
 
     call = postgres_store.read_blocking if is_read else postgres_store.write_blocking
     for _ in range(12):  # psycopg prepares what it sees for the sixth time
@@ -127,7 +127,7 @@ def test_a_plan_that_no_longer_fits_its_table_is_a_fault_of_the_connection(
     everything = Statement.of("select * from growing")
 
     def ask(tx: Tx) -> object:
-        return tx.all(everything)
+        return tx.rows(everything)
 
     call = postgres_store.read_blocking if is_read else postgres_store.write_blocking
     with psycopg.connect(postgres_url, autocommit=True) as owner:
@@ -164,8 +164,8 @@ def test_our_own_sessions_are_not_closed_for_being_idle(postgres_url, opened) ->
     store = opened(postgres_url)
 
     assert [("0",), ("0",)] == [
-        store.write_blocking(lambda tx: tx.one(show)),
-        store.read_blocking(lambda tx: tx.one(show)),
+        store.write_blocking(lambda tx: tx.row(show)),
+        store.read_blocking(lambda tx: tx.row(show)),
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_role_that_may_only_read_and_write_rows_is_enough(postgres_url, opened
         owner.execute(f"grant select, insert, update, delete on all tables in schema public to {role}")
     try:
         store = opened(postgres_url.replace("postgres@", f"{role}@"))
-        assert (1,) == store.write_blocking(lambda tx: tx.one(ONE))
+        assert (1,) == store.write_blocking(lambda tx: tx.row(ONE))
         store.close()
     finally:
         with psycopg.connect(postgres_url, autocommit=True) as owner:

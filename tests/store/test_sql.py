@@ -74,13 +74,13 @@ def test_parameters_are_translated_and_nothing_else(text: str, postgres: str) ->
 def test_a_percent_sign_means_the_same_with_and_without_parameters(store) -> None:
     bare = Statement.of("select 'a' like '%a', 7 % 4")
     with_parameter = Statement.of("select 'a' like '%a', 7 % :four")
-    assert [(1, 3)] == store.read_blocking(lambda tx: tx.all(bare))
-    assert [(1, 3)] == store.read_blocking(lambda tx: tx.all(with_parameter, four=4))
+    assert [(1, 3)] == store.read_blocking(lambda tx: tx.rows(bare))
+    assert [(1, 3)] == store.read_blocking(lambda tx: tx.rows(with_parameter, four=4))
 
 
 def test_now_is_the_clock_of_the_database_in_milliseconds(store) -> None:
     before = time.time() * 1000
-    ((now,),) = store.read_blocking(lambda tx: tx.all(Statement.of("select @now")))
+    ((now,),) = store.read_blocking(lambda tx: tx.rows(Statement.of("select @now")))
     assert isinstance(now, int)
     assert before - 2 <= now <= time.time() * 1000 + 2
 
@@ -88,7 +88,7 @@ def test_now_is_the_clock_of_the_database_in_milliseconds(store) -> None:
 @given(st.lists(st.tuples(TEXTS, st.none() | TEXTS, st.none() | INTEGERS), max_size=20))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_back_as_they_went_in_and_in_their_order(store, rows) -> None:
-    assert rows == store.read_blocking(lambda tx: tx.all(ECHO, rows=rows_json(rows)))
+    assert rows == store.read_blocking(lambda tx: tx.rows(ECHO, rows=rows_json(rows)))
 
 
 # In one database each, because a new one for every value would take most of the time.

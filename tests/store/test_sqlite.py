@@ -174,7 +174,7 @@ def test_a_process_that_is_killed_in_its_turn_leaves_nothing_and_stops_nobody(sq
 
 
 def test_writes_wait_for_a_stranger_who_holds_the_database(sqlite_store, ledger) -> None:
-    sqlite_store.write_blocking(lambda tx: tx.all(SHORT_PATIENCE))
+    sqlite_store.write_blocking(lambda tx: tx.rows(SHORT_PATIENCE))
     with other_connection(sqlite_store) as stranger:
         stranger.execute("begin immediate")
         ours = sqlite_store.submit_blocking(ledger.enter, {"id": "ours"})
@@ -185,7 +185,7 @@ def test_writes_wait_for_a_stranger_who_holds_the_database(sqlite_store, ledger)
 
 
 def test_a_store_that_waits_for_a_stranger_can_be_closed_impatiently(sqlite_store, ledger, outcome) -> None:
-    sqlite_store.write_blocking(lambda tx: tx.all(SHORT_PATIENCE))
+    sqlite_store.write_blocking(lambda tx: tx.rows(SHORT_PATIENCE))
     with other_connection(sqlite_store) as stranger:
         stranger.execute("begin immediate")
         ours = sqlite_store.submit_blocking(ledger.enter, {"id": "ours"})
@@ -252,7 +252,7 @@ def test_a_database_that_became_read_only_is_unavailable_until_it_can_be_written
     sqlite_store.hold("me")
 
     def become_read_only(tx) -> None:
-        tx.all(QUERY_ONLY)
+        tx.rows(QUERY_ONLY)
         ledger.enter(tx, id="a")
 
     answer = outcome(lambda: sqlite_store.write_blocking(become_read_only))
@@ -299,7 +299,7 @@ def test_the_log_has_its_size_before_the_first_write_and_keeps_it(sqlite_store, 
     opened(sqlite_store.url)
     assert size == log.stat().st_size
     assert [] == sqlite_store.read_blocking(
-        lambda tx: tx.all(Statement.of("select name from sqlite_master where name like '%presize%'"))
+        lambda tx: tx.rows(Statement.of("select name from sqlite_master where name like '%presize%'"))
     )
 
 

@@ -86,7 +86,7 @@ def of(name: str) -> Statement:
 def sqlite_plan(store, statement: Statement) -> list[str]:
     nothing = dict.fromkeys(PARAMETER.findall(statement.sqlite))
     explain = Statement("explain", sqlite=f"explain query plan {statement.sqlite}", postgres="")
-    return [row[3] for row in store.read_blocking(lambda tx: tx.all(explain, **nothing))]
+    return [row[3] for row in store.read_blocking(lambda tx: tx.rows(explain, **nothing))]
 
 
 def postgres_plan(store, statement: Statement) -> str:
@@ -103,7 +103,7 @@ def postgres_plan(store, statement: Statement) -> str:
 
     def look(tx) -> list[tuple[str]]:
         tx.run(Statement.of("set local enable_seqscan to off"))
-        return tx.all(explain)
+        return tx.rows(explain)
 
     return "\n".join(row[0] for row in store.read_blocking(look))
 

@@ -99,13 +99,13 @@ def _readers(url: str) -> SqliteReaders | PostgresReaders:
 
 
 def _journal(tx: Tx) -> Document:
-    (mode,) = tx.one(_JOURNAL) or ("unknown",)
+    (mode,) = tx.row(_JOURNAL) or ("unknown",)
     text = "write-ahead log" if mode == "wal" else f"journal mode is {mode}, not wal: no Turbine has opened this file"
     return _check("journal", mode == "wal", text, mode=mode)
 
 
 def _server(tx: Tx) -> Document:
-    (version,) = tx.one(_VERSION) or ("0",)
+    (version,) = tx.row(_VERSION) or ("0",)
     is_new_enough = int(version.split(".")[0]) >= POSTGRES_MIN
     text = f"Postgres {version}" + ("" if is_new_enough else f"; Turbine needs {POSTGRES_MIN} or newer")
     return _check("server", is_new_enough, text, version=version)
@@ -136,7 +136,7 @@ def _schema(tx: Tx) -> Document:
 
 
 def _applied(tx: Tx) -> int:
-    return doctor.schema(tx) if tx.one(_HAS_SCHEMA) else 0
+    return doctor.schema(tx) if tx.row(_HAS_SCHEMA) else 0
 
 
 def _live(tx: Tx) -> Document:

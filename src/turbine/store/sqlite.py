@@ -57,10 +57,10 @@ class SqliteTx:
         self.incarnation = 0
         self.wakes: list[Wake] = []
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self._execute(statement.sqlite, parameters).fetchall()
 
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def row(self, statement: Statement, **parameters: Any) -> Row | None:
         cursor = self._execute(statement.sqlite, parameters)
         row = cursor.fetchone()
         cursor.close()
@@ -73,10 +73,10 @@ class SqliteTx:
         self._execute(statement.sqlite, parameters)
 
     def execute_many(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
-        return [self.all(statement, **parameters) for statement, parameters in asked]
+        return [self.rows(statement, **parameters) for statement, parameters in asked]
 
     def commit_if(self, statement: Statement, **parameters: Any) -> list[Row]:
-        return self.all(statement, **parameters)
+        return self.rows(statement, **parameters)
 
     def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
         self.wakes.append((kind, key))

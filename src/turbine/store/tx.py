@@ -26,11 +26,11 @@ class Tx(Protocol):
     incarnation: int
     """Which life of which executor that is (a row of pt_incarnations); 0 before launch."""
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""
         ...
 
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def row(self, statement: Statement, **parameters: Any) -> Row | None:
         """Run a statement and return its first row, if any."""
         ...
 

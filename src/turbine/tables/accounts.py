@@ -49,25 +49,25 @@ class Known(NamedTuple):
 
 def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> bool | Exception:
     """Make an account. Refuses an e-mail address that is taken with Conflict."""
-    if tx.one(SQL.add, id=id, email=email, password=password, role=role, now=now_ms) is None:
+    if tx.row(SQL.add, id=id, email=email, password=password, role=role, now=now_ms) is None:
         return Conflict(f"There is an account for {email} already; change that one, or delete it first")
     return True
 
 
 def is_empty(tx: Tx) -> bool:
     """Whether there is no account at all."""
-    return tx.one(SQL.any) is None
+    return tx.row(SQL.any) is None
 
 
 def get(tx: Tx, *, id: str) -> AccountRecord | None:
     """An account by its id."""
-    row = tx.one(SQL.get, id=id)
+    row = tx.row(SQL.get, id=id)
     return None if row is None else _account(row)
 
 
 def listing(tx: Tx, *, after: int, limit: int) -> list[tuple[int, AccountRecord]]:
     """Accounts with their keys, in the order in which they were made."""
-    return [(row[0], _account(row)) for row in tx.all(SQL.listing, after=after, limit=limit)]
+    return [(row[0], _account(row)) for row in tx.rows(SQL.listing, after=after, limit=limit)]
 
 
 def _account(row: tuple[Any, ...]) -> AccountRecord:
@@ -79,7 +79,7 @@ def _account(row: tuple[Any, ...]) -> AccountRecord:
 
 def password_of(tx: Tx, *, email: str) -> Known | None:
     """The account of an e-mail address, with the hash of its password."""
-    row = tx.one(SQL.password_of, email=email)
+    row = tx.row(SQL.password_of, email=email)
     return None if row is None else Known(row[0], row[1], row[2], Role(row[3]), bool(row[4]))
 
 
@@ -90,8 +90,8 @@ def change(
 
     A new password or a disabled account ends its sessions, but for `kept_session`.
     """
-    tx.all(SQL.hold_all)
-    row = tx.one(SQL.get, id=id)
+    tx.rows(SQL.hold_all)
+    row = tx.row(SQL.get, id=id)
     if row is None:
         return NotFound(kind="account", id=id)
     key, now_known = row[0], _account(row)
@@ -108,8 +108,8 @@ def change(
 
 def remove(tx: Tx, *, id: str) -> bool | Exception:
     """Delete an account and its sessions. Refuses with NotFound, and with Conflict for the last admin."""
-    tx.all(SQL.hold_all)
-    row = tx.one(SQL.get, id=id)
+    tx.rows(SQL.hold_all)
+    row = tx.row(SQL.get, id=id)
     if row is None:
         return NotFound(kind="account", id=id)
     account = _account(row)
@@ -121,7 +121,7 @@ def remove(tx: Tx, *, id: str) -> bool | Exception:
 
 
 def _is_last_admin(tx: Tx, account: int) -> bool:
-    row = tx.one(SQL.other_admins, account=account)
+    row = tx.row(SQL.other_admins, account=account)
     return row is None or row[0] == 0
 
 
@@ -158,7 +158,7 @@ def _open(tx: Tx, account: int, session: NewSession) -> None:
 
 def by_session(tx: Tx, *, token_hash: str, now_ms: int, idle_since_ms: int) -> tuple[str, int, str, Role] | None:
     """Whose session it is: (session id, last seen, e-mail, role); None when it is over."""
-    row = tx.one(SQL.by_session, token_hash=token_hash, now=now_ms, idle_since=idle_since_ms)
+    row = tx.row(SQL.by_session, token_hash=token_hash, now=now_ms, idle_since=idle_since_ms)
     return None if row is None else (row[0], row[1], row[2], Role(row[3]))
 
 
@@ -173,7 +173,7 @@ def sessions(tx: Tx, *, now_ms: int) -> list[SessionRecord]:
         SessionRecord(
             id_, account, email, address, agent, to_datetime(created), to_datetime(seen), to_datetime(expires)
         )
-        for id_, account, email, address, agent, created, seen, expires in tx.all(SQL.sessions, now=now_ms)
+        for id_, account, email, address, agent, created, seen, expires in tx.rows(SQL.sessions, now=now_ms)
     ]
 
 
@@ -187,7 +187,7 @@ def remove_session(tx: Tx, *, id: str) -> bool | Exception:
 
 def offer_link(tx: Tx, *, token_hash: str, now_ms: int, expires_ms: int) -> bool:
     """Make a set-up link, if there is no account and no other live process has offered one. Older ones end."""
-    if not is_empty(tx) or tx.one(SQL.live_link, now=now_ms, executor=tx.executor) is not None:
+    if not is_empty(tx) or tx.row(SQL.live_link, now=now_ms, executor=tx.executor) is not None:
         return False
     tx.run(SQL.forget_links)
     tx.run(SQL.add_link, token_hash=token_hash, executor=tx.executor, expires=expires_ms)
@@ -204,7 +204,7 @@ def set_up(
         return NotAllowed(
             "This set-up link is wrong, used, too old, or from an earlier start; restart to get a new one"
         )
-    row = tx.one(SQL.add, id=id, email=email, password=password, role=Role.ADMIN, now=session.now_ms)
+    row = tx.row(SQL.add, id=id, email=email, password=password, role=Role.ADMIN, now=session.now_ms)
     assert row is not None  # there is no other account
     tx.run(SQL.forget_links)
     _open(tx, row[0], session)
@@ -225,7 +225,7 @@ def record_login_attempt(tx: Tx, *, address: str | None, email: str, now_ms: int
     wait_ms = 0
     for kind, subject in subjects:
         limit = ATTEMPTS_MAX[kind]
-        count, oldest = tx.one(SQL.attempts, kind=kind, subject=subject, since=since_ms, limit=limit) or (0, None)
+        count, oldest = tx.row(SQL.attempts, kind=kind, subject=subject, since=since_ms, limit=limit) or (0, None)
         if count >= limit and oldest is not None:
             wait_ms = max(wait_ms, oldest + ATTEMPTS_WINDOW_MS - now_ms)
     if wait_ms <= 0:
@@ -245,19 +245,19 @@ def add_token(tx: Tx, *, id: str, name: str, role: Role, token_hash: str, now_ms
 
 def by_token(tx: Tx, *, token_hash: str, now_ms: int) -> tuple[str, Role] | None:
     """The name and role of a token that is good."""
-    row = tx.one(SQL.by_token, token_hash=token_hash, now=now_ms)
+    row = tx.row(SQL.by_token, token_hash=token_hash, now=now_ms)
     return None if row is None else (row[0], Role(row[1]))
 
 
 def token(tx: Tx, *, id: str) -> TokenRecord | None:
     """What is known of a token; never the token itself."""
-    row = tx.one(SQL.token, id=id)
+    row = tx.row(SQL.token, id=id)
     return None if row is None else _token(row)
 
 
 def tokens(tx: Tx, *, before: int, limit: int) -> list[tuple[int, TokenRecord]]:
     """Tokens with their keys, newest first."""
-    return [(row[0], _token(row)) for row in tx.all(SQL.tokens, before=before, limit=limit)]
+    return [(row[0], _token(row)) for row in tx.rows(SQL.tokens, before=before, limit=limit)]
 
 
 def remove_token(tx: Tx, *, id: str) -> bool | Exception:

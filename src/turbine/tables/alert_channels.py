@@ -84,7 +84,7 @@ def update(
 
     With other quiet hours, what waits for the end of those before is looked at anew.
     """
-    holder = None if name is None else tx.one(SQL.by_name, name=name)
+    holder = None if name is None else tx.row(SQL.by_name, name=name)
     if holder is not None and holder[0] != id:
         return _taken(name)
     flag = None if enabled is None else int(enabled)
@@ -116,19 +116,19 @@ def delete(tx: Tx, *, id: str) -> NotFound | None:
 
 def get(tx: Tx, *, id: str, open: Callable[[str], str]) -> AlertChannelRecord | None:
     """One channel, its URL masked; `open` undoes the payload codec."""
-    row = tx.one(SQL.get, id=id)
+    row = tx.row(SQL.get, id=id)
     return None if row is None else _record(row, open)
 
 
 def page(tx: Tx, *, limit: int, before: int | None, open: Callable[[str], str]) -> list[tuple[int, AlertChannelRecord]]:
     """Channels, newest first, from below a key; with their keys."""
-    rows = tx.all(SQL.page, limit=limit, before=NEWEST if before is None else before)
+    rows = tx.rows(SQL.page, limit=limit, before=NEWEST if before is None else before)
     return [(row[0], _record(row, open)) for row in rows]
 
 
 def address(tx: Tx, *, id: str) -> Address | None:
     """What a delivery needs of a channel."""
-    row = tx.one(SQL.get, id=id)
+    row = tx.row(SQL.get, id=id)
     return None if row is None else Address(row[3], bool(row[5]), _quiet(row[9]))
 
 
@@ -138,7 +138,7 @@ def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
     Under an id that is there already no second message is left: it is the same one, asked for again after a crash. One
     that is dead is sent again, because whoever asks once more has been resumed to do so.
     """
-    row = tx.one(SQL.by_name, name=name)
+    row = tx.row(SQL.by_name, name=name)
     if row is None:
         return NotFound(kind="alert channel", id=name)
     channel, enabled = row
@@ -154,7 +154,7 @@ def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
 
 def test(tx: Tx, *, id: str, message: Message) -> NotFound | None:
     """Leave a test message for a channel, also for one that is disabled."""
-    if tx.one(SQL.get, id=id) is None:
+    if tx.row(SQL.get, id=id) is None:
         return NotFound(kind="alert channel", id=id)
     _leave(tx, id, message, TEST_EVENT)
     return None

@@ -31,8 +31,8 @@ def add(
     tx: Tx, *, token_hash: str, approval_id: str, made_by: str, now_ms: int, expires_ms: int
 ) -> Conflict | NotFound | None:
     """Make a link. Refuses with NotFound an unknown gate, with Conflict one that is decided."""
-    if tx.one(SQL.is_open, approval_id=approval_id) is None:
-        if tx.one(SQL.is_there, approval_id=approval_id) is None:
+    if tx.row(SQL.is_open, approval_id=approval_id) is None:
+        if tx.row(SQL.is_there, approval_id=approval_id) is None:
             return NotFound(kind="approval", id=approval_id)
         return Conflict("This approval is decided already; a link could change nothing")
     tx.run(SQL.forget_expired, now=now_ms)
@@ -42,7 +42,7 @@ def add(
 
 def find(tx: Tx, *, token_hash: str, now_ms: int) -> Link | None:
     """The link of a token; None for one that is unknown, used, expired, or whose maker is no operator any more."""
-    row = tx.one(SQL.unused, token_hash=token_hash, now=now_ms)
+    row = tx.row(SQL.unused, token_hash=token_hash, now=now_ms)
     if row is None or not _may_decide(tx, row[1], now_ms):
         return None
     return Link(*row)
@@ -51,9 +51,9 @@ def find(tx: Tx, *, token_hash: str, now_ms: int) -> Link | None:
 def _may_decide(tx: Tx, maker: str, now_ms: int) -> bool:
     kind, _, name = maker.partition(":")
     if kind == "token":
-        return tx.one(SQL.token_may, name=name, now=now_ms) is not None
+        return tx.row(SQL.token_may, name=name, now=now_ms) is not None
     if "@" in maker and kind != "host":
-        return tx.one(SQL.account_may, email=maker) is not None
+        return tx.row(SQL.account_may, email=maker) is not None
     return True  # the host's own sign-in, or this machine without any: there is nothing to look up
 
 
@@ -67,7 +67,7 @@ def decide(
 ) -> Link | Exception:
     """Decide the gate of a link, use the link up and write the line of the audit, all or nothing."""
     link = find(tx, token_hash=token_hash, now_ms=decision.now_ms)
-    row = None if link is None else tx.one(SQL.workflow_of, approval_id=link.approval_id)
+    row = None if link is None else tx.row(SQL.workflow_of, approval_id=link.approval_id)
     if link is None or row is None:
         return gone()
     named = decision._replace(by=f"link made by {link.made_by}")

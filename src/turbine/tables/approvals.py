@@ -71,7 +71,7 @@ def ask(tx: Tx, rows: Sequence[ApprovalRequest]) -> list[Answer | Decided]:
     answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
     held = [row for row in rows if answers[row.wait.run, row.wait.fence] is Answer.DONE]
     places = rows_json([[row.wait.run, row.wait.position] for row in held])
-    gates = {found[:2]: found[2:] for found in tx.all(SQL.gates, rows=places)} if held else {}
+    gates = {found[:2]: found[2:] for found in tx.rows(SQL.gates, rows=places)} if held else {}
     results: list[Answer | Decided] = []
     for row in rows:
         answer = answers[row.wait.run, row.wait.fence]
@@ -85,7 +85,7 @@ def _ask(tx: Tx, row: ApprovalRequest, gate: tuple[Any, ...] | None) -> Answer |
     if gate is None or gate[1] == ApprovalStatus.CANCELLED:
         _open(tx, row, again=gate is not None)
         if row.is_late:
-            found = tx.one(SQL.gates, rows=rows_json([[wait.run, wait.position]]))
+            found = tx.row(SQL.gates, rows=rows_json([[wait.run, wait.position]]))
             assert found is not None
             gate = found[2:]
         else:
@@ -106,9 +106,9 @@ def _ask(tx: Tx, row: ApprovalRequest, gate: tuple[Any, ...] | None) -> Answer |
 
 def _open(tx: Tx, row: ApprovalRequest, *, again: bool) -> None:
     run = row.wait.run
-    own = tx.one(SQL.own_status, run=run)
+    own = tx.row(SQL.own_status, run=run)
     assert own is not None  # its ownership was checked above
-    before = tx.one(SQL.before, run=run) or own[:2]
+    before = tx.row(SQL.before, run=run) or own[:2]
     assignees = json.dumps(row.assignees, ensure_ascii=False) if row.assignees else None
     tx.run(
         SQL.open,
@@ -139,7 +139,7 @@ def _open(tx: Tx, row: ApprovalRequest, *, again: bool) -> None:
 
 def _close(tx: Tx, approval: int, status: ApprovalStatus, decision: Decision) -> tuple[int, str] | None:
     """Close an open gate and put the run's status back; the (run, position) that waited, None if it was closed."""
-    row = tx.one(
+    row = tx.row(
         SQL.close,
         approval=approval,
         status=status,
@@ -178,17 +178,17 @@ def decide(
     a run without an open gate, and one with several when none is named; nothing is kept for a later gate. With
     `only_as`, an e-mail address or an empty text, also with NotAllowed a gate that is assigned to others.
     """
-    run = tx.one(SQL.run_of, id=workflow_id)
+    run = tx.row(SQL.run_of, id=workflow_id)
     if run is None:
         return WorkflowNotFound(workflow_id)
     lock(tx, [run[0]])
     if approval_id is None:
-        gates = tx.all(SQL.open_of_run, run=run[0])
+        gates = tx.rows(SQL.open_of_run, run=run[0])
         if len(gates) != 1:
             return _undecidable(workflow_id, len(gates))
         approval, form, assigned = gates[0]
     else:
-        gate = tx.one(SQL.one_of_run, id=approval_id, run=run[0])
+        gate = tx.row(SQL.one_of_run, id=approval_id, run=run[0])
         if gate is None:
             return NotFound(kind="approval", id=approval_id, workflow_id=workflow_id)
         approval, form, assigned, status = gate
@@ -221,7 +221,7 @@ def _undecidable(workflow_id: str, count: int) -> Conflict:
 
 
 def _id_of(tx: Tx, approval: int, workflow_id: str) -> str:
-    rows = tx.all(
+    rows = tx.rows(
         SQL.gates_of_workflow, workflow_id=workflow_id, after=approval + 1, limit=1, is_open=-1, email=EVERYBODY
     )
     return rows[0][1]
@@ -229,7 +229,7 @@ def _id_of(tx: Tx, approval: int, workflow_id: str) -> str:
 
 def get(tx: Tx, *, approval_id: str, open: Callable[[str], str]) -> ApprovalRecord | None:
     """One gate; `open` undoes the payload codec."""
-    row = tx.one(SQL.get, id=approval_id)
+    row = tx.row(SQL.get, id=approval_id)
     return None if row is None else _record(row, open)
 
 
@@ -250,7 +250,7 @@ def listing(
     below = NEWEST if after is None else after
     wanted = -1 if is_open is None else int(is_open)
     if workflow_id is not None:
-        rows = tx.all(
+        rows = tx.rows(
             SQL.gates_of_workflow,
             workflow_id=workflow_id,
             after=below,
@@ -261,19 +261,19 @@ def listing(
     elif assignee is not None:
         rows: list[tuple[Any, ...]] = []
         if is_open:
-            rows += tx.all(SQL.open_assigned, email=assignee, after=below, limit=limit)
+            rows += tx.rows(SQL.open_assigned, email=assignee, after=below, limit=limit)
         else:
-            rows += tx.all(SQL.assigned, email=assignee, after=below, limit=limit, is_open=wanted)
-            rows += tx.all(SQL.unassigned, after=below, limit=limit)
+            rows += tx.rows(SQL.assigned, email=assignee, after=below, limit=limit, is_open=wanted)
+            rows += tx.rows(SQL.unassigned, after=below, limit=limit)
         if is_open is not False:
-            rows += tx.all(SQL.open_to_all, after=below, limit=limit)
+            rows += tx.rows(SQL.open_to_all, after=below, limit=limit)
         rows = sorted(rows, key=lambda row: -row[0])[:limit]
     elif is_open is None:
-        rows = tx.all(SQL.all_gates, after=below, limit=limit)
+        rows = tx.rows(SQL.all_gates, after=below, limit=limit)
     elif is_open:
-        rows = tx.all(SQL.open_gates, after=below, limit=limit)
+        rows = tx.rows(SQL.open_gates, after=below, limit=limit)
     else:
-        rows = tx.all(SQL.decided_gates, after=below, limit=limit)
+        rows = tx.rows(SQL.decided_gates, after=below, limit=limit)
     return [(row[0], _record(row, open)) for row in rows]
 
 

@@ -65,11 +65,11 @@ def page(tx: Tx, *, wanted: Wanted, limit: int, after: int | None) -> list[Audit
     # Keys are given out in the order of time, so times are bounds of keys, but for what clocks and commits are off.
     if wanted.after_ms is not None:
         clauses += ["at_ms >= :after_ms", "audit >= :first"]
-        row = tx.one(SQL.first_since, at=wanted.after_ms - SKEW_MS)
+        row = tx.row(SQL.first_since, at=wanted.after_ms - SKEW_MS)
         parameters |= {"after_ms": wanted.after_ms, "first": _NEVER if row is None else row[0]}
     if wanted.before_ms is not None:
         clauses += ["at_ms <= :before_ms", "audit <= :last"]
-        row = tx.one(SQL.last_until, at=wanted.before_ms + SKEW_MS)
+        row = tx.row(SQL.last_until, at=wanted.before_ms + SKEW_MS)
         parameters |= {"before_ms": wanted.before_ms, "last": 0 if row is None else row[0]}
     if after is not None:
         clauses.append("audit < :after")
@@ -90,7 +90,7 @@ def page(tx: Tx, *, wanted: Wanted, limit: int, after: int | None) -> list[Audit
             workflow_id=workflow_id,
             detail=None if detail is None else json.loads(detail),
         )
-        for key, at, actor, role, action, target, workflow_id, detail in tx.all(
+        for key, at, actor, role, action, target, workflow_id, detail in tx.rows(
             Statement.of(text), limit=limit, **parameters
         )
     ]

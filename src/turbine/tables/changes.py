@@ -51,7 +51,7 @@ class Marks(NamedTuple):
 
 def marks(tx: Tx) -> Marks:
     """Where every list stands now."""
-    row = tx.one(SQL.marks)
+    row = tx.row(SQL.marks)
     assert row is not None  # it has no table of its own
     numbers = [number or 0 for number in row]
     (
@@ -89,8 +89,8 @@ def marks(tx: Tx) -> Marks:
 
 def moved(tx: Tx, *, since: Mark, approval: int | None, limit: int) -> list[Moved]:
     """The runs that were made or ended since a mark, or opened a gate after one, the latest first; no run twice."""
-    rows = tx.all(SQL.ended, since=since.ended_ms, limit=limit) + tx.all(SQL.made, after=since.run, limit=limit)
+    rows = tx.rows(SQL.ended, since=since.ended_ms, limit=limit) + tx.rows(SQL.made, after=since.run, limit=limit)
     if approval is not None:
-        rows += tx.all(SQL.gates, after=approval, limit=limit)
+        rows += tx.rows(SQL.gates, after=approval, limit=limit)
     found = {row[0]: Moved(*row) for row in reversed(rows)}
     return sorted(found.values(), key=lambda one: (one.at_ms, one.run), reverse=True)

@@ -116,13 +116,13 @@ def add(tx: Tx, rows: Sequence[NewDelivery]) -> None:
 
 def next_due(tx: Tx, *, kinds: Iterable[str]) -> int | None:
     """When the next delivery of these kinds is due that nobody holds."""
-    dues = [row[0] for kind in kinds if (row := tx.one(SQL.next_due, kind=kind)) is not None]
+    dues = [row[0] for kind in kinds if (row := tx.row(SQL.next_due, kind=kind)) is not None]
     return min(dues, default=None)
 
 
 def claim(tx: Tx, *, kind: str, limit: int, now_ms: int) -> list[Held]:
     """Take deliveries of a kind that are due, the oldest first. Two executors never get the same one."""
-    return sorted(Held(*row) for row in tx.all(SQL.claim, kind=kind, limit=limit, now=now_ms, executor=tx.executor))
+    return sorted(Held(*row) for row in tx.rows(SQL.claim, kind=kind, limit=limit, now=now_ms, executor=tx.executor))
 
 
 def settle(tx: Tx, rows: Sequence[Settled]) -> set[Settled]:
@@ -131,7 +131,7 @@ def settle(tx: Tx, rows: Sequence[Settled]) -> set[Settled]:
     Who was thought dead may have claimed a delivery twice: then one of its attempts counts.
     """
     first = list({row.delivery: row for row in reversed(rows)}.values())
-    settled = {key: (id_, kind) for key, id_, kind in tx.all(SQL.settle, rows=rows_json(first), executor=tx.executor)}
+    settled = {key: (id_, kind) for key, id_, kind in tx.rows(SQL.settle, rows=rows_json(first), executor=tx.executor)}
     ours = {row for row in first if row.delivery in settled}
     if ours:
         tx.run(SQL.note_attempts, rows=rows_json([row[:6] for row in ours]))
@@ -170,22 +170,22 @@ def free(tx: Tx, *, executor_id: str) -> int:
 
 def holders(tx: Tx) -> list[str]:
     """Executors that still hold deliveries and are not on the roll."""
-    return [row[0] for row in tx.all(SQL.holders)]
+    return [row[0] for row in tx.rows(SQL.holders)]
 
 
 def attempt_result(tx: Tx, *, delivery_id: str) -> tuple[str, int, str | None] | None:
     """What became of a delivery: (status, attempts, error of the last one); None for an unknown id."""
-    row = tx.one(SQL.attempt_result, id=delivery_id)
+    row = tx.row(SQL.attempt_result, id=delivery_id)
     return None if row is None else (row[0], row[1], row[2])
 
 
 def resend(tx: Tx, *, delivery_id: str, now_ms: int) -> Held | NotFound | Conflict:
     """Make a delivery due again, at once and with all attempts granted anew; those that were made stay listed."""
-    row = tx.one(SQL.resend, id=delivery_id, now=now_ms)
+    row = tx.row(SQL.resend, id=delivery_id, now=now_ms)
     if row is not None:
         tx.wake("delivery")
         return Held(*row)
-    if tx.one(SQL.attempt_result, id=delivery_id) is None:
+    if tx.row(SQL.attempt_result, id=delivery_id) is None:
         return NotFound(kind="delivery", id=delivery_id)
     return Conflict(f"Delivery {delivery_id} is pending, so it is being sent already; wait for its outcome")
 
@@ -205,12 +205,12 @@ def page(tx: Tx, *, wanted: Wanted, limit: int, before: int | None) -> list[tupl
         parameters["before"] = before
     where = "\nand ".join(clauses) or "true"
     text = f"select {_COLUMNS} from pt_deliveries where {where} order by delivery desc limit :limit"  # noqa: S608 - ours
-    return _records(tx, tx.all(Statement.of(text), limit=limit, **parameters))
+    return _records(tx, tx.rows(Statement.of(text), limit=limit, **parameters))
 
 
 def get(tx: Tx, *, delivery_id: str) -> DeliveryRecord | None:
     """One delivery with its attempts."""
-    found = _records(tx, tx.all(SQL.get, id=delivery_id))
+    found = _records(tx, tx.rows(SQL.get, id=delivery_id))
     return found[0][1] if found else None
 
 
@@ -220,7 +220,7 @@ _COLUMNS = "delivery, id, kind, target, event, workflow_id, status, next_ms, cre
 def _records(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[int, DeliveryRecord]]:
     attempts: dict[int, list[DeliveryAttempt]] = {row[0]: [] for row in rows}
     if rows:
-        for delivery, number, at_ms, duration_ms, status_code, error in tx.all(
+        for delivery, number, at_ms, duration_ms, status_code, error in tx.rows(
             SQL.attempts_of, rows=rows_json([[key] for key in attempts])
         ):
             attempts[delivery].append(
@@ -247,13 +247,13 @@ def _records(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[int, DeliveryR
 
 def over_before(tx: Tx, *, before_ms: int, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
     """Deliveries of no open run that were settled before a time, (updated_ms, key) in this order, from behind one."""
-    found = tx.all(SQL.over_before, before=before_ms, after_ms=after[0], after=after[1], limit=limit)
+    found = tx.rows(SQL.over_before, before=before_ms, after_ms=after[0], after=after[1], limit=limit)
     return [(updated_ms, delivery) for delivery, updated_ms in found]
 
 
 def forget(tx: Tx, *, deliveries: Sequence[int]) -> int:
     """Remove settled deliveries with their attempts; how many. Pending ones stay."""
-    gone = [[key] for (key,) in tx.all(SQL.forget, rows=rows_json([[key] for key in deliveries]))]
+    gone = [[key] for (key,) in tx.rows(SQL.forget, rows=rows_json([[key] for key in deliveries]))]
     if gone:
         tx.run(SQL.forget_attempts, rows=rows_json(gone))
     return len(gone)

@@ -67,11 +67,11 @@ class Behind(NamedTuple):
 
 def lineage(tx: Tx, *, run: int) -> list[Member]:
     """The runs that a run belongs with, its oldest ancestor first; at most two thousand."""
-    row = tx.one(SQL.member, run=run)
+    row = tx.row(SQL.member, run=run)
     for _ in range(ANCESTORS_MAX):
         if row is None or row[8] is None:
             break
-        above = tx.one(SQL.member, run=row[8])
+        above = tx.row(SQL.member, run=row[8])
         if above is None:
             break
         row = above
@@ -81,7 +81,7 @@ def lineage(tx: Tx, *, run: int) -> list[Member]:
     generation = members
     while generation and len(members) < FAMILY_MAX:
         parents = rows_json([[one.run] for one in generation])
-        found = tx.all(SQL.children, rows=parents, limit=FAMILY_MAX - len(members))
+        found = tx.rows(SQL.children, rows=parents, limit=FAMILY_MAX - len(members))
         generation = [Member(*child) for child in found]
         members += generation
     return members
@@ -91,13 +91,13 @@ def messages(tx: Tx, *, run: int, after: int, limit: int) -> list[tuple[int, str
     """The mailbox of a run: (key, topic, body, sent at, position that received it)."""
     return [
         (key, topic, body, created, position)
-        for key, topic, body, created, position in tx.all(SQL.messages, run=run, after=after, limit=limit)
+        for key, topic, body, created, position in tx.rows(SQL.messages, run=run, after=after, limit=limit)
     ]
 
 
 def values(tx: Tx, *, run: int) -> list[tuple[str, str, int]]:
     """What a run has published: (key, value, when)."""
-    return [(key, value, updated) for key, value, updated in tx.all(SQL.values, run=run)]
+    return [(key, value, updated) for key, value, updated in tx.rows(SQL.values, run=run)]
 
 
 def behind(tx: Tx, *, run: int, positions: Sequence[str], children: Sequence[str]) -> Behind:
@@ -105,20 +105,20 @@ def behind(tx: Tx, *, run: int, positions: Sequence[str], children: Sequence[str
     places = rows_json([[position] for position in positions])
     kinds: dict[str, int] = {}
     follows: dict[str, int] = {}
-    for position, kind, last_step in tx.all(SQL.kinds, run=run, rows=places):
+    for position, kind, last_step in tx.rows(SQL.kinds, run=run, rows=places):
         kinds[position] = kind
         if last_step is not None:
             follows[position] = last_step
     statuses: dict[str, str] = {}
     if children:
-        statuses = dict(tx.all(SQL.statuses_of, rows=rows_json([[child] for child in children])))
+        statuses = dict(tx.rows(SQL.statuses_of, rows=rows_json([[child] for child in children])))
     tried: dict[tuple[str, int], str] = {}
-    for position, number, error in tx.all(SQL.tracebacks, run=run, rows=places):
+    for position, number, error in tx.rows(SQL.tracebacks, run=run, rows=places):
         _keep(tried, (position, number), error)
     last: dict[str, str] = {}
-    for position, error in tx.all(SQL.errors, run=run, rows=places):
+    for position, error in tx.rows(SQL.errors, run=run, rows=places):
         _keep(last, position, error)
-    incarnations = {(row[0], row[1]): Incarnation(*row[2:]) for row in tx.all(SQL.incarnations, run=run, rows=places)}
+    incarnations = {(row[0], row[1]): Incarnation(*row[2:]) for row in tx.rows(SQL.incarnations, run=run, rows=places)}
     return Behind(kinds, follows, statuses, tried, last, incarnations)
 
 
@@ -135,11 +135,11 @@ def expedite(tx: Tx, *, run: int, now_ms: int) -> bool:
     wake of a wait that was met, or finds it among his letters.
     """
     lock(tx, [run])
-    positions = [row[0] for row in tx.all(SQL.expedite, run=run, now=now_ms)]
+    positions = [row[0] for row in tx.rows(SQL.expedite, run=run, now=now_ms)]
     waits.met(tx, [(run, position) for position in positions])
     if positions:
         return True
-    started = tx.one(SQL.start_now, run=run, now=now_ms)
+    started = tx.row(SQL.start_now, run=run, now=now_ms)
     if started is None:
         return False
     status, queue = started
@@ -152,4 +152,4 @@ def expedite(tx: Tx, *, run: int, now_ms: int) -> bool:
 
 def summaries(tx: Tx, *, ids: Sequence[str]) -> dict[str, str | None]:
     """The summaries of runs."""
-    return dict(tx.all(SQL.summaries, rows=rows_json([[id_] for id_ in ids]))) if ids else {}
+    return dict(tx.rows(SQL.summaries, rows=rows_json([[id_] for id_ in ids]))) if ids else {}

@@ -24,33 +24,33 @@ class Due(NamedTuple):
 
 def database_ms(tx: Tx) -> int:
     """The database's own time."""
-    row = tx.one(SQL.database_time)
+    row = tx.row(SQL.database_time)
     assert row is not None
     return row[0]
 
 
 def schema(tx: Tx) -> int:
     """The number of the last migration that was applied."""
-    return (tx.one(SQL.schema) or (0,))[0] or 0
+    return (tx.row(SQL.schema) or (0,))[0] or 0
 
 
 def set_aside(tx: Tx) -> int:
     """How many runs need a person, counted up to a thousand."""
-    return (tx.one(SQL.set_aside, limit=COUNT_MAX) or (0,))[0]
+    return (tx.row(SQL.set_aside, limit=COUNT_MAX) or (0,))[0]
 
 
 def open_runs(tx: Tx) -> int:
     """How many runs are not over, counted up to a thousand."""
-    return (tx.one(SQL.open_runs, limit=COUNT_MAX) or (0,))[0]
+    return (tx.row(SQL.open_runs, limit=COUNT_MAX) or (0,))[0]
 
 
 def longest_due(tx: Tx) -> Due | None:
     """What is due for the longest time, of workflows that any process has ever registered; may be in the future."""
-    names = [name for (name,) in tx.all(SQL.names)]
+    names = [name for (name,) in tx.rows(SQL.names)]
     found = [
-        (wake_ms, name) for name, wake_ms in tx.all(SQL.longest_due, rows=rows_json([[n] for n in names])) if wake_ms
+        (wake_ms, name) for name, wake_ms in tx.rows(SQL.longest_due, rows=rows_json([[n] for n in names])) if wake_ms
     ]
     if not found:
         return None
     since_ms, name = min(found)
-    return Due(name, since_ms, name in {one for (one,) in tx.all(SQL.known_alive)})
+    return Due(name, since_ms, name in {one for (one,) in tx.rows(SQL.known_alive)})

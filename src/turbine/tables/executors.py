@@ -80,18 +80,18 @@ def start_incarnation(
     `former_life`: an earlier launch of the same id, known to be dead, which is evicted with it. Refuses with Conflict
     while any other launch holds the id.
     """
-    held = tx.one(SQL.lock_dead, executor_id=executor_id)
+    held = tx.row(SQL.lock_dead, executor_id=executor_id)
     if held is not None and held[0] == former_incarnation:
         freed = _free(tx, executor_id, held[0], now_ms)
         _deregister(tx, executor_id, taken_by=executor_id, runs=freed)
     elif held is None:
         workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
     known = {name: columns[name] for name in ("hostname", "process_id", "application_version")}
-    row = tx.one(SQL.start_incarnation, executor_id=executor_id, now=now_ms, **known)
+    row = tx.row(SQL.start_incarnation, executor_id=executor_id, now=now_ms, **known)
     assert row is not None
     incarnation = int(row[0])
     if (
-        tx.one(
+        tx.row(
             SQL.register,
             executor_id=executor_id,
             incarnation=incarnation,
@@ -123,12 +123,12 @@ def renew(tx: Tx, *, executor_id: str, incarnation: int, lease_ms: int, process_
 
 def live(tx: Tx) -> list[Executor]:
     """All registered executors."""
-    return [Executor(*row) for row in tx.all(SQL.live)]
+    return [Executor(*row) for row in tx.rows(SQL.live)]
 
 
 def get(tx: Tx, *, executor_id: str) -> Executor | None:
     """The launch that holds an id."""
-    row = tx.one(SQL.get, executor_id=executor_id)
+    row = tx.row(SQL.get, executor_id=executor_id)
     return None if row is None else Executor(*row)
 
 
@@ -138,7 +138,7 @@ def evict(tx: Tx, *, executor_id: str, incarnation: int, seen_lease_ms: int | No
     None when that launch is gone already, or when its lease was renewed since it was seen to end at `seen_lease_ms`
     (None: it is known to be dead). From this commit on nothing that it writes for a run is accepted.
     """
-    row = tx.one(SQL.lock_dead, executor_id=executor_id)
+    row = tx.row(SQL.lock_dead, executor_id=executor_id)
     if row is None or row[0] != incarnation or (seen_lease_ms is not None and row[1] != seen_lease_ms):
         return None
     freed = _free(tx, executor_id, incarnation, now_ms)
@@ -148,7 +148,7 @@ def evict(tx: Tx, *, executor_id: str, incarnation: int, seen_lease_ms: int | No
 
 def deregister(tx: Tx, *, executor_id: str, incarnation: int) -> None:
     """Deregister an executor that ends in good order."""
-    row = tx.one(SQL.lock_dead, executor_id=executor_id)
+    row = tx.row(SQL.lock_dead, executor_id=executor_id)
     if row is None or row[0] != incarnation:
         return
     _deregister(tx, executor_id, taken_by=None, runs=0)
@@ -159,7 +159,7 @@ def deregister(tx: Tx, *, executor_id: str, incarnation: int) -> None:
 
 def release_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of an executor free that is not registered; 0 when it is again."""
-    if tx.one(SQL.lock_dead, executor_id=executor_id) is not None:
+    if tx.row(SQL.lock_dead, executor_id=executor_id) is not None:
         return 0
     deliveries.free(tx, executor_id=executor_id)
     return workflows.free(tx, executor_id=executor_id, now_ms=now_ms)
@@ -167,7 +167,7 @@ def release_orphans(tx: Tx, *, executor_id: str, now_ms: int) -> int:
 
 def held(tx: Tx, *, executor_id: str) -> list[tuple[int, int]]:
     """The open runs of an executor, (run, fence)."""
-    return [(run, fence) for run, fence in tx.all(SQL.held, executor_id=executor_id)]
+    return [(run, fence) for run, fence in tx.rows(SQL.held, executor_id=executor_id)]
 
 
 def _deregister(tx: Tx, executor_id: str, *, taken_by: str | None, runs: int) -> None:
@@ -184,14 +184,14 @@ def _free(tx: Tx, executor_id: str, incarnation: int, now_ms: int) -> int:
 
 def past_executors(tx: Tx, *, limit: int) -> list[PastExecutor]:
     """The executors that went last, the newest first."""
-    return [PastExecutor(*row) for row in tx.all(SQL.past_executors, limit=limit)]
+    return [PastExecutor(*row) for row in tx.rows(SQL.past_executors, limit=limit)]
 
 
 def orphans(tx: Tx) -> list[str]:
     """Executors that still hold runs or deliveries and are not on the roll."""
-    return sorted({row[0] for row in tx.all(SQL.orphans)}.union(deliveries.holders(tx)))
+    return sorted({row[0] for row in tx.rows(SQL.orphans)}.union(deliveries.holders(tx)))
 
 
 def names_known(tx: Tx, *, names: Sequence[str]) -> set[str]:
     """Which of these workflow names a live executor knows."""
-    return {row[0] for row in tx.all(SQL.names_known, rows=rows_json([[name] for name in names]))}
+    return {row[0] for row in tx.rows(SQL.names_known, rows=rows_json([[name] for name in names]))}

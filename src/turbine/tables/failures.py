@@ -66,7 +66,7 @@ def _steps(tx: Tx, failures: Sequence[Failure]) -> dict[int, tuple[str, str | No
     places = [(one.run, one.failed_positions.split()[0]) for one in failures if one.failed_positions]
     if not places:
         return {}
-    found = tx.all(SQL.steps, rows=rows_json(places))
+    found = tx.rows(SQL.steps, rows=rows_json(places))
     return {run: (name, None if error is None else error_facts(error).traceback) for run, name, error in found}
 
 
@@ -122,13 +122,13 @@ def groups(
     """Kinds that were seen in a span of time, the last seen first; an open one needs a run that stands failed."""
     last, fingerprint = (2**62, "") if after is None else after
     span = {"since": since_ms, "until": until_ms, "last": last, "fingerprint": fingerprint, "limit": limit}
-    rows = tx.all(SQL.groups, **span) if state is None else tx.all(SQL.groups_in, state=state, **span)
+    rows = tx.rows(SQL.groups, **span) if state is None else tx.rows(SQL.groups_in, state=state, **span)
     return _with_runs(tx, rows)
 
 
 def group(tx: Tx, *, fingerprint: str) -> FailureGroup | None:
     """One kind."""
-    row = tx.one(SQL.group, fingerprint=fingerprint)
+    row = tx.row(SQL.group, fingerprint=fingerprint)
     return None if row is None else _with_runs(tx, [row])[0]
 
 
@@ -136,7 +136,7 @@ def _with_runs(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[FailureGroup]:
     if not rows:
         return []
     names = rows_json([[row[0]] for row in rows])
-    counts: dict[str, int] = dict(tx.all(SQL.counts, rows=names, most=COUNT_MAX))
+    counts: dict[str, int] = dict(tx.rows(SQL.counts, rows=names, most=COUNT_MAX))
     found: list[FailureGroup] = []
     for fingerprint, workflow, step, kind, message, place, first_ms, last_ms, state, state_by, state_ms in rows:
         found.append(
@@ -150,7 +150,7 @@ def _with_runs(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[FailureGroup]:
                 first_at=to_datetime(first_ms),
                 last_at=to_datetime(last_ms),
                 count=counts.get(fingerprint, 0),
-                workflow_ids=[row[0] for row in tx.all(SQL.newest, fingerprint=fingerprint, limit=NEWEST)],
+                workflow_ids=[row[0] for row in tx.rows(SQL.newest, fingerprint=fingerprint, limit=NEWEST)],
                 state=FailureState(state),
                 state_by=state_by,
                 state_at=None if state_ms is None else to_datetime(state_ms),
@@ -166,6 +166,6 @@ def mark(tx: Tx, *, fingerprint: str, state: FailureState, actor: str | None, no
     at_ms = None if state is FailureState.OPEN else now_ms
     if tx.run(SQL.mark, fingerprint=fingerprint, state=state, actor=who, now=at_ms):
         return True
-    if tx.one(SQL.is_known, fingerprint=fingerprint) is None:
+    if tx.row(SQL.is_known, fingerprint=fingerprint) is None:
         return NotFound(kind="failure", id=fingerprint)
     return False

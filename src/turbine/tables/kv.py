@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
 def get(tx: Tx, *, key: str) -> str | None:
     """The sealed value of a key."""
-    row = tx.one(SQL.get, key=key)
+    row = tx.row(SQL.get, key=key)
     return None if row is None else row[0]
 
 
@@ -68,8 +68,8 @@ def set_(
 
     Refuses with ValidationFailed what does not fit the schema of the key.
     """
-    tx.one(SQL.lock, key=key)
-    row = tx.one(SQL.record, key=key)
+    tx.row(SQL.lock, key=key)
+    row = tx.row(SQL.record, key=key)
     stored = None if row is None else Entry(*row)
     found = None if stored is None or stored.value is None else stored.value
     if (expects_missing and found is not None) or (
@@ -100,7 +100,7 @@ def set_schema(
     tx: Tx, *, key: str, schema: str | None, now_ms: int, open: Open, complain: Complain
 ) -> ValidationFailed | None:
     """Give a key a schema, or take it away; refuses with ValidationFailed if its value does not fit."""
-    tx.one(SQL.lock, key=key)
+    tx.row(SQL.lock, key=key)
     value = get(tx, key=key)
     if schema is not None and value is not None:
         errors = complain(json.loads(schema), open(value))
@@ -121,7 +121,7 @@ def delete(tx: Tx, *, key: str, now_ms: int, actor: str | None = None) -> bool:
 
 def history(tx: Tx, *, key: str) -> list[Change]:
     """What a key held, newest first."""
-    return [Change(*row) for row in tx.all(SQL.history, key=key, limit=HISTORY_MAX)]
+    return [Change(*row) for row in tx.rows(SQL.history, key=key, limit=HISTORY_MAX)]
 
 
 def forget_deleted(tx: Tx, *, before_ms: int, limit: int) -> int:
@@ -134,9 +134,9 @@ def page(tx: Tx, *, prefix: str, after: str | None, limit: int) -> Sequence[Entr
     low = prefix if after is None else max(prefix, after)
     high = _behind(prefix)
     if high is None:
-        rows = tx.all(SQL.page, low=low, limit=limit + 1)
+        rows = tx.rows(SQL.page, low=low, limit=limit + 1)
     else:
-        rows = tx.all(SQL.page_below, low=low, high=high, limit=limit + 1)
+        rows = tx.rows(SQL.page_below, low=low, high=high, limit=limit + 1)
     entries = [Entry(*row) for row in rows]
     return [entry for entry in entries if entry.key != after][:limit]
 

@@ -77,7 +77,7 @@ def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bo
         "select log, created_ms, level, logger, message, workflow_id, position, source from pt_logs"  # noqa: S608 - what users say is a parameter
         f" where {where} order by log {'asc' if ascending else 'desc'} limit :limit"
     )
-    records = [(row[0], _record(row)) for row in tx.all(Statement.of(text), limit=limit, **parameters)]
+    records = [(row[0], _record(row)) for row in tx.rows(Statement.of(text), limit=limit, **parameters)]
     if behind is None or len(records) == limit:
         return Found(records, None)
     return Found(records, behind - 1 if ascending else behind + 1)
@@ -87,7 +87,7 @@ def _behind(tx: Tx, wanted: Filter, after: int | None, ascending: bool) -> int |
     """The key before which a look ends; None for one that goes to the end of the table."""
     if not wanted.search or wanted.workflow_id is not None:
         return None
-    bounds: tuple[int | None, int | None] = tx.one(SQL.bounds) or (None, None)
+    bounds: tuple[int | None, int | None] = tx.row(SQL.bounds) or (None, None)
     least, most = bounds
     if least is None or most is None:
         return None

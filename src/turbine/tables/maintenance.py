@@ -12,7 +12,7 @@ SQL = Statements(Path(__file__))
 def plan(tx: Tx, *, name: str, next_ms: int) -> int:
     """Note when a chore is due next, unless it is due earlier already. Returns when that is."""
     tx.run(SQL.plan, name=name, next=next_ms)
-    row = tx.one(SQL.next, name=name)
+    row = tx.row(SQL.next, name=name)
     assert row is not None
     return row[0]
 

@@ -91,7 +91,7 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
             results.append(answer)
             continue
         box = wait.run, row.topic
-        unread = oldest.pop(box) if box in oldest else tx.one(SQL.oldest, run=wait.run, topic=row.topic)
+        unread = oldest.pop(box) if box in oldest else tx.row(SQL.oldest, run=wait.run, topic=row.topic)
         if unread is not None:
             message, body = unread
             tx.defer(SQL.consume, message=message, position=wait.position)
@@ -146,10 +146,10 @@ def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
 
 def value(tx: Tx, *, run: int, key: str) -> str | None:
     """The published value of a key, if it was set."""
-    row = tx.one(SQL.value, run=run, key=key)
+    row = tx.row(SQL.value, run=run, key=key)
     return None if row is None else row[0]
 
 
 def values(tx: Tx, *, run: int) -> dict[str, str]:
     """All published values of a run."""
-    return {row[0]: row[1] for row in tx.all(SQL.values, run=run)}
+    return {row[0]: row[1] for row in tx.rows(SQL.values, run=run)}

@@ -55,7 +55,7 @@ class Gauges(NamedTuple):
 
 def ping(tx: Tx) -> bool:
     """Whether the database answers."""
-    return tx.one(SQL.ping) is not None
+    return tx.row(SQL.ping) is not None
 
 
 def by_status(tx: Tx, *, from_ms: int | None, to_ms: int | None) -> dict[str, int]:
@@ -81,14 +81,14 @@ def _counts(tx: Tx, spans: Sequence[tuple[int, int]], name: str | None = None) -
     frequent: list[WorkflowStatus] = []
     for status in WorkflowStatus:
         span = {"status": status, "first": first, "last": last, "limit": len(spans)}
-        few = tx.all(SQL.of_status, **span) if name is None else tx.all(SQL.of_status_and_name, name=name, **span)
+        few = tx.rows(SQL.of_status, **span) if name is None else tx.rows(SQL.of_status_and_name, name=name, **span)
         if len(few) == len(spans):
             frequent.append(status)
             continue
         for (run,) in few:
             counts[bisect_right(starts, run) - 1][status] += 1
     rows = rows_json([[place, status, *span] for place, span in enumerate(spans) for status in frequent])
-    found = tx.all(SQL.by_status, rows=rows) if name is None else tx.all(SQL.by_status_of_name, rows=rows, name=name)
+    found = tx.rows(SQL.by_status, rows=rows) if name is None else tx.rows(SQL.by_status_of_name, rows=rows, name=name)
     for place, status, count in found:
         counts[place][status] = count
     return counts
@@ -111,7 +111,7 @@ def calendar(
 def _counts_of_tag(tx: Tx, spans: Sequence[tuple[int, int]], tag: str, name: str | None) -> list[dict[str, int]]:
     counts: list[Counter[str]] = [Counter() for _ in spans]
     starts = [start for start, _ in spans]
-    rows = tx.all(SQL.by_status_of_tag, tag=tag, first=spans[0][0], last=spans[-1][1], limit=SAMPLE_MAX)
+    rows = tx.rows(SQL.by_status_of_tag, tag=tag, first=spans[0][0], last=spans[-1][1], limit=SAMPLE_MAX)
     for run, found, workflow in rows:
         if name is None or workflow == name:
             counts[bisect_right(starts, run) - 1][found] += 1
@@ -121,13 +121,13 @@ def _counts_of_tag(tx: Tx, spans: Sequence[tuple[int, int]], tag: str, name: str
 def ended_since(tx: Tx, *, since_ms: int) -> list[tuple[int, int | None, str]]:
     """Runs that ended since a time, newest first: (ended, started, status)."""
     return [
-        (ended, started, status) for ended, started, status in tx.all(SQL.ended_since, since=since_ms, limit=ENDED_MAX)
+        (ended, started, status) for ended, started, status in tx.rows(SQL.ended_since, since=since_ms, limit=ENDED_MAX)
     ]
 
 
 def tags(tx: Tx) -> list[tuple[str, int]]:
     """The tags of the newest runs and how often each was given, the most frequent first."""
-    return [(tag, count) for tag, count in tx.all(SQL.tags, first=last_run(tx) - SAMPLE_MAX, limit=TAGS_MAX)]
+    return [(tag, count) for tag, count in tx.rows(SQL.tags, first=last_run(tx) - SAMPLE_MAX, limit=TAGS_MAX)]
 
 
 def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[str, int, int]]]:
@@ -136,9 +136,9 @@ def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | Non
     Of those also how many were set aside, because their history does not fit the code.
     """
     runs = run_search.keys(tx, wanted=run_search.Filter(name=[name]), limit=1000)
-    rows = tx.all(SQL.spans, rows=rows_json([[run] for run in runs]))
+    rows = tx.rows(SQL.spans, rows=rows_json([[run] for run in runs]))
     newest = [(status, started, ended) for status, started, ended in rows]
-    versions = tx.all(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)
+    versions = tx.rows(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)
     return newest, [(version, count, set_aside) for version, count, set_aside in versions]
 
 
@@ -149,8 +149,8 @@ def queue(tx: Tx, *, name: str, now_ms: int) -> QueueFigures:
 
 
 def _queue(tx: Tx, name: str, counts: Counts, now_ms: int) -> QueueFigures:
-    oldest = tx.one(SQL.oldest_enqueued, queue=name)
-    ended = tx.one(SQL.ended_of_queue, queue=name, since=now_ms - THROUGHPUT_MS) or (0,)
+    oldest = tx.row(SQL.oldest_enqueued, queue=name)
+    ended = tx.row(SQL.ended_of_queue, queue=name, since=now_ms - THROUGHPUT_MS) or (0,)
     return QueueFigures(
         name,
         counts.enqueued,
@@ -166,21 +166,21 @@ def holders(tx: Tx, *, name: str) -> list[tuple[str, str, str | None, int | None
     """Who holds the slots of a queue: (run, workflow, executor, since), the longest first."""
     return [
         (id_, workflow, executor, since)
-        for id_, workflow, executor, since in tx.all(SQL.holders, queue=name, limit=200)
+        for id_, workflow, executor, since in tx.rows(SQL.holders, queue=name, limit=200)
     ]
 
 
 def partitions(tx: Tx, *, name: str) -> list[tuple[str, int, int]]:
     """The keys of a queue with most runs: (key, enqueued, running)."""
-    waiting: dict[str, int] = dict(tx.all(SQL.partitions_waiting, queue=name, limit=100))
-    running: dict[str, int] = dict(tx.all(SQL.partitions_running, queue=name, limit=100))
+    waiting: dict[str, int] = dict(tx.rows(SQL.partitions_waiting, queue=name, limit=100))
+    running: dict[str, int] = dict(tx.rows(SQL.partitions_running, queue=name, limit=100))
     found = [(key, waiting.get(key, 0), running.get(key, 0)) for key in {**waiting, **running}]
     return sorted(found, key=lambda one: (-one[1] - one[2], one[0]))
 
 
 def held(tx: Tx, *, executors: Sequence[str]) -> dict[str, int]:
     """How many open runs each executor holds."""
-    return {executor: (tx.one(SQL.held, executor=executor) or (0,))[0] for executor in executors}
+    return {executor: (tx.row(SQL.held, executor=executor) or (0,))[0] for executor in executors}
 
 
 def queued(tx: Tx, *, now_ms: int) -> list[QueueFigures]:
@@ -193,8 +193,8 @@ def gauges(tx: Tx, *, now_ms: int) -> Gauges:
     statuses = rows_json([[status] for status in ("pending", "delivered", "dead")])
     return Gauges(
         queues=queued(tx, now_ms=now_ms),
-        deliveries=dict(tx.all(SQL.deliveries, rows=statuses)),
-        open_approvals=(tx.one(SQL.open_approvals) or (0,))[0],
-        executors=(tx.one(SQL.live_executors) or (0,))[0],
-        last_log=(tx.one(SQL.last_log) or (0,))[0] or 0,
+        deliveries=dict(tx.rows(SQL.deliveries, rows=statuses)),
+        open_approvals=(tx.row(SQL.open_approvals) or (0,))[0],
+        executors=(tx.row(SQL.live_executors) or (0,))[0],
+        last_log=(tx.row(SQL.last_log) or (0,))[0] or 0,
     )

@@ -93,7 +93,7 @@ class Wanted(NamedTuple):
 
 def find(tx: Tx, *, run: int, position: str, file_name: str) -> Stored | None:
     """The product that a step made under this name."""
-    row = tx.one(SQL.find, run=run, position=position, file_name=file_name)
+    row = tx.row(SQL.find, run=run, position=position, file_name=file_name)
     return None if row is None else Stored(*row)
 
 
@@ -142,7 +142,7 @@ def release(tx: Tx, *, upload: str) -> bool:
 
 def dead_uploads(tx: Tx, *, executor: str, after: str, limit: int) -> list[tuple[str, str]]:
     """The (upload, storage) of bytes that nobody works on any more, and of all that `executor` has begun."""
-    rows = tx.all(SQL.dead_uploads, executor=executor, after=after, limit=limit)
+    rows = tx.rows(SQL.dead_uploads, executor=executor, after=after, limit=limit)
     return [(upload, storage) for upload, storage in rows]
 
 
@@ -153,7 +153,7 @@ def deregister(tx: Tx, *, upload: str) -> None:
 
 def chunk(tx: Tx, *, upload: str, number: int) -> bytes | None:
     """A block that is kept in the database."""
-    row = tx.one(SQL.chunk, upload=upload, number=number)
+    row = tx.row(SQL.chunk, upload=upload, number=number)
     return None if row is None else bytes(row[0])
 
 
@@ -164,7 +164,7 @@ def remove_chunks(tx: Tx, *, upload: str, limit: int) -> int:
 
 def one(tx: Tx, *, product_id: str) -> Stored | None:
     """The product of an id."""
-    row = tx.one(SQL.one, id=product_id)
+    row = tx.row(SQL.one, id=product_id)
     return None if row is None else Stored(*row)
 
 
@@ -187,7 +187,7 @@ def page(tx: Tx, *, wanted: Wanted, before: int | None, limit: int) -> list[Stor
         parameters["search"] = within(wanted.search.lower())
     where = "\nand ".join(clauses)
     text = f"select {COLUMNS} from pt_products where {where} order by product desc limit :limit"  # noqa: S608 - ours
-    return [Stored(*row) for row in tx.all(Statement.of(text), **parameters)]
+    return [Stored(*row) for row in tx.rows(Statement.of(text), **parameters)]
 
 
 def delivered(tx: Tx, *, product_id: str, error: str | None, now_ms: int) -> None:
@@ -216,7 +216,7 @@ def resend(tx: Tx, *, product_id: str, delivery_id: str, now_ms: int) -> Stored 
     refusal = reopen(tx, product_id=product_id, now_ms=now_ms)
     if refusal is not None:
         return refusal
-    run, workflow_id, name = tx.one(SQL.owner, id=product_id) or (None, None, None)
+    run, workflow_id, name = tx.row(SQL.owner, id=product_id) or (None, None, None)
     deliveries.add(tx, [NewDelivery(delivery_id, "product", product_id, None, run, workflow_id, name, None, now_ms)])
     return _stored(tx, product_id)
 

@@ -77,13 +77,13 @@ def save(tx: Tx, *, queue: Queue, now_ms: int) -> None:
 
 def get(tx: Tx, *, name: str) -> Queue | None:
     """A queue as it is now."""
-    row = tx.one(SQL.get, name=name)
+    row = tx.row(SQL.get, name=name)
     return None if row is None else _queue(row)
 
 
 def listing(tx: Tx) -> list[Queue]:
     """All queues that this database knows."""
-    return [_queue(row) for row in tx.all(SQL.listing)]
+    return [_queue(row) for row in tx.rows(SQL.listing)]
 
 
 def _queue(row: tuple[Any, ...]) -> Queue:
@@ -124,7 +124,7 @@ def claim(
             (SQL.hold, {"name": name}), _urgent(expected, known, now_ms, expected.batch_max), later
         )
     else:
-        held, found, delayed = tx.all(SQL.hold, name=name), None, None
+        held, found, delayed = tx.rows(SQL.hold, name=name), None, None
     if not held:
         return Claim([], set(), None, None)
     queue = _queue(held[0])
@@ -174,7 +174,7 @@ def _is_limitless(queue: Queue) -> bool:
 
 def _rate_clock(tx: Tx, queue: Queue, given_ms: int | None) -> int:
     """The time of this claim for the rate: one clock for all processes, and never before the newest start."""
-    now_ms, newest_ms = tx.one(SQL.rate_clock, queue=queue.name, at=given_ms) or (0, None)
+    now_ms, newest_ms = tx.row(SQL.rate_clock, queue=queue.name, at=given_ms) or (0, None)
     if newest_ms is not None and newest_ms > now_ms:
         tx.defer(SQL.move_starts, queue=queue.name, now=now_ms)
     return now_ms
@@ -187,7 +187,7 @@ def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int |
     everywhere = queue.all_workers
     if everywhere is not None or queue.worker_concurrency is not None:
         parameters: dict[str, Any] = {"key": key} if queue.partitioned else {}
-        total, mine = tx.one(held, queue=queue.name, executor=tx.executor, **parameters) or (0, 0)
+        total, mine = tx.row(held, queue=queue.name, executor=tx.executor, **parameters) or (0, 0)
         if everywhere is not None:
             free = min(free, everywhere - total)
         if queue.worker_concurrency is not None:
@@ -195,7 +195,7 @@ def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int |
     if queue.rate_limit is None:
         return max(0, free), None
     period_ms = queue.rate_limit.period_ms
-    count, oldest_ms = tx.one(SQL.starts, queue=queue.name, key=key or "", since=at_ms - period_ms) or (0, None)
+    count, oldest_ms = tx.row(SQL.starts, queue=queue.name, key=key or "", since=at_ms - period_ms) or (0, None)
     left = queue.rate_limit.limit - count
     more_ms = (oldest_ms or at_ms) + period_ms if left <= free else None
     return max(0, min(free, left)), more_ms
@@ -204,7 +204,7 @@ def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int |
 def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int, at_ms: int) -> tuple[list[int], int | None]:
     chosen: list[int] = []
     again: list[int] = []
-    keys = tx.all(
+    keys = tx.rows(
         SQL.keys,
         queue=queue.name,
         rows=known,
@@ -230,10 +230,10 @@ def _oldest(tx: Tx, queue: Queue, known: str, now_ms: int, key: str | None, limi
         return []
     if queue.partitioned:
         statement = SQL.most_urgent_of_key if queue.priority else SQL.oldest_of_key
-        rows = tx.all(statement, queue=queue.name, rows=known, now=now_ms, key=key, limit=limit)
+        rows = tx.rows(statement, queue=queue.name, rows=known, now=now_ms, key=key, limit=limit)
     else:
         statement, parameters = _urgent(queue, known, now_ms, limit)
-        rows = tx.all(statement, **parameters)
+        rows = tx.rows(statement, **parameters)
     return [row[0] for row in rows]
 
 
@@ -245,12 +245,12 @@ def _urgent(queue: Queue, known: str, now_ms: int, limit: int) -> tuple[Statemen
 
 def has_due(tx: Tx, *, name: str, now_ms: int) -> bool:
     """Whether anybody waits in a queue whose time has come."""
-    return tx.one(SQL.has_due, queue=name, now=now_ms) is not None
+    return tx.row(SQL.has_due, queue=name, now=now_ms) is not None
 
 
 def counts(tx: Tx, *, name: str) -> Counts:
     """How many runs of a queue wait, hold a slot, succeeded and did not."""
-    found: dict[str, int] = {row[0]: row[1] for row in tx.all(SQL.counts, queue=name)}
+    found: dict[str, int] = {row[0]: row[1] for row in tx.rows(SQL.counts, queue=name)}
     failed = sum(found.get(status, 0) for status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
     running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
     return Counts(found.get("ENQUEUED", 0), running, found.get("SUCCESS", 0), failed)
@@ -258,7 +258,7 @@ def counts(tx: Tx, *, name: str) -> Counts:
 
 def counts_open(tx: Tx, *, name: str) -> Counts:
     """How many runs of a queue wait and hold a slot; what is over is not counted."""
-    found: dict[str, int] = dict(tx.all(SQL.counts_open, queue=name))
+    found: dict[str, int] = dict(tx.rows(SQL.counts_open, queue=name))
     running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
     return Counts(found.get("ENQUEUED", 0), running, 0, 0)
 
@@ -275,7 +275,7 @@ class Holder(NamedTuple):
 
 def holders(tx: Tx, *, name: str, key: str | None = None, limit: int) -> list[Holder]:
     """Who holds the slots of a queue (of one key of it), the oldest first."""
-    rows = tx.all(SQL.holders, queue=name, key=key or "", any_key=int(key is None), limit=limit)
+    rows = tx.rows(SQL.holders, queue=name, key=key or "", any_key=int(key is None), limit=limit)
     return [Holder(*row) for row in rows]
 
 
@@ -292,7 +292,7 @@ class Blockage(NamedTuple):
 
 def blockage(tx: Tx, *, name: str, key: str | None, workflow_id: str, now_ms: int) -> Blockage:
     """What keeps a run in its queue: `paused`, `limit`, `rate`, or `turn` when it only has to wait for its turn."""
-    row = tx.one(SQL.get, name=name)
+    row = tx.row(SQL.get, name=name)
     if row is None:
         return Blockage("unknown", None, [], None, [])
     queue = _queue(row)
@@ -302,11 +302,11 @@ def blockage(tx: Tx, *, name: str, key: str | None, workflow_id: str, now_ms: in
     limits = [one for one in (queue.all_workers, queue.worker_concurrency) if one is not None]
     if limits and len(held) >= min(limits):
         runs = rows_json([[one.run] for one in held])
-        waiting = [run for (run,) in tx.all(SQL.waits_for, workflow_id=workflow_id, rows=runs)]
+        waiting = [run for (run,) in tx.rows(SQL.waits_for, workflow_id=workflow_id, rows=runs)]
         return Blockage("limit", min(limits), held, None, waiting)
     if queue.rate_limit is not None:
         period_ms = queue.rate_limit.period_ms
-        counted = tx.one(SQL.starts, queue=name, key=(key or "") if queue.partitioned else "", since=now_ms - period_ms)
+        counted = tx.row(SQL.starts, queue=name, key=(key or "") if queue.partitioned else "", since=now_ms - period_ms)
         count, oldest_ms = counted or (0, None)
         if count >= queue.rate_limit.limit:
             return Blockage("rate", queue.rate_limit.limit, held, (oldest_ms or now_ms) + period_ms, [])

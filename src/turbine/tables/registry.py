@@ -35,7 +35,7 @@ class Mirrored(NamedTuple):
 def mirror(tx: Tx, *, workflows: Sequence[Mirrored], now_ms: int) -> None:
     """Write what this executor registers, and forget what neither it nor any other live executor does."""
     tx.run(SQL.upsert, rows=rows_json(workflows), executor=tx.executor, now=now_ms)
-    others = {name for (name,) in tx.all(SQL.names)} - {one.name for one in workflows}
+    others = {name for (name,) in tx.rows(SQL.names)} - {one.name for one in workflows}
     gone = others - executors.names_known(tx, names=sorted(others)) if others else others
     if gone:
         tx.run(SQL.delete, rows=rows_json([[name] for name in sorted(gone)]))
@@ -43,16 +43,16 @@ def mirror(tx: Tx, *, workflows: Sequence[Mirrored], now_ms: int) -> None:
 
 def find(tx: Tx, *, name_or_fqn: str) -> list[Mirrored]:
     """The workflow of a name or, failing that, those of a fully qualified name."""
-    rows = tx.all(SQL.by_name, name=name_or_fqn) or tx.all(SQL.by_fqn, fqn=name_or_fqn)
+    rows = tx.rows(SQL.by_name, name=name_or_fqn) or tx.rows(SQL.by_fqn, fqn=name_or_fqn)
     return [Mirrored(*row) for row in rows]
 
 
 def version(tx: Tx, *, name: str) -> str | None:
     """The version of the code that registered a workflow last; None when its process is gone."""
-    row = tx.one(SQL.version, name=name)
+    row = tx.row(SQL.version, name=name)
     return None if row is None else row[0]
 
 
 def listing(tx: Tx) -> list[Mirrored]:
     """All of them, by name."""
-    return [Mirrored(*row) for row in tx.all(SQL.listing)]
+    return [Mirrored(*row) for row in tx.rows(SQL.listing)]

@@ -51,19 +51,19 @@ def delete(tx: Tx, *, workflow: str, status: str) -> bool:
 
 def get(tx: Tx, *, workflow: str, status: str) -> RetentionRule | None:
     """The rule for exactly these runs."""
-    row = tx.one(SQL.get, workflow=workflow, status=status)
+    row = tx.row(SQL.get, workflow=workflow, status=status)
     return None if row is None else _rule(row)
 
 
 def count(tx: Tx) -> int:
     """How many rules there are."""
-    row = tx.one(SQL.count)
+    row = tx.row(SQL.count)
     return 0 if row is None else row[0]
 
 
 def listing(tx: Tx, *, after: tuple[str, str], limit: int) -> list[RetentionRule]:
     """Rules in the order of their workflows and statuses."""
-    return [_rule(row) for row in tx.all(SQL.listing, workflow=after[0], status=after[1], limit=limit)]
+    return [_rule(row) for row in tx.rows(SQL.listing, workflow=after[0], status=after[1], limit=limit)]
 
 
 def _rule(row: Row) -> RetentionRule:
@@ -78,14 +78,14 @@ def _rule(row: Row) -> RetentionRule:
 
 def next_due(tx: Tx, *, after_ms: int, now_ms: int, usual_ms: int | None) -> Stretch:
     """Runs that are due, of those that ended after a time, a stretch of them."""
-    row = tx.one(SQL.shortest)
+    row = tx.row(SQL.shortest)
     kept = [one for one in (usual_ms, None if row is None else row[0]) if one is not None]
     if not kept:
         return Stretch([], None)
     before_ms = now_ms - min(kept)
-    row = tx.one(SQL.until, after=after_ms, before=before_ms, stretch=STRETCH)
+    row = tx.row(SQL.until, after=after_ms, before=before_ms, stretch=STRETCH)
     until_ms = None if row is None else row[0]
-    ended = [run for (run,) in tx.all(SQL.ended, after=after_ms, until=before_ms if until_ms is None else until_ms)]
+    ended = [run for (run,) in tx.rows(SQL.ended, after=after_ms, until=before_ms if until_ms is None else until_ms)]
     return Stretch(due(tx, runs=ended, now_ms=now_ms, usual_ms=usual_ms), until_ms)
 
 
@@ -96,14 +96,14 @@ def due(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> li
     announced, and no open run may still ask for them.
     """
     usual = EVER_MS if usual_ms is None else usual_ms
-    over = [run for (run,) in tx.all(SQL.over, rows=rows_json([[run] for run in runs]), usual=usual, now=now_ms)]
+    over = [run for (run,) in tx.rows(SQL.over, rows=rows_json([[run] for run in runs]), usual=usual, now=now_ms)]
     needed = _needed(tx, over) if over else set[int]()
     return [run for run in over if run not in needed]
 
 
 def _needed(tx: Tx, runs: Sequence[int]) -> set[int]:
     """Those of these runs, and of their ancestors, that an open run may ask for, or an open run's descendants."""
-    lineage = tx.all(SQL.lineage, rows=rows_json([[run] for run in runs]))
+    lineage = tx.rows(SQL.lineage, rows=rows_json([[run] for run in runs]))
     children: defaultdict[int | None, list[int]] = defaultdict(list)
     for run, parent, _ in lineage:
         children[parent].append(run)
@@ -118,4 +118,6 @@ def _needed(tx: Tx, runs: Sequence[int]) -> set[int]:
 
 def kinds(tx: Tx, *, runs: Sequence[int]) -> list[tuple[str, str, int]]:
     """Of which workflows and statuses these runs are, and how many of each."""
-    return [(name, status, count) for name, status, count in tx.all(SQL.kinds, rows=rows_json([[run] for run in runs]))]
+    return [
+        (name, status, count) for name, status, count in tx.rows(SQL.kinds, rows=rows_json([[run] for run in runs]))
+    ]

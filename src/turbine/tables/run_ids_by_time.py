@@ -24,7 +24,7 @@ NEAR = 64
 
 def last_run(tx: Tx) -> int:
     """The key of the newest run; 0 when there is none."""
-    _, most = tx.one(SQL.bounds) or (None, None)
+    _, most = tx.row(SQL.bounds) or (None, None)
     return most or 0
 
 
@@ -32,7 +32,7 @@ def first_runs(tx: Tx, *, moments: Sequence[int]) -> list[int]:
     """For each time the key of the first run that was made then or later."""
     if not moments:
         return []
-    least, most = tx.one(SQL.bounds) or (None, None)
+    least, most = tx.row(SQL.bounds) or (None, None)
     if least is None or most is None:
         return [0] * len(moments)
     sought = [_Sought(moment, least, most + 1) for moment in moments]
@@ -47,7 +47,7 @@ def first_runs(tx: Tx, *, moments: Sequence[int]) -> list[int]:
             for key in keys:
                 one.learn(key, made[key])
     rows = [[place, one.moment, one.low, one.high] for place, one in enumerate(sought) if one.low < one.high]
-    found: dict[int, int | None] = dict(tx.all(SQL.first_made, rows=rows_json(rows))) if rows else {}
+    found: dict[int, int | None] = dict(tx.rows(SQL.first_made, rows=rows_json(rows))) if rows else {}
     for place, run in found.items():
         sought[place].low = sought[place].high if run is None else run
     return [one.low for one in sought]
@@ -100,4 +100,4 @@ def _spread(tx: Tx, sought: Sequence[_Sought], least: int, most: int) -> None:
 
 def _made(tx: Tx, keys: Iterable[int]) -> dict[int, int | None]:
     """When the runs at some keys, or the first ones behind them, were made."""
-    return dict(tx.all(SQL.made_at, rows=rows_json([[key] for key in sorted(keys)])))
+    return dict(tx.rows(SQL.made_at, rows=rows_json([[key] for key in sorted(keys)])))

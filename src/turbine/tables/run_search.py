@@ -85,7 +85,7 @@ def keys(tx: Tx, *, wanted: Filter, limit: int, after: int | None = None, ascend
         # Where the page is full only what comes before its last run is of interest.
         edge = runs[-1] if len(runs) == limit else None
         parameters = asked.parameters if edge is None else {**asked.parameters, "edge": edge}
-        rows = tx.all(asked.keys(ascending, has_edge=edge is not None), limit=limit, **parameters)
+        rows = tx.rows(asked.keys(ascending, has_edge=edge is not None), limit=limit, **parameters)
         runs = sorted({*runs, *(row[0] for row in rows)}, reverse=not ascending)[:limit]
     return runs
 
@@ -97,15 +97,15 @@ def count(tx: Tx, *, wanted: Filter, limit: int) -> int:
         counted = 0
         for asked in statements:
             if counted < limit:
-                rows = tx.all(asked.counts(), limit=limit - counted, **asked.parameters)
+                rows = tx.rows(asked.counts(), limit=limit - counted, **asked.parameters)
                 counted += sum(row[0] for row in rows)
         return min(counted, limit)
     if len(statements) == 1:
-        return tx.all(statements[0].counts_any(), limit=limit, **statements[0].parameters)[0][0]
+        return tx.rows(statements[0].counts_any(), limit=limit, **statements[0].parameters)[0][0]
     found: set[int] = set()
     for asked in statements:
         if len(found) < limit:
-            found.update(row[0] for row in tx.all(asked.any_keys(), limit=limit, **asked.parameters))
+            found.update(row[0] for row in tx.rows(asked.any_keys(), limit=limit, **asked.parameters))
     return min(len(found), limit)
 
 
@@ -270,7 +270,7 @@ def _size(tx: Tx, sources: Sequence[_Source], span: Sequence[str], parameters: d
             table, *clauses = _own(source, place, own)
             parts.append((table, source.key, _all([*clauses, *(one.format(key=source.key) for one in span)])))
         if size < most:
-            size += sum(row[0] for row in tx.all(_Asked(tuple(parts), own, True).counts(), limit=most - size, **own))
+            size += sum(row[0] for row in tx.rows(_Asked(tuple(parts), own, True).counts(), limit=most - size, **own))
     return min(size, most)
 
 
@@ -352,7 +352,7 @@ def _is_frequent(tx: Tx, text: str) -> bool:
     """
     if tx.dialect == "sqlite":
         return False
-    row = tx.one(_FOUND_IN_SAMPLE, pattern=search.within(text), sample=SAMPLE)
+    row = tx.row(_FOUND_IN_SAMPLE, pattern=search.within(text), sample=SAMPLE)
     return row is not None and row[0] * FREQUENT > SAMPLE
 
 

@@ -91,7 +91,7 @@ def fire(tx: Tx, *, firing: Firing) -> list[Started | Exception] | None:
     if not taken:
         return None
     if firing.starts and not firing.may_overlap:
-        unfinished = tx.one(SQL.unfinished, schedule=firing.schedule)
+        unfinished = tx.row(SQL.unfinished, schedule=firing.schedule)
         if unfinished is not None:
             tx.run(SQL.note, schedule=firing.schedule, workflow_id=None, error=_skipped(unfinished[0]))
             return []
@@ -111,7 +111,7 @@ def _skipped(unfinished: str) -> str:
 
 def there(tx: Tx, *, ids: Sequence[str]) -> set[str]:
     """Which of these ids runs have."""
-    return {id_ for (id_,) in tx.all(SQL.there, rows=rows_json([[id_] for id_ in ids]))} if ids else set()
+    return {id_ for (id_,) in tx.rows(SQL.there, rows=rows_json([[id_] for id_ in ids]))} if ids else set()
 
 
 def backfill(tx: Tx, *, starts: Sequence[Start]) -> list[Started | Exception]:
@@ -122,17 +122,17 @@ def backfill(tx: Tx, *, starts: Sequence[Start]) -> list[Started | Exception]:
 def due(tx: Tx, *, workflows: Sequence[str], now_ms: int, limit: int) -> list[ScheduleRow]:
     """Enabled schedules of these workflows whose tick has come."""
     text = rows_json([[name] for name in workflows])
-    return [ScheduleRow(*row) for row in tx.all(SQL.due, rows=text, now=now_ms, limit=limit)]
+    return [ScheduleRow(*row) for row in tx.rows(SQL.due, rows=text, now=now_ms, limit=limit)]
 
 
 def next_due(tx: Tx, *, workflows: Sequence[str], after_ms: int) -> int | None:
     """The first tick after a time of the enabled schedules of these workflows."""
-    row = tx.one(SQL.next_due, rows=rows_json([[name] for name in workflows]), after=after_ms)
+    row = tx.row(SQL.next_due, rows=rows_json([[name] for name in workflows]), after=after_ms)
     return None if row is None else row[0]
 
 
 def get(tx: Tx, *, id: str) -> ScheduleRow | None:
-    row = tx.one(SQL.get, id=id)
+    row = tx.row(SQL.get, id=id)
     return None if row is None else ScheduleRow(*row)
 
 
@@ -140,13 +140,13 @@ def page(
     tx: Tx, *, workflow: str | None, kind: str | None, enabled: int | None, before: int | None, limit: int
 ) -> list[ScheduleRow]:
     """Schedules, the newest first, from before a key."""
-    rows = tx.all(SQL.page, workflow=workflow, kind=kind, enabled=enabled, before=before or (1 << 62), limit=limit)
+    rows = tx.rows(SQL.page, workflow=workflow, kind=kind, enabled=enabled, before=before or (1 << 62), limit=limit)
     return [ScheduleRow(*row) for row in rows]
 
 
 def insert(tx: Tx, *, row: ScheduleRow) -> Conflict | None:
     """Enter a schedule. Refuses a name that is taken."""
-    if tx.one(SQL.insert, **_columns(row)) is None:
+    if tx.row(SQL.insert, **_columns(row)) is None:
         return _name_taken(row.run_name)
     if row.next_ms is not None:
         tx.wake("schedule", row.next_ms)
@@ -161,7 +161,7 @@ def save(
     The next tick is left to those who fire, unless the change is about it. `recall` is why runs of its ticks that have
     not begun are cancelled, None if they are not.
     """
-    holder = tx.one(SQL.named, run_name=row.run_name)
+    holder = tx.row(SQL.named, run_name=row.run_name)
     if holder is not None and holder[0] != row.id:
         return _name_taken(row.run_name)
     if tx.run(SQL.save, **_columns(row), seen=seen_ms, rescheduled=int(is_rescheduled)):
@@ -169,7 +169,7 @@ def save(
             workflows.recall(tx, schedule_ids=[row.id], reason=recall, now_ms=row.updated_ms)
         tx.wake("schedule", row.next_ms)
         return None
-    if tx.one(SQL.get, id=row.id) is None:
+    if tx.row(SQL.get, id=row.id) is None:
         return NotFound(kind="schedule", id=row.id)
     return Conflict(f"Schedule {row.id!r} was changed by somebody else meanwhile; read it again and decide anew")
 
@@ -194,16 +194,16 @@ def sync(tx: Tx, *, compiled: Sequence[Compiled], registered: Sequence[str], now
     What people decided, that one is disabled, stays. Those of workflows registered here without a schedule go.
     """
     text = rows_json([[one.workflow] for one in compiled])
-    taken = {name for (name,) in tx.all(SQL.taken, rows=text)}
+    taken = {name for (name,) in tx.rows(SQL.taken, rows=text)}
     fit = [one for one in compiled if one.workflow not in taken]
     times = rows_json([[one.workflow, one.cron_expression, one.timezone] for one in fit])
-    recut = [id_ for (id_,) in tx.all(SQL.recut, rows=times)]
+    recut = [id_ for (id_,) in tx.rows(SQL.recut, rows=times)]
     tx.run(SQL.compile, rows=rows_json(fit), now=now_ms)
     if recut:
         workflows.recall(tx, schedule_ids=recut, reason=CHANGED, now_ms=now_ms)
     declared = {one.workflow for one in compiled}
     without = [[name] for name in registered if name not in declared]
-    gone = [id_ for (id_,) in tx.all(SQL.forget, rows=rows_json(without))] if without else []
+    gone = [id_ for (id_,) in tx.rows(SQL.forget, rows=rows_json(without))] if without else []
     if gone:
         workflows.recall(tx, schedule_ids=gone, reason=DELETED, now_ms=now_ms)
     if fit:

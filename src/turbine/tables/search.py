@@ -29,13 +29,13 @@ def within(text: str) -> str:
 
 def mark(tx: Tx) -> int:
     """Up to which key runs are in the index, or apart."""
-    row = tx.one(SQL.mark)
+    row = tx.row(SQL.mark)
     return 0 if row is None else row[0]
 
 
 def is_waiting(tx: Tx) -> bool:
     """Whether anything is to be indexed."""
-    return tx.one(SQL.waiting, mark=mark(tx)) is not None
+    return tx.row(SQL.waiting, mark=mark(tx)) is not None
 
 
 def index(tx: Tx, *, settled_ms: int, limit: int) -> bool:
@@ -45,15 +45,15 @@ def index(tx: Tx, *, settled_ms: int, limit: int) -> bool:
     be on its way to its commit.
     """
     tx.run(SQL.begin)
-    row = tx.one(SQL.hold)
+    row = tx.row(SQL.hold)
     before = 0 if row is None else row[0]
     fresh: list[int] = []
-    found = tx.all(SQL.next_runs, mark=before, limit=limit)
+    found = tx.rows(SQL.next_runs, mark=before, limit=limit)
     for run, created_ms in found:
         if created_ms > settled_ms:
             break
         fresh.append(run)
-    changed = [run for (run,) in tx.all(SQL.changed, limit=limit)]
+    changed = [run for (run,) in tx.rows(SQL.changed, limit=limit)]
     if fresh or changed:
         text = rows_json([[run] for run in {*fresh, *changed}])
         # First out of the way, then read: who fails in between is put apart anew and comes next time.
@@ -74,6 +74,6 @@ def queue_reindex(tx: Tx, *, runs: Sequence[int]) -> None:
 def forget(tx: Tx, *, runs: Sequence[int]) -> None:
     """Take deleted runs out of the index."""
     text = rows_json([[run] for run in runs])
-    tx.one(SQL.hold)  # the indexer and this take turns
+    tx.row(SQL.hold)  # the indexer and this take turns
     tx.run(SQL.take_back, rows=text)
     tx.run(SQL.remove, rows=text)

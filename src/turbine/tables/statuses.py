@@ -64,13 +64,13 @@ def set_app_status(tx: Tx, rows: Sequence[AppStatus]) -> list[Answer]:
 
 def one(tx: Tx, *, workflow_id: str) -> Found | None:
     """The run of an id, with its payloads."""
-    row = tx.one(_ONE, id=workflow_id)
+    row = tx.row(_ONE, id=workflow_id)
     return None if row is None else _found(row)
 
 
 def outcome(tx: Tx, *, workflow_id: str) -> tuple[bool, tuple[str, str | None, str | None, str | None]] | None:
     """Whether a run is over, and its (status, output, error, reason); None for an unknown id."""
-    row = tx.one(SQL.outcome, id=workflow_id)
+    row = tx.row(SQL.outcome, id=workflow_id)
     return None if row is None else (row[0] is not None, (row[1], row[2], row[3], row[4]))
 
 
@@ -91,7 +91,7 @@ def page(
     runs = run_search.keys(tx, wanted=wanted, limit=limit, after=after, ascending=ascending)
     if not runs:
         return []
-    rows = tx.all(_ROWS[load_input, load_output], rows=rows_json([[run] for run in runs]))
+    rows = tx.rows(_ROWS[load_input, load_output], rows=rows_json([[run] for run in runs]))
     found = {row[0]: _found(row) for row in rows}
     return [found[run] for run in runs]
 
@@ -188,10 +188,10 @@ class Facts(NamedTuple):
 
 def facts(tx: Tx, *, workflow_id: str) -> Facts | None:
     """The plain facts of a run."""
-    row = tx.one(SQL.facts, id=workflow_id)
+    row = tx.row(SQL.facts, id=workflow_id)
     return None if row is None else Facts(*row)
 
 
 def open_waits(tx: Tx, *, run: int) -> list[tuple[str, str, str, int, int | None]]:
     """What a run waits for: (position, kind, subject, since_ms, deadline_ms)."""
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in tx.all(SQL.open_waits, run=run)]
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in tx.rows(SQL.open_waits, run=run)]

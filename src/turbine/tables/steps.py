@@ -131,11 +131,11 @@ def histories(tx: Tx, *, runs: Sequence[int]) -> dict[int, History]:
     """Everything recorded of these runs, as the engine wants it."""
     text = rows_json([[run] for run in runs])
     found = {run: History() for run in runs}
-    for run, *columns in tx.all(SQL.history, rows=text):
+    for run, *columns in tx.rows(SQL.history, rows=text):
         found[run].add(Recorded(*columns))
-    for run, position, *columns in tx.all(SQL.history_waits, rows=text):
+    for run, position, *columns in tx.rows(SQL.history_waits, rows=text):
         found[run].waits[position] = Waiting(*columns)
-    for run, position, number, error in tx.all(SQL.history_failures, rows=text):
+    for run, position, number, error in tx.rows(SQL.history_failures, rows=text):
         found[run].failures.setdefault(position, []).append(Failure(number, error))
     return found
 
@@ -153,10 +153,10 @@ def listing(
 
     `after` is number and position of the step behind which they begin.
     """
-    rows = tx.all(SQL.of_run, run=run, after=after[0], position=after[1], limit=limit)
+    rows = tx.rows(SQL.of_run, run=run, after=after[0], position=after[1], limit=limit)
     attempts: dict[str, list[StepAttempt]] = {}
     places = rows_json([[row[0]] for row in rows])
-    for position, number, started, ended, error in tx.all(SQL.attempts_of, run=run, rows=places):
+    for position, number, started, ended, error in tx.rows(SQL.attempts_of, run=run, rows=places):
         attempts.setdefault(position, []).append(
             StepAttempt(number, to_datetime(started), _moment(ended), None if error is None else describe_error(error))
         )
@@ -187,7 +187,7 @@ def listing(
 
 def output(tx: Tx, *, run: int, position: str) -> tuple[str | None] | None:
     """The output that is recorded at a position, as it is stored; None where nothing is recorded."""
-    row = tx.one(SQL.output_of, run=run, position=position)
+    row = tx.row(SQL.output_of, run=run, position=position)
     return None if row is None else (row[0],)
 
 

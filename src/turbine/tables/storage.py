@@ -79,13 +79,13 @@ def collectable(tx: Tx, *, before_ms: int | None, logs_before_ms: int) -> Collec
 
 
 def _count(tx: Tx, statement: Statement, before_ms: int) -> int:
-    row = tx.one(statement, before=before_ms, most=COUNT_MAX)
+    row = tx.row(statement, before=before_ms, most=COUNT_MAX)
     return 0 if row is None else int(row[0])
 
 
 def database_size(tx: Tx) -> int:
     """Bytes of the whole database."""
-    row = tx.one(_SIZE)
+    row = tx.row(_SIZE)
     return 0 if row is None else int(row[0])
 
 
@@ -93,23 +93,23 @@ def free_size(tx: Tx) -> int | None:
     """Bytes of the database that are free for what comes next; None where the server keeps that to itself."""
     if tx.dialect == "postgres":
         return None
-    row = tx.one(_FREE)
+    row = tx.row(_FREE)
     return 0 if row is None else int(row[0])
 
 
 def can_shrink(tx: Tx) -> bool:
     """Whether a SQLite file can give back its free pages; one that was not made by Turbine cannot."""
-    row = tx.one(_AUTO_VACUUM)
+    row = tx.row(_AUTO_VACUUM)
     return row is not None and row[0] == 2
 
 
 def give_back(tx: Tx, *, pages: int) -> int:
     """Cut free pages off the end of a SQLite file, moving what lies there to the front; returns how many."""
-    before = tx.one(_FREE_PAGES)
+    before = tx.row(_FREE_PAGES)
     # One page each time: sqlite3 takes one step of a statement without columns, so it would stop there in any case.
     for _ in range(min(pages, 0 if before is None else before[0])):
         tx.run(_CUT)
-    after = tx.one(_FREE_PAGES)
+    after = tx.row(_FREE_PAGES)
     return 0 if before is None or after is None else before[0] - after[0]
 
 
@@ -122,35 +122,35 @@ def measure(tx: Tx, *, hour_ms: int) -> bool:
 
 def is_measured(tx: Tx, *, hour_ms: int) -> bool:
     """Whether somebody has noted the size in this hour."""
-    return tx.one(SQL.is_measured, hour=hour_ms) is not None
+    return tx.row(SQL.is_measured, hour=hour_ms) is not None
 
 
 def sizes(tx: Tx) -> list[Size]:
     """How large the database was, the oldest first."""
-    return [Size(*row) for row in tx.all(SQL.sizes)]
+    return [Size(*row) for row in tx.rows(SQL.sizes)]
 
 
 def products_size(tx: Tx) -> int:
     """Bytes of all products, wherever they are kept."""
-    row = tx.one(_PRODUCTS)
+    row = tx.row(_PRODUCTS)
     return 0 if row is None else int(row[0])
 
 
 def names(tx: Tx) -> list[str]:
     """The names of our tables."""
-    return [row[0] for row in tx.all(_NAMES)]
+    return [row[0] for row in tx.rows(_NAMES)]
 
 
 def tables(tx: Tx) -> list[Table]:
     """Our tables, by name."""
     if tx.dialect == "sqlite" and not _can_walk(tx):
         return [Table(name, None, None) for name in names(tx)]
-    found = {name: (rows, size) for name, size, rows in tx.all(_TABLES)}
+    found = {name: (rows, size) for name, size, rows in tx.rows(_TABLES)}
     return [_table(name, *found.get(name, (None, None))) for name in sorted(names(tx))]
 
 
 def _can_walk(tx: Tx) -> bool:
-    row = tx.one(_HAS_DBSTAT)
+    row = tx.row(_HAS_DBSTAT)
     return bool(row and row[0]) and database_size(tx) <= WALK_MAX
 
 

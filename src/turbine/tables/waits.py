@@ -49,7 +49,7 @@ def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] 
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
     held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
     ids = rows_json([[row.subject] for row in held])
-    found = {row[0]: row[1:] for row in tx.all(SQL.runs_of_ids, rows=ids)} if held else {}
+    found = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=ids)} if held else {}
     results: list[Answer | tuple[Any, ...] | None] = []
     waiting: list[Wait] = []
     for row in rows:
@@ -80,12 +80,12 @@ def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | 
         if answer is not Answer.DONE:
             results.append(answer)
             continue
-        target = tx.one(SQL.run_of_id, id=workflow_id)
+        target = tx.row(SQL.run_of_id, id=workflow_id)
         if target is None:
             results.append(None)
             continue
         lock(tx, [target[0]])
-        value = tx.one(SQL.value_of, run=target[0], key=key)
+        value = tx.row(SQL.value_of, run=target[0], key=key)
         if value is None:
             enter(tx, [wait._replace(subject=f"{target[0]}/{key}")])
             results.append(Answer.WAIT)
@@ -104,7 +104,7 @@ def enter(tx: Tx, rows: Sequence[Wait]) -> None:
 
 def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
     """What these waits wait for has happened: their runs are due."""
-    waiting = tx.all(SQL.waiting_for, kind=kind, rows=rows_json([[subject] for subject in subjects]))
+    waiting = tx.rows(SQL.waiting_for, kind=kind, rows=rows_json([[subject] for subject in subjects]))
     met(tx, [(run, position) for run, position in waiting])
 
 
@@ -123,7 +123,7 @@ def met(tx: Tx, waiting: Sequence[tuple[int, str]], *, parked: Collection[int] |
 def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
     if not runs:
         return
-    woken = tx.all(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
+    woken = tx.rows(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
     queues = {queue for _, status, queue in woken if status == "ENQUEUED" and queue is not None}
     for queue in queues:
         tx.wake("queue", queue)
@@ -133,4 +133,4 @@ def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
 
 def met_of(tx: Tx, *, executor: str) -> list[tuple[int, str]]:
     """Waits of an executor's runs that were met: what wakes would have told."""
-    return [(run, position) for run, position in tx.all(SQL.met_of, executor=executor)]
+    return [(run, position) for run, position in tx.rows(SQL.met_of, executor=executor)]

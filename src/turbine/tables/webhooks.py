@@ -50,7 +50,7 @@ def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord |
 
     A URL that is given as it is shown, without its password, stays as it is. Refuses another one without its password.
     """
-    known = tx.one(SQL.receiver, id=id)
+    known = tx.row(SQL.receiver, id=id)
     is_kept = known is not None and changes.url == mask_url(known[0])
     if known is not None and not is_kept and HIDDEN in (changes.url or ""):
         told = f"has {HIDDEN} where a password was; give the password, or the URL as it was shown"
@@ -79,19 +79,19 @@ def delete(tx: Tx, *, id: str) -> NotFound | None:
 
 def get(tx: Tx, *, id: str) -> WebhookRecord | None:
     """One webhook."""
-    row = tx.one(SQL.get, id=id)
+    row = tx.row(SQL.get, id=id)
     return None if row is None else _record(row)
 
 
 def page(tx: Tx, *, limit: int, before: int | None) -> list[tuple[int, WebhookRecord]]:
     """Webhooks, newest first, from below a key; with their keys."""
-    rows = tx.all(SQL.page, limit=limit, before=NEWEST if before is None else before)
+    rows = tx.rows(SQL.page, limit=limit, before=NEWEST if before is None else before)
     return [(row[0], _record(row)) for row in rows]
 
 
 def receiver(tx: Tx, *, id: str) -> Receiver | None:
     """What a delivery needs of a webhook."""
-    row = tx.one(SQL.receiver, id=id)
+    row = tx.row(SQL.receiver, id=id)
     return None if row is None else Receiver(row[0], bool(row[1]), *row[2:])
 
 

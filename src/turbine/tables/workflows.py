@@ -120,12 +120,12 @@ def start(tx: Tx, rows: Sequence[Start]) -> list[Started | Exception]:
     holds with Deduplicated, an unknown queue with QueueNotFound, and a partition key that is missing or not wanted with
     ValueError. A join writes nothing.
     """
-    answered = tx.all(SQL.start, rows=rows_json(rows), executor=tx.executor, incarnation=tx.incarnation)
+    answered = tx.rows(SQL.start, rows=rows_json(rows), executor=tx.executor, incarnation=tx.incarnation)
     made = {id_: run for run, id_, _ in answered}
     held = {run for run, _, is_held in answered if is_held}
     others = [] if len(made) == len(rows) else [row.id for row in rows]
     refused = _wrong_queues(tx, rows) if others else {}
-    there = {row[0]: row[1:] for row in tx.all(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
+    there = {row[0]: row[1:] for row in tx.rows(SQL.known, rows=rows_json([[id_] for id_ in others]))} if others else {}
     tags = [[tag, made[row.id]] for row in rows if row.tags and row.id in made for tag in json.loads(row.tags)]
     if tags:
         tx.defer(SQL.add_tags, rows=rows_json(tags))
@@ -169,7 +169,7 @@ def _wrong_queues(tx: Tx, rows: Sequence[Start]) -> dict[tuple[str, bool], Excep
     asked = {(row.queue, row.partition is not None) for row in rows if row.queue is not None}
     if not asked:
         return {}
-    known = dict(tx.all(SQL.queues_known, rows=rows_json([[queue] for queue, _ in asked])))
+    known = dict(tx.rows(SQL.queues_known, rows=rows_json([[queue] for queue, _ in asked])))
     errors: dict[tuple[str, bool], Exception] = {}
     for queue, has_key in asked:
         if queue not in known:
@@ -198,7 +198,7 @@ def _conflict(row: Start, name: str, queue: str | None) -> WorkflowConflict:
 
 
 def _deduplicated(tx: Tx, row: Start) -> Deduplicated:
-    holder = tx.one(SQL.holder, scope=row.deduplication_scope, deduplication_id=row.deduplication_id)
+    holder = tx.row(SQL.holder, scope=row.deduplication_scope, deduplication_id=row.deduplication_id)
     place = f"queue {row.queue!r}" if row.queue else f"workflow {row.name!r}"
     return Deduplicated(
         f"The deduplication id {row.deduplication_id!r} of {place} is held by the unfinished run"
@@ -230,7 +230,7 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     text = rows_json([[name] for name in names])
     claimed = [
         Claimed(*row)
-        for row in tx.all(
+        for row in tx.rows(
             SQL.claim, rows=text, limit=limit, now=now_ms, executor=tx.executor, incarnation=tx.incarnation
         )
     ]
@@ -243,7 +243,7 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
 @on(Lane.CLAIMS)
 def requeue(tx: Tx, *, now_ms: int) -> int:
     """Send runs back to their queues that wait for a person without a slot and have something to do now."""
-    queues = [queue for (queue,) in tx.all(SQL.requeue, now=now_ms)]
+    queues = [queue for (queue,) in tx.rows(SQL.requeue, now=now_ms)]
     for queue in set(queues):
         tx.wake("queue", queue)
     return len(queues)
@@ -251,13 +251,13 @@ def requeue(tx: Tx, *, now_ms: int) -> int:
 
 def next_requeue(tx: Tx) -> int | None:
     """When the next of those has something to do."""
-    row = tx.one(SQL.next_requeue)
+    row = tx.row(SQL.next_requeue)
     return None if row is None else row[0]
 
 
 def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
     """When the next unheld run of these workflows is due that this executor may take."""
-    row = tx.one(SQL.next_due, rows=rows_json([[name] for name in names]), executor=executor)
+    row = tx.row(SQL.next_due, rows=rows_json([[name] for name in names]), executor=executor)
     return None if row is None else row[0]
 
 
@@ -265,7 +265,7 @@ def next_due(tx: Tx, *, names: Sequence[str], executor: str) -> int | None:
 @locking(lock_all, lambda row: [Lock(run=row.run), Lock(ended=row.run)])
 def finish(tx: Tx, rows: Sequence[Finish]) -> list[Answer]:
     """End runs with their outcomes, and tell all who wait for them."""
-    ended = [Ended(*row) for row in tx.all(SQL.finish, rows=rows_json(rows), executor=tx.executor)]
+    ended = [Ended(*row) for row in tx.rows(SQL.finish, rows=rows_json(rows), executor=tx.executor)]
     if ended:
         _after_the_end(tx, ended, rows[0].now_ms)
     done = {one.run for one in ended}
@@ -309,7 +309,7 @@ def _after_the_end(tx: Tx, ended: Sequence[Ended], now_ms: int) -> None:
 @locking(lock_all, lambda row: [Lock(run=row[0])])
 def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     """Let go of waiting runs, (run, fence): whoever is there when a wait is met takes them up."""
-    parked = tx.all(SQL.park, rows=rows_json(rows), executor=tx.executor)
+    parked = tx.rows(SQL.park, rows=rows_json(rows), executor=tx.executor)
     dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
         tx.wake("due", min(dues), far=False)
@@ -323,7 +323,7 @@ def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
 @locking(lock_all, lambda row: [Lock(run=row[0])])
 def release(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     """Give back runs that were interrupted in good order, (run, fence): due at once, the attempt not counted."""
-    released = {run for run, _ in tx.all(SQL.release, rows=rows_json(rows), executor=tx.executor)}
+    released = {run for run, _ in tx.rows(SQL.release, rows=rows_json(rows), executor=tx.executor)}
     if released:
         tx.wake("due", 0)
     return _answers(tx, rows, released)
@@ -341,7 +341,7 @@ def return_attempts(tx: Tx, *, pairs: Sequence[tuple[int, int]]) -> None:
 @locking(lock_all, lambda row: [Lock(run=row[0])])
 def set_aside(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> list[Answer]:
     """Put runs aside, (run, fence, attention), until a person or new code takes care of them."""
-    aside = dict(tx.all(SQL.set_aside, rows=rows_json(rows), executor=tx.executor))
+    aside = dict(tx.rows(SQL.set_aside, rows=rows_json(rows), executor=tx.executor))
     _wake_queues(tx, aside.values())
     return _answers(tx, [(run, fence) for run, fence, _ in rows], set(aside))
 
@@ -354,7 +354,7 @@ def _answers(tx: Tx, rows: Sequence[tuple[int, int]], done: set[int]) -> list[An
 
 def retry_set_aside(tx: Tx, *, names: Sequence[str], now_ms: int) -> int:
     """Give runs that were set aside another try: the code may have been put back."""
-    queues = tx.all(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
+    queues = tx.rows(SQL.retry_set_aside, rows=rows_json([[name] for name in names]), now=now_ms)
     if queues:
         tx.wake("due", 0)
         _wake_queues(tx, (queue for (queue,) in queues))
@@ -369,11 +369,11 @@ def _wake_queues(tx: Tx, queues: Iterable[str | None]) -> None:
 def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
     """Set the runs of a dead executor free: queued ones back to their queue, others due at once, hopeless ones dead."""
     lock_held(tx, executor_id)
-    dead = [Ended(*row) for row in tx.all(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
+    dead = [Ended(*row) for row in tx.rows(SQL.dead_letter, executor_id=executor_id, now=now_ms)]
     _after_the_end(tx, dead, now_ms)
     if dead:
         failures.note(tx, failures=[Failure(one.run, one.name, None, None) for one in dead], now_ms=now_ms)
-    freed = tx.all(SQL.free, executor_id=executor_id, now=now_ms)
+    freed = tx.rows(SQL.free, executor_id=executor_id, now=now_ms)
     free_slots(tx, executor_id=executor_id)
     for queue in {queue for _, queue in freed if queue is not None}:
         tx.wake("queue", queue)
@@ -384,18 +384,20 @@ def free(tx: Tx, *, executor_id: str, now_ms: int) -> int:
 
 def free_slots(tx: Tx, *, executor_id: str) -> None:
     """Let parked runs go whose slots belonged to an executor that is gone."""
-    for queue in {row[0] for row in tx.all(SQL.free_slots, executor_id=executor_id)}:
+    for queue in {row[0] for row in tx.rows(SQL.free_slots, executor_id=executor_id)}:
         tx.wake("queue", queue)
 
 
 def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
     """Cancel a run and its descendants; whether it was still open. Durable before anybody is interrupted."""
     lock_families(tx, [run])
-    ended = [Ended(*row) for row in tx.all(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
+    ended = [Ended(*row) for row in tx.rows(SQL.cancel, run=run, reason=reason, inherited=PARENT_CANCELLED, now=now_ms)]
     newest = ended if tx.dialect == "postgres" else []
     while newest:  # what was committed while the statement waited for a row is not in its snapshot
         rows = rows_json([[one.run] for one in newest])
-        newest = [Ended(*row) for row in tx.all(SQL.cancel_children, rows=rows, inherited=PARENT_CANCELLED, now=now_ms)]
+        newest = [
+            Ended(*row) for row in tx.rows(SQL.cancel_children, rows=rows, inherited=PARENT_CANCELLED, now=now_ms)
+        ]
         ended += newest
     _after_the_end(tx, ended, now_ms)
     for one in ended:
@@ -407,14 +409,14 @@ def cancel(tx: Tx, *, run: int, reason: str, now_ms: int) -> bool:
 def recall(tx: Tx, *, schedule_ids: Sequence[str], reason: str, now_ms: int) -> None:
     """Cancel the runs of schedules that have not begun: they wait out their jitter, or were not claimed yet."""
     rows = rows_json([[id_] for id_ in schedule_ids])
-    _after_the_end(tx, [Ended(*row) for row in tx.all(SQL.recall, rows=rows, reason=reason, now=now_ms)], now_ms)
+    _after_the_end(tx, [Ended(*row) for row in tx.rows(SQL.recall, rows=rows, reason=reason, now=now_ms)], now_ms)
 
 
 @on(Lane.CLAIMS)
 def expire(tx: Tx, *, now_ms: int, limit: int) -> int:
     """Cancel runs whose deadline has passed, wherever they are, with the reason `timeout`."""
     count = 0
-    overdue = [run for (run,) in tx.all(SQL.overdue, now=now_ms, limit=limit)]
+    overdue = [run for (run,) in tx.rows(SQL.overdue, now=now_ms, limit=limit)]
     lock_families(tx, overdue)
     for run in overdue:
         count += cancel(tx, run=run, reason="timeout", now_ms=now_ms)
@@ -423,13 +425,13 @@ def expire(tx: Tx, *, now_ms: int, limit: int) -> int:
 
 def next_deadline(tx: Tx) -> int | None:
     """The next deadline of an open run."""
-    row = tx.one(SQL.next_deadline)
+    row = tx.row(SQL.next_deadline)
     return None if row is None else row[0]
 
 
 def letters(tx: Tx, *, executor: str) -> list[tuple[int, int]]:
     """Runs of an executor, (run, fence), that were cancelled under its hands and not yet taken note of."""
-    return [(run, fence) for run, fence in tx.all(SQL.letters, executor=executor)]
+    return [(run, fence) for run, fence in tx.rows(SQL.letters, executor=executor)]
 
 
 def take_letters(tx: Tx, *, letters: Sequence[tuple[int, int]]) -> None:
@@ -451,16 +453,16 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     Its recorded steps stay; of a failed run only the failures that ended it are forgotten. Children that failed with
     it, or were cancelled with it, are taken up too.
     """
-    row = tx.one(SQL.resumable, run=run)
+    row = tx.row(SQL.resumable, run=run)
     if row is None:
         return False
     status, failed_positions, scope, deduplication_id, attention = row
     if attention is not None:
         tx.wake("due", 0)
-        _wake_queues(tx, (queue for (queue,) in tx.all(SQL.clear_attention, run=run, now=now_ms)))
+        _wake_queues(tx, (queue for (queue,) in tx.rows(SQL.clear_attention, run=run, now=now_ms)))
         return True
     if deduplication_id is not None:
-        holder = tx.one(SQL.holder, scope=scope, deduplication_id=deduplication_id)
+        holder = tx.row(SQL.holder, scope=scope, deduplication_id=deduplication_id)
         if holder is not None:
             return Deduplicated(
                 f"The run cannot be taken up: its deduplication id {deduplication_id!r} is now held by {holder[0]}",
@@ -468,20 +470,20 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
                 deduplication_id=deduplication_id,
             )
     lock(tx, [run])
-    if tx.one(SQL.resume, run=run, now=now_ms, status=status) is None:
+    if tx.row(SQL.resume, run=run, now=now_ms, status=status) is None:
         return False
     search.queue_reindex(tx, runs=[run])
     failures.forget(tx, runs=[run])
-    for (child,) in tx.all(SQL.cancelled_children, run=run, inherited=PARENT_CANCELLED):
+    for (child,) in tx.rows(SQL.cancelled_children, run=run, inherited=PARENT_CANCELLED):
         resume(tx, run=child, now_ms=now_ms)
     for position in (failed_positions or "").split():
-        for (child,) in tx.all(SQL.failed_children, run=run, position=position):
+        for (child,) in tx.rows(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
         tx.run(SQL.forget_failure, run=run, position=position)
         tx.run(SQL.forget_expired_gate, run=run, position=position)
         tx.run(SQL.reopen_child, run=run, position=position)
         tx.run(SQL.forget_attempts, run=run, position=position)
-    (queue,) = tx.one(SQL.queue_of, run=run) or (None,)
+    (queue,) = tx.row(SQL.queue_of, run=run) or (None,)
     if queue is not None:
         tx.wake("queue", queue)
     else:
@@ -515,12 +517,12 @@ def copy_history(
 
 def positions_of(tx: Tx, *, run: int) -> list[tuple[str, bool]]:
     """The recorded positions of a run, and whether each is done."""
-    return [(position, ended is not None) for position, ended in tx.all(SQL.positions_of, run=run)]
+    return [(position, ended is not None) for position, ended in tx.rows(SQL.positions_of, run=run)]
 
 
 def run_of(tx: Tx, *, workflow_id: str) -> int | None:
     """The key of a run."""
-    row = tx.one(SQL.run_of, id=workflow_id)
+    row = tx.row(SQL.run_of, id=workflow_id)
     return None if row is None else row[0]
 
 
@@ -528,7 +530,7 @@ def delete(tx: Tx, *, runs: Sequence[int]) -> int:
     """Remove runs that are over, with everything that belongs to them. Returns how many."""
     lock(tx, runs)
     text = rows_json([[run] for run in runs])
-    over = [row[0] for row in tx.all(SQL.delete, rows=text)]
+    over = [row[0] for row in tx.rows(SQL.delete, rows=text)]
     if over:
         text = rows_json([[run] for run in over])
         for statement in (

@@ -102,15 +102,15 @@ _PENDING = Statement.of("select 1 from pt_deliveries where status = 'pending' li
 def prospect(tx: Tx) -> Prospect:
     """Look whether anything can still happen."""
     return Prospect(
-        open=[row[0] for row in tx.all(_OPEN)],
-        is_moved_by_time=tx.one(_TIMED) is not None,
-        has_deliveries=tx.one(_PENDING) is not None,
+        open=[row[0] for row in tx.rows(_OPEN)],
+        is_moved_by_time=tx.row(_TIMED) is not None,
+        has_deliveries=tx.row(_PENDING) is not None,
     )
 
 
 def snapshot(tx: Tx) -> Rows:
     """Every row of every run, without what may differ, in an order that does not depend on the life."""
-    tables = sorted(row[0] for row in tx.all(_TABLES))
+    tables = sorted(row[0] for row in tx.rows(_TABLES))
     told = [table for table in tables if table not in HOUSEKEEPING and not table.startswith(INDEX)]
     found = {table: _rows_of(tx, table) for table in told}
     ids = {row["run"]: row["id"] for row in found["pt_runs"]}
@@ -126,11 +126,11 @@ def snapshot(tx: Tx) -> Rows:
 def _rows_of(tx: Tx, table: str) -> list[dict[str, Any]]:
     columns = [
         name
-        for name, is_key in tx.all(_COLUMNS, relation=table)
+        for name, is_key in tx.rows(_COLUMNS, relation=table)
         if not (name in PASSING or name.endswith("_ms") or (is_key and name != "run"))
         and (table, name) != ("pt_deliveries", "attempts")
     ]
-    rows = tx.all(Statement.of(f"select {', '.join(columns)} from {table}"))  # noqa: S608 - our own tables
+    rows = tx.rows(Statement.of(f"select {', '.join(columns)} from {table}"))  # noqa: S608 - our own tables
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 

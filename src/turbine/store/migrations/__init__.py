@@ -61,10 +61,10 @@ def migrate(backend: Backend) -> int:
         return 0  # and a role that may only read and write rows is not asked to do more
     tx: Any = backend.begin()
     try:
-        tx.all(_PATIENCE)
-        tx.all(_LOCK)
+        tx.rows(_PATIENCE)
+        tx.rows(_LOCK)
         tx.run(_TABLE)
-        applied = tx.one(_APPLIED)[0]
+        applied = tx.row(_APPLIED)[0]
         pending = [entry for entry in known if entry[0] > applied]
         for version, name, path in pending:
             for statement in statements(path.read_text(encoding="utf-8"), tx.dialect):
@@ -81,7 +81,7 @@ def _applied(backend: Backend) -> int:
     """The newest migration that this database has; 0 for a new one. Raises StoreTooNew."""
     tx: Any = backend.begin()
     try:
-        applied = tx.one(_APPLIED)[0] if tx.one(_EXISTS) is not None else 0
+        applied = tx.row(_APPLIED)[0] if tx.row(_EXISTS) is not None else 0
     finally:
         backend.rollback()
     newest = files()[-1][0]

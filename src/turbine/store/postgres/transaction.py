@@ -83,10 +83,10 @@ class PostgresTx:
     def _mark(self) -> dict[str, Any]:
         return {"incarnation": self.incarnation, "lane": self.lane, "batch": self._batch}
 
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+    def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self._execute(statement, parameters).fetchall()
 
-    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+    def row(self, statement: Statement, **parameters: Any) -> Row | None:
         return self._execute(statement, parameters).fetchone()
 
     def run(self, statement: Statement, **parameters: Any) -> int:
@@ -101,7 +101,7 @@ class PostgresTx:
 
     def commit_if(self, statement: Statement, **parameters: Any) -> list[Row] | None:
         if not self._is_decisive:
-            return self.all(statement, **parameters)
+            return self.rows(statement, **parameters)
         self._unsent.clear()
         self.is_decided = True
         if self._was_decided:
