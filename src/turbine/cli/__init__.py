@@ -1,6 +1,6 @@
-"""The command line `turbine`: one command module a noun, each a thin edge around what a runtime can do.
+"""The command line `turbine`. Commands translate arguments into requests to the HTTP API, and answers into text.
 
-Nothing that `import turbine` needs may live here, and no command decides what the rooms below decide already.
+`import turbine` needs nothing of this package, and no command decides what the API decides.
 """
 
 import signal
@@ -10,12 +10,12 @@ from turbine.platform import ENDING_SIGNALS
 
 
 def main() -> None:
-    """Carry out the command that the arguments name; ends the process with its exit code."""
-    # Ctrl-C and SIGTERM end a command alike: it cleans up behind itself. Shells start what runs in the background with
-    # SIGINT ignored, and Python leaves that so.
+    """Run the command that the arguments name; ends the process with its exit code."""
+    # Ctrl-C and SIGTERM end a command alike, after it has cleaned up. Shells start background commands with SIGINT
+    # ignored, and Python leaves it so.
     for ending in ENDING_SIGNALS:
         signal.signal(ending, signal.default_int_handler)
-    # What users name and write has characters that the code page of a terminal may not have.
+    # The code page of a terminal may lack characters of names and payloads.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None and sys.stdout.errors == "strict":
         reconfigure(errors="backslashreplace")

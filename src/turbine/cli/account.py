@@ -1,4 +1,4 @@
-"""`turbine account`: who may sign in."""
+"""`turbine account`: people who sign in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import with_client
 from turbine.cli.output import Output, moment
 from turbine.errors import NotFound
@@ -24,36 +24,44 @@ FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the pass
 @with_client
 async def create(
     client: Client,
-    screen: Output,
+    output: Output,
     email: Email,
     role: Annotated[
         str, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
     ] = "viewer",
     password_stdin: FromStdin = False,
 ) -> None:
-    """Make an account; the password is asked for."""
+    """Create an account; prompts for the password."""
     password = _read_password(from_stdin=password_stdin)
-    made = await client.create_account({"email": email, "password": password, "role": role})
-    screen.say(made, f"{made['email']} may sign in as {made['role']}")
+    await client.create_database()
+    account = await client.post("accounts", body={"email": email, "password": password, "role": role})
+    output.say(account, f"{account['email']} may sign in as {account['role']}")
 
 
 @app.command("list")
 @with_client
-async def list_accounts(client: Client, screen: Output) -> None:
+async def list_accounts(client: Client, output: Output) -> None:
     """List all accounts, the oldest first."""
-    found = await whole(client.accounts, ALL)
+    page = await client.items("accounts", limit=ALL)
     rows = (
-        (one["email"], one["role"], one["enabled"], moment(one["created"]), moment(one["last_login"]), one["id"])
-        for one in found["items"]
+        (
+            account["email"],
+            account["role"],
+            account["enabled"],
+            moment(account["created"]),
+            moment(account["last_login"]),
+            account["id"],
+        )
+        for account in page["items"]
     )
-    screen.table(found, ("EMAIL", "ROLE", "ENABLED", "CREATED", "LAST LOGIN", "ID"), rows, "No accounts.")
+    output.table(page, ("EMAIL", "ROLE", "ENABLED", "CREATED", "LAST LOGIN", "ID"), rows, "No accounts.")
 
 
 @app.command()
 @with_client
 async def change(
     client: Client,
-    screen: Output,
+    output: Output,
     email: Email,
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help="viewer, approver, operator or admin.")
@@ -69,35 +77,35 @@ async def change(
         changes["enabled"] = enabled
     if password_stdin:
         changes["password"] = _read_password(from_stdin=True)
-    made = await client.change_account(await _id_of(client, email), changes)
-    screen.say(made, f"{made['email']} is changed")
+    account = await client.patch("accounts", await _id_of(client, email), body=changes)
+    output.say(account, f"{account['email']} is changed")
 
 
 @app.command()
 @with_client
-async def delete(client: Client, screen: Output, email: Email) -> None:
+async def delete(client: Client, output: Output, email: Email) -> None:
     """Remove an account; its sessions end."""
     id_ = await _id_of(client, email)
-    await client.delete_account(id_)
-    screen.say({"id": id_, "email": email, "deleted": True}, f"{email} is removed")
+    await client.delete("accounts", id_)
+    output.say({"id": id_, "email": email, "deleted": True}, f"{email} is removed")
 
 
 async def _id_of(client: Client, email: str) -> str:
-    for one in (await whole(client.accounts, ALL))["items"]:
-        if one["email"] == email.strip().lower():
-            return one["id"]
+    for account in (await client.items("accounts", limit=ALL))["items"]:
+        if account["email"] == email.strip().lower():
+            return account["id"]
     raise NotFound(kind="account", id=email)
 
 
 def _read_password(*, from_stdin: bool) -> str:
-    """The password from standard input, or asked for twice at a terminal. Raises Misused where there is none."""
+    """Read the password from standard input, or prompt for it twice. Raises Misused without a terminal."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
         raise Misused("there is no terminal to ask for a password; give it with --password-stdin")
-    # The event loop would keep ctrl-C to itself until the question is answered.
-    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The event loop would hold ctrl-C back until the prompt is answered.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     finally:
-        signal.signal(signal.SIGINT, kept)
+        signal.signal(signal.SIGINT, handler)

@@ -17,44 +17,45 @@ from turbine.cli.tty import FAILED
 @with_client
 async def backup(
     client: Client,
-    screen: Output,
+    output: Output,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that does not exist yet.")],
 ) -> None:
     """Copy a SQLite database to a new file while everything goes on."""
-    made = await client.backup(path)
-    screen.say({"path": str(made), "bytes": made.stat().st_size}, str(made))
+    target = path.absolute()
+    await client.backup(target)
+    output.say({"path": str(target), "bytes": target.stat().st_size}, str(target))
 
 
 @with_client
-async def vacuum(client: Client, screen: Output) -> None:
-    """Give free room back to the disk while everything goes on. On Postgres: VACUUM (ANALYZE) of Turbine's tables."""
-    done = await client.vacuum()
-    freed, goal = done["freed_bytes"], done["free_bytes"]
-    while not done["done"] and goal > 0 and done["freed_bytes"]:
-        done = await client.vacuum()
-        freed += done["freed_bytes"]
-        goal -= done["freed_bytes"]
-    told = [f"{decimal(freed)} given back; the database has {decimal(done['database_bytes'])}"]
-    if done["skipped"]:
-        told.append(f"Skipped, because somebody has locked or owns them: {', '.join(done['skipped'])}")
-    screen.say({**done, "freed_bytes": freed}, *told)
+async def vacuum(client: Client, output: Output) -> None:
+    """Give free disk space back while everything goes on. On Postgres: VACUUM (ANALYZE) of Turbine's tables."""
+    portion = await client.post("vacuum")
+    freed, goal = portion["freed_bytes"], portion["free_bytes"]
+    while not portion["done"] and goal > 0 and portion["freed_bytes"]:
+        portion = await client.post("vacuum")
+        freed += portion["freed_bytes"]
+        goal -= portion["freed_bytes"]
+    lines = [f"{decimal(freed)} given back; the database has {decimal(portion['database_bytes'])}"]
+    if portion["skipped"]:
+        lines.append(f"Skipped, because locked or owned by another user: {', '.join(portion['skipped'])}")
+    output.say({**portion, "freed_bytes": freed}, *lines)
 
 
 @with_client
-async def doctor(client: Client, screen: Output) -> None:
-    """Look over the database and those who work on it; exit code 1 when something is wrong. Changes nothing."""
-    found = await client.examine()
-    is_well = all(one["status"] == "ok" for one in found)
-    rows = ((one["name"], one["status"], one["text"]) for one in found)
-    screen.table({"ok": is_well, "checks": found}, ("CHECK", "STATUS", "FINDING"), rows, "Nothing could be checked.")
+async def doctor(client: Client, output: Output) -> None:
+    """Examine the database and its executors; exit code 1 when something is wrong. Changes nothing."""
+    checks = await client.examine()
+    is_well = all(check["status"] == "ok" for check in checks)
+    rows = ((check["name"], check["status"], check["text"]) for check in checks)
+    output.table({"ok": is_well, "checks": checks}, ("CHECK", "STATUS", "FINDING"), rows, "Nothing could be checked.")
     if not is_well:
         raise typer.Exit(FAILED)
 
 
 @with_client
-async def migrate(client: Client, screen: Output) -> None:
-    """Bring a database to this version's schema, and make it if it is not there."""
-    done = await client.migrate()
-    was = f"was {done['before']}" if done["before"] else "is new"
-    told = "up to date" if done["before"] == done["schema"] else was
-    screen.say({**done, "changed": done["before"] != done["schema"]}, f"schema {done['schema']}, {told}")
+async def migrate(client: Client, output: Output) -> None:
+    """Bring a database to this version's schema, and make it if it does not exist."""
+    migrated = await client.migrate()
+    before, schema = migrated["before"], migrated["schema"]
+    state = "up to date" if before == schema else f"was {before}" if before else "is new"
+    output.say({**migrated, "changed": before != schema}, f"schema {schema}, {state}")

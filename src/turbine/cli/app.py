@@ -1,4 +1,4 @@
-"""The commands of `turbine`, put together. A noun with several commands is a Typer of its own, added here by name."""
+"""All commands of `turbine`. A resource with several commands is a Typer of its own, added here by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from turbine.cli import account, admin, kv, outside, queues, retention, runs, schedules, tail, token
+from turbine.cli import account, admin, deliveries, kv, products, queues, retention, runs, schedules, tail, token
 from turbine.cli.demo import demo
 from turbine.cli.run import run
 from turbine.cli.serve import serve
@@ -18,24 +18,26 @@ from turbine.masking import mask_text
 
 
 class Commands(TyperGroup):
-    """The commands; what was typed is quoted back without the passwords of URLs in it."""
+    """The commands. Error messages quote arguments back without the passwords of URLs in them."""
 
     def make_context(self, *args: Any, **extra: Any) -> typer.Context:
-        with _quoted_without_secrets():
+        with _masking_quotes():
             return cast("typer.Context", super().make_context(*args, **extra))
 
     def invoke(self, ctx: Any) -> Any:
-        with _quoted_without_secrets():
+        with _masking_quotes():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _quoted_without_secrets() -> Generator[None]:
+def _masking_quotes() -> Generator[None]:
     try:
         yield
     except Exception as error:
         message = getattr(error, "message", None)
-        if hasattr(error, "exit_code") and isinstance(message, str):  # an error of usage, whichever Click it is from
+        if hasattr(error, "exit_code") and isinstance(
+            message, str
+        ):  # a usage error; Typer may bring a Click of its own
             error.message = mask_text(message)  # pyright: ignore[reportAttributeAccessIssue]
         raise
 
@@ -45,8 +47,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"turbine {version('turbine-workflows')}")
         raise typer.Exit
 
@@ -75,11 +77,12 @@ app.command()(runs.fork)
 app.command()(runs.trigger)
 app.command()(runs.approve)
 app.command()(runs.send)
+app.command()(runs.export)
 app.command()(queues.queues)
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(kv.app, name="kv")
-app.add_typer(outside.products, name="products")
-app.add_typer(outside.deliveries, name="deliveries")
+app.add_typer(products.app, name="products")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
 app.add_typer(retention.app, name="retention")

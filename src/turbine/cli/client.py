@@ -1,22 +1,24 @@
-"""What commands stand before: one door, behind which is a database or a server, so each command is written once.
+"""The client of all commands: the HTTP API, of a server or of a database that this process opens itself.
 
-Both give the same plain JSON, that of the HTTP API: times are ISO 8601 in UTC, durations are seconds. Nothing of a
-terminal is known here.
+Answers are the plain JSON of the API: times are ISO 8601 in UTC, durations are seconds. Nothing here prints.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
-from enum import Enum
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
 
 from turbine.config import database_url
+from turbine.platform import sync
 
 Document = dict[str, Any]
 """A JSON object."""
@@ -24,138 +26,146 @@ PAGE_MAX = 500
 
 
 class Misused(Exception):
-    """A command cannot begin with what it was given; ends it with exit code 2."""
+    """The arguments of a command make no sense; ends it with exit code 2."""
 
 
 class Refused(Exception):
-    """The server did not do what it was asked for, or is not there; the text is its own."""
+    """The API refused a request, or cannot be reached; ends the command with exit code 1."""
 
 
-class Client(Protocol):
-    """What can be asked for and done, with plain JSON in and out. Lists are `{"items", "next_cursor"}`.
+class Client(ABC):
+    """The HTTP API, with plain JSON in and out. A path is given in segments, which are quoted here.
 
-    Acts on runs answer `{"workflow_id", "changed", "status"}`. Every method raises TurbineError or Refused.
+    Every method raises TurbineError, Misused or Refused.
     """
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
+
+    @abstractmethod
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    # runs
-    async def runs(self, wanted: Document, limit: int, cursor: str | None) -> Document: ...
-    async def run(self, id: str) -> Document: ...
-    async def explain(self, id: str) -> Document: ...
-    async def steps(self, id: str) -> list[Document]: ...
-    async def logs(self, wanted: Document, limit: int, cursor: str | None, *, ascending: bool) -> Document: ...
-    async def cancel(self, id: str, reason: str | None) -> Document: ...
-    async def resume(self, id: str) -> Document: ...
-    async def release(self, id: str) -> Document: ...
-    async def fork(self, id: str, asked: Document) -> Document: ...
-    async def trigger(self, asked: Document) -> str: ...
-    async def approve(self, id: str, asked: Document) -> Document: ...
-    async def send(self, id: str, message: Any, topic: str) -> Document: ...
+    async def get(self, *path: str, **query: Any) -> Any:
+        return await self.request("GET", path, params=_without_none(query))
 
-    # queues
-    async def queues(self) -> list[Document]: ...
-    async def queue(self, name: str) -> Document: ...
-    async def pause_queue(self, name: str) -> Document: ...
-    async def resume_queue(self, name: str) -> Document: ...
-    async def limit_queue(self, name: str, changes: Document) -> Document: ...
+    async def post(self, *path: str, body: Document | None = None) -> Any:
+        return await self.request("POST", path, json=body)
 
-    # schedules
-    async def schedules(self, workflow: str | None, limit: int, cursor: str | None) -> Document: ...
-    async def create_schedule(self, asked: Document) -> Document: ...
-    async def switch_schedule(self, id: str, *, enabled: bool, reason: str | None = None) -> Document: ...
-    async def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool) -> Document: ...
-    async def run_schedule(self, id: str) -> str: ...
-    async def preview(self, schedule: str | Document, count: int) -> list[str]: ...
-    async def delete_schedule(self, id: str) -> None: ...
+    async def put(self, *path: str, body: Document) -> Any:
+        return await self.request("PUT", path, json=body)
 
-    # keys
-    async def keys(self, prefix: str, limit: int, cursor: str | None) -> Document: ...
-    async def key(self, key: str) -> Document: ...
-    async def set_key(self, key: str, asked: Document) -> Document: ...
-    async def delete_key(self, key: str) -> None: ...
+    async def patch(self, *path: str, body: Document) -> Any:
+        return await self.request("PATCH", path, json=body)
 
-    # what leaves the house
-    async def products(self, workflow_id: str | None, limit: int, cursor: str | None) -> Document: ...
-    async def download(self, id: str, path: Path) -> None: ...
-    async def deliveries(self, wanted: Document, limit: int, cursor: str | None) -> Document: ...
-    async def resend(self, id: str) -> Document: ...
+    async def delete(self, *path: str, **query: Any) -> None:
+        await self.request("DELETE", path, params=_without_none(query))
 
-    # who may come in
-    async def accounts(self, limit: int, cursor: str | None) -> Document: ...
-    async def create_account(self, asked: Document) -> Document: ...
-    async def change_account(self, id: str, changes: Document) -> Document: ...
-    async def delete_account(self, id: str) -> None: ...
-    async def tokens(self, limit: int, cursor: str | None) -> Document: ...
-    async def create_token(self, asked: Document) -> Document: ...
-    async def delete_token(self, id: str) -> None: ...
+    async def items(self, *path: str, limit: int, **query: Any) -> Document:
+        """The first `limit` items of a collection, page after page, and the cursor of the rest."""
+        if limit < 1:
+            raise Misused(f"--limit must be at least 1, not {limit}")
+        items: list[Document] = []
+        cursor: str | None = None
+        while True:
+            page = await self.get(*path, **query, limit=min(PAGE_MAX, limit - len(items)), cursor=cursor)
+            items += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(items) >= limit:
+                return {"items": items, "next_cursor": cursor}
 
-    # the house itself
-    async def backup(self, path: Path) -> Path: ...
-    async def vacuum(self) -> Document: ...
-    async def rules(self, limit: int, cursor: str | None) -> Document: ...
-    async def set_rule(self, asked: Document) -> Document: ...
-    async def delete_rule(self, asked: Document) -> None: ...
-    async def examine(self) -> list[Document]: ...
-    async def migrate(self) -> Document: ...
+    async def request(self, method: str, path: tuple[str, ...], **content: Any) -> Any:
+        http = await self.connect()
+        async with self.failures():
+            response = await http.request(method, _joined(path), **content)
+        self.check(response)
+        return self.parsed(response) if response.content else None
+
+    async def download(self, target: Path, *path: str) -> None:
+        """Write an answer to a new file, which only its owner may read; an incomplete file is removed.
+
+        Raises FileExistsError.
+        """
+        http = await self.connect()
+        descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                async with self.failures(), http.stream("GET", _joined(path)) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    self.check(response)
+                    async for block in response.aiter_bytes():
+                        file.write(block)
+                file.flush()
+                sync(file.fileno())
+        except BaseException:
+            target.unlink(missing_ok=True)  # noqa: ASYNC240 - nothing else runs in this process
+            raise
+
+    @abstractmethod
+    async def connect(self) -> httpx.AsyncClient:
+        """The connection to the API, made at the first request."""
+
+    @asynccontextmanager
+    async def failures(self) -> AsyncGenerator[None]:
+        """Turn failures of the connection into Refused."""
+        yield
+
+    def check(self, response: httpx.Response) -> None:
+        """Raise Misused for a request that the API could not read, Refused for one that it refused."""
+        if not response.is_success:
+            raise (Misused if response.status_code == 400 else Refused)(response.json()["detail"])
+
+    def parsed(self, response: httpx.Response) -> Any:
+        return response.json()
+
+    @abstractmethod
+    async def create_database(self) -> None:
+        """Make the database if it does not exist yet: accounts may be created before the first start."""
+
+    @abstractmethod
+    async def backup(self, target: Path) -> None:
+        """Copy the database to a new file. Raises FileExistsError."""
+
+    @abstractmethod
+    async def examine(self) -> list[Document]:
+        """The checks of `turbine doctor`, each with `name`, `status` (ok, wrong) and `text`."""
+
+    @abstractmethod
+    async def migrate(self) -> Document:
+        """Bring the database to this version's schema: `{"before", "schema"}`."""
 
 
 def open_client(database: str | None, server: str | None, token: str | None) -> Client:
-    """The door that options and environment name: what is given beats the environment, there a server a database.
+    """The client that options and environment name; options win, and in the environment a server wins.
 
-    Raises Misused when both are given, or a token without a server.
+    Raises Misused for both at once, or a token without a server.
     """
     if database and server:
         raise Misused("give either --database or --server, not both")
     if not database:
         server = server or os.environ.get("TURBINE_SERVER")
     if server:
-        from turbine.cli.remote import Remote
+        from turbine.cli.server import ServerClient
 
-        return Remote(server, token or os.environ.get("TURBINE_TOKEN"))
+        return ServerClient(server, token or os.environ.get("TURBINE_TOKEN"))
     if token:
         raise Misused("--token is for a server: give its URL with --server, or as TURBINE_SERVER")
-    from turbine.cli.local import Local
+    from turbine.cli.database import DatabaseClient
 
-    return Local(database_url(database))
-
-
-async def whole(fetch: Callable[[int, str | None], Awaitable[Document]], limit: int) -> Document:
-    """As many items as asked for, page after page."""
-    if limit < 1:
-        raise Misused(f"--limit must be at least 1, not {limit}")
-    items: list[Document] = []
-    cursor: str | None = None
-    while True:
-        page = await fetch(min(PAGE_MAX, limit - len(items)), cursor)
-        items += page["items"]
-        cursor = page.get("next_cursor")
-        if cursor is None or len(items) >= limit:
-            return {"items": items, "next_cursor": cursor}
-
-
-def plain(value: Any) -> Any:
-    """A record as the HTTP API shows it. What JSON cannot say of a number is null there too."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in cast("list[Any]", value)]
-    if isinstance(value, datetime):
-        return moment_text(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return DatabaseClient(database_url(database))
 
 
 def moment_text(moment: datetime) -> str:
-    """A time as the HTTP API shows it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time in UTC as the API takes and shows it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _without_none(query: Document) -> Document:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _joined(path: tuple[str, ...]) -> str:
+    # A segment of dots alone would be resolved as a step up the path.
+    return "/".join(quote(part, safe="") if part.strip(".") else part.replace(".", "%2E") for part in path)

@@ -1,4 +1,4 @@
-"""What makes a coroutine function a command: the options that all have, the open door, and how it fails."""
+"""Makes a command of a coroutine function: the options that all commands share, the client, and exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.client import Misused, Refused, open_client
+from turbine.cli.client import Misused, Refused, moment_text, open_client
 from turbine.cli.output import Output
 from turbine.cli.tty import FAILED, MISUSED, leave
 from turbine.clock import NoTimeZone, parse_moment
@@ -38,17 +38,16 @@ def _options(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """What every command takes."""
+    """The options of every command."""
 
 
 def with_client(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Make a command of `async def name(door, screen, …)`: the other parameters are its own arguments and options."""
+    """Make a command of `async def name(client, output, …)`: its other parameters are arguments and options."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[2:]
-    common = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for one in inspect.signature(_options, eval_str=True).parameters.values()
-    ]
-    signature = inspect.Signature([*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *common])
+    common = inspect.signature(_options, eval_str=True).parameters.values()
+    signature = inspect.Signature(
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *common)]
+    )
 
     @functools.wraps(function)
     def command(
@@ -58,33 +57,33 @@ def with_client(function: Callable[..., Awaitable[None]]) -> Callable[..., None]
         server: str | None,
         token: str | None,
         as_json: bool,
-        **given: Any,
+        **arguments: Any,
     ) -> None:
-        async def carry_out() -> None:
+        async def run() -> None:
             async with open_client(database, server, token) as client:
-                await function(client, Output(is_json=as_json), **given)
+                await function(client, Output(is_json=as_json), **arguments)
 
-        with refusals(context.command_path.removeprefix("turbine "), database, server, tokens=[token]):
-            asyncio.run(carry_out())
+        with _failures(context.command_path.removeprefix("turbine "), database, server, tokens=[token]):
+            asyncio.run(run())
 
     command.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue] - what typer reads
-    command.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    command.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     del command.__wrapped__
     return command
 
 
 @contextmanager
-def refusals(name: str, *urls: str | None, tokens: Sequence[str | None] = ()) -> Generator[None]:
-    """End the command with one line when it is refused, and an exit code that says whose fault that is.
+def _failures(name: str, *urls: str | None, tokens: Sequence[str | None]) -> Generator[None]:
+    """End a failed command with one line on stderr and an exit code that tells a refusal from misuse.
 
-    No secret of these URLs, of those in the environment, or of these tokens is in that line.
+    Secrets of these URLs and tokens, and of those in the environment, are masked in that line.
     """
     urls = (*urls, os.environ.get("TURBINE_DATABASE_URL"), os.environ.get("TURBINE_SERVER"))
     tokens = (*tokens, os.environ.get("TURBINE_TOKEN"))
     try:
         yield
     except BrokenPipeError:
-        raise  # who reads has seen enough
+        raise  # the reader of the pipe has closed it
     except (TurbineError, Refused, OSError) as error:
         leave(name, scrub(_one_line(error), *urls, tokens=tokens), FAILED)
     except (Misused, ValueError) as error:
@@ -107,36 +106,36 @@ def parsed(text: str | None, option: str) -> Any:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
-def moment_of(text: str, option: str) -> datetime:
-    """A time as people say it: how long ago (`90s`, `30m`, `2h`, `7d`, `PT1H`) or when, in ISO 8601 with a time zone.
+def moment_of(text: str, option: str) -> str:
+    """A time as the API takes it, from how long ago (`90s`, `2h`, `7d`, `PT1H`) or ISO 8601 with a time zone.
 
     Raises Misused.
     """
     try:
-        return datetime.now(UTC) - duration_of(text, option)
+        return moment_text(datetime.now(UTC) - duration_of(text, option))
     except Misused:
         return absolute_moment_of(text, option, "2h, 7d or 2026-03-27T03:00:00Z")
 
 
-def absolute_moment_of(text: str, option: str, examples: str = "2026-03-27T03:00:00Z") -> datetime:
-    """A time in ISO 8601 with a time zone. Raises Misused."""
+def absolute_moment_of(text: str, option: str, examples: str = "2026-03-27T03:00:00Z") -> str:
+    """A time as the API takes it, from ISO 8601 with a time zone. Raises Misused."""
     try:
-        return parse_moment(text).astimezone(UTC)
+        return moment_text(parse_moment(text).astimezone(UTC))
     except NoTimeZone as error:
         raise Misused(f"{option} {error}") from None
     except (ValueError, OverflowError):
-        raise Misused(f"{option} {text!r} is no time; write for example {examples}") from None
+        raise Misused(f"{option} {text!r} is not a time; write for example {examples}") from None
 
 
 def duration_of(text: str, option: str) -> timedelta:
-    """A duration as people say it: seconds, `30m`, `2h`, ISO 8601. Raises Misused."""
+    """A duration in seconds, with a unit (`30m`, `2h`) or in ISO 8601. Raises Misused."""
     number, unit = text[:-1], text[-1:]
     try:
         if unit in _UNITS:
             return timedelta(seconds=float(number) * _UNITS[unit])
         return parse_duration(text)
     except (ValueError, OverflowError):
-        raise Misused(f"{option} {text!r} is no duration; write for example 90s, 30m, 2h or PT1H30M") from None
+        raise Misused(f"{option} {text!r} is not a duration; write for example 90s, 30m, 2h or PT1H30M") from None

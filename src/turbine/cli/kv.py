@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import parsed, with_client
 from turbine.cli.output import Output, moment, short
 
@@ -20,29 +20,29 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 @with_client
 async def list_keys(
     client: Client,
-    screen: Output,
+    output: Output,
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="Keys that begin with this.")] = "",
     limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100,
 ) -> None:
     """List keys and their values, in the order of their characters."""
-    found = await whole(lambda count, cursor: client.keys(prefix, count, cursor), limit)
-    rows = ((one["key"], short(one["value"]), moment(one["updated"])) for one in found["items"])
-    screen.table(found, ("KEY", "VALUE", "UPDATED"), rows, "No keys.")
+    page = await client.items("kv", prefix=prefix, limit=limit)
+    rows = ((entry["key"], short(entry["value"]), moment(entry["updated"])) for entry in page["items"])
+    output.table(page, ("KEY", "VALUE", "UPDATED"), rows, "No keys.")
 
 
 @app.command()
 @with_client
-async def get(client: Client, screen: Output, key: Key) -> None:
+async def get(client: Client, output: Output, key: Key) -> None:
     """Print the value of a key as JSON."""
-    record = await client.key(key)
-    screen.say(record, json.dumps(record["value"], indent=2, ensure_ascii=False))
+    entry = await client.get("kv", key)
+    output.say(entry, json.dumps(entry["value"], indent=2, ensure_ascii=False))
 
 
 @app.command("set")
 @with_client
 async def set_key(
     client: Client,
-    screen: Output,
+    output: Output,
     key: Key,
     value: Annotated[str, typer.Argument(metavar="JSON", help="The value.")],
     expect: Annotated[
@@ -53,15 +53,15 @@ async def set_key(
     """Write a key."""
     if expect is not None and expect_missing:
         raise Misused("give either --expect or --expect-missing")
-    asked: Document = {"value": parsed(value, "JSON")}
+    body: Document = {"value": parsed(value, "JSON")}
     if expect is not None or expect_missing:
-        asked["expect"] = parsed(expect, "--expect")
-    screen.say(await client.set_key(key, asked), f"{key} is set")
+        body["expect"] = parsed(expect, "--expect")
+    output.say(await client.put("kv", key, body=body), f"{key} is set")
 
 
 @app.command()
 @with_client
-async def delete(client: Client, screen: Output, key: Key) -> None:
+async def delete(client: Client, output: Output, key: Key) -> None:
     """Remove a key and its schema."""
-    await client.delete_key(key)
-    screen.say({"key": key, "deleted": True}, f"{key} is deleted")
+    await client.delete("kv", key)
+    output.say({"key": key, "deleted": True}, f"{key} is deleted")

@@ -14,8 +14,8 @@ from turbine.cli.output import Output, moment, span
 NO_LIMIT = "none"
 
 
-class Act(StrEnum):
-    """What may be done to a queue."""
+class QueueAction(StrEnum):
+    """An action on a queue."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -25,10 +25,10 @@ class Act(StrEnum):
 @with_client
 async def queues(
     client: Client,
-    screen: Output,
+    output: Output,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One queue; by default all.")] = None,
-    act: Annotated[Act | None, typer.Argument(metavar="pause|resume|set", help="What to do to it.")] = None,
-    everywhere: Annotated[
+    act: Annotated[QueueAction | None, typer.Argument(metavar="pause|resume|set", help="What to do with it.")] = None,
+    global_: Annotated[
         str | None, typer.Option("--global", metavar="N", help="set: runs at once over all processes, or none.")
     ] = None,
     worker: Annotated[
@@ -39,30 +39,30 @@ async def queues(
     ] = None,
 ) -> None:
     """List queues, show one, or change it for all processes at once."""
-    changes = _changes(everywhere, worker, rate)
-    if changes and act is not Act.SET:
+    changes = _changes(global_, worker, rate)
+    if changes and act is not QueueAction.SET:
         raise Misused("--global, --worker and --rate go with: turbine queues NAME set")
     if name is None:
-        _show_all(screen, await client.queues())
+        _show_all(output, (await client.get("queues", stats=True))["items"])
         return
     match act:
         case None:
-            _show_one(screen, await client.queue(name))
-        case Act.PAUSE:
-            screen.say(await client.pause_queue(name), f"{name} is paused; what runs goes on")
-        case Act.RESUME:
-            screen.say(await client.resume_queue(name), f"{name} goes on")
-        case Act.SET:
+            _show_one(output, {**await client.get("queues", name), **await client.get("queues", name, "stats")})
+        case QueueAction.PAUSE:
+            output.say(await client.post("queues", name, "pause"), f"{name} is paused; what runs goes on")
+        case QueueAction.RESUME:
+            output.say(await client.post("queues", name, "resume"), f"{name} goes on")
+        case QueueAction.SET:
             if not changes:
                 raise Misused("say which limits: --global N, --worker N, --rate N/SECONDS")
-            queue = await client.limit_queue(name, changes)
-            screen.say(queue, f"{name}: {_limits(queue)}")
+            queue = await client.patch("queues", name, body=changes)
+            output.say(queue, f"{name}: {_limits(queue)}")
 
 
-def _changes(everywhere: str | None, worker: str | None, rate: str | None) -> Document:
+def _changes(global_: str | None, worker: str | None, rate: str | None) -> Document:
     changes: Document = {}
-    if everywhere is not None:
-        changes["global_concurrency"] = _count(everywhere, "--global")
+    if global_ is not None:
+        changes["global_concurrency"] = _count(global_, "--global")
     if worker is not None:
         changes["worker_concurrency"] = _count(worker, "--worker")
     if rate is not None:
@@ -87,17 +87,21 @@ def _rate(text: str) -> Document | None:
     return {"limit": int(count), "per": duration_of(period, "--rate").total_seconds()}
 
 
-def _show_all(screen: Output, found: list[Document]) -> None:
+def _show_all(output: Output, items: list[Document]) -> None:
+    queues = [queue | queue.pop("stats") for queue in items]
     columns = ("NAME", "WAITING", "RUNNING", "OLDEST", "LIMITS")
-    rows = ((one["name"], one["enqueued"], one["running"], span(one["oldest_age"]), _limits(one)) for one in found)
-    screen.table({"items": found, "next_cursor": None}, columns, rows, "No queues.")
+    rows = (
+        (queue["name"], queue["enqueued"], queue["running"], span(queue["oldest_age"]), _limits(queue))
+        for queue in queues
+    )
+    output.table({"items": queues, "next_cursor": None}, columns, rows, "No queues.")
 
 
-def _show_one(screen: Output, queue: Document) -> None:
-    if screen.is_json:
-        screen.document(queue)
+def _show_one(output: Output, queue: Document) -> None:
+    if output.is_json:
+        output.document(queue)
         return
-    screen.facts(
+    output.facts(
         [
             ("name", queue["name"]),
             ("limits", _limits(queue)),
@@ -110,18 +114,18 @@ def _show_one(screen: Output, queue: Document) -> None:
         ]
     )
     if queue["holders"]:
-        rows = ((one["workflow_id"], one["name"], moment(one["since"])) for one in queue["holders"])
-        screen.words("")
-        screen.table(None, ("ID", "NAME", "SINCE"), rows, "")
+        rows = ((run["workflow_id"], run["name"], moment(run["since"])) for run in queue["holders"])
+        output.text("")
+        output.table(None, ("ID", "NAME", "SINCE"), rows, "")
     if queue["partitions"]:
-        rows = ((one["key"], one["enqueued"], one["running"]) for one in queue["partitions"])
-        screen.words("")
-        screen.table(None, ("KEY", "WAITING", "RUNNING"), rows, "")
+        rows = ((partition["key"], partition["enqueued"], partition["running"]) for partition in queue["partitions"])
+        output.text("")
+        output.table(None, ("KEY", "WAITING", "RUNNING"), rows, "")
 
 
 def _limits(queue: Document) -> str:
     rate: Any = queue["rate_limit"]
-    told = [
+    limits = [
         "paused" if queue["paused"] else "",
         f"{queue['global_concurrency']} everywhere" if queue["global_concurrency"] else "",
         f"{queue['worker_concurrency']} a process" if queue["worker_concurrency"] else "",
@@ -129,4 +133,4 @@ def _limits(queue: Document) -> str:
         "by priority" if queue["priority"] else "",
         "partitioned" if queue["partitioned"] else "",
     ]
-    return ", ".join(one for one in told if one) or "no limits"
+    return ", ".join(filter(None, limits)) or "no limits"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.client import Client, Document, Misused, whole
+from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import duration_of, with_client
 from turbine.cli.output import Output, moment
 from turbine.model.workflows import TERMINAL
@@ -16,58 +16,58 @@ app = typer.Typer(no_args_is_help=True, help="How long runs are kept once they a
 
 Workflow = Annotated[str | None, typer.Option("--workflow", metavar="NAME", help="Of this workflow.")]
 Status = Annotated[
-    str | None, typer.Option("--status", metavar="STATUS", help="That ended so: SUCCESS, ERROR, CANCELLED, …")
+    str | None, typer.Option("--status", metavar="STATUS", help="With this final status: SUCCESS, ERROR, CANCELLED, …")
 ]
 
 
 @app.command("list")
 @with_client
 async def list_rules(
-    client: Client, screen: Output, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
+    client: Client, output: Output, limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100
 ) -> None:
-    """List the rules; what none of them speaks of is kept as gc_retention says."""
-    found = await whole(client.rules, limit)
+    """List the rules; runs without a rule are kept as gc_retention says."""
+    page = await client.items("retention", limit=limit)
     rows = (
-        (one["workflow"] or "any", one["status"] or "any", _kept(one["keep"]), moment(one["updated"]))
-        for one in found["items"]
+        (rule["workflow"] or "any", rule["status"] or "any", _kept(rule["keep"]), moment(rule["updated"]))
+        for rule in page["items"]
     )
-    screen.table(found, ("WORKFLOW", "STATUS", "KEPT", "UPDATED"), rows, "No rules.")
+    output.table(page, ("WORKFLOW", "STATUS", "KEPT", "UPDATED"), rows, "No rules.")
 
 
 @app.command("set")
 @with_client
 async def set_rule(
     client: Client,
-    screen: Output,
+    output: Output,
     keep: Annotated[str, typer.Argument(metavar="TIME", help="For example 12h or 7d after the end, or forever.")],
     workflow: Workflow = None,
     status: Status = None,
 ) -> None:
-    """Keep some runs longer or shorter than others. The rule that says most decides."""
+    """Keep some runs longer or shorter than others. The most specific rule decides."""
     seconds = None if keep == "forever" else duration_of(keep, "TIME").total_seconds()
-    made = await client.set_rule({**_asked(workflow, status), "keep": seconds})
-    screen.say(made, f"{_told(made)} are kept {_kept(made['keep'])}")
+    rule = await client.put("retention", body={**_scope(workflow, status), "keep": seconds})
+    output.say(rule, f"{_described(rule)} are kept {_kept(rule['keep'])}")
 
 
 @app.command()
 @with_client
-async def delete(client: Client, screen: Output, workflow: Workflow = None, status: Status = None) -> None:
+async def delete(client: Client, output: Output, workflow: Workflow = None, status: Status = None) -> None:
     """Lift the rule for exactly these runs."""
-    asked = _asked(workflow, status)
-    await client.delete_rule(asked)
-    screen.say({**asked, "deleted": True}, f"The rule is lifted: {_told(asked)}")
+    scope = _scope(workflow, status)
+    await client.delete("retention", **scope)
+    output.say({**scope, "deleted": True}, f"The rule is lifted: {_described(scope)}")
 
 
-def _asked(workflow: str | None, status: str | None) -> Document:
+def _scope(workflow: str | None, status: str | None) -> Document:
     if workflow is None and status is None:
         raise Misused("name --workflow, --status, or both; for all runs set gc_retention")
     if status is not None and status not in TERMINAL:
-        raise Misused(f"--status {status!r} is no end of a run; write one of {', '.join(sorted(TERMINAL))}")
+        raise Misused(f"--status {status!r} is not a final status; write one of {', '.join(sorted(TERMINAL))}")
     return {"workflow": workflow, "status": status}
 
 
-def _told(rule: Document) -> str:
-    return " ".join(one for one in ("runs", rule["workflow"] and f"of {rule['workflow']}", rule["status"]) if one)
+def _described(rule: Document) -> str:
+    return " ".join(filter(None, ("runs", rule["workflow"] and f"of {rule['workflow']}", rule["status"])))
 
 
 def _kept(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`turbine run`: a program that launches runtimes, until it ends or is told to end."""
+"""`turbine run`: a program that launches runtimes, until it ends or receives a signal."""
 
 from __future__ import annotations
 
@@ -22,60 +22,60 @@ def run(
 ) -> None:
     """Call a function that launches a runtime. SIGTERM and SIGINT end it: runtimes drain first, and the exit code is 0.
 
-    The function hears of it as of Ctrl-C: `def` by KeyboardInterrupt, `async def` by being cancelled. A number that it
-    returns is the exit code.
+    A signal reaches the function as Ctrl-C does: `def` gets KeyboardInterrupt, `async def` is cancelled. If it returns
+    an integer, that is the exit code.
     """
     try:
         main = load(target)
     except TargetUnfit as error:
         leave("run", str(error), MISUSED)
     if not callable(main):
-        leave("run", f"{target} is no function, but {main!r:.100}", MISUSED)
-    # Here the program is the user's, not a command: what ends it is heard below, and by its runtimes.
+        leave("run", f"{target} is not a function, but {main!r:.100}", MISUSED)
+    # This program is the user's: its signals are handled below, and by its runtimes.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    result = asyncio.run(_awaited(main)) if inspect.iscoroutinefunction(main) else _called(main)
+    result = asyncio.run(_run_async(main)) if inspect.iscoroutinefunction(main) else _run_sync(main)
     raise typer.Exit(result if isinstance(result, int) else 0)
 
 
-async def _awaited(main: Callable[[], Any]) -> Any:
+async def _run_async(main: Callable[[], Any]) -> Any:
     from turbine.runtime import shut_all_down
     from turbine.runtime.signals import SIGNALS
 
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main())
-    was_told = False
+    is_ending = False
 
-    def told() -> None:
-        nonlocal was_told
-        was_told = True
+    def end() -> None:
+        nonlocal is_ending
+        is_ending = True
         loop.call_soon_threadsafe(task.cancel)
 
-    with SIGNALS.caught(told):
+    with SIGNALS.caught(end):
         try:
             return await task
         except asyncio.CancelledError:
-            if not was_told:
+            if not is_ending:
                 raise
         finally:
             await shut_all_down()
 
 
-def _called(main: Callable[[], Any]) -> Any:
+def _run_sync(main: Callable[[], Any]) -> Any:
     from turbine.runtime import shut_all_down
     from turbine.runtime.signals import SIGNALS
 
-    was_told = False
+    is_ending = False
 
-    def told() -> None:
-        nonlocal was_told
-        was_told = True
+    def end() -> None:
+        nonlocal is_ending
+        is_ending = True
         raise KeyboardInterrupt
 
-    with SIGNALS.caught(told):
+    with SIGNALS.caught(end):
         try:
             return main()
         except KeyboardInterrupt:
-            if not was_told:
+            if not is_ending:
                 raise
         finally:
             with contextlib.closing(asyncio.new_event_loop()) as loop:

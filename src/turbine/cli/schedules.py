@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from turbine.cli.client import Client, Document, Misused, moment_text, whole
+from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import absolute_moment_of, duration_of, moment_of, parsed, with_client
 from turbine.cli.output import Output, moment
 
@@ -22,18 +22,26 @@ Zone = Annotated[str | None, typer.Option("--timezone", help="For --cron, an IAN
 @with_client
 async def list_schedules(
     client: Client,
-    screen: Output,
+    output: Output,
     workflow: Annotated[str | None, typer.Option("--workflow", help="Of this workflow.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="How many, at most.")] = 100,
 ) -> None:
     """List schedules, newest first."""
-    found = await whole(lambda count, cursor: client.schedules(workflow, count, cursor), limit)
+    page = await client.items("schedules", workflow=workflow, limit=limit)
     rows = (
-        (one["id"], one["name"], one["workflow"], _when(one), one["enabled"], moment(one["next_at"]), one["last_error"])
-        for one in found["items"]
+        (
+            schedule["id"],
+            schedule["name"],
+            schedule["workflow"],
+            _when(schedule),
+            schedule["enabled"],
+            moment(schedule["next_at"]),
+            schedule["last_error"],
+        )
+        for schedule in page["items"]
     )
     columns = ("ID", "NAME", "WORKFLOW", "WHEN", "ENABLED", "NEXT", "LAST ERROR")
-    screen.table(found, columns, rows, "No schedules.")
+    output.table(page, columns, rows, "No schedules.")
 
 
 def _when(schedule: Document) -> str:
@@ -46,7 +54,7 @@ def _when(schedule: Document) -> str:
 @with_client
 async def create(
     client: Client,
-    screen: Output,
+    output: Output,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="A workflow that is declared triggerable.")],
     cron: Cron = None,
     once: Once = None,
@@ -59,21 +67,21 @@ async def create(
         str | None,
         typer.Option("--overlap", metavar="start|skip", help="What a tick does while the run before goes on."),
     ] = None,
-    given: Annotated[str | None, typer.Option("--input", metavar="JSON", help="What its runs get.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Goes into the ids of its runs.")] = None,
+    given: Annotated[str | None, typer.Option("--input", metavar="JSON", help="The input of its runs.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Part of the ids of its runs.")] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Do not start any run yet.")] = False,
 ) -> None:
     """Start a workflow at these times from now on."""
-    asked: Document = {
+    body: Document = {
         "workflow": workflow,
         "schedule": _schedule(cron, once, timezone, jitter, catch_up, overlap),
         "input": parsed(given, "--input"),
         "enabled": not disabled,
     }
     if name is not None:
-        asked["name"] = name
-    made = await client.create_schedule(asked)
-    screen.say(made, made["id"])
+        body["name"] = name
+    schedule = await client.post("schedules", body=body)
+    output.say(schedule, schedule["id"])
 
 
 def _schedule(
@@ -89,85 +97,88 @@ def _schedule(
     if once is not None:
         if timezone or jitter or catch_up or overlap:
             raise Misused("--timezone, --jitter, --catch-up and --overlap go with --cron")
-        return {"type": "once", "at": moment_text(absolute_moment_of(once, "--once"))}
-    given = {
+        return {"type": "once", "at": absolute_moment_of(once, "--once")}
+    options = {
         "timezone": timezone,
         "jitter": None if jitter is None else duration_of(jitter, "--jitter").total_seconds(),
         "catch_up": catch_up,
         "overlap": overlap,
     }
-    return {"type": "cron", "expression": cron, **{name: one for name, one in given.items() if one is not None}}
+    return {"type": "cron", "expression": cron, **{name: value for name, value in options.items() if value is not None}}
 
 
 @app.command()
 @with_client
-async def enable(client: Client, screen: Output, id: Id) -> None:
-    """Go on with a schedule from now; what it missed meanwhile is not made up."""
-    schedule = await client.switch_schedule(id, enabled=True)
-    screen.say(schedule, f"{schedule['name']} is enabled; next {moment(schedule['next_at'])}")
+async def enable(client: Client, output: Output, id: Id) -> None:
+    """Go on with a schedule from now on; what it missed meanwhile is not made up."""
+    schedule = await client.post("schedules", id, "enable")
+    output.say(schedule, f"{schedule['name']} is enabled; next {moment(schedule['next_at'])}")
 
 
 @app.command()
 @with_client
 async def disable(
     client: Client,
-    screen: Output,
+    output: Output,
     id: Id,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for those who look at it later.")] = None,
 ) -> None:
-    """Start no run of it any more."""
-    schedule = await client.switch_schedule(id, enabled=False, reason=reason)
-    screen.say(schedule, f"{schedule['name']} is disabled")
+    """Stop starting its runs."""
+    schedule = await client.post("schedules", id, "disable", body=None if reason is None else {"reason": reason})
+    output.say(schedule, f"{schedule['name']} is disabled")
 
 
 @app.command("run-now")
 @with_client
-async def run_now(client: Client, screen: Output, id: Id) -> None:
+async def run_now(client: Client, output: Output, id: Id) -> None:
     """Start its workflow at once, enabled or not."""
-    workflow_id = await client.run_schedule(id)
-    screen.say({"workflow_id": workflow_id}, workflow_id)
+    workflow_id = (await client.post("schedules", id, "run-now"))["workflow_id"]
+    output.say({"workflow_id": workflow_id}, workflow_id)
 
 
 @app.command()
 @with_client
 async def backfill(
     client: Client,
-    screen: Output,
+    output: Output,
     id: Id,
     after: Annotated[str, typer.Option("--after", metavar="TIME", help="From this tick on: 7d, or ISO 8601.")],
     before: Annotated[str, typer.Option("--before", metavar="TIME", help="Up to here, left out itself.")] = "0s",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be started.")] = False,
 ) -> None:
     """Start the runs of ticks that have passed and have none."""
-    start, end = moment_of(after, "--after"), moment_of(before, "--before")
-    found = await client.backfill(id, start, end, dry_run=dry_run)
-    said = "would be started" if dry_run else "started"
-    failed = [f"{workflow_id}: {why}" for workflow_id, why in found["failed"].items()]
-    numbers = f"{len(found['started'])} {said}, {len(found['existing'])} there already, {len(failed)} failed"
-    screen.say(found, *found["started"], *failed, numbers)
+    body = {"start": moment_of(after, "--after"), "end": moment_of(before, "--before"), "dry_run": dry_run}
+    report = await client.post("schedules", id, "backfill", body=body)
+    started = "would be started" if dry_run else "started"
+    failed = [f"{workflow_id}: {reason}" for workflow_id, reason in report["failed"].items()]
+    totals = f"{len(report['started'])} {started}, {len(report['existing'])} there already, {len(failed)} failed"
+    output.say(report, *report["started"], *failed, totals)
 
 
 @app.command()
 @with_client
 async def preview(
     client: Client,
-    screen: Output,
+    output: Output,
     id: Annotated[str | None, typer.Argument(metavar="ID", help="The schedule's id; or say --cron.")] = None,
     cron: Cron = None,
     timezone: Zone = None,
     count: Annotated[int, typer.Option("--count", help="How many times.")] = 10,
 ) -> None:
-    """Show the next times of a schedule, or of a cron text."""
+    """Show the next times of a schedule, or of a cron expression."""
     if (id is None) == (cron is None):
         raise Misused("give either the ID of a schedule or --cron")
-    wanted = id if id is not None else _schedule(cron, None, timezone)
-    times = await client.preview(wanted, count)
-    screen.say({"items": times, "next_cursor": None}, *times)
+    if id is not None:
+        times = await client.get("schedules", id, "preview", count=count)
+    else:
+        body = {"schedule": _schedule(cron, None, timezone), "count": count}
+        times = await client.post("schedules", "preview", body=body)
+    output.say({"items": times["items"], "next_cursor": None}, *times["items"])
 
 
 @app.command()
 @with_client
-async def delete(client: Client, screen: Output, id: Id) -> None:
+async def delete(client: Client, output: Output, id: Id) -> None:
     """Remove a schedule; runs that it has started stay."""
-    await client.delete_schedule(id)
-    screen.say({"id": id, "deleted": True}, f"{id} is deleted")
+    await client.delete("schedules", id)
+    output.say({"id": id, "deleted": True}, f"{id} is deleted")

@@ -17,9 +17,9 @@ from turbine.platform import ENDING_SIGNALS
 TARGET = "TURBINE_SERVE_TARGET"
 AUTH = "TURBINE_SERVE_AUTH"
 ADDRESS = "TURBINE_SERVE_ADDRESS"
-"""Tell the processes that uvicorn starts what they serve, and where."""
+"""Environment variables from which the processes that uvicorn starts learn what they serve, and where."""
 PATIENCE = 10
-"""Seconds that open requests have to end; then runs have the runtime's own `shutdown_timeout`."""
+"""Seconds that open requests have to end; runs then have the `shutdown_timeout` of the runtime."""
 
 
 def serve(
@@ -30,7 +30,7 @@ def serve(
     auth: Annotated[str, typer.Option(help="For a runtime: accounts, or none (this machine only).")] = "accounts",
     root_path: Annotated[str, typer.Option(help="The path under which a proxy shows this server.")] = "",
 ) -> None:
-    """Serve API and dashboard until SIGTERM or SIGINT: then nothing new starts, and steps that run may finish."""
+    """Serve API and dashboard until SIGTERM or SIGINT; then nothing new starts, and running steps may finish."""
     import uvicorn
 
     if auth not in ("accounts", "none"):
@@ -42,9 +42,9 @@ def serve(
         application()
     except TargetUnfit as error:
         leave("serve", str(error), MISUSED)
-    # uvicorn sends itself the signal that ended it once more, to whoever listened before.
+    # uvicorn raises the signal that ended it once more, for the handlers that were installed before its own.
     for number in ENDING_SIGNALS:
-        signal.signal(number, _ended)
+        signal.signal(number, _ignore)
     uvicorn.run(
         "turbine.cli.serve:application",
         factory=True,
@@ -60,8 +60,8 @@ def serve(
     )
 
 
-def _ended(number: int, frame: FrameType | None) -> None:
-    """An end that was asked for is no failure."""
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Exit with code 0: a requested end is not a failure."""
 
 
 def application() -> Any:
@@ -69,23 +69,24 @@ def application() -> Any:
     return _application(load(os.environ[TARGET]))
 
 
-_made: dict[int, Any] = {}
-"""One application for each runtime, however often it is asked for."""
+_applications: dict[int, Any] = {}
+"""One application for each runtime."""
 
 
-def _application(found: Any) -> Any:
+def _application(target: Any) -> Any:
     from turbine.http.asgi import asgi_app_of
     from turbine.runtime import Runtime
 
-    inner = getattr(found, "inner", None)
-    runtime = inner if isinstance(inner, Runtime) else found  # a runtime of `turbine.sync` has one inside
+    inner = getattr(target, "inner", None)
+    runtime = inner if isinstance(inner, Runtime) else target  # a runtime of `turbine.sync` wraps one
     if isinstance(runtime, Runtime):
-        if id(runtime) not in _made:
-            _made[id(runtime)] = asgi_app_of(runtime, cast('Literal["accounts", "none"]', os.environ[AUTH]))
-        return _made[id(runtime)]
-    if not callable(found):
-        raise TargetUnfit(f"{os.environ[TARGET]} is neither an ASGI application nor a runtime, but {found!r:.100}")
-    return found
+        if id(runtime) not in _applications:
+            auth = cast('Literal["accounts", "none"]', os.environ[AUTH])
+            _applications[id(runtime)] = asgi_app_of(runtime, auth)
+        return _applications[id(runtime)]
+    if not callable(target):
+        raise TargetUnfit(f"{os.environ[TARGET]} is neither an ASGI application nor a runtime, but {target!r:.100}")
+    return target
 
 
 def _is_loopback(host: str) -> bool:

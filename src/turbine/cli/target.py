@@ -1,4 +1,4 @@
-"""What a command is pointed at by `module:name`."""
+"""The object that an argument `module:name` names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class TargetUnfit(Exception):
-    """What was named is not there, or not what the command needs; the text says why."""
+    """The named object does not exist, or is not what the command needs; the text says why."""
 
 
 def load(target: str) -> Any:
@@ -17,16 +17,16 @@ def load(target: str) -> Any:
     module_name, colon, name = target.partition(":")
     if not colon or not module_name or not name:
         raise TargetUnfit(f"{target!r} is not like module:name, for example shop:app")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, folder)
     try:
-        found: Any = importlib.import_module(module_name)
+        target_object: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise
         raise TargetUnfit(f"there is no module {module_name!r} here or on the path") from None
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(target_object, part):
             raise TargetUnfit(f"the module {module_name!r} has no {name!r}")
-        found = getattr(found, part)
-    return found
+        target_object = getattr(target_object, part)
+    return target_object

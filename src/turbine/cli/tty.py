@@ -1,4 +1,4 @@
-"""What all commands have in common: how they refuse and how they fail."""
+"""Exit codes, and the last line of a command that fails."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NoReturn
 import typer
 
 FAILED = 1
-"""Exit code: the command was understood, and its work went wrong."""
+"""Exit code: the command was understood, but failed."""
 MISUSED = 2
-"""Exit code: the command cannot begin with what it was given."""
+"""Exit code: the arguments make no sense."""
 
 
 def leave(command: str, message: str, code: int) -> NoReturn:
-    """End the command with one clear message on stderr."""
+    """End the command with one line on stderr."""
     typer.echo(f"turbine {command}: {message}", err=True)
     raise typer.Exit(code)

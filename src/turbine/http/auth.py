@@ -28,7 +28,7 @@ IDLE_MS = 7 * 24 * 3600 * 1000
 SEEN_EVERY_MS = 5 * 60 * 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Told = str | tuple[str, str] | None
+Told = str | tuple[str, str] | Principal | None
 """What a host tells of somebody: a role, a role and an e-mail address, or None for nobody."""
 SignIn = Callable[[Request], "Told | Awaitable[Told]"]
 Auth = Literal["accounts", "none"] | SignIn
@@ -96,6 +96,8 @@ class Authenticator:
 def _of_host(told: Told) -> Principal | None:
     if told is None:
         return None
+    if isinstance(told, Principal):  # the command line, which answers for itself
+        return told
     if isinstance(told, str):
         return Principal("host", check_role(told))
     role, email = told

@@ -160,14 +160,6 @@ class Live:
         }
         tell_after_fork(self._forked)
 
-    def only_look(self) -> None:
-        """Before the start, for whoever only looks in: send nothing, and leave garbage and measuring to the others.
-
-        His network and his settings are not the application's.
-        """
-        self.ways.clear()
-        self._duties = tuple(loop_task for loop_task in self._duties if loop_task.name not in ("garbage", "surveyor"))
-
     def set_product_sender(self, sender: ProductSender | None) -> None:
         """Send products this way from now on, or leave them to other processes. From any thread."""
 
@@ -218,6 +210,15 @@ class Live:
             loop_task.start()
         ended.callback(self._is_over.set)
         self._guardian = asyncio.create_task(self._guard(), name="turbine guardian")
+
+    async def observe(self) -> None:
+        """Open the database without becoming an executor: no registration, no lease, no recovery, no loop.
+
+        Reads and single changes work; the runs that they start or release are left to the executors.
+        """
+        self._started.push_async_callback(self._close_store)
+        self._started.callback(self._close_threads)
+        self._started.callback(self.app.open_calls.close)
 
     async def publish_code(self, name: str) -> None:
         """Tell the database that the code of a workflow was replaced here, and try what was set aside of it again."""

@@ -121,6 +121,8 @@ class Runtime:
         self._launching: asyncio.Future[None] | None = None
         self._is_hosted = False
         """Whether a server launches this and shuts it down."""
+        self._is_observer = False
+        """Whether `launch` only opens the database, without becoming an executor."""
         self._attached: list[Attached] = []
         """What is open as long as this is launched, and closed as soon as it or its process is told to end."""
         self._left_behind: Lease | None = None
@@ -316,7 +318,7 @@ class Runtime:
             raise
         self._draining = self._was_forked = False
         self._was_launched = True
-        await live.start()
+        await (live.observe() if self._is_observer else live.start())
         self._live = live
         _launched.add(self)
         for one in self._attached:

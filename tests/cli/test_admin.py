@@ -1,8 +1,7 @@
-"""Backup, doctor, migrate, and that looking in changes nothing."""
+"""Backup, doctor, migrate, retention and vacuum, and how a database or a server is found."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import stat
 import time
@@ -17,19 +16,17 @@ from shop_service import Cli, Service, invoke, order
 
 import turbine
 import turbine.sync
-from turbine import Runtime
-from turbine.cli.local import Local
 from turbine.store.migrations import files
 
 NEWEST = files()[-1][0]
 
 
 def checks(answer: Any) -> dict[str, Any]:
-    return {one["name"]: one for one in answer.json["checks"]}
+    return {check["name"]: check for check in answer.json["checks"]}
 
 
 def wrong(answer: Any) -> list[str]:
-    return [one["name"] for one in answer.json["checks"] if one["status"] != "ok"]
+    return [check["name"] for check in answer.json["checks"] if check["status"] != "ok"]
 
 
 def test_a_backup_holds_the_runs_and_is_readable_by_its_owner_only(
@@ -76,7 +73,7 @@ def test_a_healthy_service_is_found_healthy(cli: Cli, service: Service) -> None:
     assert abs(checks(answer)["clock"]["seconds"]) < 2
 
 
-def test_runs_that_nobody_takes_up_are_found(database_url: str) -> None:
+def test_open_runs_without_a_process_are_found(database_url: str) -> None:
     with turbine.sync.Runtime(database_url, workflows=[blocked], shutdown_timeout=0) as rt:
         rt.run(blocked.options(id="open"))
         rt.run(blocked.options(id="later", delay=3600))
@@ -98,13 +95,13 @@ def blocked() -> Any:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Look again and again: rows are the only witnesses."""
+    """Poll: only the rows show it."""
     while not holds():
         time.sleep(0.005)
 
 
 def make_older(database_url: str, seconds: int) -> None:
-    """As if what is due now had been due for longer."""
+    """Make what is due now look as if it had been due for longer."""
     apply(
         database_url,
         f"update pt_runs set wake_ms = wake_ms - {seconds * 1000} where wake_ms is not null",
@@ -145,11 +142,11 @@ def test_runs_that_are_set_aside_are_found(database_url: str) -> None:
 
 @pytest.fixture
 def bare_database_url(request: pytest.FixtureRequest, database_url: str) -> str:
-    """A database in which nobody has made the tables yet."""
+    """A database without tables."""
     return database_url if database_url.startswith("sqlite") else request.getfixturevalue("empty_postgres_url")
 
 
-def test_a_schema_that_is_not_ours_is_found_and_left_alone(bare_database_url: str) -> None:
+def test_a_schema_of_another_version_is_found_and_left_alone(bare_database_url: str) -> None:
     database_url = bare_database_url
     assert {"before": 0, "schema": NEWEST, "changed": True} == invoke(
         "migrate", "--json", "--database", database_url
@@ -180,7 +177,7 @@ def apply(database_url: str, statement: str) -> None:
             connection.execute(statement)
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
     file = tmp_path / "typo.db"
     for command in (["list"], ["show", "x"], ["kv", "list"], ["doctor"], ["backup", str(tmp_path / "copy.db")]):
         answer = invoke(*command, "--database", f"sqlite:///{file}")
@@ -189,7 +186,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_no_database_is_told_from_one(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_explained(tmp_path: Path) -> None:
     file = tmp_path / "letter.db"
     file.write_text("Dear Ada, this is no database at all, but it is long enough to be looked at as one.")
     for command in ("list", "doctor", "migrate"):
@@ -221,7 +218,9 @@ def test_a_server_is_asked_with_a_token(service: Service) -> None:
     assert 0 == invoke("list", "--server", service.url + "/", "--token", service.token).code
 
 
-def test_the_environment_names_the_door_and_options_win(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_the_database_or_server_and_options_win(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.finish(order.options(id="done"), 1)
     monkeypatch.setenv("TURBINE_DATABASE_URL", service.database_url)
     assert "done" in invoke("list").out
@@ -234,35 +233,11 @@ def test_the_environment_names_the_door_and_options_win(service: Service, monkey
     assert "done" in invoke("list", "--server", service.url).out
 
 
-def test_two_doors_at_once_are_the_callers_mistake() -> None:
+def test_a_database_and_a_server_at_once_are_misuse() -> None:
     assert 2 == invoke("list", "--database", "sqlite:///x.db", "--server", "http://127.0.0.1:1").code
     assert 2 == invoke("list", "--server", "127.0.0.1").code
     assert 2 == invoke("list", "--database", "sqlite:///x.db", "--token", "t").code
     assert 2 == invoke("migrate", "--server", "http://127.0.0.1:1").code
-
-
-async def test_the_visitor_is_not_the_executor_that_the_environment_names(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TURBINE_EXECUTOR_ID", "the-service")
-    monkeypatch.setenv("TURBINE_GC_RETENTION", "1")
-    async with Runtime(database_url) as service, Local(database_url) as client:
-        visitor = await client._runtime()
-        assert "the-service" == service.executor_id
-        assert "the-service" != visitor.executor_id
-        assert visitor.config.gc_retention is None
-
-
-async def test_the_visitor_sends_nothing(database_url: str) -> None:
-    service = Runtime(database_url, workflows=[order], shutdown_timeout=0)
-    service._instrument = lambda live: live.ways.clear()  # a service that has no way out either
-    async with service:
-        await service.webhooks.create(url="https://hooks.example.invalid/x", events=["workflow.SUCCESS"])
-        await (await service.run(order.options(id="done"), 1)).result()
-        answer = await asyncio.to_thread(invoke, "tail", "done", "--follow", "--database", database_url)
-        assert 0 == answer.code
-        (delivery,) = (await service.deliveries.list()).items
-        assert ("pending", []) == (delivery.status, delivery.attempts)
 
 
 def test_rules_of_retention_and_a_vacuum(cli: Cli, service: Service) -> None:
@@ -295,11 +270,3 @@ def test_rules_of_retention_and_a_vacuum(cli: Cli, service: Service) -> None:
         assert 2 == len(rt.retention.list().items)
         assert rt.retention.delete(workflow="orders")
         assert rt.vacuum() >= 0
-
-
-async def test_who_looks_in_takes_no_tick_of_the_garbage_from_those_who_collect_it(sqlite_url: str) -> None:
-    async with turbine.Runtime(sqlite_url), Local(sqlite_url) as client:
-        await client.runs({}, 1, None)
-        assert client._rt is not None
-        assert client._rt._live is not None
-        assert not {"garbage", "surveyor"} & {loop_task.name for loop_task in client._rt._live.loops}
