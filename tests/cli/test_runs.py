@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from shop_service import Cli, Service, gate, mailbox, order
 
 from turbine import Runtime
+from turbine.testing import History
 
 
 def test_a_list_shows_the_runs_that_pass_every_filter_newest_first(cli: Cli, service: Service) -> None:
@@ -162,6 +165,8 @@ def test_a_fork_may_have_another_input(cli: Cli, service: Service) -> None:
     service.finish(order.options(id="first"), 1)
     new_id = cli("fork", "first", "--input", '{"amount": 9}').out.strip()
     assert "shipped: charged 9" == service.result(new_id)
+    recorded = cli("fork", "first", "--input", '{"args": [8], "kwargs": {}}').out.strip()
+    assert "shipped: charged 8" == service.result(recorded)
     refused = cli("fork", "first", "--input", '{"amount": "nine"}', "--id", "third")
     assert 1 == refused.code
     assert "amount" in refused.err
@@ -234,6 +239,18 @@ def test_words_that_are_no_json_are_the_callers_mistake(cli: Cli, service: Servi
     assert 2 == cli("list", "--since", "soon").code
     assert 2 == cli("list", "--status", "unheard-of").code
     assert 2 == cli("list", "--limit", "0").code
+
+
+def test_an_export_is_printed_or_written_to_a_new_file(cli: Cli, service: Service, tmp_path: Path) -> None:
+    service.finish(order.options(id="done"), 1)
+    printed = History.from_json(cli("export", "done").out)
+    assert ("done", "SUCCESS", 2) == (printed.workflow_id, printed.status, len(printed.steps))
+    target = tmp_path / "done.json"
+    assert {"workflow_id": "done", "path": str(target)} == cli("export", "done", "-o", str(target), "--json").json
+    assert printed == replace(History.from_json(target.read_text()), exported_ms=printed.exported_ms)
+    assert 1 == cli("export", "done", "-o", str(target)).code
+    assert 1 == cli("export", "unknown", "-o", str(tmp_path / "unknown.json")).code
+    assert [target] == list(tmp_path.glob("*.json"))
 
 
 class Backwards:

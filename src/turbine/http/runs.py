@@ -464,10 +464,13 @@ async def _arguments(
     if given is None:
         return None, None
     known = await triggers.find(context.app, (await context.rt.status(workflow_id)).name)
-    if set(given) <= {"args", "kwargs"} and known.parameters is None:
+    if set(given) <= {"args", "kwargs"}:
         stored = {"args": given.get("args", []), "kwargs": given.get("kwargs", {})}
         if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
-            return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
+            if known.parameters is None:
+                return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
+            if given:  # the code that could check it is in another process
+                return tuple(stored["args"]), stored["kwargs"]
     args, kwargs = known.accept(given)
     return tuple(args), dict(kwargs)
 
