@@ -1,4 +1,4 @@
-"""A process that takes an inventory: the example of the documentation, started as any user would start it."""
+"""A process that takes an inventory: the example of the documentation, started as a user would start it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ LAST_LINES = 20
 
 
 class WorkerFailed(Exception):
-    """A worker ended by itself and not well; the text has its last lines."""
+    """A worker ended by itself with an error; the text has its last lines."""
 
 
 class Worker:
-    """One life of the process. Leaving the `with` block kills it if it still runs."""
+    """One start of the process. Leaving the `with` block kills it if it still runs."""
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         self._log = log
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
-                # -P: the folder of the script holds no modules that it may import.
+                # -P: the script does not import modules of its own folder.
                 [sys.executable, "-P", str(example()), *arguments],
-                # The user's settings are meant for the user's programs.
+                # The settings in the environment are meant for the user's programs.
                 env={name: value for name, value in os.environ.items() if not name.startswith("TURBINE_")},
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
                 stderr=lines,
-                **own_group(),  # Ctrl-C in the terminal is ours to answer
+                **own_group(),  # Ctrl-C in the terminal is handled here
             )
 
     @property
@@ -41,7 +41,7 @@ class Worker:
         return self._process.pid
 
     def is_running(self) -> bool:
-        """Whether the process lives. Raises WorkerFailed when it ended by itself with an error."""
+        """Whether the process is alive. Raises WorkerFailed when it ended by itself with an error."""
         code = self._process.poll()
         if code is None:
             return True
@@ -51,7 +51,7 @@ class Worker:
         return False
 
     def kill(self) -> None:
-        """End it in a way that no program can prepare for; the process is gone when this returns."""
+        """Kill -9 it; the process is gone when this returns."""
         self._process.kill()
         self._process.wait()
 
@@ -65,7 +65,7 @@ class Worker:
 
 
 def example() -> Path:
-    """The source of the example: within an installed package, else in the checkout around it."""
+    """The source of the example: within an installed package, else in the checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "examples" / "inventory.py"
     return installed if installed.exists() else package.parents[1] / "examples" / "inventory.py"

@@ -1,6 +1,6 @@
-"""The dashboard of the demo: a shop that has had a busy morning, served to this machine only.
+"""The dashboard of the demo: a shop after a busy morning, served to this machine only.
 
-Every run was really carried out by the runtime that the dashboard shows; nothing is written into the database by hand.
+Every run was really executed by the runtime that the dashboard shows; nothing is written into the database by hand.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from functools import cache
 from types import ModuleType
 from typing import Literal
 
-from turbine.cli import shop
-from turbine.cli.crash_demo import LOOK_SECONDS
-from turbine.cli.worker import example
 from turbine.config import Config
+from turbine.demo import shop
+from turbine.demo.crash_demo import POLL_SECONDS
+from turbine.demo.worker import example
 from turbine.http.asgi import DASHBOARD, asgi_app_of
 from turbine.http.dashboard import FOLDER
 from turbine.platform import ENDING_SIGNALS
@@ -35,10 +35,10 @@ ARTICLES: tuple[Literal["lamp", "cable", "shelf", "chair"], ...] = ("lamp", "cab
 SUPPLIERS = ("Acme", "Globex", "Initech", "Umbrella")
 SERVICES = ("shop", "warehouse", "search", "mail")
 PATIENCE = timedelta(seconds=2)
-"""How long an end waits for steps and open requests: whoever presses Ctrl-C has seen enough."""
+"""How long a shutdown waits for steps and open requests."""
 
 
-def open_client(port: int | None) -> socket.socket:
+def listen(port: int | None) -> socket.socket:
     """Listen at this port, or else at a free one near 8090. Raises OSError when it is taken."""
     if port is not None:
         return socket.create_server((HOST, port))
@@ -46,12 +46,12 @@ def open_client(port: int | None) -> socket.socket:
         try:
             return socket.create_server((HOST, near))
         except OSError:
-            continue  # somebody else's
+            continue  # taken by another program
     return socket.create_server((HOST, 0))
 
 
 class Showcase:
-    """The shop on the database of the rehearsal, whose inventory is shown with it."""
+    """The shop, on the database of the crash demo, so that the inventory is shown with it."""
 
     def __init__(self, database: str, listener: socket.socket) -> None:
         self._database = database
@@ -62,20 +62,20 @@ class Showcase:
         self.is_built = (FOLDER / "index.html").is_file()
 
     async def fill(self) -> None:
-        """Open the account, and let the shop work until only that is open which waits for a person or a time."""
+        """Create the account, and let the shop work until open runs wait for a person or a time only."""
         async with self._runtime() as rt:
             await rt.accounts.create(self.email, self.password, "admin")
             await _take_orders(rt)
-            # What comes last stands first in the dashboard, and not everybody wants to see e-mails first.
+            # The newest runs come first in the dashboard, and these are more interesting than e-mails.
             await asyncio.gather(_deploy(rt), _ask_suppliers(rt), _remind(rt))
 
     def serve(self) -> bool:
         """Serve until SIGTERM or SIGINT; False if the server could not start."""
         import uvicorn
 
-        # uvicorn sends itself the signal that ended it once more, to whoever listened before.
+        # uvicorn raises the signal that ended it once more, for the handlers that were installed before its own.
         for number in ENDING_SIGNALS:
-            signal.signal(number, _ended)
+            signal.signal(number, _ignore)
         config = uvicorn.Config(
             asgi_app_of(self._runtime()),
             log_level="error",
@@ -88,7 +88,7 @@ class Showcase:
         return server.started
 
     def _runtime(self) -> Runtime:
-        # As in the rehearsal: the settings in the environment are meant for the user's programs.
+        # As in the crash demo: the settings in the environment are meant for the user's programs.
         rt = Runtime(self._database, workflows=shop.WORKFLOWS, config=Config(shutdown_timeout=PATIENCE))
         rt.queue(shop.EMAILS, rate_limit=shop.EMAIL_RATE)
         inventory = _inventory()
@@ -97,25 +97,25 @@ class Showcase:
         return rt
 
 
-def _ended(number: int, frame: object) -> None:
-    """An end that was asked for is no failure."""
+def _ignore(number: int, frame: object) -> None:
+    """Exit with code 0: a requested end is not a failure."""
 
 
 @cache
 def _inventory() -> ModuleType:
-    """The example as a module; it is no part of a package."""
+    """The example as a module; it does not belong to a package."""
     name = "inventory"
     spec = importlib.util.spec_from_file_location(name, example())
     assert spec is not None
     assert spec.loader is not None
-    # pydantic looks up the annotations of the models where their module says that it is.
+    # pydantic looks up the annotations of models in the module of that name.
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 async def _take_orders(rt: Runtime) -> None:
-    """A morning of orders: every 17th card is declined, one order is made good with another card."""
+    """A morning of orders: every 17th card is declined, and one of these orders is retried with another card."""
     orders = [_order(number) for number in range(1001, 1001 + ORDERS)]
     handles = await asyncio.gather(
         *(rt.run(shop.place_order.options(id=f"order-{order.number}"), order) for order in orders)
@@ -139,32 +139,32 @@ def _order(number: int) -> shop.Order:
 
 
 async def _deploy(rt: Runtime) -> None:
-    """Twelve deployments: people have released six and refused two; four wait."""
-    wanted = [(service, f"2.{minor}") for minor in range(3) for service in SERVICES]
-    ids = [f"deploy-{service}-{version}" for service, version in wanted]
-    for id, (service, version) in zip(ids, wanted, strict=True):
+    """Twelve deployments: six are approved, two are rejected, four wait."""
+    releases = [(service, f"2.{minor}") for minor in range(3) for service in SERVICES]
+    ids = [f"deploy-{service}-{version}" for service, version in releases]
+    for id, (service, version) in zip(ids, releases, strict=True):
         await rt.run(shop.deploy.options(id=id), service, version)
-    for place, id in enumerate(ids[:8]):
-        await _gate_opens(rt, id)
-        if place % 4 == 3:
+    for number, id in enumerate(ids[:8]):
+        await _approval_opens(rt, id)
+        if number % 4 == 3:
             await rt.approve(id, approved=False, comment="not before the weekend", by="grace@example.com")
         else:
-            rollout = {"strategy": "canary", "percent": 5 * (place + 1)}
+            rollout = {"strategy": "canary", "percent": 5 * (number + 1)}
             await rt.approve(id, comment="looks good", by="ada@example.com", data=rollout)
             await rt.retrieve(id).result()
     for id in ids[8:]:
-        await _gate_opens(rt, id)
+        await _approval_opens(rt, id)
 
 
-async def _gate_opens(rt: Runtime, id: str) -> None:
+async def _approval_opens(rt: Runtime, id: str) -> None:
     while True:
         if (await rt.approvals.list(workflow_id=id)).items:
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _ask_suppliers(rt: Runtime) -> None:
-    """Some answer at once, some after a few calls, one never."""
+    """Suppliers of which some answer at once, some after a few calls, and one never."""
     handles = [
         await rt.run(shop.sync_prices.options(id=f"prices-{supplier}-{day}"), supplier)
         for day in range(1, 6)
@@ -174,7 +174,7 @@ async def _ask_suppliers(rt: Runtime) -> None:
 
 
 async def _remind(rt: Runtime) -> None:
-    """Reminders that sleep for days; who has paid needs none."""
+    """Reminders that sleep for days; some are cancelled because the invoice is paid."""
     for number in range(1, 13):
         id = f"reminder-{number}"
         await rt.run(shop.remind.options(id=id), f"{CUSTOMERS[number % len(CUSTOMERS)]}@example.com", 7 + number)

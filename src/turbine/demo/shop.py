@@ -1,9 +1,9 @@
-"""The shop that the demo shows: a workflow for each thing that people ask Turbine for.
+"""The shop of the demo: a workflow for each thing that Turbine is used for.
 
-How the world outside answers depends on the arguments alone, so the same runs fail in every demo.
+Banks and suppliers answer by the arguments alone, so the same runs fail in every demo.
 """
 
-# Written as users write: a summary is a lambda, whose parameters have no types.
+# Written as users write it: a summary is a lambda, whose parameters have no types.
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Item(BaseModel):
 
 
 class Order(BaseModel):
-    """What a customer wants."""
+    """The order of a customer."""
 
     number: int = Field(ge=1)
     customer: str
@@ -45,7 +45,7 @@ class Order(BaseModel):
 
 
 class Rollout(BaseModel):
-    """What the person who releases a deployment decides."""
+    """The decision about a deployment."""
 
     strategy: Literal["canary", "blue-green", "all at once"] = Field(description="Who gets the new version first.")
     percent: int = Field(default=10, ge=1, le=100, title="Share of the traffic at first")
@@ -54,14 +54,14 @@ class Rollout(BaseModel):
 
 @turbine.step
 async def add_up(order: Order) -> Decimal:
-    """What the order costs."""
+    """The price of the order."""
     turbine.logger().info("order %d has %d lines", order.number, len(order.items))
     return sum((PRICES[item.article] * item.quantity for item in order.items), Decimal(0))
 
 
 @turbine.step
 async def reserve(item: Item) -> str:
-    """Put goods aside; answers where they lie."""
+    """Reserve goods; returns where they are."""
     await asyncio.sleep(0.02 * item.quantity)
     return f"{item.quantity} x {item.article}: aisle {len(item.article)}"
 
@@ -89,14 +89,14 @@ async def write_invoice(order: Order, total: Decimal) -> str:
 
 @turbine.step
 async def hand_to_mail_server(to: str, subject: str) -> str:
-    """The end of the way of an e-mail; no e-mail leaves the demo."""
+    """Pretend to deliver an e-mail; none leaves the demo."""
     turbine.logger().info("%r for %s", subject, to)
     return "accepted"
 
 
 @turbine.workflow(triggerable=True, tags=["mail"], summary=lambda to, subject: f"{subject}, to {to}")
 async def send_email(to: str, subject: str) -> str:
-    """One e-mail. They wait in the queue `emails`, which starts sixty of them a minute."""
+    """One e-mail. The queue `emails` starts sixty of them a minute."""
     return await hand_to_mail_server(to, subject)
 
 
@@ -122,14 +122,14 @@ async def run_tests(service: str, suite: str) -> str:
 
 @turbine.step
 async def shift_traffic(service: str, version: str, rollout: Rollout) -> str:
-    """Let the new version answer."""
+    """Send traffic to the new version."""
     turbine.logger().info("%s %s gets %d %% of the traffic", service, version, rollout.percent)
     return f"{service} {version} is live, {rollout.strategy}"
 
 
 @turbine.workflow(triggerable=True, tags=["operations"], summary=lambda service, version: f"{service} {version}")
 async def deploy(service: str, version: str) -> str:
-    """Test, ask a person who fills in a form, and roll out."""
+    """Test, ask for an approval with a form, and deploy."""
     tested = await asyncio.gather(*(run_tests(service, suite) for suite in ("units", "contracts", "browser")))
     decision = await turbine.wait_for_approval(
         f"Deploy {service} {version}", timeout=timedelta(days=2), details={"tests": tested}, form=Rollout
@@ -141,7 +141,7 @@ async def deploy(service: str, version: str) -> str:
 
 @turbine.step(retries=4, base_interval=0.1)
 async def fetch_prices(supplier: str) -> dict[str, str]:
-    """Ask a supplier whose server hangs up now and then."""
+    """Ask a supplier, whose server sometimes hangs up."""
     attempt = turbine.current().attempt
     if attempt <= FAILED_CALLS.get(supplier, 0):
         turbine.logger().warning("%s hung up, attempt %d", supplier, attempt)
@@ -151,7 +151,7 @@ async def fetch_prices(supplier: str) -> dict[str, str]:
 
 @turbine.workflow(triggerable=True, tags=["suppliers"], summary=lambda supplier: f"Prices of {supplier}")
 async def sync_prices(supplier: str) -> int:
-    """Fetch a price list, as often as it takes, and keep it in the key-value store."""
+    """Fetch a price list, with retries, and keep it in the key-value store."""
     prices = await fetch_prices(supplier)
     await turbine.kv.set(f"prices/{supplier}", prices)
     return len(prices)
@@ -166,7 +166,7 @@ async def remind(customer: str, days: int = 14) -> str:
 
 @turbine.workflow(schedule="* * * * *", tags=["orders"], summary=lambda tick: f"Standing order of {tick:%H:%M}")
 async def standing_order(tick: datetime) -> str:
-    """Every minute somebody's standing order is due."""
+    """A standing order that is due every minute."""
     number = 100_000 + int(tick.timestamp()) // 60 % 100_000
     return await place_order(Order(number=number, customer="erin@example.com", items=[Item(article="cable")]))
 
