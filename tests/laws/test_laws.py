@@ -21,8 +21,8 @@ from turbine.model.workflows import TRANSITIONS, WorkflowStatus
 from turbine.registry import WorkflowBase
 from turbine.store import Statement, Tx
 from turbine.testing import World
-from turbine.testing.crash import places
 from turbine.testing.rows import Rows, difference, snapshot
+from turbine.testing.scratch_databases import scratch_databases
 
 EVERYTHING = [one for one in {**vars(shapes), "program": carry_out}.values() if isinstance(one, WorkflowBase)]
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,7 +169,7 @@ def dump(tx: Tx) -> dict[str, list[Any]]:
 
 @pytest.mark.timeout(120)
 async def test_l4_losing_every_wake_ends_in_the_same_rows(database_url: str) -> None:
-    async with places(database_url) as found:
+    async with scratch_databases(database_url) as found:
         heard: list[Any] = []
 
         def deafen(live: Any) -> None:
@@ -218,7 +218,7 @@ async def rows_in_real_time(url: str, instrument: Any) -> Rows:
 @by_chance
 @given(listed=hypothesis.strategies.lists(programs(), min_size=1, max_size=6))
 async def test_l6_writes_committed_together_or_one_by_one_leave_the_same_rows(sqlite_url: str, listed: Any) -> None:
-    async with places(sqlite_url) as found:
+    async with scratch_databases(sqlite_url) as found:
         execute_many = await rows_of(await found.fresh(), listed)
         alone = await rows_of(await found.fresh(), listed, one_by_one)
         assert difference(execute_many, alone) is None
@@ -235,7 +235,7 @@ def one_by_one(live: Any) -> None:
 async def test_l8_the_same_programs_leave_the_same_rows_in_sqlite_and_postgres(
     sqlite_url: str, postgres_url: str, listed: Any
 ) -> None:
-    async with places(sqlite_url) as files, places(postgres_url) as schemas:
+    async with scratch_databases(sqlite_url) as files, scratch_databases(postgres_url) as schemas:
         in_sqlite = await rows_of(await files.fresh(), listed)
         in_postgres = await rows_of(await schemas.fresh(), listed)
         assert difference(in_sqlite, in_postgres) is None

@@ -69,6 +69,8 @@ NAMES = frozenset(
     ]
 )
 """Identifiers that say nothing about what they hold."""
+PUBLIC = {"src/turbine/testing/history.py": {"asked"}}
+"""Names of the public contract, by the file that defines them."""
 OPENINGS = re.compile(r"(What|Whoever|Who|Whatever|Nobody|Somebody)\b")
 """A docstring begins with a verb or a noun phrase, not with a riddle."""
 PENDING = tuple(
@@ -135,8 +137,9 @@ def test_a_text_uses_the_words_of_the_field(path: Path) -> None:
 def test_an_identifier_says_what_it_holds(path: Path) -> None:
     with io.StringIO(path.read_text(encoding="utf-8")) as source:
         tokens = list(tokenize.generate_tokens(source.readline))
+    names = NAMES - PUBLIC.get(_name(path), set())
     faults = [
-        f"{token.start[0]}: {token.string}" for token in tokens if token.type == tokenize.NAME and token.string in NAMES
+        f"{token.start[0]}: {token.string}" for token in tokens if token.type == tokenize.NAME and token.string in names
     ]
     assert [] == faults
 

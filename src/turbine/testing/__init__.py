@@ -1,4 +1,4 @@
-"""Tools for testing workflows: a runtime whose time you own, deaths at every write, old histories against new code."""
+"""Tools for testing workflows: virtual time, crashes at every write, recorded histories against new code."""
 
 from turbine.model.exports import History
 from turbine.testing.clock import VirtualClock

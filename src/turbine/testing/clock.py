@@ -12,10 +12,10 @@ from turbine.clock import to_datetime, to_ms
 
 
 class VirtualClock:
-    """A clock for `Runtime(clock=…)`: it shows the same time until it is moved, and then rings what has come due.
+    """A clock for `Runtime(clock=…)`: it shows the same time until it is moved, and then rings the alarms that are due.
 
-    It may be read and asked for alarms from any thread. `turbine.testing.World` moves one and lets the runtime settle
-    in between; who moves it by hand has to wait for that himself.
+    Any thread may read it and set alarms. `turbine.testing.World` moves one and lets the runtime settle in between; a
+    test that moves it by hand has to wait for that.
     """
 
     is_virtual = True
@@ -65,13 +65,13 @@ class VirtualClock:
         return len(ringing)
 
     def forget_alarms(self) -> None:
-        """Drop all alarms: those who set them are dead."""
+        """Drop all alarms: the process that set them has crashed."""
         with self._lock:
             self._alarms.clear()
 
 
 class _VirtualAlarm:
-    """A callback in its loop, at a virtual time."""
+    """A callback in its event loop, at a virtual time."""
 
     __slots__ = ("_callback", "_loop", "_number", "due_ms", "is_off")
 
@@ -86,7 +86,7 @@ class _VirtualAlarm:
         return (self.due_ms, self._number) < (other.due_ms, other._number)
 
     def ring(self) -> None:
-        """Have the callback made by its loop, whichever thread this is; a loop that is closed hears nothing."""
+        """Run the callback in its event loop, from any thread; a closed loop is skipped."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._call)
 

@@ -1,4 +1,4 @@
-"""Old histories against new code: would a run that is open now go on under today's workflow?"""
+"""Recorded histories against current code: could a run that is open now go on?"""
 
 from __future__ import annotations
 
@@ -26,74 +26,73 @@ from turbine.tables.workflows import Claimed
 from turbine.testing.clock import VirtualClock
 
 QUIET = 0.05
-"""Seconds of real time without a word after which code that has come to the end of its history is taken to be there."""
+"""Seconds of real time without a durable call after which code at the end of its history counts as waiting."""
 PATIENCE = 30.0
-"""Seconds of real time that code may take over its history."""
+"""Seconds of real time that code may take to go through its history."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """Whether code fits a history, and if not, the first place where they part."""
+    """Whether code fits a history, and if not, the first position at which they differ."""
 
     ok: bool
     position: str | None = None
-    """Where they part; None when it is the end of the run."""
+    """Where they differ; None for the end of the run."""
     recorded: str | None = None
-    """The name that stands there in the history."""
+    """The name that is recorded there."""
     asked: str | None = None
-    """The name that today's code asks for there, or why it does not take what is recorded; None when it asks for
-    nothing.
-    """
+    """The name of the call that the code makes there, or why it rejects what is recorded; None for no call."""
 
 
 async def replay(history: History, workflow: WorkflowBase[..., Any]) -> ReplayReport:
-    """Carry out today's `workflow` against a recorded run, in memory.
+    """Replay a recorded run under the current code of `workflow`, in memory.
 
-    No body of a step runs, nothing is started or sent, no database is touched. What the code does beyond the history is
-    its own business: there it stops, and fits. The code of a run that is over must come to the same kind of end.
+    No body of a step runs, nothing is started or sent, no database is touched. The replay stops where the history ends:
+    what the code does after that is not judged. If the run is over, the code must end in the same way.
     """
     clock = VirtualClock(to_datetime(history.exported_ms))
     runtime = Runtime("sqlite://:memory:", workflows=[type(workflow)(workflow.definition)], clock=clock)
     async with runtime:
-        live = runtime._live  # pyright: ignore[reportPrivateUsage] - the kit looks inside, by design
+        live = runtime._live  # pyright: ignore[reportPrivateUsage] - the test kit needs the internals
         assert live is not None
-        app = replace(live.app, registry=_Everything(live.app.registry), adopt=_adopt_nothing, paused=_stay_in_memory)
-        rehearsal = _ReplayExecution(app, _claimed(history), workflow.definition, _of_engine(history))
-        outcome = await rehearsal.carry_out()
-    return _judge(history, rehearsal, outcome)
+        app = replace(live.app, registry=_OpenRegistry(live.app.registry), adopt=_adopt_nothing, paused=_stay_in_memory)
+        execution = _ReplayExecution(app, _claimed(history), workflow.definition, _of_engine(history))
+        outcome = await execution.carry_out()
+    return _judge(history, execution, outcome)
 
 
 class _ReplayExecution(Execution):
-    """A pass that goes as far as its history and not a step further."""
+    """A pass that goes as far as its history and no further."""
 
     is_replay_check = True
 
-    __slots__ = ("asked", "heard", "staying")
+    __slots__ = ("active", "called", "staying")
 
     def __init__(
         self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
     ) -> None:
         super().__init__(app, claimed, definition, history)
-        self.asked: set[str] = set()
+        self.called: set[str] = set()
         self.staying = 0
-        """Calls that have come to the end of the history."""
-        self.heard = time.monotonic()
+        """Calls that have reached the end of the history."""
+        self.active = time.monotonic()
+        """When the code last made a durable call."""
 
     async def carry_out(self) -> Outcome | None:
-        """One pass; None when it came to the end of the history and would go on from there."""
+        """One pass; None when it reached the end of the history and would go on from there."""
         if self.is_async:
             task = asyncio.get_running_loop().create_task(carry_out(self), context=self.app.context.copy())
         else:
             task = asyncio.ensure_future(self._in_thread())
-        began = self.heard = time.monotonic()
+        began = self.active = time.monotonic()
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=QUIET / 5)
                 now = time.monotonic()
-                if (self.staying or self.is_idle) and now - self.heard > QUIET:
+                if (self.staying or self.is_idle) and now - self.active > QUIET:
                     return None
                 if now - began > PATIENCE:
-                    if self.waits:  # for the body to break off again what it broke off before
+                    if self.waits:  # the body is to cancel again what it cancelled before
                         return None
                     raise TimeoutError(f"The code of {self.definition.name!r} did not come to an end in {PATIENCE} s")
             return task.result()
@@ -111,7 +110,7 @@ class _ReplayExecution(Execution):
         return await future
 
     async def _leave(self, task: asyncio.Task[Outcome]) -> None:
-        """Let what still waits for more than the history has unwind."""
+        """Unwind what waits for more than the history has."""
         if task.done():
             return
         for wait in list(self.waits.values()):
@@ -121,41 +120,41 @@ class _ReplayExecution(Execution):
         await asyncio.wait({task}, timeout=1.0)
 
     def recorded(self, position: str, name: str) -> engine.Recorded | None:
-        self.asked.add(position)
-        self.heard = time.monotonic()
+        self.called.add(position)
+        self.active = time.monotonic()
         return super().recorded(position, name)
 
     async def write(self, function: Any, row: Any, size: int = 0, then: Callable[[Any], None] | None = None) -> Any:
         await self.stay()
 
     async def stay(self) -> NoReturn:
-        """Here the code goes on by itself. A coroutine waits for ever; a thread, which has one line only, unwinds."""
+        """Stop code that has passed its history: a coroutine waits for ever, a thread (one branch) unwinds."""
         self.staying += 1
         if self.is_async:
             await asyncio.get_running_loop().create_future()
         raise Unloaded
 
 
-class _Everything(Registry):
-    """A roll on which every workflow stands: children are not carried out here, so nobody has to know them."""
+class _OpenRegistry(Registry):
+    """A registry with a definition for every name: children are not executed here, so their code is not needed."""
 
-    def __init__(self, known: Registry) -> None:
+    def __init__(self, registered: Registry) -> None:
         super().__init__()
-        self._known = known
+        self._registered = registered
 
     def get(self, name: str) -> WorkflowDefinition | None:
-        return self._known.get(name) or WorkflowDefinition(fn=None, name=name, fqn=name)
+        return self._registered.get(name) or WorkflowDefinition(fn=None, name=name, fqn=name)
 
     def meant(self, definition: WorkflowDefinition, *, by_body: bool = False) -> WorkflowDefinition | None:
-        return self._known.meant(definition, by_body=by_body) or definition
+        return self._registered.meant(definition, by_body=by_body) or definition
 
 
 def _adopt_nothing(claimed: Claimed, definition: WorkflowDefinition) -> Execution:
-    raise AssertionError(f"A rehearsal was about to carry out {claimed.name!r}")
+    raise AssertionError(f"A replay was about to start {claimed.name!r}")
 
 
 def _stay_in_memory(execution: Execution, by_itself: bool) -> None:
-    """Waits are not parked here."""
+    """Park nothing: the replay ends when it is quiet."""
 
 
 def _claimed(history: History) -> Claimed:
@@ -173,9 +172,9 @@ def _claimed(history: History) -> Claimed:
 
 
 def _of_engine(history: History) -> engine.History:
-    found = engine.History()
+    records = engine.History()
     for step in history.steps:
-        found.add(
+        records.add(
             engine.Recorded(
                 step.position,
                 step.function_id,
@@ -189,31 +188,31 @@ def _of_engine(history: History) -> engine.History:
             )
         )
     for wait in history.waits:
-        found.waits[wait.position] = engine.Waiting(
+        records.waits[wait.position] = engine.Waiting(
             wait.kind, wait.subject, wait.since_ms, wait.deadline_ms, wait.due_ms
         )
     for failure in history.failures:
-        found.failures.setdefault(failure.position, []).append(
+        records.failures.setdefault(failure.position, []).append(
             engine.Failure(failure.number, json.dumps(failure.error))
         )
-    return found
+    return records
 
 
-def _text(history: History, place: str, value: Any) -> str:
+def _text(history: History, position: str, value: Any) -> str:
     text = json.dumps(value)
-    return loose(text) if place in history.loose else text
+    return loose(text) if position in history.loose else text
 
 
-def _judge(history: History, rehearsal: _ReplayExecution, outcome: Outcome | None) -> ReplayReport:
-    # What the code never asked for, of what its former self asked for.
-    left = [step for step in history.steps if step.position not in rehearsal.asked and step.kind in _ASKED_FOR]
-    first = min(left, key=lambda step: order(step.position), default=None)
-    parted = rehearsal.mismatch
-    if parted is not None and parted.position is None and first is not None:  # it does not take its arguments
+def _judge(history: History, execution: _ReplayExecution, outcome: Outcome | None) -> ReplayReport:
+    # Recorded calls that the code does not make.
+    missing = [step for step in history.steps if step.position not in execution.called and step.kind in _CALLS]
+    first = min(missing, key=lambda step: order(step.position), default=None)
+    mismatch = execution.mismatch
+    if mismatch is not None and mismatch.position is None and first is not None:  # it rejects its arguments
         return ReplayReport(False, first.position, first.name, None)
-    if parted is not None:
-        return ReplayReport(False, parted.position, parted.recorded, parted.asked)
-    if rehearsal.staying or not isinstance(outcome, Completed | Failed):
+    if mismatch is not None:
+        return ReplayReport(False, mismatch.position, mismatch.recorded, mismatch.asked)
+    if execution.staying or not isinstance(outcome, Completed | Failed):
         return ReplayReport(True)
     if first is not None:
         return ReplayReport(False, first.position, first.name, None)
@@ -230,6 +229,6 @@ def _why(outcome: Completed | Failed) -> str:
     return f" {facts.type_name}: {facts.message}"
 
 
-_ASKED_FOR = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED, Kind.BROKEN_OFF)
-"""What a call stands for. Marks and notes are no calls: code may lose them."""
+_CALLS = (Kind.STEP, Kind.WAIT, Kind.CHILD, Kind.UNCHECKED, Kind.BROKEN_OFF)
+"""The kinds of recorded calls. Marks and notes are not calls: code may drop them."""
 _ENDS = (WorkflowStatus.SUCCESS, WorkflowStatus.ERROR)

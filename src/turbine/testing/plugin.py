@@ -1,7 +1,7 @@
-"""Fixtures for pytest: `turbine_runtime` and `turbine_world` make as many runtimes and worlds as a test wants.
+"""Fixtures for pytest: `turbine_runtime` and `turbine_world` make as many runtimes and worlds as a test needs.
 
-They work with every plugin that runs coroutine tests, because what they open is closed at the end of the test's own
-coroutine, in its own event loop.
+They work with every plugin that runs coroutine tests, because they close at the end of the test's own coroutine, in its
+own event loop.
 """
 
 from __future__ import annotations
@@ -39,84 +39,84 @@ class MakeWorld(Protocol):
     async def __call__(self, database: str | None = None, *, workflows: Any = (), **settings: Any) -> World: ...
 
 
-class _Opened:
-    """What a test has opened, and must be closed in the loop in which it was opened."""
+class _Resources:
+    """The runtimes and worlds of a test, which must be closed in the event loop in which they were opened."""
 
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.count = 0
 
-    async def enter(self, what: Any) -> Any:
+    async def enter(self, resource: Any) -> Any:
         self.loop = asyncio.get_running_loop()
         self.count += 1
-        return await self.stack.enter_async_context(what)
+        return await self.stack.enter_async_context(resource)
 
     async def close(self) -> None:
         self.count = 0
         await self.stack.aclose()
 
     def close_late(self) -> None:
-        """For a test that is no coroutine, but drives a loop itself: that loop must still be there."""
+        """Close after a test that is not a coroutine but drives an event loop, which must still be open."""
         if self.count and self.loop is not None and not self.loop.is_closed():
             self.loop.run_until_complete(self.close())
 
 
-_opened = pytest.StashKey[_Opened]()
+_resources = pytest.StashKey[_Resources]()
 
 
 @pytest.fixture
 def turbine_runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[MakeRuntime]:
-    """Runtimes that end with the test, as many as it wants: a function that takes what `turbine.Runtime` takes."""
+    """A function that launches a runtime, which ends with the test; it takes the arguments of `turbine.Runtime`."""
     from turbine.runtime import Runtime
 
-    opened = _of(request)
+    resources = _of(request)
 
     async def make(database: str | None = None, *, workflows: Any = (), **settings: Any) -> Runtime:
-        url = database or f"sqlite:///{tmp_path / f'turbine-{opened.count}.db'}"
+        url = database or f"sqlite:///{tmp_path / f'turbine-{resources.count}.db'}"
         settings.setdefault("shutdown_timeout", 1.0)
-        return await opened.enter(Runtime(url, workflows=workflows, **settings))
+        return await resources.enter(Runtime(url, workflows=workflows, **settings))
 
     yield make
-    opened.close_late()
+    resources.close_late()
 
 
 @pytest.fixture
 def turbine_world(request: pytest.FixtureRequest) -> Generator[MakeWorld]:
-    """Worlds that end with the test, as many as it wants: a function that takes what `turbine.testing.World` takes."""
+    """A function that enters a world, which ends with the test; it takes the arguments of `turbine.testing.World`."""
     from turbine.testing.world import World
 
-    opened = _of(request)
+    resources = _of(request)
 
     async def make(database: str | None = None, *, workflows: Any = (), **settings: Any) -> World:
-        return await opened.enter(World(database, workflows=workflows, **settings))
+        return await resources.enter(World(database, workflows=workflows, **settings))
 
     yield make
-    opened.close_late()
+    resources.close_late()
 
 
-def _of(request: pytest.FixtureRequest) -> _Opened:
+def _of(request: pytest.FixtureRequest) -> _Resources:
     stash = request.node.stash
-    if _opened not in stash:
-        stash[_opened] = _Opened()
-    return stash[_opened]
+    if _resources not in stash:
+        stash[_resources] = _Resources()
+    return stash[_resources]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let a coroutine test end with closing what it has opened, whoever runs it."""
-    opened = item.stash.get(_opened, None)
-    if opened is not None and isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-        item.obj = _closing(item.obj, opened)
+    """Let a coroutine test end by closing its resources, whichever plugin runs it."""
+    resources = item.stash.get(_resources, None)
+    if resources is not None and isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        item.obj = _closing(item.obj, resources)
     return (yield)
 
 
-def _closing(test: Callable[..., Any], opened: _Opened) -> Callable[..., Any]:
+def _closing(test: Callable[..., Any], resources: _Resources) -> Callable[..., Any]:
     @functools.wraps(test)
     async def closing(*args: Any, **kwargs: Any) -> None:
         try:
             await test(*args, **kwargs)
         finally:
-            await opened.close()
+            await resources.close()
 
     return closing

@@ -1,7 +1,7 @@
-"""What runs have left in a database, told such that two lives of the same program can be compared.
+"""The rows that runs have left in a database, in a form in which two executions of the same program can be compared.
 
-Left out is what differs between lives that are equally right: times, keys, executors, fences, numbers of attempts.
-Ids that are drawn by lot are replaced by what they stand for.
+Left out is what may differ: times, keys, executors, fences, numbers of attempts. Random ids are replaced by
+placeholders.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ HOUSEKEEPING = frozenset(
         "pt_audit",
     }
 )
-"""Tables that tell of processes and people, not of runs; and the bytes of products, whose rows have the digests."""
+"""Tables about processes and people, and the bytes of products, whose digests are compared instead."""
 INDEX = ("pt_search", "pt_reindex_queue")
-"""How the tables begin (SQLite makes some of its own) that only help to find the runs."""
+"""Prefixes of the tables (SQLite makes some of its own) that only serve to search runs."""
 PASSING = frozenset(
     {
         "executor_id",
@@ -58,12 +58,12 @@ PASSING = frozenset(
         "upload",
     }
 )
-"""Columns that may differ: whose work it was, and in which order steps side by side were recorded."""
-DRAWN = (UUID4, RANDOM, NOW)
-"""Steps whose outcome is another one in each life."""
+"""Columns that may differ: which process did the work, and in which order concurrent steps were recorded."""
+RANDOM_STEPS = (UUID4, RANDOM, NOW)
+"""Steps whose output differs in each execution."""
 
 RUNS = ("run", "parent_run")
-"""Columns that hold the key of a run; its id is told instead."""
+"""Columns that hold the key of a run, which is replaced by its id."""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -81,12 +81,12 @@ _COLUMNS = Statement(
 
 
 class Prospect(NamedTuple):
-    """What is still to come of the runs of a database."""
+    """The work that is left for the runs of a database."""
 
     open: list[str]
-    """Runs that are not over."""
+    """The ids of runs that are not over."""
     is_moved_by_time: bool
-    """Whether any of them waits for a time, or for its turn."""
+    """Whether any of them waits for a time, or in a queue."""
     has_deliveries: bool
 
 
@@ -100,7 +100,7 @@ _PENDING = Statement.of("select 1 from pt_deliveries where status = 'pending' li
 
 
 def prospect(tx: Tx) -> Prospect:
-    """Look whether anything can still happen."""
+    """Read what is left to do."""
     return Prospect(
         open=[row[0] for row in tx.rows(_OPEN)],
         is_moved_by_time=tx.row(_TIMED) is not None,
@@ -109,18 +109,18 @@ def prospect(tx: Tx) -> Prospect:
 
 
 def snapshot(tx: Tx) -> Rows:
-    """Every row of every run, without what may differ, in an order that does not depend on the life."""
+    """Every row of every run, without what may differ, in an order that does not depend on the execution."""
     tables = sorted(row[0] for row in tx.rows(_TABLES))
-    told = [table for table in tables if table not in HOUSEKEEPING and not table.startswith(INDEX)]
-    found = {table: _rows_of(tx, table) for table in told}
-    ids = {row["run"]: row["id"] for row in found["pt_runs"]}
-    drawn = _drawn(found)
-    for rows in found.values():
+    compared = [table for table in tables if table not in HOUSEKEEPING and not table.startswith(INDEX)]
+    content = {table: _rows_of(tx, table) for table in compared}
+    ids = {row["run"]: row["id"] for row in content["pt_runs"]}
+    placeholders = _placeholders(content)
+    for rows in content.values():
         for row in rows:
             for column, value in row.items():
-                row[column] = ids.get(value, value) if column in RUNS else _settled(column, value, drawn)
+                row[column] = ids.get(value, value) if column in RUNS else _normalized(column, value, placeholders)
         rows.sort(key=repr)
-    return found
+    return content
 
 
 def _rows_of(tx: Tx, table: str) -> list[dict[str, Any]]:
@@ -134,30 +134,30 @@ def _rows_of(tx: Tx, table: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _drawn(found: Rows) -> dict[str, str]:
-    """What each text that was drawn by lot stands for."""
-    drawn: dict[str, str] = {}
-    for table, rows in found.items():
+def _placeholders(content: Rows) -> dict[str, str]:
+    """A placeholder for each random text."""
+    placeholders: dict[str, str] = {}
+    for table, rows in content.items():
         if table != "pt_runs":
-            drawn |= {row["id"]: f"<id of {table}>" for row in rows if isinstance(row.get("id"), str)}
-    for row in found["pt_steps"]:
-        if row["function_name"] in DRAWN and row["output"] is not None:
-            drawn[row["output"].strip('"')] = f"<{row['function_name']} at {row['position']}>"
-    return drawn
+            placeholders |= {row["id"]: f"<id of {table}>" for row in rows if isinstance(row.get("id"), str)}
+    for row in content["pt_steps"]:
+        if row["function_name"] in RANDOM_STEPS and row["output"] is not None:
+            placeholders[row["output"].strip('"')] = f"<{row['function_name']} at {row['position']}>"
+    return placeholders
 
 
-def _settled(column: str, value: Any, drawn: Mapping[str, str]) -> Any:
+def _normalized(column: str, value: Any, placeholders: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
     if column == "error":
-        value = _described(value)
-    for lot, meaning in drawn.items():
-        value = value.replace(lot, meaning)
+        value = _without_traceback(value)
+    for text, placeholder in placeholders.items():
+        value = value.replace(text, placeholder)
     return value
 
 
-def _described(error: str) -> str:
-    """An error without its traceback, which differs between the life that raised it and one that read it."""
+def _without_traceback(error: str) -> str:
+    # A traceback differs between the process that raised the error and one that read it.
     try:
         return describe_error(error)
     except (ValueError, KeyError, TypeError):
@@ -172,12 +172,12 @@ def difference(expected: Rows, actual: Rows) -> str | None:
         if len(missing) == 1 and len(surplus) == 1:
             (before,), (after,) = missing, surplus
             columns = [column for column in before if before[column] != after[column]]
-            told = "; ".join(f"{column} is {after[column]!r}, not {before[column]!r}" for column in columns)
-            return f"{table}, {_name(before)}: {told}"
+            changes = "; ".join(f"{column} is {after[column]!r}, not {before[column]!r}" for column in columns)
+            return f"{table}, {_name(before)}: {changes}"
         if missing:
             return f"{table}: this row is missing: {missing[0]!r}"
         if surplus:
-            return f"{table}: this row should not be there: {surplus[0]!r}"
+            return f"{table}: this row is unexpected: {surplus[0]!r}"
         if len(expected[table]) != len(actual[table]):
             return f"{table}: {len(actual[table])} rows instead of {len(expected[table])}, some of them twice"
     return None

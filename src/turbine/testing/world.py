@@ -1,4 +1,4 @@
-"""A runtime whose time a test owns: a year passes in milliseconds, and the process dies when the test says so."""
+"""A runtime on virtual time: a year passes in milliseconds, and the process crashes when the test says so."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from turbine.runtime.live import Live
 
 PATIENCE = 5.0
-"""Seconds of real time that virtual time waits for a body that is doing something; then it goes on without it."""
+"""Seconds of real time that virtual time waits for a body that is doing something, before it goes on without it."""
 QUIET = 0.05
-"""The same for a body that waits, and may still do something beside that."""
+"""The same for a body that waits, but may still do something else."""
 
 
 class World:
     """A runtime with a virtual clock: `async with World(workflows=[order]) as world: await world.advance(hours=25)`.
 
     Sleeps, timeouts, deadlines, retries, schedules, parking and everything else that Turbine waits for follow the
-    clock, garbage collection too: what ended 72 hours ago is removed, unless `gc_retention` says otherwise. What bodies
-    of steps wait for themselves (`asyncio.sleep`, the network) takes real time, and the clock stands still meanwhile.
-    The lease lives in the database's own time and does not run out.
+    clock, garbage collection too: runs that ended 72 hours ago are removed, unless `gc_retention` says otherwise. Waits
+    inside bodies of steps (`asyncio.sleep`, the network) take real time, and the clock stands still meanwhile. The
+    lease is measured in the database's own time and does not expire.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class World:
         self.runtime = Runtime(database, workflows=workflows, clock=self.clock, **config_fields)
         """The runtime. Queues and more workflows are declared on it before `async with`."""
         self._watched: dict[Execution, tuple[Any, float]] = {}
-        """What bodies were seen doing, and since when (in real time)."""
+        """What each execution was last seen doing, and since when (in real time)."""
         self._rang = 0.0
 
     @property
     def now(self) -> datetime:
-        """What the clock shows, as an aware UTC datetime."""
+        """The virtual time as an aware UTC datetime."""
         return self.clock.now
 
     async def __aenter__(self) -> Self:
@@ -88,7 +88,7 @@ class World:
     async def advance(self, span: timedelta | float | None = None, **units: float) -> None:
         """Let time pass: `advance(hours=25)` with the keywords of `timedelta`, or `advance(timedelta(days=1))`.
 
-        The clock stops at every alarm on the way, and each time the runtime does all that is due before it goes on.
+        The clock stops at every alarm on the way, and the runtime does all that is due before it goes on.
         """
         span_of_units = timedelta(**units)
         given_ms = span_ms(span_of_units) + (0 if span is None else span_ms(span))
@@ -115,9 +115,9 @@ class World:
         return True
 
     async def settle(self) -> None:
-        """Until everything that is due now is done, and all that runs here waits: for time, for others, for a person.
+        """Wait until everything that is due now is done, and every run here waits for a time, an event or a person.
 
-        A step that does something real is waited for; one that takes longer than 5 seconds is left to itself.
+        A step that does real work is waited for, but one that takes longer than 5 seconds is left behind.
         """
         calm = 0
         while calm < 2:
@@ -125,7 +125,7 @@ class World:
             if live is None:
                 return
             try:
-                await live.store.write(_pass)  # all writes that came before this one are done, and their callers told
+                await live.store.write(_pass)  # all earlier writes are done, and their callers know
             except StoreUnavailable:
                 return
             await asyncio.sleep(0)
@@ -136,20 +136,20 @@ class World:
                 calm += 1
 
     def _moves(self, live: Live) -> bool:
-        """Whether something happens in the runtime by itself."""
+        """Whether the runtime is doing something."""
         due_ms = self.clock.next_due_ms()
         if due_ms is not None and due_ms <= self.clock.now_ms():
             return True
         if not live.is_at_rest:
             return True
         executions = live.runner.executions.values()
-        for gone in self._watched.keys() - set(executions):
-            del self._watched[gone]
-        # Each of them is looked at, so that each ages.
+        for ended in self._watched.keys() - set(executions):
+            del self._watched[ended]
+        # No short circuit: each execution must be looked at, because that notes since when it is as it is.
         return max((self._is_awaited(live, execution) for execution in executions), default=False)
 
     def _is_awaited(self, live: Live, execution: Execution) -> bool:
-        """Whether a run does something that time has to wait for."""
+        """Whether an execution does something that virtual time has to wait for."""
         waits = list(execution.waits.values())
         is_idle = execution.is_idle and not any(wait.met for wait in waits)
         if is_idle and execution.paused_since_ms is not None:
@@ -166,43 +166,43 @@ class World:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nothing at all runs here: every run in memory waits."""
+        """Whether every run in memory waits."""
         live = self._live
         return live is None or all(execution.is_idle for execution in live.runner.executions.values())
 
-    # Life and death
+    # Crashes
 
     @property
     def _live(self) -> Live | None:
-        return self.runtime._live  # pyright: ignore[reportPrivateUsage] - the kit looks inside, by design
+        return self.runtime._live  # pyright: ignore[reportPrivateUsage] - the test kit needs the internals
 
     @property
     def store(self) -> Store:
-        """The database as Turbine sees it. For those who test Turbine itself."""
+        """The store of the runtime; for tests of Turbine itself."""
         live = self._live
         assert live is not None, "the runtime of this world is not launched"
         return live.store
 
     async def crash(self) -> None:
-        """Die without a word, as after `kill -9`: what is not committed is lost, nobody is told, nothing is cleaned up.
+        """Crash as after `kill -9`: what is not committed is lost, and nothing is cleaned up.
 
-        Handles of this life raise `StoreUnavailable`. A database in memory dies with it. Code that runs in a thread
-        cannot be killed: it goes on until its next durable word.
+        Handles from before raise `StoreUnavailable`. A database in memory is lost too. Code that runs in a thread
+        cannot be killed: it goes on until its next durable call.
         """
         await self.runtime._die()  # pyright: ignore[reportPrivateUsage]
         self.clock.forget_alarms()
         self._watched.clear()
 
     async def restart(self) -> None:
-        """Launch again, after a crash or (in good order) without one. Time has not passed."""
+        """Launch again, after a crash, or after a shutdown if there was none. No time passes."""
         await self.runtime.shutdown()
         self.clock.forget_alarms()
         await self.runtime.launch()
 
     def instrument(self, put_in: Callable[[Live], None]) -> None:
-        """Have each later life changed by `put_in` before anything moves in it. For those who test Turbine itself."""
+        """Call `put_in` with each later launch before anything moves; for tests of Turbine itself."""
         self.runtime._instrument = put_in  # pyright: ignore[reportPrivateUsage]
 
 
 def _pass(tx: Tx) -> None:
-    """Write nothing: the order of writes is what counts."""
+    """Write nothing: only the order of writes counts."""
