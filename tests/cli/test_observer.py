@@ -102,8 +102,15 @@ async def test_an_observer_does_not_take_the_settings_of_the_program(
     async with Runtime(database_url) as service, DatabaseClient(database_url) as client:
         executors = (await client.get("executors"))["items"]
         assert ["the-service"] == [executor["executor_id"] for executor in executors]
+        assert client.runtime is not None
         assert "the-service" == service.executor_id != client.runtime.executor_id
         assert client.runtime.config.gc_retention is None
+
+
+def test_the_doctor_needs_no_settings_of_the_program(used: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURBINE_LEASE", "for ever")
+    assert 0 == invoke("doctor", "--database", used).code
+    assert 2 == invoke("list", "--database", used).code
 
 
 async def test_an_observer_runs_no_loop_and_sends_nothing(database_url: str) -> None:
@@ -118,6 +125,7 @@ async def test_an_observer_runs_no_loop_and_sends_nothing(database_url: str) -> 
         assert ("pending", []) == (delivery.status, delivery.attempts)
         async with DatabaseClient(database_url) as client:
             await client.get("workflows")
+            assert client.runtime is not None
             live = client.runtime._live
             assert live is not None
             assert [None] * len(live.loops) == [loop._task for loop in live.loops]

@@ -281,4 +281,7 @@ async def test_payloads_that_are_sealed_are_shown_as_such_and_none_is_written_in
         refused = await at("send", "open", '"clear"', "--topic", "news")
         assert 1 == refused.code
         assert "--server" in refused.err
+        scheduled = await rt.schedules.create("order", "0 3 * * *", input=1)
+        for command in (["trigger", "order", "--input", "1"], ["schedules", "run-now", scheduled.id]):
+            assert "--server" in (await at(*command)).err, command
         assert (await at("cancel", "open", "--json")).json["changed"]

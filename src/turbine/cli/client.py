@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
-
-import httpx
 
 from turbine.config import database_url
 from turbine.platform import sync
+
+if TYPE_CHECKING:
+    import httpx
 
 Document = dict[str, Any]
 """A JSON object."""
@@ -29,14 +30,14 @@ class Misused(Exception):
     """The arguments of a command make no sense; ends it with exit code 2."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The API refused a request, or cannot be reached; ends the command with exit code 1."""
 
 
 class Client(ABC):
     """The HTTP API, with plain JSON in and out. A path is given in segments, which are quoted here.
 
-    Every method raises TurbineError, Misused or Refused.
+    Every method raises TurbineError, Misused or RequestRefused.
     """
 
     async def __aenter__(self) -> Self:
@@ -109,13 +110,13 @@ class Client(ABC):
 
     @asynccontextmanager
     async def failures(self) -> AsyncGenerator[None]:
-        """Turn failures of the connection into Refused."""
+        """Turn failures of the connection into RequestRefused."""
         yield
 
     def check(self, response: httpx.Response) -> None:
-        """Raise Misused for a request that the API could not read, Refused for one that it refused."""
+        """Raise Misused for a request that the API could not read, RequestRefused for one that it refused."""
         if not response.is_success:
-            raise (Misused if response.status_code == 400 else Refused)(response.json()["detail"])
+            raise (Misused if response.status_code == 400 else RequestRefused)(response.json()["detail"])
 
     def parsed(self, response: httpx.Response) -> Any:
         return response.json()

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.client import Misused, Refused, moment_text, open_client
+from turbine.cli.client import Misused, RequestRefused, moment_text, open_client
 from turbine.cli.output import Output
 from turbine.cli.tty import FAILED, MISUSED, leave
 from turbine.clock import NoTimeZone, parse_moment
@@ -84,7 +84,7 @@ def _failures(name: str, *urls: str | None, tokens: Sequence[str | None]) -> Gen
         yield
     except BrokenPipeError:
         raise  # the reader of the pipe has closed it
-    except (TurbineError, Refused, OSError) as error:
+    except (TurbineError, RequestRefused, OSError) as error:
         leave(name, scrub(_one_line(error), *urls, tokens=tokens), FAILED)
     except (Misused, ValueError) as error:
         leave(name, scrub(_one_line(error), *urls, tokens=tokens), MISUSED)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -29,22 +29,13 @@ class DatabaseClient(Client):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.runtime: Runtime | None = None
+        self._http: httpx.AsyncClient | None = None
         self._codec = MissingCodec()
         self._level = logging.NOTSET
-        self._http: httpx.AsyncClient | None = None
-        # Settings in the environment are meant for the program: its executor id is taken, and its runs stay kept.
-        self.runtime = Runtime(
-            url,
-            executor_id=None,
-            gc_retention=None,
-            shutdown_timeout=0,
-            handle_signals=False,
-            codec=self._codec,
-        )
-        self.runtime._is_observer = True  # pyright: ignore[reportPrivateUsage] - a mode that users do not need
 
-    async def __aenter__(self) -> DatabaseClient:
-        # A runtime warns those who keep one running; here every fault is raised.
+    async def __aenter__(self) -> Self:
+        # Warnings of a runtime are for programs that keep one running; here every fault is raised.
         log = logging.getLogger("turbine")
         self._level = log.level
         log.setLevel(logging.CRITICAL)
@@ -56,7 +47,8 @@ class DatabaseClient(Client):
         try:
             if self._http is not None:
                 await self._http.aclose()
-            await self.runtime.shutdown()
+            if self.runtime is not None:
+                await self.runtime.shutdown()
         finally:
             logging.getLogger("turbine").setLevel(self._level)
 
@@ -64,17 +56,34 @@ class DatabaseClient(Client):
         if self._http is None:
             from turbine.http.app import build
 
-            database.require_database(self.url)
-            await self.runtime.launch()
             principal = Principal(f"cli:{user_name()}", Role.ADMIN)
-            app, _ = build(self.runtime, lambda request: principal)
+            app, _ = build(await self._observer(), lambda request: principal)
             self._http = httpx.AsyncClient(transport=AsgiTransport(app), base_url="http://database")
         return self._http
 
+    async def _observer(self) -> Runtime:
+        if self.runtime is None:
+            database.require_database(self.url)
+            # Not the settings in the environment that are meant for the program: its executor id is taken, and what it
+            # keeps stays kept.
+            runtime = Runtime(
+                self.url,
+                codec=self._codec,
+                executor_id=None,
+                gc_retention=None,
+                shutdown_timeout=0,
+                handle_signals=False,
+            )
+            runtime._is_observer = True  # pyright: ignore[reportPrivateUsage] - not a mode for users
+            await runtime.launch()
+            self.runtime = runtime
+        return self.runtime
+
     async def request(self, method: str, path: tuple[str, ...], **content: Any) -> Any:
-        if content.get("json") is not None:
-            await self.connect()
-            await self.runtime.list(limit=1, load_input=True)  # shows the codec whether payloads are sealed
+        if method != "GET":
+            await (await self._observer()).list(limit=1, load_input=True)  # tells the codec whether payloads are sealed
+            if path[-1] in ("run-now", "backfill"):  # they read the stored input
+                self._codec.require_unsealed()
         return await super().request(method, path, **content)
 
     async def create_database(self) -> None:
@@ -82,8 +91,7 @@ class DatabaseClient(Client):
             await self.migrate()
 
     async def backup(self, target: Path) -> None:
-        await self.connect()
-        await self.runtime.backup(target)
+        await (await self._observer()).backup(target)
 
     async def examine(self) -> list[Document]:
         checks = await in_thread(doctor.examine, self.url)
@@ -108,20 +116,24 @@ class MissingCodec:
     """The codec of a process without the application's: shows sealed payloads as such, and writes none beside them."""
 
     def __init__(self) -> None:
-        self.has_met_sealed = False
+        self._has_met_sealed = False
 
-    def encode(self, payload: str) -> str:
-        if self.has_met_sealed:
+    def require_unsealed(self) -> None:
+        """Raise TurbineError if a sealed payload was met."""
+        if self._has_met_sealed:
             raise TurbineError(
                 "The payloads of this database are sealed by its application's codec, which the command line does not"
                 " have; do this through its server: --server URL --token T"
             )
+
+    def encode(self, payload: str) -> str:
+        self.require_unsealed()
         return payload
 
     def decode(self, payload: str) -> str:
         try:
             json.loads(payload)
         except ValueError:
-            self.has_met_sealed = True
+            self._has_met_sealed = True
             return json.dumps(SEALED)
         return payload

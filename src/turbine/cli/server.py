@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from turbine.cli.client import Client, Document, Misused, Refused
+from turbine.cli.client import Client, Document, Misused, RequestRefused
 from turbine.masking import mask_url, scrub
 
 TIMEOUT = httpx.Timeout(10, read=60)
@@ -49,9 +49,9 @@ class ServerClient(Client):
         try:
             yield
         except httpx.TimeoutException as error:
-            raise Refused(f"{self.shown} does not answer in time ({type(error).__name__})") from None
+            raise RequestRefused(f"{self.shown} does not answer in time ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Refused(
+            raise RequestRefused(
                 f"{self.shown} cannot be reached: {self._scrubbed(error)}; is it running, and is --server right?"
             ) from None
 
@@ -59,20 +59,20 @@ class ServerClient(Client):
         try:
             super().check(response)
         except (ValueError, KeyError, TypeError):
-            raise Refused(
+            raise RequestRefused(
                 f"{self.shown} answered {response.status_code} {response.reason_phrase}, not as a Turbine server does;"
                 " check --server"
             ) from None
-        except Refused as error:
+        except RequestRefused as error:
             if response.status_code == 401:
-                raise Refused(f"{error} Give a token with --token, or as TURBINE_TOKEN") from None
+                raise RequestRefused(f"{error} Give a token with --token, or as TURBINE_TOKEN") from None
             raise
 
     def parsed(self, response: httpx.Response) -> Any:
         try:
             return response.json()
         except ValueError:
-            raise Refused(f"{self.shown} does not answer as a Turbine server does; check --server") from None
+            raise RequestRefused(f"{self.shown} does not answer as a Turbine server does; check --server") from None
 
     async def create_database(self) -> None:
         """A server has one."""
@@ -88,7 +88,7 @@ class ServerClient(Client):
             is_well, version = health["status"] == "ok", health["version"]
             database, executor = health["database"], health["executor"]
         except (KeyError, TypeError):
-            raise Refused(f"{self.shown} does not answer as a Turbine server does; check --server") from None
+            raise RequestRefused(f"{self.shown} does not answer as a Turbine server does; check --server") from None
         checks = [
             _check("server", is_well, f"{self.shown} runs Turbine {version}: {health['status']}"),
             _check("database", database == "ok", f"the server's database is {database}"),
