@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
@@ -470,7 +470,7 @@ async def _arguments(
             if known.parameters is None:
                 return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
             if given:  # the code that could check it is in another process
-                return tuple(stored["args"]), stored["kwargs"]
+                return tuple(cast("list[Any]", stored["args"])), cast("dict[str, Any]", stored["kwargs"])
     args, kwargs = known.accept(given)
     return tuple(args), dict(kwargs)
 
