@@ -10,7 +10,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import with_client
-from turbine.cli.output import Output, moment
+from turbine.cli.output import Output, moment_in
 from turbine.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="People who sign in to the dashboard.")
@@ -43,18 +43,8 @@ async def create(
 async def list_accounts(client: Client, output: Output) -> None:
     """List all accounts, the oldest first."""
     page = await client.items("accounts", limit=ALL)
-    rows = (
-        (
-            account["email"],
-            account["role"],
-            account["enabled"],
-            moment(account["created"]),
-            moment(account["last_login"]),
-            account["id"],
-        )
-        for account in page["items"]
-    )
-    output.table(page, ("EMAIL", "ROLE", "ENABLED", "CREATED", "LAST LOGIN", "ID"), rows, "No accounts.")
+    times = {"CREATED": moment_in("created"), "LAST LOGIN": moment_in("last_login")}
+    output.items(page, {"EMAIL": "email", "ROLE": "role", "ENABLED": "enabled", **times, "ID": "id"}, "No accounts.")
 
 
 @app.command()

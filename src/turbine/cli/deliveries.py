@@ -8,7 +8,7 @@ import typer
 
 from turbine.cli.client import Client, Document
 from turbine.cli.command import with_client
-from turbine.cli.output import Output
+from turbine.cli.output import Field, Output
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks, alerts and products on their way out.")
 
@@ -27,19 +27,16 @@ async def list_deliveries(
 ) -> None:
     """List deliveries, newest first."""
     page = await client.items("deliveries", workflow_id=run, status=status, kind=kind, limit=limit)
-    rows = (
-        (
-            delivery["id"],
-            delivery["status"],
-            delivery["kind"],
-            delivery["event"],
-            len(delivery["attempts"]),
-            _last_error(delivery),
-            delivery["workflow_id"],
-        )
-        for delivery in page["items"]
-    )
-    output.table(page, ("ID", "STATUS", "KIND", "EVENT", "TRIES", "LAST ERROR", "RUN"), rows, "No deliveries.")
+    columns: dict[str, Field] = {
+        "ID": "id",
+        "STATUS": "status",
+        "KIND": "kind",
+        "EVENT": "event",
+        "TRIES": lambda delivery: len(delivery["attempts"]),
+        "LAST ERROR": _last_error,
+        "RUN": "workflow_id",
+    }
+    output.items(page, columns, "No deliveries.")
 
 
 def _last_error(delivery: Document) -> str | None:

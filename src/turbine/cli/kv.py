@@ -9,7 +9,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import parsed, with_client
-from turbine.cli.output import Output, moment, short
+from turbine.cli.output import Field, Output, moment_in, short
 
 app = typer.Typer(no_args_is_help=True, help="The global key-value store.")
 
@@ -26,8 +26,12 @@ async def list_keys(
 ) -> None:
     """List keys and their values, in the order of their characters."""
     page = await client.items("kv", prefix=prefix, limit=limit)
-    rows = ((entry["key"], short(entry["value"]), moment(entry["updated"])) for entry in page["items"])
-    output.table(page, ("KEY", "VALUE", "UPDATED"), rows, "No keys.")
+    columns: dict[str, Field] = {
+        "KEY": "key",
+        "VALUE": lambda entry: short(entry["value"]),
+        "UPDATED": moment_in("updated"),
+    }
+    output.items(page, columns, "No keys.")
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ STATUS_STYLES = {
     "ok": "green",
     "wrong": "bold red",
 }
+Field = str | Callable[[dict[str, Any]], Any]
+"""The content of a column: a field of each item, or a function of the item."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_MAX = 80
 
@@ -69,6 +71,14 @@ class Output:
             _print(table)
         else:
             typer.echo(empty, err=True)
+
+    def items(self, page: dict[str, Any], columns: dict[str, Field], empty: str) -> None:
+        """A page of a collection: a document for programs, or a table of its items for people."""
+        rows = (
+            [item[field] if isinstance(field, str) else field(item) for field in columns.values()]
+            for item in page["items"]
+        )
+        self.table(page, tuple(columns), rows, empty)
 
     def facts(self, pairs: Iterable[tuple[str, Any]]) -> None:
         """Names and values for people, one per line; empty values are left out."""
@@ -116,6 +126,11 @@ def moment(text: str | None) -> str:
     if text is None:
         return ""
     return local(text).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_in(field: str) -> Field:
+    """The time in a field, as people read it."""
+    return lambda item: moment(item[field])
 
 
 def local(text: str) -> datetime:

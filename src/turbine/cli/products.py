@@ -10,7 +10,7 @@ from rich.filesize import decimal
 
 from turbine.cli.client import Client
 from turbine.cli.command import with_client
-from turbine.cli.output import Output, moment
+from turbine.cli.output import Field, Output, moment_in
 
 app = typer.Typer(no_args_is_help=True, help="The files that steps made.")
 
@@ -25,18 +25,15 @@ async def list_products(
 ) -> None:
     """List products, newest first."""
     page = await client.items("products", workflow_id=run, limit=limit)
-    rows = (
-        (
-            product["id"],
-            product["status"],
-            product["file_name"],
-            decimal(product["size"]),
-            product["workflow_id"],
-            moment(product["created"]),
-        )
-        for product in page["items"]
-    )
-    output.table(page, ("ID", "STATUS", "FILE", "SIZE", "RUN", "CREATED"), rows, "No products.")
+    columns: dict[str, Field] = {
+        "ID": "id",
+        "STATUS": "status",
+        "FILE": "file_name",
+        "SIZE": lambda product: decimal(product["size"]),
+        "RUN": "workflow_id",
+        "CREATED": moment_in("created"),
+    }
+    output.items(page, columns, "No products.")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import duration_of, with_client
-from turbine.cli.output import Output, moment, span
+from turbine.cli.output import Field, Output, moment_in, span
 
 NO_LIMIT = "none"
 
@@ -89,12 +89,14 @@ def _rate(text: str) -> Document | None:
 
 def _show_all(output: Output, items: list[Document]) -> None:
     queues = [queue | queue.pop("stats") for queue in items]
-    columns = ("NAME", "WAITING", "RUNNING", "OLDEST", "LIMITS")
-    rows = (
-        (queue["name"], queue["enqueued"], queue["running"], span(queue["oldest_age"]), _limits(queue))
-        for queue in queues
-    )
-    output.table({"items": queues, "next_cursor": None}, columns, rows, "No queues.")
+    columns: dict[str, Field] = {
+        "NAME": "name",
+        "WAITING": "enqueued",
+        "RUNNING": "running",
+        "OLDEST": lambda queue: span(queue["oldest_age"]),
+        "LIMITS": _limits,
+    }
+    output.items({"items": queues, "next_cursor": None}, columns, "No queues.")
 
 
 def _show_one(output: Output, queue: Document) -> None:
@@ -114,13 +116,13 @@ def _show_one(output: Output, queue: Document) -> None:
         ]
     )
     if queue["holders"]:
-        rows = ((run["workflow_id"], run["name"], moment(run["since"])) for run in queue["holders"])
         output.text("")
-        output.table(None, ("ID", "NAME", "SINCE"), rows, "")
+        output.items(
+            {"items": queue["holders"]}, {"ID": "workflow_id", "NAME": "name", "SINCE": moment_in("since")}, ""
+        )
     if queue["partitions"]:
-        rows = ((partition["key"], partition["enqueued"], partition["running"]) for partition in queue["partitions"])
         output.text("")
-        output.table(None, ("KEY", "WAITING", "RUNNING"), rows, "")
+        output.items({"items": queue["partitions"]}, {"KEY": "key", "WAITING": "enqueued", "RUNNING": "running"}, "")
 
 
 def _limits(queue: Document) -> str:

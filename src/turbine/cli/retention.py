@@ -9,7 +9,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import duration_of, with_client
-from turbine.cli.output import Output, moment
+from turbine.cli.output import Field, Output, moment_in
 from turbine.model.workflows import TERMINAL
 
 app = typer.Typer(no_args_is_help=True, help="How long runs are kept once they are over, by workflow and status.")
@@ -27,11 +27,13 @@ async def list_rules(
 ) -> None:
     """List the rules; runs without a rule are kept as gc_retention says."""
     page = await client.items("retention", limit=limit)
-    rows = (
-        (rule["workflow"] or "any", rule["status"] or "any", _kept(rule["keep"]), moment(rule["updated"]))
-        for rule in page["items"]
-    )
-    output.table(page, ("WORKFLOW", "STATUS", "KEPT", "UPDATED"), rows, "No rules.")
+    columns: dict[str, Field] = {
+        "WORKFLOW": lambda rule: rule["workflow"] or "any",
+        "STATUS": lambda rule: rule["status"] or "any",
+        "KEPT": lambda rule: _kept(rule["keep"]),
+        "UPDATED": moment_in("updated"),
+    }
+    output.items(page, columns, "No rules.")
 
 
 @app.command("set")

@@ -11,7 +11,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import duration_of, moment_of, parsed, with_client
-from turbine.cli.output import Output, moment, short, span
+from turbine.cli.output import Field, Output, moment, moment_in, short, span
 from turbine.cli.tty import FAILED
 from turbine.model.workflows import TERMINAL, WorkflowStatus
 
@@ -70,11 +70,15 @@ async def list_runs(
         "created_after": None if since is None else moment_of(since, "--since"),
     }
     page = await client.items("workflows", **query, limit=limit)
-    rows = (
-        (run["workflow_id"], run["status"], run["name"], moment(run["created_at"]), span(run["duration"]), _about(run))
-        for run in page["items"]
-    )
-    output.table(page, ("ID", "STATUS", "NAME", "CREATED", "TOOK", "ABOUT"), rows, "No runs.")
+    columns: dict[str, Field] = {
+        "ID": "workflow_id",
+        "STATUS": "status",
+        "NAME": "name",
+        "CREATED": moment_in("created_at"),
+        "TOOK": lambda run: span(run["duration"]),
+        "ABOUT": _about,
+    }
+    output.items(page, columns, "No runs.")
 
 
 def _about(run: Document) -> str:
@@ -129,36 +133,21 @@ def _step_rows(step: Document) -> list[tuple[Any, ...]]:
     result = step["error"] or (f"→ {step['child_workflow_id']}" if step["child_workflow_id"] else None)
     if result is None and step["ended_at"]:
         result = "null" if step["output"] is None else short(step["output"])
-    rows: list[tuple[Any, ...]] = [
-        (
-            step["position"],
-            step["function_name"],
-            status,
-            moment(step["started_at"]),
-            _took(step),
-            short(result or ""),
-        )
-    ]
+    rows = [(step["position"], step["function_name"], status, *_times(step), short(result or ""))]
     if len(step["attempts"]) > 1:
         rows += [
-            (
-                "",
-                f"  attempt {attempt['number']}",
-                "",
-                moment(attempt["started_at"]),
-                _took(attempt),
-                short(attempt["error"] or ""),
-            )
+            ("", f"  attempt {attempt['number']}", "", *_times(attempt), short(attempt["error"] or ""))
             for attempt in step["attempts"]
         ]
     return rows
 
 
-def _took(step: Document) -> str:
+def _times(step: Document) -> tuple[str, str]:
+    """When a step or attempt began, and how long it took."""
     if step["ended_at"] is None:
-        return ""
+        return moment(step["started_at"]), ""
     began, ended = datetime.fromisoformat(step["started_at"]), datetime.fromisoformat(step["ended_at"])
-    return span(max(0.0, (ended - began).total_seconds()))
+    return moment(step["started_at"]), span(max(0.0, (ended - began).total_seconds()))
 
 
 @with_client

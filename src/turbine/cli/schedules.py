@@ -8,7 +8,7 @@ import typer
 
 from turbine.cli.client import Client, Document, Misused
 from turbine.cli.command import absolute_moment_of, duration_of, moment_of, parsed, with_client
-from turbine.cli.output import Output, moment
+from turbine.cli.output import Field, Output, moment, moment_in
 
 app = typer.Typer(no_args_is_help=True, help="When runs start by themselves.")
 
@@ -28,20 +28,16 @@ async def list_schedules(
 ) -> None:
     """List schedules, newest first."""
     page = await client.items("schedules", workflow=workflow, limit=limit)
-    rows = (
-        (
-            schedule["id"],
-            schedule["name"],
-            schedule["workflow"],
-            _when(schedule),
-            schedule["enabled"],
-            moment(schedule["next_at"]),
-            schedule["last_error"],
-        )
-        for schedule in page["items"]
-    )
-    columns = ("ID", "NAME", "WORKFLOW", "WHEN", "ENABLED", "NEXT", "LAST ERROR")
-    output.table(page, columns, rows, "No schedules.")
+    columns: dict[str, Field] = {
+        "ID": "id",
+        "NAME": "name",
+        "WORKFLOW": "workflow",
+        "WHEN": _when,
+        "ENABLED": "enabled",
+        "NEXT": moment_in("next_at"),
+        "LAST ERROR": "last_error",
+    }
+    output.items(page, columns, "No schedules.")
 
 
 def _when(schedule: Document) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from turbine.cli.client import Client, Misused, moment_text
 from turbine.cli.command import duration_of, with_client
-from turbine.cli.output import Output, moment
+from turbine.cli.output import Output, moment_in
 
 app = typer.Typer(no_args_is_help=True, help="Tokens with which programs use the HTTP API.")
 
@@ -43,11 +43,8 @@ async def list_tokens(
 ) -> None:
     """List the newest tokens, without the tokens themselves."""
     page = await client.items("tokens", limit=limit)
-    rows = (
-        (token["id"], token["name"], token["role"], moment(token["expires"]), moment(token["created"]))
-        for token in page["items"]
-    )
-    output.table(page, ("ID", "NAME", "ROLE", "EXPIRES", "CREATED"), rows, "No tokens.")
+    times = {"EXPIRES": moment_in("expires"), "CREATED": moment_in("created")}
+    output.items(page, {"ID": "id", "NAME": "name", "ROLE": "role", **times}, "No tokens.")
 
 
 @app.command()
