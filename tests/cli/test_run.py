@@ -140,7 +140,7 @@ def test_a_program_drains_when_it_is_told_to_end(folder: Path, main: str, number
         ("shop:three", 3, ""),
         ("shop:nothing", 0, ""),
         ("shop:broken", 1, "LookupError: shelf"),
-        ("shop:number", 2, "is not a function"),
+        ("shop:number", 2, "is no function"),
         ("shop:missing", 2, "no 'missing'"),
         ("nowhere:main", 2, "no module 'nowhere'"),
         ("shop", 2, "module:name"),

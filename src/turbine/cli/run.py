@@ -30,7 +30,7 @@ def run(
     except TargetUnfit as error:
         leave("run", str(error), MISUSED)
     if not callable(main):
-        leave("run", f"{target} is not a function, but {main!r:.100}", MISUSED)
+        leave("run", f"{target} is no function, but {main!r:.100}", MISUSED)
     # This program is the user's: its signals are handled below, and by its runtimes.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     result = asyncio.run(_run_async(main)) if inspect.iscoroutinefunction(main) else _run_sync(main)
