@@ -35,15 +35,17 @@ store.write_blocking(wait_for_a_line)
 store.close()
 """
 OPENER = """
-import logging, sys
+import logging, signal, sys
 from turbine.http.asgi import asgi_app_of
 from turbine.store import open_store
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 open_store(sys.argv[1])
 """
 LAUNCHER = """
-import asyncio, logging, sys, turbine
+import asyncio, logging, signal, sys, turbine
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 
 async def main():
     async with turbine.Runtime(sys.argv[1]):
@@ -52,8 +54,9 @@ async def main():
 asyncio.run(main())
 """
 BLOCKING_LAUNCHER = """
-import logging, sys, turbine.sync
+import logging, signal, sys, turbine.sync
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
 with turbine.sync.Runtime(sys.argv[1]):
     pass
 """
@@ -237,7 +240,7 @@ async def test_runs_wait_for_a_stopped_process_and_the_doctor_and_the_health_nam
         handle = await start
         assert "paid" == await handle.result(timeout=120)
         status = await handle.status()
-        assert ("SUCCESS", None) == (status.status, status.blocked_reason)
+        assert ("SUCCESS", None) == (status.status, status.attention)
         assert "ok" == (await client.get("/api/pt/health")).json()["database"]
         (check,) = [check for check in examine(sqlite_url) if check["name"] == "write lock"]
         assert "ok" == check["status"]

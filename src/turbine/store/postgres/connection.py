@@ -19,6 +19,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.generators import send
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.masking import mask_text, scrub
@@ -51,12 +52,31 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _SERVER_ERRORS = (pg.InsufficientPrivilege, pg.UndefinedTable)
 
 
+class _Pipeline(psycopg.Pipeline):
+    """A pipeline that ends with the message Sync.
+
+    psycopg sends Flush after it, and then the server does not start `idle_in_transaction_session_timeout`: a process
+    that is stopped in a transaction would keep its locks for ever.
+    """
+
+    def _fetch_gen(self, *, flush: bool) -> Generator[Any, Any, None]:
+        if flush:
+            yield from send(self.pgconn)
+        yield from super()._fetch_gen(flush=False)
+
+
 class Connection(psycopg.Connection[Row]):
     """A connection whose calls end when the server has gone silent."""
 
     source: Source
     is_pooled: bool = False
     server_pid: int = 0
+
+    @contextlib.contextmanager
+    def pipeline(self) -> Generator[psycopg.Pipeline]:
+        self._pipeline = self._pipeline or _Pipeline(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         return super().wait(self._watched(gen), *args, **kwargs)
