@@ -1,4 +1,4 @@
-"""What the writer needs from a database, and what an error of the database means for a batch of writes."""
+"""The interface between the writer and a database, and the meaning of errors for a batch of writes."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Store:
 
     @property
     def obstacle(self) -> str | None:
-        """What has kept writes waiting for more than two seconds: on SQLite the process that holds the write lock."""
+        """The reason why writes have waited for more than two seconds: on SQLite the process with the write lock."""
         return self._writer.obstacle()
 
     def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:

@@ -170,7 +170,7 @@ class Writer:
         try:
             self._work()
         except SimulatedCrash:
-            # The backend is closed below in the middle of its transaction, which rolls it back.
+            # The backend is closed below in the middle of its transaction, so nothing of that is kept.
             self._fail_all("The process died here, because a test wanted it to; launch the runtime again")
         except BaseException as error:
             log.critical("The writer of the store died; runs stop until the runtime is launched again", exc_info=True)
@@ -263,7 +263,7 @@ class Writer:
                     # The server answers, and the connection breaks each time: one of the writes may be to blame.
                     error, fault = self._unavailable(error), Fault.BAD
                 else:
-                    self._roll_back()
+                    self._rollback()
                 if fault is Fault.BUSY and self._is_patient():
                     self._notice_busy(began, error)
                     time.sleep(pause)
@@ -294,7 +294,7 @@ class Writer:
     def _is_patient(self) -> bool:
         return not (self._closing.is_set() and self._is_impatient)
 
-    def _roll_back(self) -> None:
+    def _rollback(self) -> None:
         try:
             self.backend.rollback()
         except Exception as error:  # noqa: BLE001 - a connection that cannot roll back is of no more use

@@ -143,7 +143,7 @@ class WriterLock:
         self._abandoned.set()
 
     def obstacle(self) -> str | None:
-        """What has kept this process waiting for longer than `NOTICE_AFTER`."""
+        """The holder that has kept this process waiting for longer than `NOTICE_AFTER`."""
         since = self._waiting_since
         if since is None or time.monotonic() - since < NOTICE_AFTER:
             return None
