@@ -34,6 +34,19 @@ store = open_store(sys.argv[1])
 store.write_blocking(wait_for_a_line)
 store.close()
 """
+# Stands still in the middle of its migrations.
+MIGRATOR = """
+import sys
+from turbine.store import migrations, open_store
+
+def wait_for_a_line(text, dialect):
+    print("holds", flush=True)
+    sys.stdin.readline()
+    return apply(text, dialect)
+
+apply, migrations.statements = migrations.statements, wait_for_a_line
+open_store(sys.argv[1]).close()
+"""
 OPENER = """
 import logging, signal, sys
 from turbine.http.asgi import asgi_app_of
@@ -70,9 +83,9 @@ pytestmark = [
 class Holder:
     """Another process that holds the write lock, stopped like by Ctrl-Z."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, program: str = HOLDER) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.pid = self._process.pid
         assert self._process.stdout is not None
@@ -193,6 +206,26 @@ def test_a_short_turn_is_no_holder(sqlite_store, ledger) -> None:
     assert find_holder(sqlite_store.path) is None
     sqlite_store.write_blocking(ledger.enter, id="a")
     assert find_holder(sqlite_store.path) is None
+
+
+def test_a_launch_gives_up_when_a_process_is_stopped_in_its_migrations(sqlite_url, monkeypatch) -> None:
+    holder = Holder(sqlite_url, MIGRATOR)
+    try:
+        monkeypatch.setattr("turbine.store.sqlite.backend.LAUNCH_PATIENCE", 0.2)
+        with pytest.raises(StoreUnavailable, match=f"process {holder.pid} on "):
+            open_store(sqlite_url)
+    finally:
+        holder.kill()
+    open_store(sqlite_url).close()
+
+
+@pytest.mark.postgres
+def test_postgres_ends_the_migrations_of_a_stopped_process(empty_postgres_url) -> None:
+    holder = Holder(empty_postgres_url, MIGRATOR)
+    try:
+        open_store(empty_postgres_url).close()
+    finally:
+        holder.kill()
 
 
 @pytest.mark.postgres

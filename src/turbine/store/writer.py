@@ -319,7 +319,7 @@ class Writer:
     def _unavailable(self, error: BaseException) -> StoreUnavailable:
         unavailable = StoreUnavailable(
             f"The database cannot be written: {error}. Nothing of this write was kept; it can be repeated"
-            " once the disk has room and is writable, or the server is back",
+            " once the disk has free space and is writable, or the server is back",
             origin=self._origin,
         )
         unavailable.__cause__ = error
