@@ -94,10 +94,11 @@ class SqliteBackend:
         self._enter()
         self._connection.execute("begin immediate")
         self.tx.wakes = []
-        if not self.is_memory:
+        if self._lock is not None:
             (version,) = self._connection.execute("pragma data_version").fetchone()
             if version != self._data_version:  # on this connection it changes with the commits of other connections
                 self._data_version = version
+                self._lock.note()
                 self.tx.wakes.append(("everything", None))
         return self.tx
 
@@ -105,7 +106,8 @@ class SqliteBackend:
         assert self._connection is not None
         self._connection.execute("commit")
         self._leave()
-        self._release_writer_lock()
+        if self._lock is not None:
+            self._lock.release(has_committed=True)
         self._commits += 1
         return self.tx.wakes
 

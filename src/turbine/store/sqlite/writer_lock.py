@@ -25,7 +25,7 @@ from turbine.store.sqlite.connection import locks_folder
 log = logging.getLogger("turbine.store")
 
 NOTE_EVERY = 0.5
-"""Seconds that the note of a holder may be older than its turn."""
+"""Seconds after which a process that commits again and again writes its note anew."""
 NOTICE_AGAIN = 60.0
 """Seconds between log lines about the same wait."""
 LAUNCH_PATIENCE = 30.0
@@ -94,7 +94,6 @@ class WriterLock:
             raise StoreInvalid(f"The lock file of {path} cannot be opened: {error}") from error
         self._abandoned = abandoned or threading.Event()
         self._owner = f"{os.getpid()} {socket.gethostname()} "
-        self._note = ""
         self._noted = -math.inf
         self._is_held = False
         self._waiting_since: float | None = None
@@ -118,20 +117,32 @@ class WriterLock:
 
     def _taken(self) -> None:
         self._is_held = True
-        now = time.time()
-        try:
-            # Reading is much cheaper than writing, so turns that follow each other closely share one text.
-            if now - self._noted > NOTE_EVERY or self._file.read_text() != self._note:
-                self._noted, self._note = now, f"{self._owner}{now * 1000:.0f}\n"
-                self._file.write_text(self._note)
-        except OSError as error:  # a full disk
-            log.debug("The holder of the write lock of %s could not be noted: %s", self._path, error)
+        if time.time() - self._noted > NOTE_EVERY:
+            self.note()
 
-    def release(self) -> None:
-        """Release the lock if this process holds it."""
+    def note(self) -> None:
+        """Write into the file that this process has the lock."""
+        self._noted = time.time()
+        self._write(f"{self._owner}{self._noted * 1000:.0f}\n")
+
+    def release(self, *, has_committed: bool = False) -> None:
+        """Release the lock if this process holds it.
+
+        The note stays after a commit, which all others notice and which makes them write theirs; it is removed
+        otherwise, so that none of them is taken for this process.
+        """
         if self._is_held:
+            if not has_committed:
+                self._noted = -math.inf
+                self._write("")
             self._is_held = False
             self._file.release()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write_text(text)
+        except OSError as error:  # a full disk
+            log.debug("The holder of the write lock of %s could not be noted: %s", self._path, error)
 
     def close(self) -> None:
         """Close the file, which releases the lock."""
