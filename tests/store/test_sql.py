@@ -122,11 +122,11 @@ def test_a_payload_comes_back_as_it_went_in(store, ledger, in_bulk: bool) -> Non
     assert PAYLOADS == [json.loads(payload)["value"] for payload in back]
 
 
-def test_a_text_that_a_database_would_cut_is_refused_instead(store, ledger, doorstop, outcome) -> None:
-    with doorstop(store):
+def test_a_text_that_a_database_would_cut_is_refused_instead(store, ledger, busy_writer, outcome) -> None:
+    with busy_writer(store):
         mates = [store.submit_blocking(ledger.enter_all, id) for id in "ab"]
         bad = [store.submit_blocking(ledger.enter_all, f"c{text}") for text in ("a\0b", "\0", "\ud800")]
-    assert [True] * 3 == [isinstance(outcome(ticket.wait), ValueError) for ticket in bad]
+    assert [True] * 3 == [isinstance(outcome(future.wait), ValueError) for future in bad]
     assert ["entered a in bulk", "entered b in bulk"] == [mate.wait() for mate in mates]
     assert ["a", "b"] == store.read_blocking(ledger.ids)
 

@@ -139,7 +139,7 @@ def test_a_launch_gives_up_and_says_which_process_is_in_the_way(sqlite_url, hold
 
 
 def test_a_process_that_is_not_registered_yet_gives_up_its_write(sqlite_url, ledger, opened, monkeypatch) -> None:
-    store = opened(sqlite_url, enlisted=False)
+    store = opened(sqlite_url, registered=False)
     store.write_blocking(ledger.make)
     monkeypatch.setattr("turbine.store.sqlite.backend.LAUNCH_PATIENCE", 0.2)
     holder = Holder(sqlite_url)
@@ -288,9 +288,9 @@ async def test_a_program_that_locks_the_database_by_itself_is_logged_too(sqlite_
         stranger.execute("begin immediate")
         write = sqlite_store.submit(ledger.enter, {"id": "ours"})
         async with asyncio.timeout(120):
-            while "another program holds a lock" not in caplog.text:  # noqa: ASYNC110
+            while "another transaction holds a lock" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert "another program" in str(sqlite_store.obstacle)
+        assert "another transaction" in str(sqlite_store.obstacle)
         stranger.execute("rollback")
         assert "entered ours" == await write
         assert sqlite_store.obstacle is None

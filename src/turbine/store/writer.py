@@ -209,7 +209,7 @@ class Writer:
                 batch.append(job)
             self._taken = batch if postponed is None else [*batch, postponed]
             self._finish(batch)
-            self._taken = []
+            self._taken, self._busy = [], None
             if self._shared is not None:
                 self._shared.finished()
 
@@ -269,7 +269,6 @@ class Writer:
                     time.sleep(pause)
                     pause = min(pause * 2, 0.1)
                     continue
-                self._busy = None
                 if fault is Fault.BAD and len(jobs) > 1:
                     middle = len(jobs) // 2
                     self._finish(jobs[:middle])
@@ -281,14 +280,15 @@ class Writer:
                 return fail(jobs, error)
             self.batches += 1
             self.jobs += len(jobs)
-            self._busy = None
+            if self._busy is not None:
+                log.warning("Writes go on after a wait of %.0f s", time.monotonic() - began)
             return deliver(jobs, results, wakes, self.listener)
 
     def _notice_busy(self, since: float, error: Exception) -> None:
         """Log a wait for locks that the database itself reports, once it is long."""
         seconds = time.monotonic() - since
         if self._busy is None and seconds >= NOTICE_AFTER:
-            self._busy = f"another program holds a lock in the database ({str(error).strip()})"
+            self._busy = f"another transaction holds a lock in the database ({str(error).strip()})"
             log.warning("Writes have waited for %.0f s and go on waiting: %s", seconds, self._busy)
 
     def _is_patient(self) -> bool:
