@@ -79,13 +79,13 @@ class Ledger:
         return Ledger.ids(tx), row[0]
 
 
-class Doorstop:
+class BusyWriter:
     """A write that keeps the writer busy, so that what enters behind it gathers into one batch."""
 
     def __init__(self, store: Store) -> None:
         self._holding = threading.Event()
         self._release = threading.Event()
-        self._ticket = store.submit_blocking(self._hold, {})
+        self._future = store.submit_blocking(self._hold, {})
         assert self._holding.wait(10)
 
     @on(Lane.MAIN)
@@ -93,12 +93,12 @@ class Doorstop:
         self._holding.set()
         assert self._release.wait(20)
 
-    def __enter__(self) -> Doorstop:
+    def __enter__(self) -> BusyWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._release.set()
-        self._ticket.wait()
+        self._future.wait()
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def ledger() -> type[Ledger]:
 
 
 @pytest.fixture
-def doorstop() -> type[Doorstop]:
-    return Doorstop
+def busy_writer() -> type[BusyWriter]:
+    return BusyWriter
 
 
 @pytest.fixture
@@ -116,10 +116,10 @@ def opened() -> Iterator[Callable[[str], Store]]:
     """Opens stores, each for an executor of its own as a runtime does, and closes them with the test."""
     stores: list[Store] = []
 
-    def open_(url: str, *, enlisted: bool = True, executor_id: str | None = None) -> Store:
+    def open_(url: str, *, registered: bool = True, executor_id: str | None = None) -> Store:
         store = open_store(url)
         stores.append(store)
-        if not enlisted:
+        if not registered:
             return store
         executor_id = executor_id or f"executor-{len(stores)}-{new_id()}"
         incarnation = store.write_blocking(

@@ -192,7 +192,7 @@ def break_the_batch(tx: Tx) -> None:
     raise ZeroDivisionError
 
 
-def test_writes_leave_the_same_rows_and_answers_however_they_are_batched(fresh, doorstop, outcome) -> None:
+def test_writes_leave_the_same_rows_and_answers_however_they_are_batched(fresh, busy_writer, outcome) -> None:
     one_by_one = fresh("one_by_one")
     jobs = writes(prepare(one_by_one))
     expected_answers = [
@@ -207,16 +207,16 @@ def test_writes_leave_the_same_rows_and_answers_however_they_are_batched(fresh, 
         for place in poisons:
             mixed.insert(place, Write(break_the_batch, {}))
         before = store.writer.batches
-        with doorstop(store):
-            tickets = [store.submit_blocking(job.function, job.argument) for job in mixed]
-        answers = [comparable(outcome(ticket.wait)) for ticket in tickets]
+        with busy_writer(store):
+            futures = [store.submit_blocking(job.function, job.argument) for job in mixed]
+        answers = [comparable(outcome(future.wait)) for future in futures]
         assert expected_answers == [answer for answer in answers if answer != "ZeroDivisionError: "]
         assert expected_rows == store.read_blocking(rows)
         assert poisons or store.writer.batches == before + 2
 
 
 @pytest.mark.parametrize("name", ["record", "send", "set_value"])
-def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fresh, doorstop, outcome, name) -> None:
+def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fresh, busy_writer, outcome, name) -> None:
     store = fresh("twins")
     runs = prepare(store)
     stale, *steps_ = [outcome_of(runs[3], "7", fence=fence, output=f'"{n}"') for n, fence in enumerate((2, 1, 1))]
@@ -228,9 +228,9 @@ def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fres
         ],
         "set_value": [Write(messages.set_value, (step, "key", step.output)) for step in (stale, *steps_)],
     }[name]
-    with doorstop(store):
-        tickets = [store.submit_blocking(write.function, write.argument) for write in pairs]
-    assert [Answer.LOST, Answer.DONE, Answer.ALREADY] == [outcome(ticket.wait) for ticket in tickets]
+    with busy_writer(store):
+        futures = [store.submit_blocking(write.function, write.argument) for write in pairs]
+    assert [Answer.LOST, Answer.DONE, Answer.ALREADY] == [outcome(future.wait) for future in futures]
     after = store.read_blocking(rows)
     assert ['"1"'] == [row[5] for row in after["pt_steps"] if row[:2] == ("run-3", "7")]
     assert {"send": ['"1"']}.get(name, []) == [row[2] for row in after["pt_messages"] if row[0] == "run-5"]
@@ -238,7 +238,7 @@ def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fres
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_order_in_which_callers_meet_changes_no_row(fresh, doorstop, outcome, seed: int) -> None:
+def test_the_order_in_which_callers_meet_changes_no_row(fresh, busy_writer, outcome, seed: int) -> None:
     # Messages of different callers have no order, so one mailbox gets one message here.
     random_ = random.Random(seed)
     reference = fresh("reference")
@@ -252,8 +252,8 @@ def test_the_order_in_which_callers_meet_changes_no_row(fresh, doorstop, outcome
     prepare(shuffled)
     jobs += [Write(break_the_batch, {})] * random_.randint(0, 3)
     random_.shuffle(jobs)
-    with doorstop(shuffled):
-        tickets = [shuffled.submit_blocking(job.function, job.argument) for job in jobs]
-    for ticket in tickets:
-        outcome(ticket.wait)
+    with busy_writer(shuffled):
+        futures = [shuffled.submit_blocking(job.function, job.argument) for job in jobs]
+    for future in futures:
+        outcome(future.wait)
     assert reference.read_blocking(rows) == shuffled.read_blocking(rows)

@@ -23,7 +23,7 @@ TABLES = Statement(
 
 @pytest.fixture
 def postgres_url(empty_postgres_url: str) -> str:
-    """Here nobody has made the tables yet."""
+    """The tables are not made yet."""
     return empty_postgres_url
 
 
@@ -58,21 +58,21 @@ def test_eight_processes_may_open_a_new_database_at_once(database_url, opened) -
         process.stdin.write("go\n")
         process.stdin.flush()
     assert [("", "")] * 8 == [process.communicate(timeout=30) for process in processes]
-    store = opened(database_url, enlisted=False)
+    store = opened(database_url, registered=False)
     assert len(files()) == len(store.read_blocking(lambda tx: tx.rows(HISTORY)))
     assert [(8,)] == store.read_blocking(lambda tx: tx.rows(Statement.of("select count(*) from pt_kv")))
 
 
 def test_opening_again_applies_nothing(database_url, opened) -> None:
-    store = opened(database_url, enlisted=False)
+    store = opened(database_url, registered=False)
     history = store.read_blocking(lambda tx: tx.rows(HISTORY))
     store.close()
     assert [(number, name) for number, name, _ in files()] == [(version, name) for version, name, _ in history]
-    assert history == opened(database_url, enlisted=False).read_blocking(lambda tx: tx.rows(HISTORY))
+    assert history == opened(database_url, registered=False).read_blocking(lambda tx: tx.rows(HISTORY))
 
 
 def test_a_database_newer_than_the_code_is_refused_and_left_alone(database_url, opened) -> None:
-    store = opened(database_url, enlisted=False)
+    store = opened(database_url, registered=False)
     store.write_blocking(lambda tx: tx.run(FROM_THE_FUTURE))
     newest = files()[-1][0]
     with pytest.raises(StoreTooNew, match=f"has schema 9999, this Turbine knows up to {newest}.* Upgrade this process"):
@@ -90,20 +90,20 @@ def own_migrations(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_new_migrations_are_applied_to_an_old_database_in_order(database_url, opened, own_migrations) -> None:
-    opened(database_url, enlisted=False).close()
+    opened(database_url, registered=False).close()
     (own_migrations / "0003_third.sql").write_text("alter table pt_second add column third bigint;\n")
     (own_migrations / "0002_second.sql").write_text("create table pt_second (id @key);\n")
-    store = opened(database_url, enlisted=False)
+    store = opened(database_url, registered=False)
     assert [1, 2, 3] == [version for version, _, _ in store.read_blocking(lambda tx: tx.rows(HISTORY))]
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(database_url, opened, own_migrations) -> None:
-    opened(database_url, enlisted=False).close()
+    opened(database_url, registered=False).close()
     (own_migrations / "0002_half.sql").write_text("create table pt_half (id @key);\ncreate table pt_first (id @key);\n")
     with pytest.raises(StoreInvalid):
         open_store(database_url)
     (own_migrations / "0002_half.sql").unlink()
-    store = opened(database_url, enlisted=False)
+    store = opened(database_url, registered=False)
     assert [("pt_first",), ("pt_migrations",)] == store.read_blocking(lambda tx: tx.rows(TABLES))
     assert [1] == [version for version, _, _ in store.read_blocking(lambda tx: tx.rows(HISTORY))]
 
@@ -129,7 +129,7 @@ def test_each_database_gets_the_statements_meant_for_it_in_its_own_words() -> No
 
 
 def test_both_databases_have_the_same_tables_and_columns(sqlite_url, postgres_url, opened) -> None:
-    sqlite, postgres = opened(sqlite_url, enlisted=False), opened(postgres_url, enlisted=False)
+    sqlite, postgres = opened(sqlite_url, registered=False), opened(postgres_url, registered=False)
     tables = [row[0] for row in sqlite.read_blocking(lambda tx: tx.rows(TABLES)) if row[0].startswith("pt_")]
     tables = [table for table in tables if table not in OF_FTS5]
     assert tables == [row[0] for row in postgres.read_blocking(lambda tx: tx.rows(TABLES))]

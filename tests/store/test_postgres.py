@@ -1,4 +1,4 @@
-"""Postgres behind the door: connections and servers that go away and come back, and what became of the last commit."""
+"""Postgres: connections and servers that go away and come back, and the outcome of the last commit."""
 
 import asyncio
 import contextlib
@@ -169,16 +169,18 @@ def test_a_connection_killed_in_the_middle_of_a_batch_begins_the_batch_anew(
             tx.rows(NAP, seconds=20)
         return answer
 
-    ticket = postgres_store.submit_blocking(enter_slowly, {})
+    future = postgres_store.submit_blocking(enter_slowly, {})
     assert begun.wait(10)
     kill_connections(postgres_url)
-    assert "entered slow" == ticket.wait()
+    assert "entered slow" == future.wait()
     assert (["slow"], 1) == postgres_store.read_blocking(ledger.audit)
 
 
 @pytest.mark.parametrize("with_wake", [False, True])
 @pytest.mark.parametrize("cut", ["before", "after"])
-def test_a_commit_that_lost_its_answer_is_done_exactly_once(far_store, proxy, ledger, doorstop, cut, with_wake) -> None:
+def test_a_commit_that_lost_its_answer_is_done_exactly_once(
+    far_store, proxy, ledger, busy_writer, cut, with_wake
+) -> None:
     calls: list[str] = []
 
     @on(Lane.MAIN)
@@ -192,9 +194,9 @@ def test_a_commit_that_lost_its_answer_is_done_exactly_once(far_store, proxy, le
         return ledger.enter(tx, id=id)
 
     for n in range(5):
-        with doorstop(far_store):
-            tickets = [far_store.submit_blocking(enter, {"id": f"{n}{id}"}) for id in "abc"]
-        assert [f"entered {n}{id}" for id in "abc"] == [ticket.wait() for ticket in tickets]
+        with busy_writer(far_store):
+            futures = [far_store.submit_blocking(enter, {"id": f"{n}{id}"}) for id in "abc"]
+        assert [f"entered {n}{id}" for id in "abc"] == [future.wait() for future in futures]
     assert 5 == proxy.cuts
     assert ([f"{n}{id}" for n in range(5) for id in "abc"], 15) == far_store.read_blocking(ledger.audit)
     assert {"before": 2, "after": 1}[cut] == calls.count("0a")
@@ -274,18 +276,18 @@ def test_a_statement_that_decides_waits_for_a_burial_and_then_writes_nothing(
     decider = Decider()
     with psycopg.connect(postgres_url) as undertaker:
         undertaker.execute("update pt_batches set is_open = 0")
-        ticket = postgres_store.submit_blocking(decider.enter, "a")
+        future = postgres_store.submit_blocking(decider.enter, "a")
         with psycopg.connect(postgres_url, autocommit=True) as onlooker:
             while onlooker.execute("select 1 from pg_locks where not granted").fetchone() is None:
                 time.sleep(0.01)
         undertaker.commit()
-    assert "refused" == ticket.wait()
+    assert "refused" == future.wait()
     assert [] == postgres_store.read_blocking(ledger.ids)
 
 
-def test_a_function_that_decides_is_one_of_many_in_a_mixed_batch(postgres_store, ledger, doorstop) -> None:
+def test_a_function_that_decides_is_one_of_many_in_a_mixed_batch(postgres_store, ledger, busy_writer) -> None:
     decider = Decider()
-    with doorstop(postgres_store):
+    with busy_writer(postgres_store):
         one = postgres_store.submit_blocking(decider.enter, "a")
         bad = postgres_store.submit_blocking(ledger.break_after_entering, {"id": "b"})
         other = postgres_store.submit_blocking(ledger.enter, {"id": "c"})
@@ -295,9 +297,9 @@ def test_a_function_that_decides_is_one_of_many_in_a_mixed_batch(postgres_store,
     assert ["a", "c"] == postgres_store.read_blocking(ledger.ids)
 
 
-def test_a_statement_that_was_put_fails_with_its_own_write_alone(postgres_store, ledger, doorstop) -> None:
+def test_a_statement_that_was_put_fails_with_its_own_write_alone(postgres_store, ledger, busy_writer) -> None:
     enter = Statement.of("insert into ledger_entries (id, text) values (:id, :text)")
-    with doorstop(postgres_store):
+    with busy_writer(postgres_store):
         twice = postgres_store.submit_blocking(lambda tx: [tx.defer(enter, id="a", text=text) for text in "xy"], {})
         other = postgres_store.submit_blocking(ledger.enter, {"id": "b"})
     assert "entered b" == other.wait()
@@ -306,34 +308,36 @@ def test_a_statement_that_was_put_fails_with_its_own_write_alone(postgres_store,
     assert ["b"] == postgres_store.read_blocking(ledger.ids)
 
 
-async def test_who_believes_to_be_alone_tells_nobody_until_somebody_comes(postgres_store, postgres_url, opened) -> None:
-    heard: asyncio.Queue[object] = asyncio.Queue()
+async def test_an_executor_that_is_alone_notifies_no_other_until_one_comes(
+    postgres_store, postgres_url, opened
+) -> None:
+    notified: asyncio.Queue[object] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     postgres_store.listen(loop, "me", lambda wakes: None)
-    postgres_store.believe_alone(True)
+    postgres_store.set_alone(True)
     with psycopg.connect(postgres_url, autocommit=True) as eavesdropper:
         eavesdropper.execute(f"listen {channel(postgres_store)}")
         await postgres_store.write(lambda tx: tx.wake("entry", "unheard"))
         assert [] == list(eavesdropper.notifies(timeout=0.1))
 
     other = opened(postgres_url)
-    other.listen(loop, "other", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    other.listen(loop, "other", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
-        assert ("everything", None) == await heard.get()
-        while heard.empty():
-            await postgres_store.write(lambda tx: tx.wake("entry", "heard"))
+        assert ("everything", None) == await notified.get()
+        while notified.empty():
+            await postgres_store.write(lambda tx: tx.wake("entry", "notified"))
             await asyncio.sleep(0)
-        assert ("entry", "heard") == await heard.get()
+        assert ("entry", "notified") == await notified.get()
 
 
-async def test_after_a_lost_commit_everybody_is_told_to_look(far_store, proxy, ledger) -> None:
-    heard: list[object] = []
-    far_store.listen(asyncio.get_running_loop(), "me", heard.extend)
-    heard.clear()
+async def test_after_a_lost_commit_every_loop_looks_again(far_store, proxy, ledger) -> None:
+    notified: list[object] = []
+    far_store.listen(asyncio.get_running_loop(), "me", notified.extend)
+    notified.clear()
     proxy.cut = "after"
     await far_store.write(ledger.enter, id="a")
     assert 1 == proxy.cuts
-    assert ("everything", None) in heard
+    assert ("everything", None) in notified
 
 
 def test_an_executor_stays_itself_when_its_connection_changes(postgres_store, postgres_url) -> None:
@@ -375,16 +379,16 @@ def test_a_store_whose_server_is_away_can_be_closed(own_postgres, ledger, opened
     store = opened(own_postgres.url())
     store.write_blocking(ledger.make)
     own_postgres.stop()
-    tickets = [store.submit_blocking(ledger.enter, {"id": id}) for id in "abc"]
+    futures = [store.submit_blocking(ledger.enter, {"id": id}) for id in "abc"]
     patient = threading.Thread(target=store.close)
     patient.start()
     store.close(patient=False)
     patient.join(10)
     assert not patient.is_alive()
-    assert [StoreUnavailable] * 3 == [type(outcome(ticket.wait)) for ticket in tickets]
+    assert [StoreUnavailable] * 3 == [type(outcome(future.wait)) for future in futures]
 
 
-def test_a_transaction_that_a_crashed_server_never_heard_of_is_begun_anew(own_postgres, ledger, opened) -> None:
+def test_a_transaction_that_a_crashed_server_did_not_get_is_begun_anew(own_postgres, ledger, opened) -> None:
     # Nothing of it reached the server's log, so after the crash its id lies in the future.
     store = opened(own_postgres.url())
     store.write_blocking(ledger.make)
@@ -403,7 +407,7 @@ def test_a_transaction_that_a_crashed_server_never_heard_of_is_begun_anew(own_po
     assert (["a"], 1) == store.read_blocking(ledger.audit)
 
 
-def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_postgres, ledger, opened) -> None:
+def test_a_transaction_id_that_a_crash_gave_to_another_transaction_proves_nothing(own_postgres, ledger, opened) -> None:
     store = opened(own_postgres.url())
     store.write_blocking(ledger.make)
     lost: list[str] = []
@@ -431,86 +435,86 @@ def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_
     assert (["a"], 1) == store.read_blocking(ledger.audit)
 
 
-def test_a_commit_of_another_store_is_heard_with_its_keys(postgres_store, postgres_url, opened) -> None:
-    def wake(tx: Tx, *, key: object, far: bool = True) -> None:
-        tx.wake("entry", key, far=far)
+def test_a_commit_of_another_store_is_notified_with_its_keys(postgres_store, postgres_url, opened) -> None:
+    def wake(tx: Tx, *, key: object, remote: bool = True) -> None:
+        tx.wake("entry", key, remote=remote)
 
     keys = ["plain", 7, None, "ünï 🐘 \\ \" '", (12, "0.1")]
     other = opened(postgres_url)
     other.hold("other")
 
     async def main() -> None:
-        heard: asyncio.Queue[object] = asyncio.Queue()
+        notified: asyncio.Queue[object] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         postgres_store.hold("me")
-        postgres_store.listen(loop, "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+        postgres_store.listen(loop, "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
         async with asyncio.timeout(20):
-            assert ("everything", None) == await heard.get()
-            await other.write(wake, key="near", far=False)
+            assert ("everything", None) == await notified.get()
+            await other.write(wake, key="near", remote=False)
             for key in keys:
                 await other.write(wake, key=key)
-                assert ("entry", key) == await heard.get()
+                assert ("entry", key) == await notified.get()
         postgres_store.stop_listening()
 
     asyncio.run(main())
 
 
-async def test_own_wakes_are_heard_once(postgres_store, postgres_url, opened) -> None:
-    heard: asyncio.Queue[object] = asyncio.Queue()
+async def test_own_wakes_are_notified_once(postgres_store, postgres_url, opened) -> None:
+    notified: asyncio.Queue[object] = asyncio.Queue()
     postgres_store.hold("me")
     other = opened(postgres_url)
     other.hold("other")
-    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
         await postgres_store.write(lambda tx: tx.wake("entry", "mine"))
         await other.write(lambda tx: tx.wake("entry", "theirs"))
-        wakes = [await heard.get()]
+        wakes = [await notified.get()]
         while ("entry", "theirs") not in wakes:
-            wakes.append(await heard.get())
+            wakes.append(await notified.get())
     assert [("entry", "mine"), ("entry", "theirs")] == [wake for wake in wakes if wake[0] == "entry"]
 
 
-async def test_more_wakes_than_a_notification_can_carry_are_heard_as_everything(
+async def test_more_wakes_than_a_notification_can_carry_arrive_as_everything(
     postgres_store, postgres_url, opened
 ) -> None:
     def wake_many(tx: Tx) -> None:
         for n in range(2000):
             tx.wake("entry", n)
 
-    heard: asyncio.Queue[object] = asyncio.Queue()
+    notified: asyncio.Queue[object] = asyncio.Queue()
     other = opened(postgres_url)
     other.hold("other")
-    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
-        assert ("everything", None) == await heard.get()
+        assert ("everything", None) == await notified.get()
         await other.write(wake_many)
-        assert ("everything", None) == await heard.get()
+        assert ("everything", None) == await notified.get()
 
 
-async def test_a_listener_that_lost_its_connection_hears_again(postgres_store, postgres_url, opened) -> None:
-    heard: asyncio.Queue[object] = asyncio.Queue()
-    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+async def test_a_listener_that_lost_its_connection_connects_again(postgres_store, postgres_url, opened) -> None:
+    notified: asyncio.Queue[object] = asyncio.Queue()
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
-        assert ("everything", None) == await heard.get()
+        assert ("everything", None) == await notified.get()
         kill_connections(postgres_url)
-        assert ("everything", None) == await heard.get()
+        assert ("everything", None) == await notified.get()
         other = opened(postgres_url)
         other.hold("other")
         await other.write(lambda tx: tx.wake("entry", 1))
-        assert ("entry", 1) == await heard.get()
+        assert ("entry", 1) == await notified.get()
 
 
-async def test_strange_notifications_deafen_nobody(postgres_store, postgres_url, opened) -> None:
-    heard: asyncio.Queue[object] = asyncio.Queue()
+async def test_strange_notifications_stop_no_listener(postgres_store, postgres_url, opened) -> None:
+    notified: asyncio.Queue[object] = asyncio.Queue()
     other = opened(postgres_url)
     other.hold("other")
-    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
+    postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
     async with asyncio.timeout(20):
         with psycopg.connect(postgres_url, autocommit=True) as stranger:
             for strange in ("", "not json", "[]", "7", json.dumps(["x", [[1, 2, 3]]]), json.dumps(["x", 5])):
                 stranger.execute("select pg_notify(%s, %s)", (channel(postgres_store), strange))
         await other.write(lambda tx: tx.wake("entry", 1))
-        while ("entry", 1) != await heard.get():
+        while ("entry", 1) != await notified.get():
             pass
 
 
@@ -531,11 +535,11 @@ def test_batches_of_two_executors_that_wait_for_each_other_are_tried_again_befor
         tx.rows(lock, total=second)
         return "both"
 
-    tickets = [
+    futures = [
         postgres_store.submit_blocking(take, {"first": 0, "second": 1}),
         other.submit_blocking(take, {"first": 1, "second": 0}),
     ]
-    assert ["both", "both"] == [ticket.wait() for ticket in tickets]
+    assert ["both", "both"] == [future.wait() for future in futures]
     time.sleep(1)  # as long as the server takes to find one
     assert (0,) == postgres_store.read_blocking(lambda tx: tx.row(deadlocks))
 

@@ -46,7 +46,7 @@ class Relay:
         self._threads[0].start()
 
     def fall_silent(self) -> None:
-        """What is open now hears nothing any more; new connections work."""
+        """Silences the connections that are open now; new ones work."""
         self._silent = set(range(1, self.opened + 1))
 
     def _accept(self) -> None:

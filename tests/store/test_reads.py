@@ -29,8 +29,8 @@ def test_readers_never_see_half_a_batch(store, ledger) -> None:
     with ThreadPoolExecutor(3) as readers:
         looks = [readers.submit(read_on) for _ in range(3)]
         for n in range(0, 100, 4):
-            for ticket in [store.submit_blocking(enter_two, {"n": n + i}) for i in range(4)]:
-                ticket.wait()
+            for future in [store.submit_blocking(enter_two, {"n": n + i}) for i in range(4)]:
+                future.wait()
         stop.set()
         assert all(look.result() > 0 for look in looks)
 
@@ -56,9 +56,9 @@ async def test_more_reads_at_once_than_connections_are_all_answered(store, ledge
     assert [["a"]] * 30 == await asyncio.gather(*(store.read(ledger.ids) for _ in range(30)))
 
 
-def test_reads_go_on_while_the_writer_is_busy(store, ledger, doorstop) -> None:
+def test_reads_go_on_while_the_writer_is_busy(store, ledger, busy_writer) -> None:
     store.write_blocking(ledger.enter, id="a")
-    with doorstop(store):
+    with busy_writer(store):
         assert ["a"] == store.read_blocking(ledger.ids)
 
 

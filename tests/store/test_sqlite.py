@@ -1,4 +1,4 @@
-"""SQLite behind the door: several processes on one file, disks that are full or read-only, the write-ahead log."""
+"""SQLite: several processes on one file, disks that are full or read-only, the write-ahead log."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ import pytest
 
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store import Statement
-from turbine.store.sqlite import WAL_PRESIZED
+from turbine.store.sqlite.backend import WAL_PRESIZED
 
 QUERY_ONLY = Statement.of("pragma query_only = on")
 SHORT_PATIENCE = Statement.of("pragma busy_timeout = 5")
@@ -109,7 +109,7 @@ def small_disk():
 
 @contextlib.contextmanager
 def as_nobody():
-    """Root may write everything; nobody may write only what is his."""
+    """Root may write everything; the user `nobody` only its own files."""
     if os.geteuid() != 0:
         yield
         return
@@ -137,9 +137,7 @@ def files_of_at_most(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_two_processes_write_at_full_speed_and_nobody_hears_that_the_database_is_locked(
-    sqlite_store, ledger, companion
-) -> None:
+def test_two_processes_write_at_full_speed_without_errors_of_a_locked_database(sqlite_store, ledger, companion) -> None:
     each = 400
     companion.tell(f"enter-many theirs {each}")
     for n in range(each):
@@ -150,7 +148,7 @@ def test_two_processes_write_at_full_speed_and_nobody_hears_that_the_database_is
 
 
 def test_four_processes_open_write_and_leave_one_file_over_and_over(sqlite_store, ledger, sqlite_url) -> None:
-    # Whoever closes last removes the log under the feet of whoever opens first.
+    # The process that closes last would remove the log that another one is opening.
     program = COMPANION.replace("for line in sys.stdin:", "for line in sys.argv[2:]:")
     processes = [
         subprocess.Popen(
@@ -164,7 +162,9 @@ def test_four_processes_open_write_and_leave_one_file_over_and_over(sqlite_store
         assert (80,) == connection.execute("select total from ledger_total").fetchone()
 
 
-def test_a_process_that_is_killed_in_its_turn_leaves_nothing_and_stops_nobody(sqlite_store, ledger, companion) -> None:
+def test_a_process_that_is_killed_in_its_turn_leaves_nothing_and_stops_no_other(
+    sqlite_store, ledger, companion
+) -> None:
     companion.tell("stand-still")
     assert "standing still" == companion.hear()
     ours = sqlite_store.submit_blocking(ledger.enter, {"id": "ours"})
@@ -235,13 +235,13 @@ def test_a_disk_with_little_room_is_enough_for_small_writes(small_disk, opened, 
 
 
 def test_a_file_that_cannot_grow_fails_all_waiters_of_its_batch_and_heals(
-    sqlite_store, ledger, doorstop, outcome
+    sqlite_store, ledger, busy_writer, outcome
 ) -> None:
     text = "x" * WAL_PRESIZED
     with files_of_at_most(WAL_PRESIZED + 1024 * 1024):
-        with doorstop(sqlite_store):
-            tickets = [sqlite_store.submit_blocking(ledger.enter, {"id": id, "text": text}) for id in "abc"]
-        answers = [outcome(ticket.wait) for ticket in tickets]
+        with busy_writer(sqlite_store):
+            futures = [sqlite_store.submit_blocking(ledger.enter, {"id": id, "text": text}) for id in "abc"]
+        answers = [outcome(future.wait) for future in futures]
         assert [StoreUnavailable] * 3 == [type(answer) for answer in answers]
         assert ([], 0) == sqlite_store.read_blocking(ledger.audit)
     assert "entered a" == sqlite_store.write_blocking(ledger.enter, id="a", text=text)
@@ -262,31 +262,31 @@ def test_a_database_that_became_read_only_is_unavailable_until_it_can_be_written
     assert "entered a" == sqlite_store.write_blocking(ledger.enter, id="a")
 
 
-def test_a_commit_of_another_process_is_heard(sqlite_store, companion) -> None:
+def test_a_commit_of_another_process_is_noticed(sqlite_store, companion) -> None:
     async def main() -> None:
-        heard = asyncio.Event()
+        notified = asyncio.Event()
         loop = asyncio.get_running_loop()
-        sqlite_store.listen(loop, "me", lambda wakes: heard.set() if ("everything", None) in wakes else None)
+        sqlite_store.listen(loop, "me", lambda wakes: notified.set() if ("everything", None) in wakes else None)
         async with asyncio.timeout(20):
             for n in range(20):
-                heard.clear()
+                notified.clear()
                 if n % 2:  # look with and without being asked to hurry
-                    sqlite_store.expect()
+                    sqlite_store.poll_eagerly()
                 companion.tell(f"enter {n}")
-                await heard.wait()
+                await notified.wait()
                 assert str(n) == companion.hear()
         sqlite_store.stop_listening()
 
     asyncio.run(main())
 
 
-async def test_what_was_written_before_somebody_listened_is_hinted_at(sqlite_store, companion) -> None:
+async def test_what_was_written_before_the_listener_started_is_notified(sqlite_store, companion) -> None:
     companion.tell("enter a")
     companion.hear()
-    heard = asyncio.Event()
-    sqlite_store.listen(asyncio.get_running_loop(), "me", lambda wakes: heard.set())
+    notified = asyncio.Event()
+    sqlite_store.listen(asyncio.get_running_loop(), "me", lambda wakes: notified.set())
     async with asyncio.timeout(10):
-        await heard.wait()
+        await notified.wait()
 
 
 def test_the_log_has_its_size_before_the_first_write_and_keeps_it(sqlite_store, ledger, opened) -> None:

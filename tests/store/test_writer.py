@@ -1,4 +1,4 @@
-"""The promises of the writer on both databases: group commit, answers to the right callers, nobody left waiting."""
+"""The promises of the writer on both databases: group commit, results for the right callers, no caller left waiting."""
 
 import asyncio
 import itertools
@@ -27,8 +27,8 @@ def die(tx: Tx) -> None:
     raise WriterDies
 
 
-async def test_a_write_that_entered_is_finished_when_its_caller_is_cancelled(store, ledger, doorstop) -> None:
-    with doorstop(store):
+async def test_a_write_that_entered_is_finished_when_its_caller_is_cancelled(store, ledger, busy_writer) -> None:
+    with busy_writer(store):
         principal = asyncio.create_task(store.write(ledger.enter, id="a"))
         await asyncio.sleep(0)
         principal.cancel()
@@ -38,8 +38,8 @@ async def test_a_write_that_entered_is_finished_when_its_caller_is_cancelled(sto
     assert (["a", "b"], 2) == await store.read(ledger.audit)
 
 
-async def test_the_batch_mates_of_a_cancelled_caller_get_their_results(store, ledger, doorstop) -> None:
-    with doorstop(store):
+async def test_the_batch_mates_of_a_cancelled_caller_get_their_results(store, ledger, busy_writer) -> None:
+    with busy_writer(store):
         writes = [asyncio.create_task(store.write(ledger.enter, id=id)) for id in "abc"]
         await asyncio.sleep(0)
         writes[1].cancel()
@@ -49,32 +49,32 @@ async def test_the_batch_mates_of_a_cancelled_caller_get_their_results(store, le
     assert (["a", "b", "c"], 3) == await store.read(ledger.audit)
 
 
-def test_writes_that_gather_while_a_commit_is_in_flight_share_the_next_one(store, ledger, doorstop) -> None:
+def test_writes_that_gather_while_a_commit_is_in_flight_share_the_next_one(store, ledger, busy_writer) -> None:
     before = store.writer.batches
-    with doorstop(store):
-        tickets = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(50)]
+    with busy_writer(store):
+        futures = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(50)]
         assert 50 == store.writer.depth
-    for ticket in tickets:
-        ticket.wait()
+    for future in futures:
+        future.wait()
     assert 2 == store.writer.batches - before
     assert 50 == store.read_blocking(ledger.audit)[1]
 
 
-def test_a_batch_has_a_bound_in_jobs_and_in_bytes(store, ledger, doorstop) -> None:
+def test_a_batch_has_a_bound_in_jobs_and_in_bytes(store, ledger, busy_writer) -> None:
     before = store.writer.batches
-    with doorstop(store):
+    with busy_writer(store):
         many = [store.submit_blocking(ledger.enter_all, f"{n:05}") for n in range(BATCH_MAX + 1)]
-    for ticket in many:
-        ticket.wait()
+    for future in many:
+        future.wait()
     assert 3 == store.writer.batches - before
     before = store.writer.batches
-    with doorstop(store):
+    with busy_writer(store):
         large = [store.submit_blocking(ledger.enter, {"id": id}, BATCH_BYTES_MAX) for id in "abc"]
-    assert ["entered a", "entered b", "entered c"] == [ticket.wait() for ticket in large]
+    assert ["entered a", "entered b", "entered c"] == [future.wait() for future in large]
     assert 3 == store.writer.batches - before
 
 
-async def test_results_go_to_the_right_callers_in_a_mixed_batch(store, ledger, doorstop) -> None:
+async def test_results_go_to_the_right_callers_in_a_mixed_batch(store, ledger, busy_writer) -> None:
     async def enter(n: int) -> None:
         match n % 4:
             case 0:
@@ -82,15 +82,15 @@ async def test_results_go_to_the_right_callers_in_a_mixed_batch(store, ledger, d
             case 1:
                 assert f"entered {n} in bulk" == await store.submit(ledger.enter_all, str(n))
             case 2:
-                ticket = store.submit_blocking(ledger.enter_all, str(n))
-                assert f"entered {n} in bulk" == await asyncio.to_thread(ticket.wait)
+                future = store.submit_blocking(ledger.enter_all, str(n))
+                assert f"entered {n} in bulk" == await asyncio.to_thread(future.wait)
             case _:
                 with pytest.raises(Conflict, match=f"not {n}$"):
                     await store.write(ledger.refuse, id=str(n))
 
     order = random.Random(7).sample(range(80), 80)
     before = store.writer.batches
-    with doorstop(store):
+    with busy_writer(store):
         callers = [asyncio.create_task(enter(n)) for n in order]
         await asyncio.sleep(0)
     await asyncio.gather(*callers)
@@ -108,28 +108,28 @@ def test_blocking_callers_are_answered_without_any_event_loop(store, ledger) -> 
     assert 80 == store.read_blocking(ledger.audit)[1]
 
 
-def test_callers_in_several_event_loops_are_answered_each_in_their_own(store, ledger, doorstop) -> None:
+def test_callers_in_several_event_loops_are_answered_each_in_their_own(store, ledger, busy_writer) -> None:
     async def enter(id: str) -> str:
         return await store.write(ledger.enter, id=id)
 
     with ThreadPoolExecutor(3) as threads:
-        with doorstop(store):
+        with busy_writer(store):
             answers = [threads.submit(asyncio.run, enter(id)) for id in "abc"]
         assert ["entered a", "entered b", "entered c"] == [answer.result() for answer in answers]
 
 
-def test_a_caller_whose_event_loop_was_closed_hurts_nobody(store, ledger, doorstop) -> None:
+def test_a_caller_whose_event_loop_was_closed_harms_no_other(store, ledger, busy_writer) -> None:
     async def enter_and_leave() -> None:
         store.submit(ledger.enter, {"id": "a"})
 
-    with doorstop(store):
+    with busy_writer(store):
         asyncio.run(enter_and_leave())
         other = store.submit_blocking(ledger.enter, {"id": "b"})
     assert "entered b" == other.wait()
     assert (["a", "b"], 2) == store.read_blocking(ledger.audit)
 
 
-def test_a_ticket_can_be_asked_again(store, ledger) -> None:
+def test_a_blocking_future_can_be_awaited_again(store, ledger) -> None:
     good = store.submit_blocking(ledger.enter, {"id": "a"})
     bad = store.submit_blocking(ledger.refuse, {"id": "b"})
     assert "entered a" == good.wait() == good.wait()
@@ -138,9 +138,9 @@ def test_a_ticket_can_be_asked_again(store, ledger) -> None:
             bad.wait()
 
 
-def test_a_refusal_takes_nobody_with_it_and_splits_no_batch(store, ledger, doorstop, outcome) -> None:
+def test_a_refusal_takes_no_other_write_with_it_and_splits_no_batch(store, ledger, busy_writer, outcome) -> None:
     before = store.writer.batches
-    with doorstop(store):
+    with busy_writer(store):
         first = store.submit_blocking(ledger.enter, {"id": "a"})
         refused = store.submit_blocking(ledger.refuse, {"id": "b"})
         last = store.submit_blocking(ledger.enter_all, "c")
@@ -150,16 +150,16 @@ def test_a_refusal_takes_nobody_with_it_and_splits_no_batch(store, ledger, doors
     assert (["a", "c"], 2) == store.read_blocking(ledger.audit)
 
 
-def test_writes_that_raise_are_undone_alone_wherever_they_stand(store, ledger, doorstop, outcome) -> None:
+def test_writes_that_raise_are_undone_alone_wherever_they_stand(store, ledger, busy_writer, outcome) -> None:
     kept: list[str] = []
     for round_, poisoned in enumerate(({0}, {39}, {17}, {3, 4, 31}, set(range(40)))):
         ids = [f"{round_}.{n:02}" for n in range(40)]
-        with doorstop(store):
-            tickets = [
+        with busy_writer(store):
+            futures = [
                 store.submit_blocking(ledger.break_after_entering if n in poisoned else ledger.enter, {"id": id})
                 for n, id in enumerate(ids)
             ]
-        answers = [outcome(ticket.wait) for ticket in tickets]
+        answers = [outcome(future.wait) for future in futures]
         assert poisoned == {n for n, answer in enumerate(answers) if isinstance(answer, ZeroDivisionError)}
         good = [n for n in range(40) if n not in poisoned]
         assert [f"entered {ids[n]}" for n in good] == [answers[n] for n in good]
@@ -167,23 +167,23 @@ def test_writes_that_raise_are_undone_alone_wherever_they_stand(store, ledger, d
     assert (kept, len(kept)) == store.read_blocking(ledger.audit)
 
 
-def test_a_row_that_breaks_its_bulk_statement_is_refused_alone(store, ledger, doorstop, outcome) -> None:
+def test_a_row_that_breaks_its_bulk_statement_is_refused_alone(store, ledger, busy_writer, outcome) -> None:
     store.write_blocking(ledger.enter, id="taken")
-    with doorstop(store):
-        tickets = [store.submit_blocking(ledger.enter_all, id) for id in ("a", "b", "taken", "c", "d")]
-    answers = [outcome(ticket.wait) for ticket in tickets]
+    with busy_writer(store):
+        futures = [store.submit_blocking(ledger.enter_all, id) for id in ("a", "b", "taken", "c", "d")]
+    answers = [outcome(future.wait) for future in futures]
     assert ["entered a in bulk", "entered b in bulk"] == answers[:2]
     assert "IntegrityError" in {one.__name__ for one in type(answers[2]).__mro__}
     assert ["entered c in bulk", "entered d in bulk"] == answers[3:]
     assert (["a", "b", "c", "d", "taken"], 5) == store.read_blocking(ledger.audit)
 
 
-def test_a_bulk_function_that_forgets_an_answer_fails_alone(store, ledger, doorstop, outcome) -> None:
+def test_a_bulk_function_that_forgets_an_answer_fails_alone(store, ledger, busy_writer, outcome) -> None:
     @bulk
     def forgetful(tx: Tx, rows: Sequence[str]) -> list[str]:
         return []
 
-    with doorstop(store):
+    with busy_writer(store):
         first = store.submit_blocking(ledger.enter, {"id": "a"})
         bad = store.submit_blocking(forgetful, "x")
         last = store.submit_blocking(ledger.enter, {"id": "b"})
@@ -192,7 +192,7 @@ def test_a_bulk_function_that_forgets_an_answer_fails_alone(store, ledger, doors
     assert "entered c" == store.write_blocking(ledger.enter, id="c")
 
 
-def test_nothing_is_acknowledged_that_a_swallowed_error_has_undone(store, ledger, doorstop, outcome) -> None:
+def test_nothing_is_acknowledged_that_a_swallowed_error_has_undone(store, ledger, busy_writer, outcome) -> None:
     # Postgres answers the commit of a transaction in which a statement failed with a quiet rollback.
     def swallow(tx: Tx) -> str:
         try:
@@ -201,14 +201,14 @@ def test_nothing_is_acknowledged_that_a_swallowed_error_has_undone(store, ledger
             return "nothing happened"
         return "impossible"
 
-    with doorstop(store):
+    with busy_writer(store):
         mate = store.submit_blocking(ledger.enter, {"id": "a"})
         store.submit_blocking(swallow, {})
     assert "entered a" == mate.wait()
     assert ["a"] == store.read_blocking(ledger.ids)
 
 
-def test_a_write_that_nobody_waits_for_is_kept_and_its_failure_logged(store, ledger, caplog) -> None:
+def test_a_write_without_a_waiting_caller_is_kept_and_its_failure_logged(store, ledger, caplog) -> None:
     caplog.set_level(logging.WARNING, "turbine.store")
     store.post(ledger.enter, {"id": "a"})
     store.post(ledger.break_after_entering, {"id": "b"})
@@ -220,14 +220,14 @@ def test_a_write_that_nobody_waits_for_is_kept_and_its_failure_logged(store, led
     assert "not c" in logged
 
 
-def test_closing_finishes_what_has_entered(store, ledger, doorstop, opened) -> None:
-    with doorstop(store):
-        tickets = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(10)]
+def test_closing_finishes_what_has_entered(store, ledger, busy_writer, opened) -> None:
+    with busy_writer(store):
+        futures = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(10)]
         closing = threading.Thread(target=store.close)
         closing.start()
     closing.join(10)
     assert not closing.is_alive()
-    assert [f"entered {n}" for n in range(10)] == [ticket.wait() for ticket in tickets]
+    assert [f"entered {n}" for n in range(10)] == [future.wait() for future in futures]
     assert 10 == opened(store.url).read_blocking(ledger.audit)[1]
 
 
@@ -255,9 +255,9 @@ def test_a_write_that_meets_the_closing_door_is_answered(store, ledger, monkeypa
         put(job)
 
     monkeypatch.setattr(store.writer, "put", put_late)
-    ticket = store.submit_blocking(ledger.enter, {"id": "a"})
+    future = store.submit_blocking(ledger.enter, {"id": "a"})
     with pytest.raises(StoreUnavailable):
-        ticket.wait()
+        future.wait()
 
 
 def test_callers_who_write_while_the_door_closes_are_all_answered_truly(store, ledger, opened, outcome) -> None:
@@ -282,16 +282,16 @@ def test_callers_who_write_while_the_door_closes_are_all_answered_truly(store, l
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_dying_writer_fails_all_who_wait(store, ledger, doorstop, opened) -> None:
-    with doorstop(store):
+async def test_a_dying_writer_fails_all_who_wait(store, ledger, busy_writer, opened) -> None:
+    with busy_writer(store):
         mates = [store.submit_blocking(ledger.enter, {"id": f"mate {n}"}) for n in range(3)]
         loop_mate = store.submit(ledger.enter_all, "loop mate")
         store.submit_blocking(die, {})
         held = store.submit_blocking(ledger.enter, {"id": "held over for its size"}, BATCH_BYTES_MAX + 1)
         queued = [store.submit_blocking(ledger.enter, {"id": f"queued {n}"}) for n in range(3)]
-    for ticket in [*mates, held, *queued]:
+    for future in [*mates, held, *queued]:
         with pytest.raises(StoreUnavailable, match="died"):
-            ticket.wait()
+            future.wait()
     with pytest.raises(StoreUnavailable, match="died"):
         await loop_mate
     with pytest.raises(StoreUnavailable):
@@ -302,9 +302,9 @@ async def test_a_dying_writer_fails_all_who_wait(store, ledger, doorstop, opened
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_writer_that_dies_in_a_split_batch_fails_only_those_without_an_answer(
-    store, ledger, doorstop, outcome
+    store, ledger, busy_writer, outcome
 ) -> None:
-    with doorstop(store):
+    with busy_writer(store):
         first = store.submit_blocking(ledger.enter, {"id": "a"})
         store.submit_blocking(ledger.break_after_entering, {"id": "b"})
         store.submit_blocking(ledger.break_after_entering, {"id": "c"})
@@ -313,18 +313,18 @@ def test_a_writer_that_dies_in_a_split_batch_fails_only_those_without_an_answer(
     assert isinstance(outcome(fatal.wait), StoreUnavailable)
 
 
-async def test_wakes_of_a_commit_are_heard_before_its_results(store, ledger) -> None:
+async def test_wakes_of_a_commit_are_delivered_before_its_results(store, ledger) -> None:
     events: list[object] = []
 
     def enter_and_wake(tx: Tx, *, id: str) -> str:
         tx.wake("entry", id)
         return ledger.enter(tx, id=id)
 
-    def heard(wakes) -> None:
+    def notified(wakes) -> None:
         events.extend(wake for wake in wakes if wake[0] == "entry")
 
     store.hold("me")
-    store.listen(asyncio.get_running_loop(), "me", heard)
+    store.listen(asyncio.get_running_loop(), "me", notified)
     for id in "ab":
         answer = await store.write(enter_and_wake, id=id)
         events.append(answer)
@@ -338,35 +338,35 @@ async def test_what_a_wake_tells_of_can_be_read(store, ledger) -> None:
         ledger.enter(tx, id=id)
         tx.wake("entry", id)
 
-    def heard(wakes) -> None:
+    def notified(wakes) -> None:
         if ("entry", "a") in wakes:
             seen.append(store.read_blocking(ledger.ids))
 
     store.hold("me")
-    store.listen(asyncio.get_running_loop(), "me", heard)
+    store.listen(asyncio.get_running_loop(), "me", notified)
     await store.write(enter_and_wake, id="a")
     assert [["a"]] == seen
 
 
-async def test_a_write_that_was_undone_wakes_nobody(store, ledger, outcome, doorstop) -> None:
-    heard: list[object] = []
+async def test_a_write_that_was_undone_publishes_no_wakes(store, ledger, outcome, busy_writer) -> None:
+    notified: list[object] = []
 
     def wake_and_break(tx: Tx) -> None:
         tx.wake("never")
         raise ZeroDivisionError
 
     store.hold("me")
-    store.listen(asyncio.get_running_loop(), "me", heard.extend)
-    with doorstop(store):
+    store.listen(asyncio.get_running_loop(), "me", notified.extend)
+    with busy_writer(store):
         bad = store.submit(wake_and_break, {})
         mate = store.submit(ledger.enter, {"id": "a"})
     with pytest.raises(ZeroDivisionError):
         await bad
     await mate
-    assert [] == [wake for wake in heard if wake[0] == "never"]
+    assert [] == [wake for wake in notified if wake[0] == "never"]
 
 
-async def test_a_listener_that_fails_leaves_nobody_waiting(store, ledger) -> None:
+async def test_a_listener_that_fails_leaves_no_caller_waiting(store, ledger) -> None:
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -375,12 +375,12 @@ async def test_a_listener_that_fails_leaves_nobody_waiting(store, ledger) -> Non
         tx.wake("entry", id)
         return ledger.enter(tx, id=id)
 
-    def heard(wakes) -> None:
+    def notified(wakes) -> None:
         if ("entry", "a") in wakes:
             raise ZeroDivisionError
 
     store.hold("me")
-    store.listen(loop, "me", heard)
+    store.listen(loop, "me", notified)
     async with asyncio.timeout(10):
         assert "entered a" == await store.write(enter_and_wake, id="a")
     assert [ZeroDivisionError] == [type(complaint["exception"]) for complaint in complaints]

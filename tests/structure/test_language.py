@@ -81,7 +81,6 @@ PENDING = tuple(
         "src/turbine/engine",
         "src/turbine/loops",
         "src/turbine/runtime",
-        "src/turbine/store",
         "src/turbine/tables",
         "src/turbine/sync",
         "src/turbine/registry",

@@ -14,6 +14,8 @@ from turbine.errors import TurbineError
 from turbine.masking import mask_url
 from turbine.operations.database import applied_schema, newest_schema, require_database, snapshot, sqlite_file
 from turbine.store import Statement, Tx
+from turbine.store.backend import NOTICE_AFTER
+from turbine.store.sqlite import find_holder
 from turbine.tables import doctor, executors
 
 DISK_MIN_BYTES = 100_000_000
@@ -47,7 +49,7 @@ def examine(url: str) -> list[Check]:
             database_ms = doctor.database_ms(tx)
             seconds = time.monotonic() - began
             checks = [check("database", True, f"{mask_url(url)} answers in {seconds * 1000:.1f} ms", seconds=seconds)]
-            checks += [_journal(tx), _disk(url)] if tx.dialect == "sqlite" else [_server(tx)]
+            checks += [_journal(tx), _disk(url), _write_lock(url)] if tx.dialect == "sqlite" else [_server(tx)]
             checks.append(_clock(local_ms - database_ms))
             schema = _schema(tx)
             checks.append(schema)
@@ -127,3 +129,12 @@ def _due(tx: Tx, now_ms: int) -> Check:
 
 def _up_to(count: int) -> str:
     return f"{count:,}" if count < doctor.COUNT_MAX else f"{count:,} or more"
+
+
+def _write_lock(url: str) -> Check:
+    file = sqlite_file(url)
+    assert file is not None
+    holder = find_holder(str(file.resolve()))
+    is_short = holder is None or (holder.seconds < NOTICE_AFTER and not holder.is_stopped)
+    text = "no process keeps others from writing" if is_short else str(holder)
+    return check("write lock", is_short, text, process_id=None if holder is None else holder.process_id)

@@ -7,12 +7,9 @@ returning account
 -- name: any
 select 1 from pt_accounts limit 1
 
--- name: hold_all [sqlite]
-select account from pt_accounts
-
--- name: hold_all [postgres]
+-- name: hold_all
 -- The last two admins, each of whom is to be demoted, must take turns.
-select account from pt_accounts for update
+select account from pt_accounts @for_update
 
 -- name: get
 select account, id, email, role, enabled, created_ms, last_login_ms from pt_accounts where id = :id

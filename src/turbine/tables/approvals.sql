@@ -1,3 +1,7 @@
+-- columns: approval
+approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+decided_ms, decided_by, comment, data, assignees
+
 -- name: gates
 -- The gates at which runs ask, if they are there already.
 select a.run, a.position, a.approval, a.status, a.decided_by, a.comment, a.data, a.decided_ms
@@ -112,16 +116,12 @@ select approval, form, assignees from pt_approvals where run = :run and status =
 select approval, form, assignees, status from pt_approvals where id = :id and run = :run
 
 -- name: get
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where id = :id
 
 -- name: open_gates
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status = 'open'
 and approval < :after
@@ -129,9 +129,7 @@ order by approval desc
 limit :limit
 
 -- name: decided_gates
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status <> 'open'
 and approval < :after
@@ -139,18 +137,14 @@ order by approval desc
 limit :limit
 
 -- name: all_gates
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where approval < :after
 order by approval desc
 limit :limit
 
 -- name: gates_of_workflow
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where workflow_id = :workflow_id
 and approval < :after
@@ -167,9 +161,7 @@ limit :limit
 
 -- name: open_to_all
 -- Open gates that are assigned to nobody; below, those that were.
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status = 'open'
 and assignees is null
@@ -178,9 +170,7 @@ order by approval desc
 limit :limit
 
 -- name: unassigned
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status <> 'open'
 and assignees is null
@@ -190,9 +180,7 @@ limit :limit
 
 -- name: assigned
 -- All, or those that are decided.
-select
-    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
-    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+select @columns(approval, a)
 from pt_approval_assignees as s
 cross join pt_approvals as a
 where s.email = :email
@@ -204,9 +192,7 @@ limit :limit
 
 -- name: open_assigned
 -- By the gates that are open, which are few: the list of a person goes back to the beginning.
-select
-    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
-    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+select @columns(approval, a)
 from pt_approvals as a
 cross join pt_approval_assignees as s
 where a.status = 'open'

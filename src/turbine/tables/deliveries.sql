@@ -1,3 +1,7 @@
+-- columns: delivery
+delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
+attempts_before, created_ms, assignees
+
 -- name: announce [sqlite]
 -- The targets come first: while nobody listens this costs nothing. A `_` in an event matches itself, and more; no two
 -- events differ in only that.
@@ -70,7 +74,7 @@ and executor_id is null
 order by next_ms
 limit 1
 
--- name: claim [sqlite]
+-- name: claim
 update pt_deliveries
 set executor_id = :executor
 where delivery in (
@@ -82,28 +86,9 @@ where delivery in (
     and next_ms <= :now
     order by next_ms, delivery
     limit :limit
+    @for_update @skip_locked
 )
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
-
--- name: claim [postgres]
-update pt_deliveries
-set executor_id = :executor
-where delivery in (
-    select delivery
-    from pt_deliveries
-    where kind = :kind
-    and status = 'pending'
-    and executor_id is null
-    and next_ms <= :now
-    order by next_ms, delivery
-    limit :limit
-    for update skip locked
-)
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
+returning @columns(delivery)
 
 -- name: settle
 -- `coalesce` keeps SQLite from going through all that is pending instead of by key.
@@ -173,9 +158,7 @@ set status = 'pending',
     updated_ms = :now
 where id = :id
 and status <> 'pending'
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
+returning @columns(delivery)
 
 -- name: get
 select delivery, id, kind, target, event, workflow_id, status, next_ms, created_ms

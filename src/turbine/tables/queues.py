@@ -158,7 +158,7 @@ def claim(
     runs.sort(key=lambda one: order[one.run])
     for one in runs:
         if one.deadline_ms is not None:
-            tx.wake("deadline", one.deadline_ms, far=False)
+            tx.wake("deadline", one.deadline_ms, remote=False)
     if len(chosen) >= queue.batch_max:
         again_ms = now_ms
     elif again_ms is None:

@@ -1,11 +1,8 @@
 -- name: mark
 select run from pt_search_mark where name = 'runs'
 
--- name: hold [sqlite]
-select run from pt_search_mark where name = 'runs'
-
--- name: hold [postgres]
-select run from pt_search_mark where name = 'runs' for update
+-- name: hold
+select run from pt_search_mark where name = 'runs' @for_update
 
 -- name: begin
 insert into pt_search_mark (name, run) values ('runs', 0) on conflict (name) do nothing

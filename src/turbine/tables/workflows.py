@@ -236,7 +236,7 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     ]
     for one in claimed:
         if one.deadline_ms is not None:
-            tx.wake("deadline", one.deadline_ms, far=False)
+            tx.wake("deadline", one.deadline_ms, remote=False)
     return claimed
 
 
@@ -312,7 +312,7 @@ def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     parked = tx.rows(SQL.park, rows=rows_json(rows), executor=tx.executor)
     dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
-        tx.wake("due", min(dues), far=False)
+        tx.wake("due", min(dues), remote=False)
     # Some gave their slot back: one that waits for a time is ENQUEUED by now, one that waits for a person says so.
     for queue in {queue for _, _, queue, status in parked if queue is not None and status != "PENDING"}:
         tx.wake("queue", queue)

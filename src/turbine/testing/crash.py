@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from turbine.errors import StoreUnavailable
 from turbine.registry import WorkflowBase
-from turbine.store.writer import Job, SimulatedCrash
+from turbine.store.crash_point import SimulatedCrash
+from turbine.store.job import Job
 from turbine.testing.mentioned import with_mentioned
 from turbine.testing.rows import Rows, difference, prospect, snapshot
 from turbine.testing.scratch_databases import scratch_databases
