@@ -447,7 +447,7 @@ _ANYTHING = payload_type(Any)
 _KV_PAGE = payload_type(Page[KVRecord])
 
 
-class KvWords:
+class KvFunctions:
     """`turbine.kv`: the global key-value store. In the body of a workflow each call is recorded like a step."""
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
@@ -509,7 +509,7 @@ async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadTy
     return default if found is None else execution.recall(position, name, kind, found[0], what, is_sealed=False)
 
 
-kv = KvWords()
+kv = KvFunctions()
 
 
 # Where am I
