@@ -144,7 +144,7 @@ class Threads:
         else:
             self._work.notify()
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in one of these threads, which sees the caller's context; what it returns or raises.
 
         A caller that is cancelled leaves the call behind in its thread.
@@ -198,7 +198,7 @@ class Threads:
             self._work.wait_for(lambda: self._alive == 0, seconds)
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """`asyncio.to_thread` in a daemon thread of its own: for what happens seldom and belongs to no pool."""
     return await _outcome(lambda call: start_thread(call, "turbine-aside"), function, args, kwargs)
 

@@ -9,12 +9,12 @@ from contextvars import copy_context
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
-from turbine.engine.branches import Branch, WorkflowScope, place
+from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
 from turbine.engine.execution import BackgroundStep, Execution, run_inline
 from turbine.engine.products import frame_of_step, store_product
 from turbine.model.products import ProductRecord
 from turbine.registry import StepBase, current_scope
-from turbine.sync.calls import refuse_in_async
+from turbine.sync.calls import refuse_in_async, wait_in_thread
 from turbine.threads import start_thread
 
 P = ParamSpec("P")
@@ -35,8 +35,10 @@ def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     """
     refuse_in_async("do")
     scope = current_scope.get()
-    if scope is not None and type(scope) is not WorkflowScope:
-        return scope.step(api.step_definition(fn), args, kwargs)
+    if type(scope) is StepScope:  # a step inside a step runs inline
+        step = api.step_definition(fn)
+        outcome = step.fn(*args, **kwargs)
+        return wait_in_thread(scope.execution, outcome) if step.is_async else outcome
     return run_inline(api.begin_step("do", fn, args, kwargs))
 
 
