@@ -248,14 +248,18 @@ def _handles() -> Mirror:
     return mirror
 
 
+def _modules_of_resources() -> list[Module]:
+    paths = sorted(path for package in ("operations", "queries") for path in (SOURCE / package).glob("*.py"))
+    return [module for module in map(Module, paths) if module.resources]
+
+
 def _resources() -> Mirror:
     mirror = Mirror(
         "The resources of a blocking runtime, such as `rt.kv` and `rt.schedules`.",
         "from turbine.sync.calls import BlockingResource",
     )
-    for path in sorted((SOURCE / "operations").glob("*.py")):
-        module = Module(path)
-        for original in module.classes("Resource"):
+    for module in _modules_of_resources():
+        for original in module.resources:
             mirror.need(f"from {module.name} import {original.name} as Async{original.name}")
             members: list[ast.stmt] = []
             for method in _public(original.body, original.name):
