@@ -63,12 +63,12 @@ class Module:
         for name in ("P", "R", "T"):
             self.origins.pop(name, None)
 
-    def classes(self, base: str) -> list[ast.ClassDef]:
-        """The classes that derive from this one."""
+    @property
+    def resources(self) -> list[ast.ClassDef]:
         return [
             node
             for node in self.body
-            if isinstance(node, ast.ClassDef) and base in [ast.unparse(b) for b in node.bases]
+            if isinstance(node, ast.ClassDef) and "Resource" in [ast.unparse(base) for base in node.bases]
         ]
 
     def class_(self, name: str) -> ast.ClassDef:
@@ -276,9 +276,7 @@ def _resources() -> Mirror:
 def _runtime() -> Mirror:
     module = Module(SOURCE / "runtime" / "runtime.py")
     original = module.class_("Runtime")
-    resources = [
-        node.name for path in (SOURCE / "operations").glob("*.py") for node in Module(path).classes("Resource")
-    ]
+    resources = [original.name for module in _modules_of_resources() for original in module.resources]
     mirror = Mirror(
         "The runtime for blocking code.",
         "from turbine.runtime import Runtime as AsyncRuntime",
