@@ -21,16 +21,16 @@ R = TypeVar("R")
 
 
 def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-    """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
+    """Start a workflow as a child of this run and go on; recorded, so that a replay finds the same run.
 
-    Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
-    cancels it. Raises what `rt.run` raises; those errors are recorded too.
+    Its id is derived from this run and position unless `options(id=...)` sets one. Cancelling this run cancels its
+    children. Raises what `rt.run` raises; these errors are recorded, too.
     """
     return Handle(call("run", api.run, workflow, *args, **kwargs), None)
 
 
 def send(workflow_id: str, message: Any, topic: str = "") -> None:
-    """Put a message into another run's mailbox: once for this place in the run, also across crashes.
+    """Send a message to the mailbox of another run; exactly once for this position, also across crashes.
 
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
@@ -38,23 +38,23 @@ def send(workflow_id: str, message: Any, topic: str = "") -> None:
 
 
 def recv(topic: str = "", *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET) -> Any:
-    """The oldest unread message of a topic, in the order in which they were sent.
+    """Receive the oldest unread message of a topic; waits until there is one.
 
-    Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 looks once) goes on counting
-    through restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
+    Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 does not wait) keeps counting
+    across restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
     """
     return call("recv", api.recv, topic, type=type, timeout=timeout, default=default)
 
 
 def set_value(key: str, value: Any) -> None:
-    """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
+    """Publish a value of this run under a key, for everyone to read; replaces the previous one. Recorded as a step."""
     call("set_value", api.set_value, key, value)
 
 
 def get_value(
     workflow_id: str, key: str, *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
 ) -> Any:
-    """The published value of a run; waits until it is set. Recorded, so that every replay sees the same.
+    """Read a published value of a run; waits until it is set. Recorded, so that a replay reads the same value.
 
     Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
     """
@@ -62,7 +62,7 @@ def get_value(
 
 
 def sleep(duration: timedelta | float) -> None:
-    """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
+    """Sleep durably (timedelta or seconds): the time keeps counting across restarts. Raises ValueError if negative."""
     call("sleep", api.sleep, duration)
 
 
@@ -70,7 +70,7 @@ pause = sleep
 
 
 def sleep_until(moment: datetime) -> None:
-    """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
+    """Sleep durably until an aware time; returns at once if it has passed. Raises ValueError for a naive time."""
     call("sleep_until", api.sleep_until, moment)
 
 
@@ -84,14 +84,14 @@ def wait_for_approval(
 ) -> ApprovalResult:
     """Wait until a person decides: `decision = turbine.wait_for_approval("Ship it?", timeout=…)`.
 
-    The gate is a row of its own, with `details` (any JSON) and a `form` (a pydantic model, another type, or a JSON
-    Schema) for whoever decides by `rt.approve`, HTTP, command line or dashboard. Meanwhile the run's status is
-    WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout when `timeout` (timedelta
-    or seconds, going on through restarts) is over, ValidationFailed for a form that is no schema.
+    The approval shows `details` (any JSON) and a `form` (a pydantic model, another type, or a JSON Schema), and is
+    decided with `rt.approve`, HTTP, the command line or the dashboard. Meanwhile the status of the run is
+    WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout after `timeout` (timedelta
+    or seconds, which keep counting across restarts), ValidationFailed for an invalid form.
 
-    `assignees` are e-mail addresses of those who are asked: it is in their inboxes, and notifications name them. Over
-    HTTP other approvers may not decide it, operators and admins may. They are kept when the gate opens; a replay with
-    others changes nothing. Raises ValueError for what is no address.
+    `assignees` are the e-mail addresses of the people who are asked: they find it in their inboxes, and notifications
+    name them. Over HTTP other approvers cannot decide it, but operators and admins can. They are stored with the
+    approval; a replay with others changes nothing. Raises ValueError for an invalid address.
     """
     return call(
         "wait_for_approval",
@@ -105,69 +105,70 @@ def wait_for_approval(
 
 
 def set_app_status(label: str, color: str) -> None:
-    """Show what this run is doing, in your own words, on its row: `turbine.set_app_status("packing", "blue")`.
+    """Show what this run is doing, in your own words: `turbine.set_app_status("packing", "blue")`.
 
-    In workflows and steps. A body's is not written again while it is replayed. Raises ValueError for an empty label or
-    a colour that is none of green, red, yellow, blue, gray, lime, orange, purple, pink, cyan.
+    For workflows and steps; a replay does not set it again. Raises ValueError for an empty label, and for a colour
+    other than green, red, yellow, blue, gray, lime, orange, purple, pink and cyan.
     """
     call("set_app_status", api.set_app_status, label, color)
 
 
 def send_notification(channel: str, message: str, *, wait: bool = True) -> None:
-    """Send a text to the people behind an alert channel: `turbine.send_notification("ops", "Stock is low")`.
+    """Send a message to an alert channel: `turbine.send_notification("ops", "Stock is low")`.
 
-    In a body it is recorded like a step and is one delivery, also across crashes; in a step it is part of the step. A
-    disabled channel hears nothing of it; quiet hours do not hold it back. With `wait` it returns when the service has
-    taken the text. Raises NotFound for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed
+    In a body it is recorded like a step and delivered once, also across crashes; in a step it is part of the step. It
+    is sent also in quiet hours, but not to a disabled channel. With `wait` it returns when the service has accepted the
+    message. Raises NotFound for an unknown channel, ValueError for an empty message, and with `wait` DeliveryFailed
     after the last attempt.
     """
     call("send_notification", api.send_notification, channel, message, wait=wait)
 
 
 def now() -> datetime:
-    """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
+    """The time as an aware UTC datetime; recorded, so that a replay gets the same."""
     return call("now", api.now)
 
 
 def uuid4() -> uuid.UUID:
-    """A random UUID (RFC 9562, version 4), the same in every replay."""
+    """A random UUID (RFC 9562, version 4); recorded, so that a replay gets the same."""
     return call("uuid4", api.uuid4)
 
 
 def random() -> float:
-    """A random number in [0, 1), the same in every replay."""
+    """A random number in [0, 1); recorded, so that a replay gets the same."""
     return call("random", api.random)
 
 
 def patched(name: str) -> bool:
-    """True if this run takes the new branch of a code change, False if it went past this place before the change.
+    """Whether this run takes the new branch of a code change: False if it passed this point before the change.
 
-    The answer is recorded under the name and is the same in every replay and at every place that asks for it.
+    The answer is recorded under the name, and is the same in every replay and for every call with this name.
     """
     return call("patched", api.patched, name)
 
 
 class KvFunctions:
-    """`turbine.kv`: the global key-value store. In the body of a workflow each call is recorded like a step."""
+    """The global key-value store, `turbine.kv`. In the body of a workflow each call is recorded like a step."""
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Any:
-        """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
+        """Read a key as `type`; `default` if it has no value. Raises ValidationFailed, ValueError."""
         return call("kv.get", api.kv.get, key, type, default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> None:
-        """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
+        """Write a key; with `expect` only if it has that value (`MISSING`: only if it has none).
 
-        In a body it may run twice if the process dies before it is recorded. Raises Conflict, ValueError,
-        ValidationFailed for a value against the key's schema, SerializationError.
+        In a body it may run twice if the process dies before it is recorded. Raises Conflict if the key has another
+        value than the expected one, ValueError, ValidationFailed if the value does not match the schema of the key,
+        SerializationError.
         """
         call("kv.set", api.kv.set, key, value, expect)
 
     def delete(self, key: str) -> None:
-        """Remove a key; fine when there is none. Raises ValueError for an empty key."""
+        """Delete a key, if it exists. Raises ValueError for an empty key."""
         call("kv.delete", api.kv.delete, key)
 
     def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
-        """One page of the keys that begin with exactly this text, in the order of their characters."""
+        """List one page of the keys with this prefix, in the order of their characters."""
         return call("kv.list", api.kv.list, prefix, limit=limit, cursor=cursor)
 
 
