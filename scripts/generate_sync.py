@@ -296,9 +296,11 @@ def _runtime() -> Mirror:
             ):
                 mirrored_init.body += ast.parse(f"self.{name} = {kind}(self.inner.{name}, self.wait_for)").body
     members: list[ast.stmt] = [mirrored_init]
-    for method in _public(original.body, "Runtime"):
-        call = f"self.inner.{method.name}" + ("" if method.decorator_list else "({arguments})")
-        members.append(mirror.function(module, method, call, "self.wait_for({})", "self"))
+    lifecycle = Module(SOURCE / "runtime" / "lifecycle.py")
+    for origin, base in ((lifecycle, lifecycle.class_("Lifecycle")), (module, original)):
+        for method in _public(base.body, "Runtime"):
+            call = f"self.inner.{method.name}" + ("" if method.decorator_list else "({arguments})")
+            members.append(mirror.function(origin, method, call, "self.wait_for({})", "self"))
     mirror.add_class(original, "(LoopThread)", members)
     return mirror
 

@@ -45,7 +45,7 @@ class Runtime(LoopThread):
     """Durable workflows in this process, on one database.
 
     Use it as `with Runtime("sqlite:///shop.db", workflows=[place_order]) as rt`, or call `launch` and `shutdown`.
-    Everything it promises is in the database: another process with the same code goes on where this one ends.
+    All progress is in the database: another process with the same code can continue where this one ends.
     """
 
     def __init__(
@@ -57,12 +57,11 @@ class Runtime(LoopThread):
         clock: Clock | None = None,
         **config_fields: Any,
     ) -> None:
-        """Prepare a runtime; nothing is opened before `launch`.
+        """Create a runtime; nothing is opened before `launch`.
 
-        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`; or a callable
-        that gives one, which is asked at each connection to Postgres. Every field of `Config` is also a keyword here.
-        Raises TypeError and ValueError for settings that can never be right, RegistrationConflict for two workflows of
-        one name.
+        `database` is a URL, by default `TURBINE_DATABASE_URL`, else `sqlite:///turbine_data/turbine.db`; or a function
+        that returns one and is called for each connection to Postgres. Every field of `Config` is also a keyword here.
+        Raises TypeError and ValueError for invalid settings, RegistrationConflict for two workflows with one name.
         """
         super().__init__(AsyncRuntime(database, workflows=workflows, config=config, clock=clock, **config_fields))
         self.accounts = Accounts(self.inner.accounts, self.wait_for)
@@ -79,42 +78,67 @@ class Runtime(LoopThread):
         self.products = Products(self.inner.products, self.wait_for)
         self.retention = Retention(self.inner.retention, self.wait_for)
 
-    def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
-        """Make a workflow known to this runtime, so that it can be started, recovered and listed here.
+    @property
+    def executor_id(self) -> str:
+        """The configured executor id, else a new one for each start of the process."""
+        return self.inner.executor_id
 
-        `overrides` replace what the decorator said (`name`, `max_recoveries`, `tags`, …), for this runtime only; here
-        `workflow` itself then stands for what was registered, and so does the returned one. Raises AlreadyLaunched
-        after launch, RegistrationConflict when its name is taken.
+    @property
+    def application_id(self) -> str:
+        """The configured application id."""
+        return self.inner.application_id
+
+    @property
+    def application_version(self) -> str:
+        """The configured version, else a hash over the source of the registered workflows."""
+        return self.inner.application_version
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether the runtime is launched and no shutdown has begun."""
+        return self.inner.is_launched
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a shutdown has begun since the last launch."""
+        return self.inner.is_draining
+
+    def register(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
+        """Register a workflow, so that this runtime can start and recover its runs.
+
+        `overrides` replace arguments of the decorator (`name`, `max_recoveries`, `tags`, …) for this runtime only. In
+        this runtime both `workflow` and the returned object then stand for the registered workflow. Raises
+        AlreadyLaunched after launch, RegistrationConflict when the name is taken.
         """
         return self.inner.register(workflow, **overrides)
 
     def replace(self, workflow: WorkflowBase[P, R], **overrides: Any) -> WorkflowBase[P, R]:
-        """Put newer code in the place of the registered workflow of this name, while the runtime is up.
+        """Replace the registered workflow of this name by newer code, also after launch.
 
-        For notebooks, in which the cell of a workflow was run again, and reloaded modules: a runtime refuses a workflow
-        object that is not the registered one. When this returns, starts and new passes use the new one; executions that
-        are under way go on with the old one until they are parked. Awaited, it is known to other processes too, its
-        schedule counts, and runs of this name that were set aside are tried again. `application_version` stays what it
-        was at the launch. `overrides` are those of `register`.
+        For notebooks whose cells are run again, and for reloaded modules: a runtime refuses workflow objects other than
+        the registered one. When this returns, new executions use the new code; those that are running go on with the
+        old code until they are parked. Await it to publish the new code to other processes, apply its schedule, and
+        retry runs of this name that were set aside. `application_version` does not change. `overrides` are those of
+        `register`.
 
-        Raises NotRegistered when there is no workflow of this name, TypeError for what is none.
+        Raises NotRegistered when there is no workflow of this name, TypeError if `workflow` is not a workflow.
         """
         return self.wait_for(self.inner.replace(workflow, **overrides))
 
     def workflow(self, fn: Any = None, /, name: str | None = None, **options: Any) -> Any:
-        """`turbine.workflow` and `register` in one: `@rt.workflow` or `@rt.workflow(name=…, tags=…)`. Before launch."""
+        """Declare and register a workflow: `@rt.workflow` or `@rt.workflow(name=…, tags=…)`. Before launch."""
         return self.inner.workflow(fn, name, **options)
 
     def registered_workflows(self) -> list[RegisteredWorkflow]:
-        """The workflows that this runtime knows."""
+        """The workflows that are registered with this runtime."""
         return self.inner.registered_workflows()
 
     def workflows_everywhere(self) -> list[RegisteredWorkflow]:
-        """The workflows that any live process knows, by name, as each was when its process was launched."""
+        """The workflows that are registered in any live process, by name."""
         return self.wait_for(self.inner.workflows_everywhere())
 
     def is_triggerable(self, name: str) -> bool:
-        """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
+        """Whether a workflow with this name (or fqn) is registered here and may be started from outside."""
         return self.inner.is_triggerable(name)
 
     def queue(
@@ -129,12 +153,13 @@ class Runtime(LoopThread):
         batch_max: int = 100,
         release_while_waiting: bool = False,
     ) -> Queue:
-        """Declare a queue; runs are put into it with `options(queue=name)`. Before launch.
+        """Declare a queue; `options(queue=name)` puts runs into it. Before launch.
 
-        Concurrency counts runs that were claimed and are not over, here (`worker_`) and everywhere (`global_`); the
-        rate limit counts starts in a sliding window. With `priority` smaller numbers come first, then age. In a
-        partitioned queue one run of each key goes at a time, unless limits (which then count per key) say otherwise.
-        Limits hold across processes at every instant. Raises AlreadyLaunched, RegistrationConflict, ValueError.
+        `worker_concurrency` limits the unfinished runs of the queue in this process, `global_concurrency` those in all
+        processes; the rate limit counts starts in a sliding window. With `priority` smaller numbers come first, then
+        older runs. In a partitioned queue one run of each key runs at a time, unless there are limits, which then apply
+        to each key. Limits hold across processes at every instant. Raises AlreadyLaunched, RegistrationConflict,
+        ValueError.
         """
         return self.inner.queue(
             name,
@@ -148,45 +173,22 @@ class Runtime(LoopThread):
         )
 
     def queues(self) -> list[Queue]:
-        """The queues declared here, as declared."""
+        """The queues that this runtime declares, as declared."""
         return self.inner.queues()
 
     def listen(self, *queues: Queue | str) -> None:
-        """Process only these queues here; without arguments none. Before launch; by default all declared ones.
+        """Process only these queues in this process, or none without arguments; by default all declared queues.
 
-        Raises AlreadyLaunched, QueueNotFound for one that is not declared here.
+        Before launch. Raises AlreadyLaunched, QueueNotFound for a queue that is not declared here.
         """
         self.inner.listen(*queues)
 
-    @property
-    def executor_id(self) -> str:
-        """The id of this process start, unless configured."""
-        return self.inner.executor_id
-
-    @property
-    def application_id(self) -> str:
-        return self.inner.application_id
-
-    @property
-    def application_version(self) -> str:
-        """The configured label, or a hash over the source of the registered workflows."""
-        return self.inner.application_version
-
-    @property
-    def is_launched(self) -> bool:
-        return self.inner.is_launched
-
-    @property
-    def is_draining(self) -> bool:
-        """Whether a shutdown has begun (and no launch since)."""
-        return self.inner.is_draining
-
     def run(self, workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-        """Start a workflow; durable when it returns. Options come through `workflow.options(...)`.
+        """Start a workflow; durable when it returns. Set options with `workflow.options(...)`.
 
-        A given id is an idempotency key: a second start joins the first run and returns its handle. Raises TypeError
-        for arguments that do not fit, SerializationError naming the parameter, NotRegistered (also for another object
-        than the one that is registered under the name, see `replace`), ShuttingDown, WorkflowConflict, Deduplicated,
+        A given id is an idempotency key: a second start with it returns a handle of the first run. Raises TypeError for
+        arguments that do not fit, SerializationError with the parameter, NotRegistered (also for an object other than
+        the one that is registered under the name, see `replace`), ShuttingDown, WorkflowConflict, Deduplicated,
         QueueNotFound, ValueError; then nothing was written.
         """
         return Handle(self.wait_for(self.inner.run(workflow, *args, **kwargs)), self)
@@ -202,30 +204,31 @@ class Runtime(LoopThread):
         priority: int = 0,
         tags: Sequence[str] | None = None,
     ) -> str:
-        """Start a triggerable workflow by name or fqn, with input from outside; returns the id of its run.
+        """Start a triggerable workflow by name or fqn, with input from outside; returns the id of the run.
 
-        `input` is an object by parameter name, or with exactly one parameter its bare value; it is checked as JSON in
-        strict mode, and no row is written unless it fits. A workflow that only other processes know is started there.
-        `tags` come on top of those of the workflow. Raises NotRegistered (also for an fqn that several workflows have),
-        NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run` raises.
+        `input` is an object by parameter name; if there is exactly one parameter, also its value. It is validated as
+        JSON in strict mode, and nothing is written if it is invalid. A workflow that is registered only in other
+        processes is started there. `tags` are added to those of the workflow. Raises NotRegistered (also for the fqn of
+        several workflows), NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run`
+        raises.
         """
         return self.wait_for(
             self.inner.trigger(workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags)
         )
 
     def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
-        """A handle of any run, also of another process' or another life's. The id is not checked until it is used.
+        """Get a handle of any run, also of other processes. The id is not checked until the handle is used.
 
-        `result_type` is the annotation by which the result is decoded; by default that of nothing: plain JSON.
+        `result_type` is the annotation by which the result is decoded; by default it is plain JSON.
         """
         return Handle(self.inner.retrieve(workflow_id, result_type), self)
 
     def status(self, workflow_id: str) -> Status:
-        """A run as it is now. Raises WorkflowNotFound."""
+        """The current state of a run. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.status(workflow_id))
 
     def steps(self, id: str) -> list[StepInfo]:
-        """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
+        """The recorded steps of a run, in the order in which they were recorded. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.steps(id))
 
     def list(
@@ -251,12 +254,11 @@ class Runtime(LoopThread):
         ascending: bool = False,
         load_input: bool = False,
     ) -> Page[Status]:
-        """One page of runs, newest first; filters take one value or several and must all hold.
+        """List one page of runs, newest first. Filters take one value or several, and all of them must match.
 
         `search` looks in id, name, summary, tags, input and error; `fingerprint` and `error_class` (a `type`) are those
-        of `rt.failures`; durations are seconds that runs which are over took. Paging is by key: pass the page's
-        `next_cursor`.
-        Raises ValueError for a limit, status or cursor that can never be right.
+        of `rt.failures`; durations are those of ended runs in seconds. For the next page pass `next_cursor`.
+        Raises ValueError for an invalid limit, status or cursor.
         """
         return self.wait_for(
             self.inner.list(
@@ -283,25 +285,25 @@ class Runtime(LoopThread):
         )
 
     def cancel(self, id: str, reason: str | None = None) -> bool:
-        """Cancel a run and its children; durable when it returns, and then interrupted wherever they run.
+        """Cancel a run and its children; durable when it returns. They are interrupted wherever they run.
 
-        False when the run was over already. Raises WorkflowNotFound.
+        Returns False if the run had ended already. Raises WorkflowNotFound.
         """
         return self.wait_for(self.inner.cancel(id, reason))
 
     def resume(self, id: str) -> Handle[Any]:
-        """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
+        """Resume a run that was cancelled, failed, became a dead letter, or was set aside; no effect on other runs.
 
-        Recorded steps stay; of a failed run the failure that ended it is forgotten, so the failed step runs again.
-        Children that were cancelled with it are taken up with it. Attempts count from 0 and the deadline is cleared.
+        Recorded steps are kept, except the failure that ended the run, so that the failed step runs again. Children
+        that were cancelled with the run are resumed, too. Attempts are counted from 0, and the deadline is cleared.
         Raises WorkflowNotFound, Deduplicated.
         """
         return Handle(self.wait_for(self.inner.resume(id)), self)
 
     def release(self, id: str) -> bool:
-        """End the sleep of a run, the pause before a retry, or the delay of its start, now; whether there was any.
+        """End the sleep, retry pause or start delay of a run now, in any process; returns whether there was one.
 
-        It does not matter who carries the run out. Raises WorkflowNotFound.
+        Raises WorkflowNotFound.
         """
         return self.wait_for(self.inner.release(id))
 
@@ -316,10 +318,10 @@ class Runtime(LoopThread):
         edits: Mapping[Any, Any] | None = None,
         queue: str | None = None,
     ) -> Handle[Any]:
-        """A new run that begins with the recorded steps before `from_step`, and runs the others.
+        """Start a new run with the recorded steps before `from_step` of another run; it runs the remaining steps.
 
-        `from_step` and the keys of `edits` are positions; `edits` replace recorded outputs; `args` and `kwargs` the
-        input. It starts at once unless a queue is given. Raises WorkflowNotFound, ValueError, QueueNotFound.
+        `from_step` and the keys of `edits` are positions. `edits` replace recorded outputs, `args` and `kwargs` replace
+        the input. It starts at once unless a queue is given. Raises WorkflowNotFound, ValueError, QueueNotFound.
         """
         return Handle(
             self.wait_for(
@@ -329,51 +331,51 @@ class Runtime(LoopThread):
         )
 
     def delete(self, *ids: str) -> int:
-        """Remove runs that are over, with all that belongs to them; returns how many. Raises WorkflowNotFound."""
+        """Delete ended runs with all their data; returns how many. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.delete(*ids))
 
     def explain(self, id: str) -> Explanation:
-        """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
+        """Explain why a run is not making progress, and what would let it continue. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.explain(id))
 
     def export(self, id: str) -> History:
-        """A run with all that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
+        """Export a run with all its records, as plain data with decoded payloads. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.export(id))
 
     def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
-        """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
+        """Delete runs that ended longer ago than this (default: `gc_retention`); returns how many.
 
-        Never touches what is open, or what is still to be delivered. Runs of which a rule of `rt.retention` speaks go
-        by that rule, whatever is given here; of the others none with a retention of None, and none given. Log records
-        go after 5 days in any case. ValueError for a negative time.
+        Unfinished runs and pending deliveries are kept. If a rule of `rt.retention` matches a run, it applies instead.
+        If neither `older_than` nor `gc_retention` is set, runs without a rule are kept. Log records are deleted after 5
+        days in any case. Raises ValueError for a negative time.
         """
         return self.wait_for(self.inner.garbage_collect(older_than))
 
     def vacuum(self) -> int:
-        """Give back what is free in the database: how many bytes smaller it is now.
+        """Return free space of the database to the disk; returns by how many bytes it has shrunk.
 
-        Garbage collection leaves free pages, which what comes next fills again; so this is for a database that will
-        stay smaller. It works in small pieces, and everything goes on meanwhile. On Postgres it is a plain
-        `VACUUM (ANALYZE)` of the tables of Turbine, which makes room inside them. Raises StoreUnavailable, Conflict
-        for a SQLite file that was not made by Turbine.
+        Garbage collection leaves free pages, which new data fills again; so this is for a database that will stay
+        smaller. It works in small portions while everything else goes on. On Postgres it is `VACUUM (ANALYZE)` of the
+        tables of Turbine, which frees space inside them. Raises StoreUnavailable, Conflict for a SQLite file that was
+        not created by Turbine.
         """
         return self.wait_for(self.inner.vacuum())
 
     def backup(self, path: str | os.PathLike[str]) -> Path:
-        """Copy the SQLite database to a new file while everything goes on; returns its path.
+        """Copy the SQLite database to a new file while everything else goes on; returns its path.
 
-        The copy is one moment's state, checked and on the disk when this returns; any runtime can open it. The
-        bytes of products lie beside the database and are not in it. Raises FileExistsError rather than overwrite a
-        file, TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
+        The copy is a consistent snapshot, and is checked and flushed to the disk when this returns; any runtime can
+        open it. It does not include the bytes of products, which are stored beside the database. Raises FileExistsError
+        if the file exists, TurbineError on Postgres (use pg_dump), StoreInvalid when the database is damaged.
         """
         return self.wait_for(self.inner.backup(path))
 
     def pause_queue(self, name: str) -> None:
-        """Claim nothing from a queue any more, in any process; what runs goes on. Raises QueueNotFound."""
+        """Pause a queue in all processes; its running runs go on. Raises QueueNotFound."""
         self.wait_for(self.inner.pause_queue(name))
 
     def resume_queue(self, name: str) -> None:
-        """Claim from a paused queue again. Raises QueueNotFound."""
+        """Resume a paused queue. Raises QueueNotFound."""
         self.wait_for(self.inner.resume_queue(name))
 
     def set_queue_limits(
@@ -387,9 +389,9 @@ class Runtime(LoopThread):
         priority: bool = UNSET,
         release_while_waiting: bool = UNSET,
     ) -> Queue:
-        """Change limits of a queue for all processes, from their next claim on; what is not named stays.
+        """Change limits of a queue in all processes; limits that are not given stay as they are.
 
-        They last until the declaration in the code changes. Raises QueueNotFound, ValueError.
+        The change lasts until the declaration in the code changes. Raises QueueNotFound, ValueError.
         """
         return self.wait_for(
             self.inner.set_queue_limits(
@@ -404,36 +406,36 @@ class Runtime(LoopThread):
         )
 
     def send(self, id: str, message: Any, topic: str = "") -> None:
-        """Put a message into a run's mailbox; durable when it returns, once per call.
+        """Send a message to the mailbox of a run; durable when it returns, and delivered once per call.
 
-        A message to a run that is over stays in its mailbox. Raises WorkflowNotFound, SerializationError.
+        A message to an ended run stays in its mailbox. Raises WorkflowNotFound, SerializationError.
         """
         self.wait_for(self.inner.send(id, message, topic))
 
     def get_value(
         self, id: str, key: str, *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
     ) -> Any:
-        """A value that a run has published, or will: waits for it up to `timeout` (timedelta or seconds).
+        """Read a published value of a run; waits until it is set, up to `timeout` (timedelta or seconds).
 
         Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
         """
         return self.wait_for(self.inner.get_value(id, key, type=type, timeout=timeout, default=default))
 
     def values(self, id: str) -> dict[str, Any]:
-        """All values that a run has published. Raises WorkflowNotFound."""
+        """All published values of a run. Raises WorkflowNotFound."""
         return self.wait_for(self.inner.values(id))
 
     def set_product_sender(self, sender: ProductSender | None) -> None:
-        """Bring products that are made from now on to where they belong with this sender; None keeps them here.
+        """Send new products with this sender; None only stores them.
 
-        For a sender that needs the runtime (`WorkflowSender(rt, workflow)`), else `Runtime(product_sender=…)` says it.
-        Before or after launch, in each process that makes products. Raises TypeError for what has no `send`.
+        For a sender that needs the runtime (`WorkflowSender(rt, workflow)`); else use `Runtime(product_sender=…)`.
+        Before or after launch, in each process that makes products. Raises TypeError if the sender has no `send`.
         """
         self.inner.set_product_sender(sender)
 
     @property
     def product_sender(self) -> ProductSender | None:
-        """What brings products to where they belong, if anything does."""
+        """The sender of new products, if there is one."""
         return self.inner.product_sender
 
     def approve(
@@ -445,30 +447,29 @@ class Runtime(LoopThread):
         data: Any = None,
         approval_id: str | None = None,
     ) -> ApprovalRecord:
-        """Decide the gate at which a run waits; durable when it returns, and the run goes on.
+        """Decide the approval for which a run waits; durable when it returns, and the run continues.
 
-        Without `approval_id` it is the run's only open gate. `data` is what the form asks for. Raises
-        WorkflowNotFound, NotFound, Conflict when none is open, several are, or this one is decided already, and
-        ValidationFailed for data that does not fit the form; the gate then stays open.
+        Without `approval_id` it is the only open approval of the run. `data` is the content of the form. Raises
+        WorkflowNotFound, NotFound, Conflict if no approval is open, several are, or this one is decided already, and
+        ValidationFailed for data that does not match the form; then the approval stays open.
         """
         return self.wait_for(self.inner.approve(id, approved, comment, by, data, approval_id))
 
     def send_notification(self, channel: str, message: str, *, wait: bool = True) -> None:
-        """Send a text to the alert channel of this name, as it is; a disabled channel hears nothing of it.
+        """Send a message to an alert channel, also in its quiet hours, but not if it is disabled.
 
-        Quiet hours of the channel do not hold it back.
-        It is durable before it is sent, and with `wait` this returns when the service has taken it. Raises NotFound for
-        an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed after the last attempt.
+        It is durable before it is sent; with `wait` this returns when the service has accepted it. Raises NotFound for
+        an unknown channel, ValueError for an empty message, and with `wait` DeliveryFailed after the last attempt.
         """
         self.wait_for(self.inner.send_notification(channel, message, wait=wait))
 
     def events(self) -> Iterator[Event]:
-        """What happens in this process from this call on, after its commit: `for event in rt.events()`.
+        """Stream the events of this process from this call on, after their commits: `for event in rt.events()`.
 
-        A slow reader misses nothing up to 10,000 events, then the oldest ones. It ends when the runtime is shut down.
+        If a reader is more than 10,000 events behind, it misses the oldest ones. The stream ends with the shutdown.
         """
         return self.iterate(self.inner.events)
 
     def wait_idle(self) -> None:
-        """Until nothing executes here and nothing is due now; what waits for time or others does not count."""
+        """Wait until no run executes in this process and none is due; runs may wait for later times or messages."""
         self.wait_for(self.inner.wait_idle())
