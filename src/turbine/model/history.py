@@ -41,7 +41,7 @@ class Failure(NamedTuple):
 
 
 @dataclass(slots=True)
-class History:
+class RunRecords:
     """The records of a run by position."""
 
     recorded: dict[str, Recorded] = field(default_factory=dict[str, Recorded])

@@ -71,7 +71,7 @@ class _ReplayExecution(Execution):
     __slots__ = ("asked", "heard", "staying")
 
     def __init__(
-        self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
+        self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.RunRecords | None
     ) -> None:
         super().__init__(app, claimed, definition, history)
         self.asked: set[str] = set()
@@ -172,8 +172,8 @@ def _claimed(history: History) -> Claimed:
     )
 
 
-def _of_engine(history: History) -> engine.History:
-    found = engine.History()
+def _of_engine(history: History) -> engine.RunRecords:
+    found = engine.RunRecords()
     for step in history.steps:
         found.add(
             engine.Recorded(
