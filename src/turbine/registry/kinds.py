@@ -155,7 +155,7 @@ class StepBase(Generic[P, R]):
     ) -> Self:
         """Returns a copy of the step with these options; options that are not given stay as they are."""
         old = self.definition
-        given: dict[str, Any] = {
+        policy: dict[str, Any] = {
             "retries": retries,
             "base_interval": base_interval,
             "backoff_factor": backoff_factor,
@@ -164,16 +164,16 @@ class StepBase(Generic[P, R]):
             "retry_on": retry_on,
             "retry_if": retry_if,
         }
-        policy = {key: getattr(old.policy, key) if value is UNSET else value for key, value in given.items()}
-        return type(self)(
-            replace(
-                old,
-                name=old.name if name is UNSET else check_name(name, "step name"),
-                policy=RetryPolicy.of(**policy),
-                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
-                checkpoint=old.checkpoint if checkpoint is UNSET else checkpoint,
-            )
-        )
+        options: dict[str, Any] = {
+            "name": name if name is UNSET else check_name(name, "step name"),
+            "policy": RetryPolicy.of(
+                **{key: getattr(old.policy, key) if value is UNSET else value for key, value in policy.items()}
+            ),
+            "timeout": _checked(seconds_of, timeout, "timeout"),
+            "checkpoint": checkpoint,
+        }
+        given = {key: value for key, value in options.items() if value is not UNSET}
+        return type(self)(replace(old, **given))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -259,34 +259,22 @@ class WorkflowBase(Generic[P, R]):
         first. `tags` are added to the tags of the workflow.
         Raises ValueError for a negative priority, delay or timeout, and for a deadline without a time zone.
         """
-        old = self.start_options
-        if deadline is not UNSET and deadline is not None:
-            check_aware(deadline, "deadline")
         if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
             raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
-        return type(self)(
-            self.definition,
-            StartOptions(
-                id=old.id if id is UNSET else None if id is None else check_id(id),
-                queue=old.queue if queue is UNSET else queue,
-                deduplication_id=old.deduplication_id
-                if deduplication_id is UNSET
-                else None
-                if deduplication_id is None
-                else check_id(deduplication_id, "deduplication id"),
-                priority=old.priority if priority is UNSET else priority,
-                partition_key=old.partition_key
-                if partition_key is UNSET
-                else None
-                if partition_key is None
-                else check_id(partition_key, "partition key"),
-                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
-                deadline=old.deadline if deadline is UNSET else deadline,
-                application_version=old.application_version if application_version is UNSET else application_version,
-                delay=old.delay if delay is UNSET else _seconds(delay, "delay"),
-                tags=old.tags if tags is UNSET else None if tags is None else check_tags(tags),
-            ),
-        )
+        options: dict[str, Any] = {
+            "id": _checked(check_id, id),
+            "queue": queue,
+            "deduplication_id": _checked(check_id, deduplication_id, "deduplication id"),
+            "priority": priority,
+            "partition_key": _checked(check_id, partition_key, "partition key"),
+            "timeout": _checked(seconds_of, timeout, "timeout"),
+            "deadline": _checked(check_aware, deadline, "deadline"),
+            "application_version": application_version,
+            "delay": _checked(seconds_of, delay, "delay"),
+            "tags": _checked(check_tags, tags),
+        }
+        given = {name: value for name, value in options.items() if value is not UNSET}
+        return type(self)(self.definition, replace(self.start_options, **given))
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scope = current_scope.get()
@@ -323,8 +311,8 @@ class BlockingWorkflow(WorkflowBase[P, R]):
         return self._called(args, kwargs)
 
 
-def _seconds(duration: timedelta | float | None, what: str) -> float | None:
-    return None if duration is None else seconds_of(duration, what)
+def _checked(check: Callable[..., Any], value: Any, *what: str) -> Any:
+    return value if value is UNSET or value is None else check(value, *what)
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
