@@ -58,12 +58,9 @@ class Signature:
         self.parameters: tuple[str, ...] = tuple(self._signature.parameters)
         self._ordered = list(self._signature.parameters.values())
         self._positional = [parameter for parameter in self._ordered if parameter.kind in _POSITIONAL]
-        self._rest = next(
-            (parameter for parameter in self._ordered if parameter.kind is inspect.Parameter.VAR_POSITIONAL), None
-        )
-        self._others = next(
-            (parameter for parameter in self._ordered if parameter.kind is inspect.Parameter.VAR_KEYWORD), None
-        )
+        by_kind = {parameter.kind: parameter for parameter in self._ordered}
+        self._rest = by_kind.get(inspect.Parameter.VAR_POSITIONAL)
+        self._others = by_kind.get(inspect.Parameter.VAR_KEYWORD)
         self._types: dict[str, PayloadType[Any]] = {}
 
     @property
