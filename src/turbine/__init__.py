@@ -1,7 +1,7 @@
 """Turbine: durable workflows inside your own Python process.
 
-If the process dies at any line, every run goes on from its last recorded step, here or on another machine, and no
-step's outcome is ever recorded twice. Blocking code imports the same words from `turbine.sync`.
+If the process dies at any line, every run continues from its last recorded step, here or on another machine, and the
+outcome of a step is never recorded twice. Blocking code imports the same names from `turbine.sync`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -218,7 +218,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # What serves HTTP is loaded when somebody asks for it: most processes never do.
+    # The HTTP modules are loaded when they are first used, because most processes do not serve HTTP.
     if name in ("setup", "new_app"):
         from turbine.http import asgi
 

@@ -1,13 +1,12 @@
-"""The words of Turbine: the decorators, and what may be used in the bodies of workflows and steps.
+"""The functions for bodies of workflows and steps: `turbine.do`, `turbine.send`, `turbine.sleep` and the others.
 
-Every word that may touch the database takes its position when it is called and acts when it is awaited, so
-`asyncio.gather(charge(a), charge(b))` is the same in every replay. `turbine.sync` has the same words for blocking code.
+A durable function takes its position when it is called and acts when it is awaited, so `asyncio.gather(charge(a),
+charge(b))` takes the same positions in every replay. `turbine.sync` has the same functions for blocking code.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random as random_
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -17,16 +16,15 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import PayloadType, payload_type
+from turbine.context import Context, check_cancelled, current, logger
 from turbine.engine import app_status, approvals, talk
 from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
 from turbine.engine.calls import call_step
 from turbine.engine.children import start_child
-from turbine.engine.execution import BackgroundStep, Execution, cancelled
+from turbine.engine.execution import BackgroundStep, Execution
 from turbine.engine.handles import Handle
-from turbine.engine.logs import RunLogger
-from turbine.engine.outcomes import Signal
 from turbine.engine.products import frame_of_step, store_product
-from turbine.errors import Cancelled, NotInWorkflow
+from turbine.errors import Cancelled
 from turbine.ids import check_id, check_name
 from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
@@ -55,32 +53,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# Steps of any function
-
-
 def step_definition(fn: Any) -> StepDefinition:
-    """The definition of a step or of any other callable: what `do` records it as."""
+    """Returns the definition of a step, or one for any other callable, under its name."""
     if isinstance(fn, StepBase):
         return fn.definition
     if isinstance(fn, WorkflowBase):
-        raise TypeError(f"{fn!r} is a workflow; call it, or start it with turbine.run")
+        raise TypeError(f"{fn!r} is a workflow. Call it, or start it with turbine.run")
     is_async = check_function(fn, "step")
     return StepDefinition(fn=fn, name=name_of(fn), is_async=is_async)
 
 
 def begin_step(
-    word: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], background: BackgroundStep | None = None
+    name: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], background: BackgroundStep | None = None
 ) -> Coroutine[Any, Any, Any]:
-    """Take a position for a step of any callable; the coroutine runs or replays it.
-
-    An `errand` is one whose outcome the body takes later.
-    """
+    """Takes a position for a step; the coroutine runs or replays it. `name` is the function that the body called."""
     definition = step_definition(fn)
-    here = current_scope.get()
-    if type(here) is StepScope:
-        return _inline(here.execution, definition, args, kwargs)
-    line = place(word).current_branch()
-    return call_step(line.execution, line.take(), definition, args, kwargs, background)
+    scope = current_scope.get()
+    if type(scope) is StepScope:
+        return _inline(scope.execution, definition, args, kwargs)
+    return call_step(*_take(name), definition, args, kwargs, background)
+
+
+def _take(name: str) -> tuple[Execution, str]:
+    """Takes the next position of the running branch. Raises NotInWorkflow outside of bodies, naming the function."""
+    branch = place(name).current_branch()
+    return branch.execution, branch.take()
 
 
 async def _inline(
@@ -98,15 +95,15 @@ def do(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kw
 @overload
 def do(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 def do(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking ones run in a thread.
+    """Run any callable as a step: `await turbine.do(fetch, url)`. Blocking functions run in a thread.
 
-    Recorded under the function's name; `turbine.do(turbine.step(fn, name="fetch", retries=3), url)` says more.
+    The step is named after the function; for options: `turbine.do(turbine.step(fn, name="fetch", retries=3), url)`.
     """
     return begin_step("do", fn, args, kwargs)
 
 
 class StepTask(Generic[R]):
-    """A step that runs beside the body: `await task` gives its outcome, or raises it."""
+    """A step that runs while the body goes on: `await task` returns its value, or raises its error."""
 
     def __init__(self, task: asyncio.Task[R]) -> None:
         self._task = task
@@ -115,14 +112,15 @@ class StepTask(Generic[R]):
         return self._task.__await__()
 
     def done(self) -> bool:
+        """Whether the step has ended."""
         return self._task.done()
 
     def result(self) -> R:
-        """The value, if the step is done; raises its error, or InvalidStateError while it runs."""
+        """The value of the step. Raises its error, or InvalidStateError while it runs."""
         return self._task.result()
 
     def exception(self) -> BaseException | None:
-        """The error, if the step is done and failed; InvalidStateError while it runs."""
+        """The error of the step, or None if it succeeded. Raises InvalidStateError while it runs."""
         return self._task.exception()
 
 
@@ -133,31 +131,31 @@ def do_async(fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs
 @overload
 def do_async(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepTask[R]: ...
 def do_async(fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """Start a step now and go on; it takes its position here. Await the task before the body returns."""
+    """Start a step now and go on; it takes its position now. Await the task before the body returns."""
     task = asyncio.ensure_future(begin_step("do_async", fn, args, kwargs))
-    here = current_scope.get()
-    if type(here) is WorkflowScope:
-        keep(here.execution, task)
+    scope = current_scope.get()
+    if type(scope) is WorkflowScope:
+        keep(scope.execution, task)
     return StepTask(task)
 
 
 def keep(execution: Execution, task: asyncio.Task[Any]) -> None:
-    """Remember a task of a run, so that it ends with the run."""
+    """Registers a task of a run, so that it ends with the run."""
     execution.tasks.add(task)
     task.add_done_callback(execution.tasks.discard)
 
 
 def gather(*branches: Awaitable[Any], return_exceptions: bool = False) -> Coroutine[Any, Any, list[Any]]:
-    """Run branches at once, each with positions of its own, so that each may do any number of durable calls.
+    """Run branches at once, each with its own positions, so that each may make any number of durable calls.
 
-    Like `asyncio.gather`: results in the order of the branches; the first error is raised and the other branches go on.
+    As with `asyncio.gather`, results are in the order of the branches; the first error is raised, and the other
+    branches go on. With `return_exceptions` errors are among the results.
     """
     if type(current_scope.get()) is not WorkflowScope:
         return _gather(branches, return_exceptions)
-    line = place("gather").current_branch()
-    execution, position = line.execution, line.take()
+    execution, position = _take("gather")
     return _gather(
-        [_branch(Branch(execution, f"{position}.{index}.", None), branch) for index, branch in enumerate(branches)],
+        [_in_branch(Branch(execution, f"{position}.{index}.", None), branch) for index, branch in enumerate(branches)],
         return_exceptions,
         execution,
     )
@@ -173,23 +171,19 @@ async def _gather(
     return list(await asyncio.gather(*tasks, return_exceptions=return_exceptions))
 
 
-async def _branch(line: Branch, branch: Awaitable[Any]) -> Any:
-    line.owner = asyncio.current_task()
-    current_scope.set(WorkflowScope(line, 0))
-    return await branch
-
-
-# Runs
+async def _in_branch(branch: Branch, awaitable: Awaitable[Any]) -> Any:
+    branch.owner = asyncio.current_task()
+    current_scope.set(WorkflowScope(branch, 0))
+    return await awaitable
 
 
 def run(workflow: WorkflowBase[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
-    """Start a workflow from within a workflow and go on; recorded, so that a replay finds the same run.
+    """Start a workflow as a child of this run and go on; recorded, so that a replay finds the same run.
 
-    Its id is derived from this run and position unless `options(id=...)` gives one. It is a child: cancelling this run
-    cancels it. Raises what `rt.run` raises; those errors are recorded too.
+    Its id is derived from this run and position unless `options(id=...)` sets one. Cancelling this run cancels its
+    children. Raises what `rt.run` raises; these errors are recorded, too.
     """
-    line = place("run").current_branch()
-    return _run(line.execution, line.take(), workflow, args, kwargs)
+    return _run(*_take("run"), workflow, args, kwargs)
 
 
 async def _run(
@@ -200,40 +194,34 @@ async def _run(
     kwargs: dict[str, Any],
 ) -> Handle[R]:
     definition = workflow.definition
-    result = definition.result  # an annotation that cannot be read is told before anything is started
+    result = definition.result  # raises for an annotation that cannot be resolved, before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
     return execution.app.runtime.handle(child_id, result, definition)
 
 
-# Talking
-
-
 def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any, None]:
-    """Put a message into another run's mailbox: once for this place in the run, also across crashes.
+    """Send a message to the mailbox of another run; exactly once for this position, also across crashes.
 
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
-    line = place("send").current_branch()
-    return talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
+    return talk.send(*_take("send"), check_id(workflow_id), message, check_topic(topic))
 
 
 def recv(
     topic: str = "", *, type: Any = Any, timeout: timedelta | float | None = None, default: Any = UNSET
 ) -> Coroutine[Any, Any, Any]:
-    """The oldest unread message of a topic, in the order in which they were sent.
+    """Receive the oldest unread message of a topic; waits until there is one.
 
-    Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 looks once) goes on counting
-    through restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
+    Taking it and recording it are one transaction. The timeout (timedelta or seconds; 0 does not wait) keeps counting
+    across restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
     """
-    line = place("recv").current_branch()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
+    return talk.recv(*_take("recv"), check_topic(topic), payload_type(type), seconds, default)
 
 
 def set_value(key: str, value: Any) -> Coroutine[Any, Any, None]:
-    """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
-    line = place("set_value").current_branch()
-    return talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
+    """Publish a value of this run under a key, for everyone to read; replaces the previous one. Recorded as a step."""
+    return talk.set_value(*_take("set_value"), check_name(key, "key"), value)
 
 
 def get_value(
@@ -244,19 +232,17 @@ def get_value(
     timeout: timedelta | float | None = None,
     default: Any = UNSET,
 ) -> Coroutine[Any, Any, Any]:
-    """The published value of a run; waits until it is set. Recorded, so that every replay sees the same.
+    """Read a published value of a run; waits until it is set. Recorded, so that a replay reads the same value.
 
     Raises ValueTimeout unless there is a `default`, WorkflowNotFound, ValidationFailed for another type.
     """
-    here = current_scope.get()
-    if isinstance(here, StepScope):  # in a step it is part of what the step does
-        act = here.execution.app.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
-        return here.execution.of_step(act)
-    line = place("get_value").current_branch()
+    scope = current_scope.get()
+    if isinstance(scope, StepScope):  # part of the step, and not recorded by itself
+        act = scope.execution.app.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
+        return scope.execution.of_step(act)
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return talk.get_value(
-        line.execution,
-        line.take(),
+        *_take("get_value"),
         check_id(workflow_id),
         check_name(key, "key"),
         payload_type(type),
@@ -266,25 +252,20 @@ def get_value(
 
 
 def sleep(duration: timedelta | float) -> Coroutine[Any, Any, None]:
-    """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
-    line = place("sleep").current_branch()
-    return talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
+    """Sleep durably (timedelta or seconds): the time keeps counting across restarts. Raises ValueError if negative."""
+    return talk.sleep(*_take("sleep"), seconds=seconds_of(duration, "duration"))
 
 
 pause = sleep
 
 
 def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
-    """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
-    line = place("sleep_until").current_branch()
-    return talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
+    """Sleep durably until an aware time; returns at once if it has passed. Raises ValueError for a naive time."""
+    return talk.sleep(*_take("sleep_until"), until_ms=to_ms(moment))
 
 
 def check_topic(topic: str) -> str:
     return check_name(topic, "topic") if topic else ""
-
-
-# People
 
 
 def wait_for_approval(
@@ -297,19 +278,17 @@ def wait_for_approval(
 ) -> Coroutine[Any, Any, ApprovalResult]:
     """Wait until a person decides: `decision = await turbine.wait_for_approval("Ship it?", timeout=…)`.
 
-    The gate is a row of its own, with `details` (any JSON) and a `form` (a pydantic model, another type, or a JSON
-    Schema) for whoever decides by `rt.approve`, HTTP, command line or dashboard. Meanwhile the run's status is
-    WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout when `timeout` (timedelta
-    or seconds, going on through restarts) is over, ValidationFailed for a form that is no schema.
+    The approval shows `details` (any JSON) and a `form` (a pydantic model, another type, or a JSON Schema), and is
+    decided with `rt.approve`, HTTP, the command line or the dashboard. Meanwhile the status of the run is
+    WAITING_FOR_APPROVAL. The first decision counts, and is recorded. Raises ApprovalTimeout after `timeout` (timedelta
+    or seconds, which keep counting across restarts), ValidationFailed for an invalid form.
 
-    `assignees` are e-mail addresses of those who are asked: it is in their inboxes, and notifications name them. Over
-    HTTP other approvers may not decide it, operators and admins may. They are kept when the gate opens; a replay with
-    others changes nothing. Raises ValueError for what is no address.
+    `assignees` are the e-mail addresses of the people who are asked: they find it in their inboxes, and notifications
+    name them. Over HTTP other approvers cannot decide it, but operators and admins can. They are stored with the
+    approval; a replay with others changes nothing. Raises ValueError for an invalid address.
     """
-    line = place("wait_for_approval").current_branch()
     return approvals.wait_for_approval(
-        line.execution,
-        line.take(),
+        *_take("wait_for_approval"),
         title=None if title is None else check_name(title, "title"),
         details=details,
         form=form,
@@ -323,38 +302,37 @@ APP_STATUS_COLORS = ("green", "red", "yellow", "blue", "gray", "lime", "orange",
 
 
 def set_app_status(label: str, color: str) -> Coroutine[Any, Any, None]:
-    """Show what this run is doing, in your own words, on its row: `await turbine.set_app_status("packing", "blue")`.
+    """Show what this run is doing, in your own words: `await turbine.set_app_status("packing", "blue")`.
 
-    In workflows and steps. A body's is not written again while it is replayed. Raises ValueError for an empty label or
-    a colour that is none of green, red, yellow, blue, gray, lime, orange, purple, pink, cyan.
+    For workflows and steps; a replay does not set it again. Raises ValueError for an empty label, and for a colour
+    other than green, red, yellow, blue, gray, lime, orange, purple, pink and cyan.
     """
     check_name(label, "label")
     if color not in APP_STATUS_COLORS:
-        raise ValueError(f"{color!r} is no colour of an app status; choose one of {', '.join(APP_STATUS_COLORS)}")
-    here = current_scope.get()
-    if type(here) is StepScope:
-        return here.execution.of_step(app_status.set_in_step(here.execution, label, color))
-    line = place("set_app_status").current_branch()
-    return app_status.set_in_body(line.execution, line.take_note(), label, color)
+        raise ValueError(f"{color!r} is not a colour of an app status. Choose one of {', '.join(APP_STATUS_COLORS)}")
+    scope = current_scope.get()
+    if type(scope) is StepScope:
+        return scope.execution.of_step(app_status.set_in_step(scope.execution, label, color))
+    branch = place("set_app_status").current_branch()
+    return app_status.set_in_body(branch.execution, branch.take_note(), label, color)
 
 
 def send_notification(channel: str, message: str, *, wait: bool = True) -> Coroutine[Any, Any, None]:
-    """Send a text to the people behind an alert channel: `await turbine.send_notification("ops", "Stock is low")`.
+    """Send a message to an alert channel: `await turbine.send_notification("ops", "Stock is low")`.
 
-    In a body it is recorded like a step and is one delivery, also across crashes; in a step it is part of the step. A
-    disabled channel hears nothing of it; quiet hours do not hold it back. With `wait` it returns when the service has
-    taken the text. Raises NotFound for an unknown channel, ValueError for an empty text, and with `wait` DeliveryFailed
+    In a body it is recorded like a step and delivered once, also across crashes; in a step it is part of the step. It
+    is sent also in quiet hours, but not to a disabled channel. With `wait` it returns when the service has accepted the
+    message. Raises NotFound for an unknown channel, ValueError for an empty message, and with `wait` DeliveryFailed
     after the last attempt.
     """
-    here = current_scope.get()
-    if type(here) is StepScope:
-        return here.execution.of_step(_notify(here.execution, None, channel, message, wait))
-    line = place("send_notification").current_branch()
-    position = line.take()
-    act = partial(_notify, line.execution, position, channel, message, wait)
+    scope = current_scope.get()
+    if type(scope) is StepScope:
+        return scope.execution.of_step(_notify(scope.execution, None, channel, message, wait))
+    execution, position = _take("send_notification")
+    act = partial(_notify, execution, position, channel, message, wait)
     definition = StepDefinition(fn=act, name=SEND_NOTIFICATION, is_async=True)
     definition.__dict__["result"] = _ANYTHING
-    return call_step(line.execution, position, definition, (), {})
+    return call_step(execution, position, definition, (), {})
 
 
 async def _notify(execution: Execution, position: str | None, channel: str, message: str, wait: bool) -> None:
@@ -369,43 +347,34 @@ async def _notify(execution: Execution, position: str | None, channel: str, mess
     )
 
 
-# Files
-
-
 def send_product(
     file_name: str, data: Any, metadata: Mapping[str, Any] | None = None
 ) -> Coroutine[Any, Any, ProductRecord]:
-    """Keep a file that this step made, and have it sent: `await turbine.send_product("report.pdf", data)`.
+    """Store a file that this step has made, and send it: `await turbine.send_product("report.pdf", data)`.
 
-    `data` is bytes, a `pathlib.Path`, a binary file, or an iterator or async iterator of bytes; it is read in pieces,
-    in a thread where it blocks. Durable when it returns; sent in the background if there is a sender. Kept once for
-    each step and file name: a step that runs again gets the first record, and `data` is not read. `metadata` is a JSON
-    object. Raises NotInStep outside of steps, ValueError for a name that is empty or holds a NUL, SerializationError,
-    TypeError, and what reading `data` raises.
+    `data` is bytes, a `pathlib.Path`, a binary file, or an iterator or async iterator of bytes; it is read in blocks,
+    in a thread if it blocks. It is durable when this returns, and sent in the background if there is a sender. It is
+    stored once for each step and file name: a step that runs again gets the first record, and `data` is not read.
+    `metadata` is a JSON object. Raises NotInStep outside of steps, ValueError for a name that is empty or contains NUL,
+    SerializationError, TypeError, and what reading `data` raises.
     """
     return store_product(frame_of_step(), file_name, data, metadata, in_thread=False)
 
 
-# Helpers that are recorded
-
-
 def now() -> Coroutine[Any, Any, datetime]:
-    """The time at which this place was first reached, as an aware UTC datetime; the same in every replay."""
-    line = place("now").current_branch()
-    clock = line.execution.app.clock
-    return call_step(line.execution, line.take(), _helper(NOW, partial(_now, clock), datetime), (), {})
+    """The time as an aware UTC datetime; recorded, so that a replay gets the same."""
+    execution, position = _take("now")
+    return call_step(execution, position, _helper(NOW, partial(_now, execution.app.clock), datetime), (), {})
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
-    """A random UUID (RFC 9562, version 4), the same in every replay."""
-    line = place("uuid4").current_branch()
-    return call_step(line.execution, line.take(), _helper(UUID4, _uuid4, uuid.UUID), (), {})
+    """A random UUID (RFC 9562, version 4); recorded, so that a replay gets the same."""
+    return call_step(*_take("uuid4"), _helper(UUID4, _uuid4, uuid.UUID), (), {})
 
 
 def random() -> Coroutine[Any, Any, float]:
-    """A random number in [0, 1), the same in every replay."""
-    line = place("random").current_branch()
-    return call_step(line.execution, line.take(), _helper(RANDOM, _random, float), (), {})
+    """A random number in [0, 1); recorded, so that a replay gets the same."""
+    return call_step(*_take("random"), _helper(RANDOM, _random, float), (), {})
 
 
 def _helper(name: str, fn: Callable[[], Any], result: Any) -> StepDefinition:
@@ -432,175 +401,81 @@ async def _random() -> float:
 
 
 def patched(name: str) -> Coroutine[Any, Any, bool]:
-    """True if this run takes the new branch of a code change, False if it went past this place before the change.
+    """Whether this run takes the new branch of a code change: False if it passed this point before the change.
 
-    The answer is recorded under the name and is the same in every replay and at every place that asks for it.
+    The answer is recorded under the name, and is the same in every replay and for every call with this name.
     """
-    line = place("patched").current_branch()
-    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
-
-
-# The store
+    branch = place("patched").current_branch()
+    return talk.patched(branch.execution, PATCH + check_name(name, "patch name"), not branch.has_more())
 
 
 _ANYTHING = payload_type(Any)
 _KV_PAGE = payload_type(Page[KVRecord])
 
 
-class KvWords:
-    """`turbine.kv`: the global key-value store. In the body of a workflow each call is recorded like a step."""
+class KvFunctions:
+    """The global key-value store, `turbine.kv`. In the body of a workflow each call is recorded like a step."""
 
     def get(self, key: str, type: Any = Any, default: Any = None) -> Coroutine[Any, Any, Any]:
-        """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
-        here = current_scope.get()
-        if isinstance(here, StepScope):
-            return here.execution.of_step(here.execution.app.runtime.kv.get(key, type, default))
-        line = place("kv.get").current_branch()
-        return _kv_get(line.execution, line.take(), key, payload_type(type), default)
+        """Read a key as `type`; `default` if it has no value. Raises ValidationFailed, ValueError."""
+        scope = current_scope.get()
+        if isinstance(scope, StepScope):
+            return scope.execution.of_step(scope.execution.app.runtime.kv.get(key, type, default))
+        return _kv_get(*_take("kv.get"), key, payload_type(type), default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
-        """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
+        """Write a key; with `expect` only if it has that value (`MISSING`: only if it has none).
 
-        In a body it may run twice if the process dies before it is recorded. Raises Conflict, ValueError,
-        ValidationFailed for a value against the key's schema, SerializationError.
+        In a body it may run twice if the process dies before it is recorded. Raises Conflict if the key has another
+        value than the expected one, ValueError, ValidationFailed if the value does not match the schema of the key,
+        SerializationError.
         """
-        return self._call("set", "set", key, value, expect)
+        return self._call("set", key, value, expect)
 
     def delete(self, key: str) -> Coroutine[Any, Any, None]:
-        """Remove a key; fine when there is none. Raises ValueError for an empty key."""
-        return self._call("delete", "delete", key)
+        """Delete a key, if it exists. Raises ValueError for an empty key."""
+        return self._call("delete", key)
 
     def list(
         self, prefix: str = "", *, limit: int = 100, cursor: str | None = None
     ) -> Coroutine[Any, Any, Page[KVRecord]]:
-        """One page of the keys that begin with exactly this text, in the order of their characters."""
-        return self._call("list", "list", prefix, result=_KV_PAGE, limit=limit, cursor=cursor)
+        """List one page of the keys with this prefix, in the order of their characters."""
+        return self._call("list", prefix, result=_KV_PAGE, limit=limit, cursor=cursor)
 
     def _call(
-        self, word: str, act: str, *args: Any, result: PayloadType[Any] = _ANYTHING, **kwargs: Any
+        self, name: str, *args: Any, result: PayloadType[Any] = _ANYTHING, **kwargs: Any
     ) -> Coroutine[Any, Any, Any]:
-        here = current_scope.get()
-        if type(here) is StepScope:
-            return here.execution.of_step(_kv_act(here.execution, act, args, kwargs))
-        line = place(f"kv.{word}").current_branch()
-        fn = partial(_kv_act, line.execution, act, args, kwargs)
-        definition = StepDefinition(fn=fn, name=f"{KV}{word}", is_async=True)
+        scope = current_scope.get()
+        if type(scope) is StepScope:
+            return scope.execution.of_step(_kv_act(scope.execution, name, args, kwargs))
+        execution, position = _take(f"kv.{name}")
+        fn = partial(_kv_act, execution, name, args, kwargs)
+        definition = StepDefinition(fn=fn, name=f"{KV}{name}", is_async=True)
         definition.__dict__["result"] = result
-        return call_step(line.execution, line.take(), definition, (), {})
+        return call_step(execution, position, definition, (), {})
 
 
-async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if act in ("set", "delete"):
+async def _kv_act(execution: Execution, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if name in ("set", "delete"):
         kwargs = {**kwargs, "by": f"run:{execution.id}"}
-    return await getattr(execution.app.runtime.kv, act)(*args, **kwargs)
+    return await getattr(execution.app.runtime.kv, name)(*args, **kwargs)
 
 
 async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
-    """A look into the store, recorded as the text of what was found, in a list of one."""
+    """Reads a key, and records its JSON text in a list of one; None for no value."""
     name, what = f"{KV}get", f"the value of key {key!r}"
 
-    async def look() -> list[str] | None:
-        found = await execution.app.runtime.kv.get_or_missing(key)
-        return None if found is None else [kind.take(found[0], what)[0]]
+    async def read() -> list[str] | None:
+        stored = await execution.app.runtime.kv.get_or_missing(key)
+        return None if stored is None else [kind.take(stored[0], what)[0]]
 
-    definition = StepDefinition(fn=look, name=name, is_async=True)
+    definition = StepDefinition(fn=read, name=name, is_async=True)
     definition.__dict__["result"] = _ANYTHING
-    found = await call_step(execution, position, definition, (), {})
-    return default if found is None else execution.recall(position, name, kind, found[0], what, is_sealed=False)
+    recorded = await call_step(execution, position, definition, (), {})
+    return default if recorded is None else execution.recall(position, name, kind, recorded[0], what, is_sealed=False)
 
 
-kv = KvWords()
-
-
-# Where am I
-
-
-class Context:
-    """Where the running code stands: `.workflow_id`, `.step_id`, `.attempt`, `.is_replaying`, `.runtime`, `.app`."""
-
-    __slots__ = ("_execution", "_frame")
-
-    def __init__(self, execution: Execution, frame: StepScope | None) -> None:
-        self._execution = execution
-        self._frame = frame
-
-    @property
-    def runtime(self) -> Any:
-        """The runtime that carries this run out."""
-        return self._execution.app.runtime
-
-    @property
-    def app(self) -> Any:
-        """The host ASGI application, or None."""
-        return self._execution.app.asgi_app
-
-    @property
-    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """The logger of this run and step; see `turbine.logger`."""
-        return logger()
-
-    @property
-    def workflow_id(self) -> str:
-        return self._execution.id
-
-    @property
-    def step_id(self) -> str | None:
-        """The position of the running step; None in the body of a workflow."""
-        return None if self._frame is None else self._frame.position
-
-    @property
-    def attempt(self) -> int:
-        """In a step the number of its attempt, in a body that of the run; both from 1."""
-        return self._execution.attempt if self._frame is None else self._frame.attempt
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether the body is still going over what an earlier life recorded."""
-        return self._frame is None and self._execution.is_replaying
-
-
-def current() -> Context:
-    """Where the running code stands. Raises NotInWorkflow outside of runs."""
-    here = current_scope.get()
-    if type(here) is WorkflowScope:
-        return Context(here.execution, None)
-    if type(here) is StepScope:
-        return Context(here.execution, here)
-    raise NotInWorkflow("turbine.current() was used outside of a run; start one with rt.run(...)")
-
-
-def logger() -> logging.LoggerAdapter[logging.Logger]:
-    """A logger whose records carry `workflow_id` and `step_id`; outside of runs they are None.
-
-    In a run, its records from INFO on are stored (`rt.logs`) for 5 days, and so is what any other logger of the process
-    lets through while a body or a step of the run runs. Storing never slows the run down; a crash loses the last
-    moment. What a replayed body logs again is not stored again.
-    """
-    here = current_scope.get()
-    if type(here) is WorkflowScope or type(here) is StepScope:
-        app = here.execution.app
-        step_id = here.position if type(here) is StepScope else None
-        extra = {"workflow_id": here.execution.id, "step_id": step_id, "executor_id": app.executor_id}
-        return RunLogger(app.logger, app.log_sink, extra)
-    return RunLogger(logging.getLogger("turbine.run"), None, {"workflow_id": None, "step_id": None})
-
-
-def check_cancelled() -> None:
-    """Raise if nobody wants to know the outcome any more: for long blocking steps. Outside of runs it does nothing.
-
-    That is so when the run was cancelled, when this process shuts down and waits no longer, when the time of this
-    attempt is up, and when the body broke the call off. Code in a thread gets `turbine.Cancelled`, code of the event
-    loop `asyncio.CancelledError`.
-    """
-    here = current_scope.get()
-    if type(here) is WorkflowScope or type(here) is StepScope:
-        execution = here.execution
-        is_step = type(here) is StepScope
-        if is_step and here.is_given_up:
-            raise cancelled("nobody waits for this attempt any more")
-        # While the database is away a step goes on: its outcome is kept until it can be recorded.
-        if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
-            raise execution.ending()
+kv = KvFunctions()
 
 
 __all__ = [

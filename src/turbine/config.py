@@ -1,4 +1,4 @@
-"""Settings of a runtime: keyword, else environment variable `TURBINE_<FIELD>`, else default."""
+"""Settings of a runtime: from a keyword, else the environment variable `TURBINE_<FIELD>`, else the default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ISO_DURATION = re.compile(
 
 
 class PayloadCodec(Protocol):
-    """Turns payload texts into what is stored, and back: encryption, compression. Must be its own exact inverse."""
+    """Encodes payloads before they are stored, for encryption or compression; `decode` must invert `encode` exactly."""
 
     def encode(self, payload: str) -> str: ...
 
@@ -29,78 +29,78 @@ class PayloadCodec(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Config:
-    """Settings of a runtime, fixed at construction.
+    """Settings of a runtime; they do not change after construction.
 
-    Durations are `timedelta` (or seconds); in the environment they are seconds or ISO 8601.
+    Durations are `timedelta` or seconds; in the environment they are seconds or ISO 8601.
     """
 
     application_id: str = "turbine"
     application_version: str | None = None
-    """A label, by default a hash over the source of the registered workflows; it never decides who recovers a run."""
+    """A label, by default a hash over the source of the registered workflows; recovery does not depend on it."""
     executor_id: str | None = None
-    """By default fresh and unique for each process start."""
+    """By default a new unique id for each process start."""
     delivery_attempts: int = 3
     payload_max: int = 64 * 1024 * 1024
-    """Bytes of one encoded payload, at most."""
+    """The maximum size of an encoded payload in bytes."""
     switch_interval: float | None = 0.0005
-    """Seconds for `sys.setswitchinterval` at launch; None leaves the interpreter alone."""
+    """Seconds for `sys.setswitchinterval` at launch; None keeps the setting of the interpreter."""
     gc_retention: timedelta | None = timedelta(hours=72)
     """How long finished runs are kept; None keeps them for ever."""
     gc_schedule: str = "0 0 * * *"
     product_sender: Any = None
-    """What brings products to where they belong: an object with `send(product, data)`, see `ProductSender`."""
+    """An object with `send(product, data)` that delivers products; see `ProductSender`."""
     product_storage: str | None = None
-    """Where products are kept: a folder, any URL that fsspec knows, or `database`.
+    """Where products are stored: a folder, any URL that fsspec supports, or `database`.
 
-    By default the folder `<file>-products` beside the SQLite file, and the database on Postgres or in memory. Processes
-    on several machines need a place that all of them reach.
+    By default the folder `<file>-products` beside the SQLite file; with Postgres or in memory, the database. Processes
+    on several machines need a storage that all of them can reach.
     """
     webhook_attempts: int = 3
     webhook_timeout: timedelta = timedelta(seconds=10)
     allow_private_addresses: bool = False
     shutdown_timeout: timedelta = timedelta(seconds=30)
     handle_signals: bool = True
-    """Whether SIGTERM drains as `shutdown` does, before it ends the process; for a launch in the main thread only.
+    """Whether SIGTERM shuts the runtime down before it ends the process; only if it is launched in the main thread.
 
-    Handlers that are there already are called, and then decide what becomes of the process; at the end they are back.
+    Existing handlers are called too, and then decide whether the process ends; `shutdown` restores them.
     """
     lease: timedelta = timedelta(seconds=10)
-    """How long a silent executor on another machine keeps its runs."""
+    """How long an executor on another machine may be silent before its runs are recovered."""
     park_after: timedelta = timedelta(seconds=30)
-    """How long a waiting run stays in memory."""
+    """How long a waiting run stays in memory before it is parked."""
     max_threads: int = 64
-    """Threads for blocking workflows and steps."""
+    """The maximum number of threads for blocking workflows and steps."""
     pooler: bool | None = None
-    """Whether the Postgres URL leads to a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy); None finds out.
+    """Whether the Postgres URL leads to a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy); None: detect.
 
-    Behind one nothing is kept in a session: no prepared statements, no LISTEN.
+    Behind a pooler no session state is used: no prepared statements, no LISTEN.
     """
     listen_url: str | None = None
-    """A Postgres URL that leads past the pooler, for notifications.
+    """A Postgres URL that bypasses the pooler, for notifications.
 
-    Without it commits of other processes are noticed by looking, every 0.1 s, and every 0.02 s while a caller waits.
+    Without it commits of other processes are found by polling, every 0.1 s, and every 0.02 s while a caller waits.
     """
     codec: PayloadCodec | None = None
     logger: Any = None
     strict: bool = False
-    """Whether a body that does what a replay cannot repeat gets an error instead of a TurbineWarning.
+    """Whether code that a replay cannot repeat raises an error instead of a TurbineWarning.
 
-    So far: a step called in a thread that the body made itself raises NotInWorkflow.
+    Currently this applies to steps that are called in threads which a body started itself: they raise NotInWorkflow.
     """
     timezone: str = "UTC"
 
     @classmethod
     def load(cls, base: Config | None = None, **given: Any) -> Self:
-        """A config from keywords, then `base` (or the environment), then defaults.
+        """Takes each setting from the keywords, else from `base` or the environment, else the default.
 
-        Raises TypeError for an unknown field, ValueError for one that can never be right.
+        Raises TypeError for an unknown setting, ValueError for an invalid value.
         """
-        known = {field.name: field for field in fields(cls)}
-        unknown = sorted(set(given) - set(known))
+        settings = {field.name: field for field in fields(cls)}
+        unknown = sorted(set(given) - set(settings))
         if unknown:
-            raise TypeError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+            raise TypeError(f"Unknown setting {', '.join(unknown)}. Settings are: {', '.join(settings)}")
         values: dict[str, Any] = {}
-        for name, field in known.items():
+        for name, field in settings.items():
             if name in given:
                 values[name] = given[name]
             elif base is not None:
@@ -118,12 +118,12 @@ class Config:
                 object.__setattr__(self, name, timedelta(seconds=value))
 
     def __repr__(self) -> str:
-        """The settings without passwords of URLs, and of objects only what they are."""
+        """Shows the settings, with passwords masked and objects by their types."""
         shown = (f"{field.name}={_shown(field.name, getattr(self, field.name))}" for field in fields(self))
         return f"Config({', '.join(shown)})"
 
     def check(self) -> None:
-        """Raise ValueError, naming the field, for values that can never be right."""
+        """Raises ValueError, which names the field, for an invalid value."""
         rules: list[tuple[str, Callable[[Any], bool], str]] = [
             ("application_id", bool, "must not be empty"),
             ("lease", lambda v: v >= timedelta(seconds=1), "must be at least one second"),
@@ -136,7 +136,7 @@ class Config:
             ("webhook_attempts", lambda v: v >= 1, "must be at least 1"),
             ("switch_interval", lambda v: v is None or v > 0, "must be positive, or None"),
             ("gc_retention", lambda v: v is None or v >= timedelta(0), "must not be negative; None keeps for ever"),
-            ("gc_schedule", is_cron, "must be a cron text"),
+            ("gc_schedule", is_cron, "must be a cron expression"),
             ("timezone", is_zone, "must be an IANA name such as Europe/Berlin"),
         ]
         for name, holds, rule in rules:
@@ -152,22 +152,22 @@ def _shown(name: str, value: Any) -> str:
 
 
 Database = str | Callable[[], str]
-"""A database URL, or a callable that gives one, which is asked at each connection (tokens that expire)."""
+"""A database URL, or a function that returns one and is called for each connection (tokens that expire)."""
 
 
 def database_url(given: str | None) -> str:
-    """The database of a runtime: as given, else `TURBINE_DATABASE_URL`, else a file below the working folder."""
+    """Returns the given URL, else `TURBINE_DATABASE_URL`, else a file in the working directory."""
     return given or os.environ.get("TURBINE_DATABASE_URL") or DEFAULT_DATABASE
 
 
 def parse_duration(text: str) -> timedelta:
-    """Seconds (`"90"`, `"0.5"`) or ISO 8601 (`"PT1M30S"`); ValueError otherwise."""
+    """Parses seconds (`"90"`, `"0.5"`) or ISO 8601 (`"PT1M30S"`). Raises ValueError for anything else."""
     try:
         return timedelta(seconds=float(text))
     except ValueError:
         match = _ISO_DURATION.fullmatch(text.strip().upper())
         if match is None or not any(match.groups()):
-            raise ValueError(f"{text!r} is no duration; write seconds or ISO 8601, for example PT1M30S") from None
+            raise ValueError(f"{text!r} is not a duration. Write seconds or ISO 8601, for example PT1M30S") from None
         return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number})
 
 
@@ -189,7 +189,7 @@ def _parse(name: str, kind: str, text: str) -> Any:
         raise ValueError(
             f"TURBINE_{name.upper()}={mask_text(text)!r} cannot be read: {mask_text(str(error))}"
         ) from None
-    raise ValueError(f"{name} cannot be set through the environment; pass it to Runtime")
+    raise ValueError(f"{name} cannot be set in the environment. Pass it to Runtime")
 
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

@@ -1,8 +1,7 @@
-"""Everything Turbine raises on purpose: one class for each thing a caller would do differently.
+"""The errors of Turbine: one class for each case that a caller would handle differently.
 
-Facts are attributes; the text is written for the person on call at night: what happened, to what, what to do now.
-Every class can be copied, pickled and recorded: `type(*args)` and then the attributes give the same error again. This
-is the lowest floor, so nothing of Turbine may be imported here.
+Facts are attributes. The text says what happened, to what, and what to do now. Every class can be copied, pickled and
+recorded: `type(*args)` with the same attributes gives the same error again. This module imports nothing of Turbine.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class ErrorCode(IntEnum):
-    """Stable numbers for programs that cannot compare classes; those below 20 are the Go library's own."""
+    """Stable numbers for programs that cannot compare classes; those below 20 are shared with the Go library."""
 
     CONFLICTING_ID = 1
     NOT_FOUND = 3
@@ -54,14 +53,17 @@ class ErrorCode(IntEnum):
 
 
 class TurbineError(Exception):
-    """Something Turbine refused or could not do; `str(error)` is the whole story.
+    """An operation that Turbine refused or could not finish; `str(error)` says why and what to do.
 
-    The facts are None where they mean nothing. Without a `message` the class writes its own from the facts.
+    Facts that do not apply are None. Without a `message` the text is made from the facts.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
-    # Defaults live on the class, so that only facts that are known are recorded, pickled and shown.
+    template: ClassVar[str] = "Turbine could not finish this operation."
+    """The text without a `message`; `{0}` is the error."""
+
+    # The defaults are on the class, so that only facts that apply are recorded, pickled and shown.
     workflow_id: str | None = None
     step_name: str | None = None
     queue_name: str | None = None
@@ -78,42 +80,40 @@ class TurbineError(Exception):
         deduplication_id: str | None = None,
         max_retries: int | None = None,
     ) -> None:
-        self._know(
+        self._set(
             workflow_id=workflow_id,
             step_name=step_name,
             queue_name=queue_name,
             deduplication_id=deduplication_id,
             max_retries=max_retries,
         )
-        super().__init__(self._wording() if message is None else message)
+        super().__init__(self._text() if message is None else message)
 
-    def _know(self, **facts: Any) -> None:
+    def _set(self, **facts: Any) -> None:
         self.__dict__.update({name: fact for name, fact in facts.items() if fact is not None})
 
-    def _wording(self) -> str:
-        return "Turbine could not do this."
+    def _text(self) -> str:
+        return self.template.format(self)
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
 class NotFound(TurbineError):
-    """Nothing of this kind has this id."""
+    """No record of this kind has this id."""
 
     code = ErrorCode.NOT_FOUND
-    kind: str = ""
+    template = "There is no {0.kind} {0.id!r}. Check the id; the record may have been deleted."
+    kind: str = "record"
     id: str = ""
 
     def __init__(self, message: str | None = None, *, kind: str = "", id: str = "", **facts: Any) -> None:
-        self._know(kind=kind or None, id=id or None)
+        self._set(kind=kind or None, id=id or None)
         super().__init__(message, **facts)
-
-    def _wording(self) -> str:
-        return f"There is no {self.kind or 'record'} {self.id!r}. Check the id; it may have been deleted."
 
 
 class WorkflowNotFound(NotFound):
-    """No run has this workflow id; it never existed here, or it was deleted."""
+    """No run in this database has this workflow id; it may have been deleted."""
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(kind="workflow", id=workflow_id, workflow_id=workflow_id)
@@ -121,8 +121,8 @@ class WorkflowNotFound(NotFound):
 
     def __str__(self) -> str:
         return (
-            f"There is no workflow {self.workflow_id!r} in this database. Check the id and the database URL; "
-            "garbage collection may have deleted a finished run."
+            f"There is no workflow {self.workflow_id!r} in this database. Check the id and the database URL. "
+            "If the run has finished, garbage collection may have deleted it."
         )
 
 
@@ -138,66 +138,52 @@ class QueueNotFound(NotFound):
 
 
 class NotRegistered(TurbineError):
-    """The runtime does not know this workflow's code."""
+    """The code of this workflow is not registered with the runtime."""
 
     code = ErrorCode.NOT_REGISTERED
-
-    def _wording(self) -> str:
-        return "This workflow is not registered. Pass it to Runtime(workflows=[...]) before launch."
+    template = "This workflow is not registered. Pass it to Runtime(workflows=[...]) before launch."
 
 
 class NotTriggerable(TurbineError):
-    """The workflow is known, but may not be started from outside."""
+    """The workflow is registered, but may not be started from outside."""
 
     code = ErrorCode.NOT_TRIGGERABLE
-
-    def _wording(self) -> str:
-        return "This workflow cannot be triggered. Declare it with @turbine.workflow(triggerable=True)."
+    template = "This workflow cannot be triggered. Declare it with @turbine.workflow(triggerable=True)."
 
 
 class NotInStep(TurbineError):
-    """The word works only inside a step."""
+    """The function works only inside a step."""
 
     code = ErrorCode.NOT_IN_STEP
-
-    def _wording(self) -> str:
-        return "This works only inside a step. Move the call into a function decorated with @turbine.step."
+    template = "This works only inside a step. Move the call into a function decorated with @turbine.step."
 
 
 class NotInWorkflow(TurbineError):
-    """The word works only in a workflow's body."""
+    """The function works only in the body of a workflow."""
 
     code = ErrorCode.NOT_IN_WORKFLOW
-
-    def _wording(self) -> str:
-        return "This works only in the body of a running workflow. Start one with rt.run(...)."
+    template = "This works only in the body of a running workflow. Start one with rt.run(...)."
 
 
 class WorkflowConflict(TurbineError):
     """The workflow id belongs to a run of another workflow or queue."""
 
     code = ErrorCode.CONFLICTING_ID
-
-    def _wording(self) -> str:
-        return f"The workflow id {self.workflow_id!r} is taken by another workflow or queue. Use another id."
+    template = "The id {0.workflow_id!r} belongs to a run of another workflow or queue. Use another id."
 
 
 class RegistrationConflict(TurbineError):
     """Two things were registered under one name."""
 
     code = ErrorCode.REGISTRATION_CONFLICT
-
-    def _wording(self) -> str:
-        return "This name is registered already. Give one of the two another name=."
+    template = "This name is registered already. Give one of the two another name."
 
 
 class Conflict(TurbineError):
     """The record is no longer in the state that the request needs."""
 
     code = ErrorCode.CONFLICT
-
-    def _wording(self) -> str:
-        return "The record has changed meanwhile. Read it again and decide again."
+    template = "The record has changed in the meantime. Load it again, then repeat the change if it still applies."
 
 
 class Deduplicated(TurbineError):
@@ -205,7 +191,7 @@ class Deduplicated(TurbineError):
 
     code = ErrorCode.DEDUPLICATED
 
-    def _wording(self) -> str:
+    def _text(self) -> str:
         where = f" in queue {self.queue_name!r}" if self.queue_name else ""
         return (
             f"The deduplication id {self.deduplication_id!r}{where} is held by the unfinished run "
@@ -214,11 +200,11 @@ class Deduplicated(TurbineError):
 
 
 class _OfRuntime(TurbineError):
-    """Something that a runtime says of itself, and that its own runs are not to be blamed for."""
+    """An error of the runtime itself, which is no failure of the run that meets it."""
 
     __slots__ = ("origin",)
     origin: object
-    """The store of the runtime that raised it; None where somebody else did. Never recorded, pickled or copied."""
+    """The store of the runtime that raised it; None if other code did. Never recorded, pickled or copied."""
 
     def __init__(self, message: str | None = None, *, origin: object = None, **facts: Any) -> None:
         self.origin = origin
@@ -229,49 +215,44 @@ class ShuttingDown(_OfRuntime):
     """The runtime takes no new work because it is shutting down."""
 
     code = ErrorCode.SHUTTING_DOWN
-
-    def _wording(self) -> str:
-        return "This runtime is shutting down and starts nothing new. Ask another process, or try after its restart."
+    template = (
+        "This runtime is shutting down and accepts no new work. Use another process, or try again after a restart."
+    )
 
 
 class ForkedProcess(TurbineError):
-    """The process was forked from one in which the runtime was launched, and has none of its threads.
+    """The runtime was launched before this process was forked, so its threads are only in the parent.
 
-    `rt.launch()` in this process starts a life of its own, with connections, threads and an executor of its own.
+    `rt.launch()` launches it in this process, with its own connections, threads and executor id.
     """
 
     code = ErrorCode.FORKED_PROCESS
-
-    def _wording(self) -> str:
-        return (
-            "This process was forked after the runtime was launched: the runtime's threads and connections are in the "
-            "parent. Call rt.launch() in this process before using it (in gunicorn's post_fork, in Celery's "
-            "worker_process_init, at the start of a multiprocessing target), or leave the runtime to the parent."
-        )
+    template = (
+        "This process was forked after the runtime was launched, so the runtime's threads and connections are in the "
+        "parent process. Call rt.launch() in this process first (in gunicorn's post_fork, in Celery's "
+        "worker_process_init, at the start of a multiprocessing target), or use the runtime in the parent only."
+    )
 
 
 class AlreadyLaunched(TurbineError):
-    """The act belongs before launch."""
+    """The call is possible only before launch."""
 
     code = ErrorCode.ALREADY_LAUNCHED
-
-    def _wording(self) -> str:
-        return "The runtime is launched already. Register workflows and queues before launch()."
+    template = "The runtime is launched already. Register workflows and queues before launch()."
 
 
 class SerializationError(TurbineError):
-    """A value has no JSON form that would come back as the same value."""
+    """A value cannot be stored as JSON and read back as the same value."""
 
     code = ErrorCode.SERIALIZATION
-
-    def _wording(self) -> str:
-        return "A value cannot be stored as JSON."
+    template = "A value cannot be stored as JSON. Convert it to plain data, or to a type that pydantic can serialise."
 
 
 class StepFailed(TurbineError):
-    """A step failed with an error that cannot be rebuilt from its record; here are its type's name and its text.
+    """A step failed with an error that cannot be rebuilt from its record; `type_name` and `message` describe it.
 
-    It is raised live as well as on replay, so `except` takes the same branch. Live, `__cause__` is the original.
+    It is raised in the first execution as well as in a replay, so that `except` takes the same branch. In the first
+    execution `__cause__` is the original error.
     """
 
     code = ErrorCode.STEP_FAILED
@@ -287,7 +268,7 @@ class StepFailed(TurbineError):
 
 
 class MaxStepRetriesExceeded(TurbineError):
-    """A step failed at every attempt; `.causes` has the error of each, the last is also `__cause__`."""
+    """A step failed at every attempt; `causes` are the errors of all attempts, and the last one is `__cause__`."""
 
     code = ErrorCode.MAX_RETRIES
     causes: tuple[Exception, ...] = ()
@@ -311,17 +292,17 @@ class MaxStepRetriesExceeded(TurbineError):
         if self.causes:
             self.__cause__ = self.causes[-1]
 
-    def _wording(self) -> str:
-        # Cut, because a text of any length may come from outside and `.causes` has it whole.
+    def _text(self) -> str:
+        # The text of the cause is cut: it may be of any length, and is in `causes` in full.
         last = f" The last error was {type(self.causes[-1]).__name__}: {self.causes[-1]!s:.500}." if self.causes else ""
         return (
             f"Step {self.step_name!r} failed {len(self.causes)} times and has no retry left "
-            f"(retries={self.max_retries}).{last} Mend the cause, then resume the workflow: only this step runs again."
+            f"(retries={self.max_retries}).{last} Fix the cause, then resume the workflow: only this step runs again."
         )
 
 
 class WorkflowFailed(TurbineError):
-    """The run ended in ERROR; type name, text and traceback are those of the error that its body raised."""
+    """The run ended in ERROR; `type_name`, `message` and `traceback` describe the error that its body raised."""
 
     code = ErrorCode.WORKFLOW_FAILED
     traceback: str | None = None
@@ -329,96 +310,82 @@ class WorkflowFailed(TurbineError):
     def __init__(self, type_name: str, message: str = "", *, traceback: str | None = None, **facts: Any) -> None:
         self.type_name = type_name
         self.message = message
-        self._know(traceback=traceback)
+        self._set(traceback=traceback)
         super().__init__(**facts)
         self.args = (type_name, message)
 
     def __str__(self) -> str:
-        told = f"{self.type_name}: {self.message}" if self.message else self.type_name
-        which = f"Workflow {self.workflow_id!r}" if self.workflow_id else "The workflow"
-        return f"{which} failed with {told}"
+        error = f"{self.type_name}: {self.message}" if self.message else self.type_name
+        workflow = f"Workflow {self.workflow_id!r}" if self.workflow_id else "The workflow"
+        return f"{workflow} failed with {error}"
 
 
 class AwaitedCancelled(TurbineError):
-    """The run whose result was asked for was cancelled; `.reason` says why."""
+    """The run has no result because it was cancelled; `reason` says why."""
 
     code = ErrorCode.AWAITED_CANCELLED
     reason: str | None = None
 
     def __init__(self, message: str | None = None, *, reason: str | None = None, **facts: Any) -> None:
-        self._know(reason=reason)
+        self._set(reason=reason)
         super().__init__(message, **facts)
 
-    def _wording(self) -> str:
+    def _text(self) -> str:
         why = f" ({self.reason})" if self.reason else ""
-        return f"Workflow {self.workflow_id!r} was cancelled{why}. Resume it if it should go on."
+        return f"Workflow {self.workflow_id!r} was cancelled{why}. Resume it to continue it."
 
 
 class DeadLettered(TurbineError):
-    """The run was recovered too often and was set aside for a person."""
+    """The run was recovered too often and is set aside until it is resumed."""
 
     code = ErrorCode.DEAD_LETTER
-
-    def _wording(self) -> str:
-        return (
-            f"Workflow {self.workflow_id!r} was recovered too often and is in the dead letter. Its process probably "
-            "dies while running it: look at its logs, mend the cause, then resume it."
-        )
+    template = (
+        "Workflow {0.workflow_id!r} was recovered too often and is now a dead letter. Its process probably "
+        "crashes while it runs: look at the logs, fix the cause, then resume the workflow."
+    )
 
 
 class _OutOfTime(TurbineError, TimeoutError):
-    """Something did not happen in time."""
+    """The base of timeouts."""
 
 
 class WorkflowTimeout(_OutOfTime):
     """The run reached its timeout or deadline and was cancelled."""
 
     code = ErrorCode.WORKFLOW_TIMEOUT
-
-    def _wording(self) -> str:
-        return (
-            f"Workflow {self.workflow_id!r} ran out of time and was cancelled. Resume it to go on without a deadline."
-        )
+    template = "Workflow {0.workflow_id!r} ran out of time and was cancelled. Resume it to continue without a deadline."
 
 
 class ApprovalTimeout(_OutOfTime):
-    """Nobody decided in time."""
+    """The approval was not decided in time."""
 
     code = ErrorCode.APPROVAL_TIMEOUT
-
-    def _wording(self) -> str:
-        return "Nobody decided about the approval in time."
+    template = "The approval was not decided in time."
 
 
 class RecvTimeout(_OutOfTime):
-    """No message came in time."""
+    """No message arrived in time."""
 
     code = ErrorCode.RECV_TIMEOUT
-
-    def _wording(self) -> str:
-        return "No message came in time."
+    template = "No message arrived in time."
 
 
 class ValueTimeout(_OutOfTime):
     """The value was not set in time."""
 
     code = ErrorCode.VALUE_TIMEOUT
-
-    def _wording(self) -> str:
-        return "The value was not set in time."
+    template = "The value was not set in time."
 
 
 class ResultTimeout(_OutOfTime):
-    """The run was not finished in time; it goes on."""
+    """The run has not finished within the timeout; it continues."""
 
     code = ErrorCode.RESULT_TIMEOUT
-
-    def _wording(self) -> str:
-        return f"Workflow {self.workflow_id!r} is not finished yet. It goes on; ask for the result again later."
+    template = "Workflow {0.workflow_id!r} has not finished yet and continues to run. Ask for its result again later."
 
 
 class NonDeterministicWorkflow(TurbineError):
-    """Today's code asks for another step than the one recorded at this position; the run is set aside, nothing lost."""
+    """The code calls another step than the one recorded at this position; the run is set aside with its records."""
 
     code = ErrorCode.NON_DETERMINISTIC
     position: str | None = None
@@ -434,19 +401,18 @@ class NonDeterministicWorkflow(TurbineError):
         asked: str | None = None,
         **facts: Any,
     ) -> None:
-        self._know(position=position, recorded=recorded, asked=asked)
+        self._set(position=position, recorded=recorded, asked=asked)
         super().__init__(message, **facts)
 
-    def _wording(self) -> str:
-        return (
-            f"Workflow {self.workflow_id!r} recorded {self.recorded!r} at position {self.position}, but its code now "
-            f"asks for {self.asked!r}. Put the old order back (or guard the change with turbine.patched), "
-            "then resume the run, or fork it before this position."
-        )
+    template = (
+        "Workflow {0.workflow_id!r} recorded {0.recorded!r} at position {0.position}, but its code now "
+        "calls {0.asked!r} there. Restore the old order, or guard the change with turbine.patched, "
+        "then resume the run; or fork it before this position."
+    )
 
 
 class ValidationFailed(TurbineError, ValueError):
-    """A value does not fit; `.errors` is a list of `{"path": [...], "message": ..., "type": ...}`."""
+    """A value is not valid; `errors` is a list of `{"path": [...], "message": ..., "type": ...}`."""
 
     code = ErrorCode.VALIDATION
 
@@ -454,9 +420,9 @@ class ValidationFailed(TurbineError, ValueError):
         self, message: str | None = None, *, errors: Sequence[dict[str, Any]] = (), what: str = "", **facts: Any
     ) -> None:
         self.errors: list[dict[str, Any]] = list(errors)
-        super().__init__(self._told(what or "The value") if message is None else message, **facts)
+        super().__init__(self._summary(what or "The value") if message is None else message, **facts)
 
-    def _told(self, what: str) -> str:
+    def _summary(self, what: str) -> str:
         complaints = [
             f"{'.'.join(str(part) for part in error['path'])}: {error['message']}"
             if error["path"]
@@ -467,81 +433,68 @@ class ValidationFailed(TurbineError, ValueError):
 
 
 class DeliveryFailed(TurbineError):
-    """Something outgoing was not accepted by its receiver, after the last attempt."""
+    """The receiver of a delivery accepted none of its attempts."""
 
     code = ErrorCode.DELIVERY_FAILED
-
-    def _wording(self) -> str:
-        return "The receiver accepted none of the attempts. Look at the delivery's attempts, then send it again."
+    template = "The receiver accepted none of the attempts. Look at the attempts of the delivery, then send it again."
 
 
 class StoreUnavailable(_OfRuntime):
-    """The database cannot be reached or cannot be written now: connection, full disk, read-only file."""
+    """The database cannot be reached or written now: lost connection, full disk, read-only file."""
 
     code = ErrorCode.STORE_UNAVAILABLE
-
-    def _wording(self) -> str:
-        return "The database cannot be used now. Check that it runs, that its disk has room and may be written."
+    template = "The database is not available. Check that it is running, and that its disk is writable and not full."
 
 
 class StoreTooNew(TurbineError):
     """The database was migrated by a newer Turbine than this one."""
 
     code = ErrorCode.STORE_TOO_NEW
-
-    def _wording(self) -> str:
-        return "The database was written by a newer Turbine. Upgrade this program, or use its own database."
+    template = "The database was migrated by a newer version of Turbine. Upgrade Turbine here, or use another database."
 
 
 class StoreInvalid(TurbineError):
     """The URL or path does not name a database that Turbine can use."""
 
     code = ErrorCode.STORE_INVALID
-
-    def _wording(self) -> str:
-        return "This is no database. Use sqlite:///path/to/file.db or postgresql://user@host/name."
+    template = "This is not a database. Use sqlite:///path/to/file.db or postgresql://user@host/name."
 
 
 class NotSignedIn(TurbineError):
-    """A request that needs a signed-in person or a token came without."""
+    """The request needs a signed-in user or an API token, and has neither."""
 
     code = ErrorCode.NOT_SIGNED_IN
-
-    def _wording(self) -> str:
-        return "Sign in first, or send an API token: Authorization: Bearer turbine_..."
+    template = "Sign in first, or send an API token: Authorization: Bearer turbine_..."
 
 
 class NotAllowed(TurbineError):
-    """Whoever asks is known, and may not do this."""
+    """The role of the user or token does not permit this."""
 
     code = ErrorCode.NOT_ALLOWED
-
-    def _wording(self) -> str:
-        return "This is not allowed. Ask an administrator for a role that may do it."
+    template = "Your role does not permit this. Ask an administrator for a role that does."
 
 
 class TooManyAttempts(TurbineError):
-    """Somebody tried to sign in too often; `.retry_after` is in seconds."""
+    """There were too many attempts to sign in; `retry_after` is in seconds."""
 
     code = ErrorCode.TOO_MANY_ATTEMPTS
     retry_after: int = 0
 
     def __init__(self, message: str | None = None, *, retry_after: int = 0, **facts: Any) -> None:
-        self._know(retry_after=retry_after or None)
+        self._set(retry_after=retry_after or None)
         super().__init__(message, **facts)
 
-    def _wording(self) -> str:
-        return f"There were too many attempts to sign in. Try again in {self.retry_after} seconds."
+    template = "Too many attempts to sign in. Try again in {0.retry_after} seconds."
 
 
 class TurbineWarning(UserWarning):
-    """Code that works, and is not durable where it looks as if it were; the text names the cure."""
+    """Code works but is not durable where it seems to be; the text says how to make it so."""
 
 
 class Cancelled(BaseException):
-    """The run was cancelled: raised in code that runs in a thread.
+    """The run was cancelled; raised in code that runs in a thread.
 
-    No `Exception`, so that `except Exception` lets it pass. Code of an event loop sees `asyncio.CancelledError`.
+    It is not an `Exception`, so that `except Exception` does not catch it. Async code gets `asyncio.CancelledError`.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.CANCELLED

@@ -1,6 +1,6 @@
-"""Names of things: fresh ids that sort by age, and the rules for ids and names that users give.
+"""New ids, which sort by age, and the rules for ids and names from users.
 
-The rules are what both databases can store: Postgres text takes neither NUL nor lone surrogates.
+The rules are what both databases can store: Postgres text has neither NUL nor lone surrogates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from turbine.platform import after_fork_in_child
 
 _KEY_MAX = 2000
-"""Bytes: an entry of a Postgres index takes 2704, together with what stands beside the key."""
+"""In bytes: an entry of a Postgres index has at most 2704, including the other columns."""
 _TEXT_MAX = 1_000_000
 _LENGTHS = {
     "queue name": 1000,
@@ -21,15 +21,15 @@ _LENGTHS = {
     "step name": 20_000,
     "search text": 20_000,
 }
-"""Two that stand in one index together take half each; what stands in none may be long."""
+"""Names that share an index have half of the length each; names without an index may be longer."""
 
-# RFC 9562 §6.2, method 1: 42 bits of counter behind the millisecond, then 32 random bits. The counter starts at a
-# random place in its lower half, so that it cannot run over within one millisecond.
+# RFC 9562 §6.2, method 1: 42 bits of counter after the millisecond, then 32 random bits. The counter starts at a random
+# value in its lower half, so that it does not overflow within one millisecond.
 _COUNTER_BITS = 42
 
 
 class _Sequence:
-    """The last millisecond and counter given out, and a source of noise that no `random.seed` of the user's touches."""
+    """The last millisecond and counter, and a random source that `random.seed` of the user does not affect."""
 
     __slots__ = ("counter", "lock", "millisecond", "noise")
 
@@ -37,7 +37,7 @@ class _Sequence:
         self.lock = threading.Lock()
         self.millisecond = 0
         self.counter = 0
-        # Seeded from the system. Not for secrets, which ids are not; os.urandom for each id costs a microsecond.
+        # Seeded by the system. Ids are not secrets, and os.urandom for each of them costs a microsecond.
         self.noise = random.Random().getrandbits
 
 
@@ -45,9 +45,9 @@ _sequence = _Sequence()
 
 
 def new_id() -> str:
-    """A fresh uuid7 as text, greater than every id this process made before, from any thread.
+    """Returns a new uuid7 that is greater than all ids this process has made before, in any thread.
 
-    A clock that jumps back does not break the order: the last millisecond is used on. Source: RFC 9562, §5.7 and §6.2.
+    If the clock jumps back, the last millisecond is used again. Source: RFC 9562, §5.7 and §6.2.
     """
     sequence = _sequence
     with sequence.lock:
@@ -69,21 +69,21 @@ def new_id() -> str:
 
 
 def check_id(text: str, what: str = "workflow id") -> str:
-    """The id itself, if both databases can store it as a key.
+    """Returns the id, if both databases can store it as a key.
 
-    It must be non-empty text of at most 2000 characters (bytes in UTF-8, for what is not ASCII) without NUL and without
-    lone surrogates; any other Unicode is welcome. Raises TypeError for what is not text, else ValueError.
+    It must be a non-empty string of at most 2000 bytes in UTF-8, without NUL and without lone surrogates. Raises
+    TypeError if it is not a string, else ValueError.
     """
     return _checked(text, what, _LENGTHS.get(what, _KEY_MAX))
 
 
 def check_name(text: str, what: str) -> str:
-    """The name itself, under the rules of `check_id`; what no index holds may be longer."""
+    """Returns the name, under the rules of `check_id`; names without an index may be longer."""
     return _checked(text, what, _LENGTHS.get(what, _KEY_MAX))
 
 
 def check_text(text: str, what: str) -> str:
-    """The text itself, which may be empty; ValueError for what no database stores, or is huge."""
+    """Returns the text, which may be empty. Raises ValueError if no database can store it, or if it is huge."""
     return "" if text == "" else _checked(text, what, _TEXT_MAX)
 
 
@@ -111,9 +111,9 @@ def _checked(text: object, what: str, length_max: int) -> str:
 
 
 def _start_anew() -> None:
-    # A fork may happen while another thread holds the lock, and nobody in the child would ever release it; and parent
-    # and child would go on with the same noise.
-    global _sequence  # noqa: PLW0603 - one sequence a process
+    # Another thread of the parent may hold the lock at the fork, and no thread of the child would release it. And the
+    # parent and the child would use the same random numbers.
+    global _sequence  # noqa: PLW0603 - one sequence per process
     _sequence = _Sequence()
 
 

@@ -1,9 +1,9 @@
-"""What is secret in a URL, and texts without it.
+"""Masks the secrets of URLs and connection strings in texts.
 
-Passwords stand in `user:pass@`, in the query (`?password=…`), or in `password=…` of a libpq connection string, and may
-hold what should have been percent-encoded (`@`, `/`, `:`, `?`). A library that reads such a URL otherwise than it was
-meant quotes pieces of the password in its complaint: as the host, as the port, as an unknown option. So a foreign text
-is rid of the whole secret and of all its pieces; to hide too much of it does less harm than to show anything.
+A password is in `user:pass@`, in the query (`?password=…`), or in `password=…` of a libpq connection string, and may
+contain characters that should have been percent-encoded (`@`, `/`, `:`, `?`). A library that parses such a URL
+differently quotes parts of the password in its error, as the host, the port or an unknown option. So all parts of a
+secret are masked in foreign texts: masking too much does less harm than too little.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _WORDS = (
 _IS_SECRET = re.compile(rf"(?i).*(?:{_WORDS}).*|key|sig|auth|code")
 _NAME = re.compile(r"(?<![\w.-])([\w.-]{1,60})\s{0,5}=\s{0,5}")
 _VALUE = re.compile(r"'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|[^&\s]+(?:&[^=&\s]+(?=[&\s]|$))*")
-"""Also what stands behind an `&` that belongs to the secret."""
+"""Includes the text after an `&` that belongs to the secret."""
 _WORD = re.compile(r"\S+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:/")
 _DELIMITERS = re.compile(r"[/@:?#&=;%\[\]\s'\"\\]+")
 _DATABASES = ("postgresql", "postgres", "sqlite")
-"""In these a user without a password is no secret; elsewhere it may be a token."""
+"""In these URLs a user without a password is no secret; in others it may be a token."""
 _PIECE_MIN = 3
-"""Characters of a piece of a secret that is hidden wherever it stands; a shorter one only where it is quoted."""
+"""The length from which a part of a secret is masked everywhere; shorter parts are masked only in quotes."""
 
 
 def mask_url(url: str) -> str:
-    """A URL, path or connection string with `***` where its password and other secrets stand."""
+    """Replaces the password and other secrets of a URL, path or connection string by `***`."""
     scheme, user, secret, rest = _split(url)
     if secret is not None:
         url = f"{scheme}{user}{':' if user else ''}{HIDDEN}@{rest}"
@@ -42,44 +42,43 @@ def mask_url(url: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Any text with `***` where a secret of a URL or connection string in it would stand, as far as one can tell."""
+    """Replaces the secrets of URLs and connection strings in a text by `***`, as far as they can be recognised."""
     return _mask_pairs(_WORD.sub(_mask_word, text))
 
 
 def scrub(text: str, *urls: str | None, tokens: Iterable[str | None] = ()) -> str:
-    """A foreign text about these URLs without any piece of what is secret in them, and without these tokens."""
-    known = [url for url in urls if url]
-    for url in known:
+    """Masks every part of the secrets of these URLs, and these tokens, in a text."""
+    for url in filter(None, urls):
         text = text.replace(url, mask_url(url))
-    secrets = {secret for url in known for secret in secrets_of(url)} | {token for token in tokens if token}
+    secrets = {secret for url in urls if url for secret in secrets_of(url)} | {token for token in tokens if token}
     for secret in sorted(secrets, key=len, reverse=True):
         text = _without(text, secret)
     return mask_text(text)
 
 
 def secrets_of(url: str) -> set[str]:
-    """The secrets of a URL, as written and decoded, and the pieces that a reader of it may take them apart into."""
+    """Returns the secrets of a URL, as values and decoded, and the parts into which a parser may split them."""
     _, user, secret, _ = _split(url)
-    found = [] if secret is None else [secret]
+    values = [] if secret is None else [secret]
     query = url.partition("?")[2]
     was_secret = False
     for parameter in query.split("&") if query else ():
         name, mark, value = parameter.partition("=")
         if mark:
             was_secret = _is_secret(name)
-        if was_secret:  # also what stands behind an `&` that belongs to the secret
-            found.append(value if mark else parameter)
-    found += [url[begin:end].strip("'\"") for begin, end in _pairs(url)]
-    whole: set[str] = set()
-    for one in found:
-        decoded = unquote(one)
-        whole |= {one, decoded, unquote_plus(one), quote(decoded, safe=""), quote(decoded)}
-    pieces = {piece for one in whole for piece in _DELIMITERS.split(one)}
-    return (whole | pieces) - {"", HIDDEN, user}
+        if was_secret:  # also the text after an `&` that belongs to the secret
+            values.append(value if mark else parameter)
+    values += [url[begin:end].strip("'\"") for begin, end in _pairs(url)]
+    secrets: set[str] = set()
+    for text in values:
+        decoded = unquote(text)
+        secrets |= {text, decoded, unquote_plus(text), quote(decoded, safe=""), quote(decoded)}
+    pieces = {piece for text in secrets for piece in _DELIMITERS.split(text)}
+    return (secrets | pieces) - {"", HIDDEN, user}
 
 
 def _split(url: str) -> tuple[str, str, str | None, str]:
-    """Scheme with its slashes, user, secret and what follows the last `@`; no secret where there is none."""
+    """Splits a URL into scheme with slashes, user, secret (or None), and the rest after the last `@`."""
     scheme, mark, address = url.partition("://")
     if mark:
         slashes = len(address) - len(address.lstrip("/"))
@@ -126,7 +125,7 @@ def _mask_pairs(text: str) -> str:
 
 
 def _pairs(text: str) -> Iterator[tuple[int, int]]:
-    """Where the values of `password=…` and the like stand."""
+    """Yields the spans of the values of `password=…` and the like."""
     at = 0
     while (name := _NAME.search(text, at)) is not None:
         at = name.end()

@@ -1,7 +1,7 @@
-"""What differs between operating systems: file locks, folders, disks, signals, memory, users.
+"""Differences between operating systems: file locks, folders, disks, signals, memory, users.
 
-No other module asks which system this is. Tests force every branch that can run on Linux; what only another system has
-is type-checked for that system. `docs/limits.md` says which is which.
+No other module checks which system this is. Tests run every branch that can run on Linux; the others are type-checked
+for their systems. `docs/limits.md` lists them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if sys.platform != "win32":
     import fcntl
 
 SYSTEM: str = sys.platform
-"""What Python calls this system, for people."""
+"""Python's name of this system, for display."""
 REMOVES_OPEN_FILES = sys.platform != "win32"
-"""Whether a file can be removed while a process has it open."""
+"""Whether a file can be removed while it is open."""
 _POLL_SECONDS = 0.001
 _TEXT_AT = 1
-"""Where the text of a lock file begins: Windows lets no other handle read the first byte, which is the locked one."""
+"""The offset of the text in a lock file: on Windows no other handle can read the first byte, which is locked."""
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
@@ -41,7 +41,7 @@ _read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read
 
 
 class LockCalls(Protocol):
-    """One way to lock an open file. The lock is free when its descriptor is closed, or its process has died."""
+    """Locks open files. A lock is released when its descriptor is closed or its process ends."""
 
     def try_acquire(self, descriptor: int) -> bool: ...
 
@@ -51,7 +51,7 @@ class LockCalls(Protocol):
 
 
 class LibraryCalls:
-    """The library `filelock`, for systems without `flock`. A wait asks every millisecond."""
+    """Locks through the library `filelock`, for systems without `flock`; a wait polls every millisecond."""
 
     def try_acquire(self, descriptor: int) -> bool:
         from filelock import lock_descriptor
@@ -74,7 +74,7 @@ if sys.platform == "win32":
 else:
 
     class FlockCalls:
-        """`flock`: a lock of the open file instead of the process. The kernel wakes the next that waits."""
+        """Locks through `flock`, which belong to the open file instead of the process; the kernel wakes waiters."""
 
         def try_acquire(self, descriptor: int) -> bool:
             try:
@@ -93,53 +93,53 @@ else:
 
 
 class FileLock:
-    """An exclusive lock on a file, which is opened once and may be locked and released any number of times.
+    """An exclusive lock on a file, which may be acquired and released any number of times.
 
-    It excludes every other `FileLock` of the file, also one of the same process, and is free when its process dies,
-    however that dies. Programs that the process starts do not inherit it; forked children share it. The constructor
-    raises OSError when the file cannot be opened, the methods when its file system has no locks.
+    It excludes every other `FileLock` on the file, also in the same process, and is released when its process ends for
+    any reason. Programs that the process starts do not inherit it; forked children share it. The constructor raises
+    OSError when the file cannot be opened, the methods when its file system does not support locks.
     """
 
     calls: ClassVar[LockCalls] = _CALLS
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
-        """Open the file, or make it. With `create=False` one that is missing raises FileNotFoundError."""
+        """Opens or creates the file. Raises FileNotFoundError if it is missing and `create` is false."""
         self.path = path
         self._file: int | None = os.open(path, os.O_RDWR | _BINARY | (os.O_CREAT if create else 0), 0o644)
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; False while another has it."""
+        """Acquires the lock if it is free; returns whether it did."""
         return self.calls.try_acquire(self._descriptor())
 
     def acquire(self) -> None:
-        """Take the lock, as soon as it is free."""
+        """Acquires the lock; waits until it is free."""
         self.calls.acquire(self._descriptor())
 
     def release(self) -> None:
-        """Let go of the lock; the file stays open."""
+        """Releases the lock; the file stays open."""
         self.calls.release(self._descriptor())
 
     def write_text(self, text: str) -> None:
-        """Replace the text in the file, at most 4,000 bytes in UTF-8. Only for the holder of the lock."""
+        """Replaces the text in the file, at most 4,000 bytes in UTF-8. Only for the holder of the lock."""
         descriptor = self._descriptor()
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, b"\n" * _TEXT_AT + text.encode())
 
     def read_text(self) -> str:
-        """The text that a holder wrote, "" if none did. Also while another has the lock."""
+        """Returns the text of the last holder, or ""; works without the lock."""
         return _read_at(self._descriptor(), 4096, _TEXT_AT).decode(errors="replace")
 
     def close(self) -> None:
-        """Close the file, which stays; that lets go of the lock, unless a forked child has it open too. Idempotent."""
+        """Closes the file, which releases the lock unless a forked child has it open too. Idempotent."""
         descriptor, self._file = self._file, None
         if descriptor is not None:
             os.close(descriptor)
 
     def remove(self) -> None:
-        """Remove the file and let go of the lock, in this order where the system allows it. Idempotent.
+        """Removes the file, then releases the lock, in this order where the system allows it. Idempotent.
 
-        A process that took the free lock first would hold a lock on a file that no other can find.
+        In the other order a process could acquire the lock of a file that is then removed.
         """
         if self._file is None:
             return
@@ -155,7 +155,7 @@ class FileLock:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file if it is there. Where the system refuses that while another has it open, it stays."""
+    """Removes a file if it exists. It stays if another process has it open and the system refuses."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
@@ -164,13 +164,13 @@ def remove_file(path: Path) -> None:
 
 
 def file_name(id: str) -> str:
-    """A file name for an id of any characters and any length; ids that differ in their case only get different ones."""
+    """Returns a file name for any id; ids that differ only in case have different names."""
     digest = hashlib.sha256(id.encode(errors="surrogatepass")).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', id)[:80]}-{digest[:16]}"
 
 
 def path_of_url(path: str) -> Path:
-    """The file that the path of a `file:` URL names; on Windows a drive follows its first slash."""
+    """Returns the file of the path of a `file:` URL; on Windows a drive follows the first slash."""
     text = unquote(path)
     if sys.platform == "win32":
         text = re.sub(r"^/(?=[A-Za-z]:)", "", text)
@@ -178,7 +178,7 @@ def path_of_url(path: str) -> Path:
 
 
 def user_lock_folder() -> Path:
-    """The folder for lock files that is this user's own, in the temporary folder. Raises OSError if it cannot be."""
+    """Returns the user's own folder for lock files, in the temporary folder. Raises OSError if there can be none."""
     import tempfile
 
     number = _user_number()
@@ -188,7 +188,7 @@ def user_lock_folder() -> Path:
         return folder
     folder = Path(tempfile.gettempdir()) / f"turbine-{number}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    # Another user who made the folder first could remove locks that are held.
+    # Another user who created the folder could remove locks that are held.
     if folder.lstat().st_uid != number:
         raise PermissionError(f"{folder} belongs to another user")
     return folder
@@ -200,7 +200,7 @@ def _user_number() -> int | None:
 
 
 def user_name() -> str:
-    """Who runs this process, for people."""
+    """Returns the name of the user of this process, for display."""
     import getpass
 
     try:
@@ -211,7 +211,7 @@ def user_name() -> str:
 
 
 def machine_id() -> str:
-    """Which machine this is, for people."""
+    """Returns an id of this machine, for display."""
     with contextlib.suppress(OSError):
         return _installed_machine_id() or socket.gethostname()
     return socket.gethostname()
@@ -231,7 +231,7 @@ else:
 
 
 def resident_memory() -> int | None:
-    """The bytes of memory that this process has in use; None where the system does not tell."""
+    """Returns the resident memory of this process in bytes; None if it is not available."""
     import psutil
 
     try:
@@ -251,7 +251,7 @@ def is_stopped(process_id: int) -> bool:
 
 
 def sync(descriptor: int) -> None:
-    """Return when what was written to an open file is on the disk. The descriptor must be open for writing."""
+    """Flushes an open file to the disk. The descriptor must be open for writing."""
     if sys.platform == "darwin":
         with contextlib.suppress(OSError):  # a file system without it
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # `fsync` alone leaves it in the cache of the drive
@@ -260,7 +260,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Return when what was written to a closed file is on the disk."""
+    """Flushes a closed file to the disk."""
     descriptor = os.open(path, os.O_RDWR | _BINARY)
     try:
         sync(descriptor)
@@ -269,7 +269,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return when the names in a folder are on the disk. Windows has no call for it; NTFS logs names by itself."""
+    """Flushes the names in a folder to the disk. Windows has no call for that; NTFS journals them."""
     folder_only: int | None = getattr(os, "O_DIRECTORY", None)
     if folder_only is None:
         return
@@ -281,21 +281,21 @@ def sync_folder(path: Path) -> None:
 
 
 def after_fork_in_child(act: Callable[[], None]) -> None:
-    """Have `act` called in every child that this process forks, where processes fork."""
+    """Registers a function to be called in every forked child of this process, where processes fork."""
     register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
     if register is not None:
         register(after_in_child=act)
 
 
 def around_fork(*, before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
-    """Have these called around every fork of this process, where processes fork."""
+    """Registers functions to be called around every fork of this process, where processes fork."""
     register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
     if register is not None:
         register(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def signal_main_thread(number: int) -> None:
-    """Have the main thread get a signal; where there is no call for that, the process."""
+    """Sends a signal to the main thread; to the process where there is no call for that."""
     to_thread: Callable[[int, int], None] | None = getattr(signal, "pthread_kill", None)
     if to_thread is None:
         signal.raise_signal(number)
@@ -304,7 +304,7 @@ def signal_main_thread(number: int) -> None:
 
 
 def own_group() -> dict[str, Any]:
-    """Arguments of `subprocess.Popen` for a process that a Ctrl-C in the terminal does not reach."""
+    """Returns arguments of `subprocess.Popen` for a process that does not receive Ctrl-C of the terminal."""
     if sys.platform == "win32":
         import subprocess
 
@@ -313,6 +313,6 @@ def own_group() -> dict[str, Any]:
 
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM) + ((signal.SIGBREAK,) if sys.platform == "win32" else ())
-"""The signals by which a person or a service manager asks a process to end."""
+"""The signals with which people and service managers end a process."""
 KILL = "TerminateProcess" if sys.platform == "win32" else "SIGKILL"
-"""What `subprocess.Popen.kill` does here."""
+"""The name of what `subprocess.Popen.kill` does on this system."""

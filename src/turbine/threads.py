@@ -115,7 +115,7 @@ class Threads:
         if not is_full:
             return self.submit(fn)
         call = Call(fn, counts=False)
-        _start(lambda: self._make(call), f"{self._name}-beside")
+        start_thread(lambda: self._make(call), f"{self._name}-beside")
         return call
 
     def give_up(self, call: Call) -> bool:
@@ -140,11 +140,11 @@ class Threads:
         """Have what waits seen to, by an idle thread or by a new one. Called under the lock."""
         if len(self._waiting) > self._idle and self._alive < self.maximum:
             self._alive += 1
-            _start(self._main, f"{self._name}-{self._alive}")
+            start_thread(self._main, f"{self._name}-{self._alive}")
         else:
             self._work.notify()
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in one of these threads, which sees the caller's context; what it returns or raises.
 
         A caller that is cancelled leaves the call behind in its thread.
@@ -198,9 +198,9 @@ class Threads:
             self._work.wait_for(lambda: self._alive == 0, seconds)
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """`asyncio.to_thread` in a daemon thread of its own: for what happens seldom and belongs to no pool."""
-    return await _outcome(lambda call: _start(call, "turbine-aside"), function, args, kwargs)
+    return await _outcome(lambda call: start_thread(call, "turbine-aside"), function, args, kwargs)
 
 
 async def made_in_thread(
@@ -250,7 +250,7 @@ async def unbroken(act: Coroutine[Any, Any, Any]) -> None:
             await asyncio.wait({task})
 
 
-def _start(call: Callable[[], object], name: str) -> None:
+def start_thread(call: Callable[[], object], name: str) -> None:
     # In an empty context: whatever happens to start it, it carries out the calls of all.
     Context().run(threading.Thread(target=call, name=name, daemon=True).start)
 

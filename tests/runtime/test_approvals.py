@@ -425,7 +425,7 @@ async def test_what_is_announced_of_a_gate_names_its_assignees(launch, receiver)
     ("emails", "error"),
     [
         ("ada@example.org", "TypeError: assignees must be a sequence of e-mail addresses"),
-        (["ada"], "'ada' is no e-mail address"),
+        (["ada"], "'ada' is not an e-mail address"),
         ([5], "A person's e-mail address is .* of text"),
         ([f"{n}@x" for n in range(101)], "at most 100 assignees"),
     ],

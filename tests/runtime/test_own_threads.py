@@ -195,7 +195,7 @@ def words_in_thread() -> list[str]:
 async def test_a_word_or_workflow_in_a_thread_that_a_body_made_says_so(launch):
     rt = await launch(words_in_thread, child)
     told = await (await rt.run(words_in_thread)).result()
-    assert [True] * 3 == ["started, or gave work to" in text and "words_in_thread" in text for text in told]
+    assert [True] * 3 == ["started or used by the body" in text and "words_in_thread" in text for text in told]
 
 
 @turbine.workflow

@@ -41,19 +41,43 @@ def takes_blocking(workflow: str = "", self: str = "", fn: str = "", args: str =
 
 @turbine.step
 async def notes(
-    workflow: str = "", self: str = "", fn: str = "", args: str = "", kwargs: str = "", step: str = "", item: str = ""
+    workflow: str = "",
+    self: str = "",
+    fn: str = "",
+    args: str = "",
+    kwargs: str = "",
+    step: str = "",
+    item: str = "",
+    function: str = "",
 ) -> str:
-    return f"{workflow}{self}{fn}{args}{kwargs}{step}{item}"
+    return f"{workflow}{self}{fn}{args}{kwargs}{step}{item}{function}"
 
 
 @turbine.step
 def notes_blocking(
-    workflow: str = "", self: str = "", fn: str = "", args: str = "", kwargs: str = "", step: str = "", item: str = ""
+    workflow: str = "",
+    self: str = "",
+    fn: str = "",
+    args: str = "",
+    kwargs: str = "",
+    step: str = "",
+    item: str = "",
+    function: str = "",
 ) -> str:
-    return f"{workflow}{self}{fn}{args}{kwargs}{step}{item}"
+    return f"{workflow}{self}{fn}{args}{kwargs}{step}{item}{function}"
 
 
-STEP_NAMES = ("workflow", "self", "fn", "args", "kwargs", "step", "item")
+STEP_NAMES = ("workflow", "self", "fn", "args", "kwargs", "step", "item", "function")
+
+
+@turbine.step
+async def inside(given: dict[str, str]) -> str:
+    return await turbine.do(notes_blocking, **given)
+
+
+@turbine.step
+def inside_blocking(given: dict[str, str]) -> list[str]:
+    return [turbine.sync.do(notes, **given), turbine.sync.do(notes_blocking, **given)]
 
 
 @turbine.workflow
@@ -61,6 +85,7 @@ async def every_way(name: str) -> list[str]:
     given: dict[str, Any] = {name: "x"}
     told = [
         await notes(**given),
+        await inside(given),
         await notes.options(retries=1)(**given),
         await turbine.do(notes, **given),
         await turbine.do(notes_blocking, **given),
@@ -78,6 +103,7 @@ def every_way_blocking(name: str) -> list[str]:
     given: dict[str, Any] = {name: "x"}
     told = [
         notes_blocking(**given),
+        *inside_blocking(given),
         turbine.sync.do(notes_blocking, **given),
         turbine.sync.do(notes, **given),
         turbine.sync.do_async(notes_blocking, **given).result(),

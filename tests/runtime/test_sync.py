@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import threading
 import time
 from collections import Counter
@@ -257,3 +258,55 @@ def test_tasks_of_a_blocking_run_keep_their_positions(launch_sync, park_after):
 
     assert list(range(1, 9)) == handle.result(timeout=20)
     assert 8 == calls["add"]
+
+
+def fail_at_once() -> None:
+    raise ValueError("broken")
+
+
+def stop_at_once() -> None:
+    raise SystemExit("stopped")
+
+
+def test_gather_outside_of_a_body_runs_its_branches_at_once():
+    met = threading.Barrier(100)
+
+    def meet(number: int) -> int:
+        met.wait(120)
+        return number
+
+    branches = [functools.partial(meet, number) for number in range(100)]
+    assert [*range(100), "a value"] == turbine.sync.gather(*branches, "a value")
+
+
+def test_gather_outside_of_a_body_gives_errors_back_where_it_is_told_to():
+    error, value = turbine.sync.gather(fail_at_once, lambda: 2, return_exceptions=True)
+    assert ("broken", 2) == (str(error), value)
+    with pytest.raises(ValueError, match="broken"):
+        turbine.sync.gather(lambda: 1, fail_at_once)
+    with pytest.raises(SystemExit):
+        turbine.sync.gather(fail_at_once, stop_at_once, return_exceptions=True)
+
+
+@turbine.sync.step
+def gather_in_step() -> list[Any]:
+    met = threading.Barrier(3)
+
+    def meet() -> str | None:
+        met.wait(120)
+        return turbine.sync.current().step_id
+
+    error, *ids = turbine.sync.gather(fail_at_once, meet, meet, meet, return_exceptions=True)
+    return [str(error), *ids]
+
+
+@turbine.sync.workflow
+def gather_in_both() -> list[Any]:
+    return [gather_in_step(), [str(one) for one in turbine.sync.gather(fail_at_once, add, return_exceptions=True)]]
+
+
+def test_gather_in_a_step_runs_its_branches_at_once_in_the_context_of_the_step(launch_sync):
+    rt = launch_sync(gather_in_both, max_threads=1)
+    in_step, in_body = rt.run(gather_in_both).result(timeout=120)
+    assert ["broken", "0", "0", "0"] == in_step
+    assert "broken" == in_body[0]

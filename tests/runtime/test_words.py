@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -115,6 +116,7 @@ BLOCKING: dict[str, Callable[[], object]] = {
     "set_value": lambda: turbine.sync.set_value("key", 1),
     "get_value": lambda: turbine.sync.get_value("x", "key", timeout=0, default=1),
     "sleep": lambda: turbine.sync.sleep(0),
+    "pause": lambda: turbine.sync.pause(0),
     "sleep_until": lambda: turbine.sync.sleep_until(PAST),
     "wait_for_approval": lambda: turbine.sync.wait_for_approval(timeout=0),
     "send_notification": lambda: turbine.sync.send_notification("nobody", "x", wait=False),
@@ -129,6 +131,15 @@ BLOCKING: dict[str, Callable[[], object]] = {
     "kv.delete": lambda: turbine.sync.kv.delete("key"),
     "kv.list": turbine.sync.kv.list,
 }
+
+
+NOT_BLOCKING = {"check_cancelled", "current", "logger", "remote", "step", "workflow"}
+
+
+def test_every_blocking_function_is_among_those_that_are_tried_in_async_code() -> None:
+    functions = {name for name in turbine.sync.__all__ if inspect.isfunction(getattr(turbine.sync, name))}
+    methods = {f"kv.{name}" for name in dir(turbine.sync.kv) if not name.startswith("_")}
+    assert set(BLOCKING) == functions - NOT_BLOCKING | methods
 
 
 def _refused(word: str) -> str:
@@ -162,7 +173,8 @@ async def test_a_blocking_word_in_async_code_names_the_word_that_is_right_there(
         handle = await rt.run(workflow)
         for told in await handle.result():
             for word, text in told.items():
-                assert f"await turbine.{word}(...)" in text, (word, text)
+                name = "sleep" if word == "pause" else word  # one function with two names
+                assert f"await turbine.{name}(...)" in text, (word, text)
         assert ["refuses_in_step"] == [step.function_name for step in await handle.steps()]
 
 
@@ -214,3 +226,66 @@ def test_a_blocking_runtime_refuses_its_own_event_loop(database_url):
         told = rt.run(asks_blocking_runtime).result(timeout=120)
     assert "Kv.get" in told
     assert "turbine.current().runtime" in told
+
+
+@turbine.step
+async def uses_the_runtime_of_another_loop(id: str) -> list[str]:
+    texts: list[str] = []
+    for use in (
+        lambda: blocking[0].kv.get("key"),
+        lambda: blocking[0].status(id),
+        lambda: blocking[0].retrieve(id).result(),
+        lambda: blocking[0].retrieve(id).status(),
+        lambda: blocking[0].retrieve(id).steps(),
+    ):
+        try:
+            use()
+        except TypeError as error:
+            texts.append(str(error))
+    return texts
+
+
+@turbine.workflow
+async def asks_the_runtime_of_another_loop() -> list[str]:
+    me = turbine.current().workflow_id
+    return await uses_the_runtime_of_another_loop(me)
+
+
+async def test_an_async_step_may_not_wait_for_a_blocking_runtime_of_another_loop(launch, database_url):
+    rt = await launch(asks_the_runtime_of_another_loop)
+    other = turbine.sync.Runtime(database_url, shutdown_timeout=0)
+    await asyncio.to_thread(other.launch)
+    try:
+        blocking[:] = [other]
+        texts = await (await rt.run(asks_the_runtime_of_another_loop)).result()
+    finally:
+        await asyncio.to_thread(other.shutdown)
+    assert 5 == len(texts)
+    assert all("would block the event loop" in text for text in texts)
+
+
+@turbine.sync.workflow
+def starts_a_child_for_others() -> str:
+    handles[:] = [turbine.sync.run(child)]
+    handles[0].result()
+    return turbine.sync.do(uses_a_handle)
+
+
+async def uses_a_handle() -> str:
+    texts: list[str] = []
+    for method in ("status", "steps", "result"):
+        try:
+            getattr(handles[0], method)()
+        except TypeError as error:
+            texts.append(str(error))
+    return " ".join(texts)
+
+
+handles: list[turbine.sync.Handle[None]] = []
+
+
+async def test_a_handle_of_blocking_code_is_refused_in_an_async_step(launch):
+    rt = await launch(starts_a_child_for_others, child)
+    text = await (await rt.run(starts_a_child_for_others)).result()
+    for method in ("status", "steps", "result"):
+        assert f"`await handle.{method}(...)`" in text

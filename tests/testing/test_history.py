@@ -90,7 +90,7 @@ async def test_a_history_is_plain_json_and_comes_back_equal() -> None:
     assert {"args": [5], "kwargs": {}} == document["input"]
     assert ["note", "turbine.sleep", "refuses"] == [step["name"] for step in document["steps"]][:3]
     assert history == History.from_json(history.to_json()) == History.from_json(document)
-    with pytest.raises(ValueError, match="no exported run"):
+    with pytest.raises(ValueError, match="not an exported run"):
         History.from_json("{}")
 
 

@@ -701,7 +701,7 @@ LOST = [
     (local_error(), "no"),
     (impostor(), "no"),
     (types.new_class("Gone", (Exception,), {}, lambda body: body.update(__module__="no_such_module"))("no"), "no"),
-    (Mute(), "<its text cannot be had: RuntimeError>"),
+    (Mute(), "<text not available: RuntimeError>"),
     (Holding("long", 10**5000), None),
     (nested_too_deep(), None),
     (SystemExit(3), "3"),

@@ -415,7 +415,7 @@ def test_arguments_that_fit_no_longer_name_the_parameter_and_the_workflow() -> N
 
     assert ((AN_ORDER,), {"count": 3}) == Signature(then, "workflow 'w'").recall(text)
     for changed, words in [
-        (less, "parameter 'order' of workflow 'w' does not fit Less, which would lose what it does not have: count"),
+        (less, "parameter 'order' of workflow 'w' does not fit Less, which would drop the fields count, note"),
         (more, "missing a required argument: 'must'"),
         (renamed, "unexpected keyword argument 'count'"),
         (unresolved, "parameter 'order' of workflow 'w', 'Nowhere', cannot be resolved"),

@@ -1,7 +1,7 @@
-"""Values and errors as JSON text, such that what a workflow sees live is what its replay will see.
+"""Values and errors as JSON text, such that a replay sees what the first execution saw.
 
-Nothing here does I/O. A payload text is strict JSON that both databases can store: no raw NUL, no lone surrogate, no
-bare NaN. What cannot come back as it was is refused at once, never stored as something else.
+Nothing here does I/O. A payload is strict JSON that both databases can store: no raw NUL, no lone surrogate, no bare
+NaN. A value that would not come back as it was is refused; it is never stored as something else.
 """
 
 from turbine.codec.enclosing import Enclosing, enclosing
@@ -15,8 +15,11 @@ from turbine.codec.failure import (
     settle_error,
 )
 from turbine.codec.misfit import Misfit
-from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type, plain
+from turbine.codec.payload import LOOSE, PayloadType, json_value, loose, payload_type
 from turbine.codec.signature import Signature, UnresolvedAnnotation, source_of
+
+plain = json_value
+"""The former name of `json_value`."""
 
 __all__ = [
     "LOOSE",
@@ -31,6 +34,7 @@ __all__ = [
     "enclosing",
     "encode_error",
     "error_facts",
+    "json_value",
     "loose",
     "payload_type",
     "plain",

@@ -1,8 +1,8 @@
-"""The names that the functions around a definition knew, for annotations that are texts.
+"""The local names around a definition, for string annotations.
 
-With `from __future__ import annotations` an annotation is a text that is resolved when it is first needed. By then the
-function in which its type was defined has returned, and its local names are gone. So they are kept when the definition
-is made, while that function is on the stack.
+With `from __future__ import annotations` an annotation is a string that is resolved when it is first needed. By then
+the function that defined the type may have returned, and its local names are gone. So they are captured when the
+workflow or step is defined, while that function is on the stack.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 _TYPING = ("typing", "typing_extensions", "types", "pydantic")
-"""Modules whose objects may stand in annotations without being classes."""
+"""Modules whose objects may be used in annotations although they are not classes."""
 
 
 class Enclosing:
-    """The local names around a definition: its types, and whatever else its annotations name."""
+    """The local names around a definition: types, and everything else that the annotations use."""
 
     __slots__ = ("_frames", "_names", "_used")
 
     def __init__(self, frames: list[types.FrameType], used: set[str]) -> None:
         self._names = _local_names(frames, used)
         self._used = used
-        # A type that is defined further down is there when the function has returned; its frame keeps it until then.
+        # A type that is defined later can be found in the frame once the function has returned.
         self._frames = frames if any(name not in self._names for name in used) else []
 
     def names(self) -> Mapping[str, Any]:
-        """What is known by name; of what was missing at first, what is there by now."""
+        """Returns the names, with those that have been defined since."""
         if self._frames:
             self._names = {**_local_names(self._frames, self._used), **self._names}
             self._frames = []
@@ -41,13 +41,13 @@ class Enclosing:
 
 
 def enclosing(fn: Any) -> Enclosing | None:
-    """The local names around a function that is being defined; None where its annotations need none."""
+    """Captures the local names around a function that is being defined; None if its annotations need none."""
     fn = function_of(fn)
     if "<locals>" not in getattr(fn, "__qualname__", ""):
         return None
     try:
         annotations = dict(getattr(fn, "__annotations__", {}))
-    except NameError:  # Python 3.14 evaluates them now; those that are no texts find their names by themselves later
+    except NameError:  # Python 3.14 evaluates them here; those that are not strings resolve their names later
         return None
     frames = list(_frames_around(fn))
     local = {name for frame in frames for name in frame.f_locals}
@@ -62,7 +62,7 @@ def enclosing(fn: Any) -> Enclosing | None:
 
 
 def function_of(fn: Any) -> Any:
-    """The Python function behind wrappers, methods and partials, whose module names its annotations use."""
+    """Returns the Python function behind wrappers, methods and partials."""
     while True:
         inner = inspect.unwrap(fn)
         if isinstance(inner, functools.partial):
@@ -79,7 +79,7 @@ def function_of(fn: Any) -> Any:
 
 
 def _names_in(annotation: Any) -> Iterator[str]:
-    """The names in the texts of an annotation."""
+    """Yields the names that the strings in an annotation use."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
@@ -88,7 +88,7 @@ def _names_in(annotation: Any) -> Iterator[str]:
         return
     try:
         tree = ast.parse(annotation, mode="eval")
-    except SyntaxError:  # told when the annotation is resolved
+    except SyntaxError:  # reported when the annotation is resolved
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -98,7 +98,7 @@ def _names_in(annotation: Any) -> Iterator[str]:
 
 
 def _frames_around(fn: Any) -> Iterator[types.FrameType]:
-    """The frames of the functions in which a function is being defined, the innermost first."""
+    """Yields the frames of the functions in which a function is being defined, innermost first."""
     code = getattr(fn, "__code__", None)
     frame: types.FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and code is not None:
@@ -110,7 +110,7 @@ def _frames_around(fn: Any) -> Iterator[types.FrameType]:
 
 
 def _makes(outer: types.CodeType, inner: types.CodeType) -> bool:
-    """Whether one code makes the other; between them may be the scope of type parameters."""
+    """Whether one code object defines the other, perhaps through a scope for type parameters."""
     codes = [const for const in outer.co_consts if isinstance(const, types.CodeType)]
     return any(code is inner or any(const is inner for const in code.co_consts) for code in codes)
 

@@ -1,8 +1,8 @@
-"""Errors as JSON text: recorded so that `except` takes the same branch live, on replay, and in another process.
+"""Errors as JSON text, recorded so that `except` takes the same branch at first, in a replay and in another process.
 
-An error is rebuilt as `type(*args)` and then its attributes, and counts as rebuilt when type and text are the same
-again. Any other is `StepFailed`, live as well as on replay. Modules are imported by the names we recorded ourselves;
-who can write the database can already make Turbine run code.
+An error is rebuilt as `type(*args)` with its attributes, and counts as rebuilt if type and text are the same. All other
+errors become `StepFailed`, at first as well as in a replay. Modules are imported by recorded names; anyone who can
+write to the database can make Turbine execute code anyway.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STEP_FAILED = f"{StepFailed.__module__}.{StepFailed.__qualname__}"
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
-    """A recorded error for people: safe to show and to store anywhere."""
+    """A recorded error for display; its texts are safe to store anywhere."""
 
     type_name: str
     message: str
@@ -41,11 +41,11 @@ class ErrorFacts:
 
 
 class _Unrecordable(Exception):
-    """Something in an error's arguments or attributes has no exact JSON form."""
+    """An argument or attribute of an error has no exact JSON form."""
 
 
 def encode_error(exc: BaseException, *, traceback: bool = True) -> str:
-    """The JSON text of any error: type, text, traceback, and its parts if it can be rebuilt from them; never raises."""
+    """Writes any error as JSON: type, text, traceback, and its parts if it can be rebuilt from them. Never raises."""
     document = _document(exc, _DEPTH_MAX)
     if traceback:
         document["traceback"] = _traceback_of(exc)
@@ -53,26 +53,26 @@ def encode_error(exc: BaseException, *, traceback: bool = True) -> str:
 
 
 def decode_error(text: str) -> Exception:
-    """The error itself if it can be rebuilt, else `StepFailed` with its type's name and its text."""
+    """Returns the error if it can be rebuilt, else `StepFailed` with the name of its type and its text."""
     return _rebuilt(json.loads(text))
 
 
 def recall_error(text: str, what: str) -> Exception:
-    """The recorded error, of the type of which it was raised live. Raises Misfit when it cannot be made any more."""
+    """Returns the recorded error with its original type. Raises Misfit when it can no longer be rebuilt."""
     document = json.loads(text)
     error = _rebuilt(document)
     if "args" in document and type(error) is StepFailed and document["type"] != _STEP_FAILED:
         raise Misfit(
-            f"{what} was the error {document['type']}, which today's code does not have or makes in another way"
+            f"{what} was the error {document['type']}, which the current code does not have or constructs differently"
         )
     return error
 
 
 def settle_error(exc: BaseException) -> tuple[str, Exception]:
-    """The text, and what must be raised live: what a replay will raise.
+    """Returns the JSON text of an error, and the error to raise now, which is the one that a replay will raise.
 
-    That is `exc` itself if it can be rebuilt, else `StepFailed` with `__cause__ = exc`; and if only errors inside it
-    (the causes of exhausted retries, members of a group) cannot, a copy of it with `StepFailed` in their places.
+    That is `exc` itself if it can be rebuilt, else `StepFailed` with `__cause__ = exc`. If only errors inside it (the
+    causes of exhausted retries, members of a group) cannot be rebuilt, it is a copy with `StepFailed` in their places.
     """
     text = encode_error(exc)
     document = json.loads(text)
@@ -86,14 +86,14 @@ def settle_error(exc: BaseException) -> tuple[str, Exception]:
 
 
 def describe_error(text: str) -> str:
-    """`Type: message` with the short name of the type, for lists."""
+    """Returns `Type: message` with the short name of the type, for lists."""
     facts = error_facts(text)
     short = facts.type_name.rpartition(".")[2]
     return f"{short}: {facts.message}" if facts.message else short
 
 
 def error_facts(text: str) -> ErrorFacts:
-    """Type, text and traceback; of the original error, where `StepFailed` stands for one."""
+    """Returns type, text and traceback; those of the original error in the case of `StepFailed`."""
     document = json.loads(text)
     type_name, message = document["type"], document["message"]
     if type_name == _STEP_FAILED and "args" in document:
@@ -114,7 +114,7 @@ def _document(exc: BaseException, depth: int) -> dict[str, Any]:
             parts = _parts_of(exc, depth - 1)
             signature_text = _dump(parts)
         except (_Unrecordable, ValueError, RecursionError):
-            # ValueError: a whole number too long to be written. No parts means that it will be StepFailed.
+            # ValueError: an int too long to be written. Without parts the error becomes StepFailed.
             parts, signature_text = {}, ""
         if parts and len(signature_text) <= _PARTS_MAX:
             rebuilt = _rebuilt(json.loads(_dump({**document, **parts})))
@@ -130,9 +130,9 @@ def _parts_of(exc: Exception, depth: int) -> dict[str, Any]:
     attributes: dict[str, Any] = dict(vars(exc))
     try:
         reduced: Any = exc.__reduce__()
-    except Exception as error:  # a class may forbid pickling in any way it likes
+    except Exception as error:  # a class may refuse pickling with any error
         raise _Unrecordable from error
-    # What the class itself says it is made of; OSError keeps its file name only there.
+    # The constructor arguments as the class gives them to pickle; OSError has its file name only there.
     if isinstance(reduced, tuple) and reduced[0] is type(exc):
         args = cast("tuple[Any, ...]", reduced[1])
         if len(cast("tuple[Any, ...]", reduced)) > 2 and isinstance(reduced[2], dict):
@@ -140,9 +140,9 @@ def _parts_of(exc: Exception, depth: int) -> dict[str, Any]:
     if isinstance(exc, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[Exception]", exc)
         args = (group.message, list(group.exceptions))
-    parts: dict[str, Any] = {"args": [_told(one, depth) for one in args]}
+    parts: dict[str, Any] = {"args": [_to_json(item, depth) for item in args]}
     if attributes:
-        parts["attributes"] = {name: _told(one, depth) for name, one in attributes.items()}
+        parts["attributes"] = {name: _to_json(value, depth) for name, value in attributes.items()}
     return parts
 
 
@@ -159,11 +159,11 @@ def _remade(document: dict[str, Any]) -> Exception | None:
     if kind is None:
         return None
     try:
-        made = kind(*[_heard(one) for one in document["args"]])
+        made = kind(*[_from_json(item) for item in document["args"]])
         if attributes := document.get("attributes"):
-            made.__setstate__({name: _heard(one) for name, one in attributes.items()})
+            made.__setstate__({name: _from_json(value) for name, value in attributes.items()})
         same = type(made) is kind and str(made) == document["message"]
-    except Exception:  # noqa: BLE001 - the constructor is somebody else's; failing here means "not itself", a StepFailed
+    except Exception:  # noqa: BLE001 - the constructor may raise anything; then it is StepFailed
         return None
     return made if same else None
 
@@ -173,22 +173,22 @@ def _find(module_name: str, type_name: str) -> type[Exception] | None:
     if "<locals>" in qualname:
         return None
     try:
-        found: Any = sys.modules.get(module_name) or importlib.import_module(module_name)
+        member: Any = sys.modules.get(module_name) or importlib.import_module(module_name)
         for part in qualname.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit):  # noqa: BLE001 - a module runs any code when imported; without it, StepFailed
+            member = getattr(member, part)
+    except (Exception, SystemExit):  # noqa: BLE001 - an import may raise anything; then it is StepFailed
         return None
-    return found if isinstance(found, type) and issubclass(found, Exception) else None
+    return member if isinstance(member, type) and issubclass(member, Exception) else None
 
 
 def _isoformat(value: datetime | time) -> str:
-    # A named zone or the second of two equal hours is not in the ISO text.
+    # ISO text has no zone name, and does not tell the repeated hour (fold) from the first.
     if value.fold or not (value.tzinfo is None or type(value.tzinfo) is timezone):
         raise _Unrecordable
     return value.isoformat()
 
 
-# How each type that JSON does not know is written exactly, and read again.
+# The exact JSON form of types that JSON does not have.
 _WRITTEN: dict[type, tuple[str, Callable[[Any], Any]]] = {
     float: ("float", repr),
     bytes: ("bytes", lambda value: value.hex()),
@@ -208,14 +208,14 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "timedelta": lambda parts: timedelta(*parts),
     "decimal": Decimal,
     "uuid": UUID,
-    "tuple": lambda parts: tuple(_heard(one) for one in parts),
-    "dict": lambda pairs: {_heard(key): _heard(value) for key, value in pairs},
+    "tuple": lambda parts: tuple(_from_json(item) for item in parts),
+    "dict": lambda pairs: {_from_json(key): _from_json(value) for key, value in pairs},
     "error": _rebuilt,
 }
 
 
-def _told(value: Any, depth: int) -> Any:
-    """The value in JSON, exactly; only exact types, since a subclass would come back as something else."""
+def _to_json(value: Any, depth: int) -> Any:
+    """Writes a value exactly; only exact types, because a subclass would come back as its base."""
     kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType]
     if value is None or kind in (str, int, bool) or (kind is float and math.isfinite(value)):
         return value
@@ -224,48 +224,51 @@ def _told(value: Any, depth: int) -> Any:
     if depth <= -_DEPTH_MAX:
         raise _Unrecordable
     if kind is list:
-        return [_told(one, depth - 1) for one in value]
+        return [_to_json(item, depth - 1) for item in value]
     if kind is tuple:
-        return {_TAG: "tuple", "v": [_told(one, depth - 1) for one in value]}
+        return {_TAG: "tuple", "v": [_to_json(item, depth - 1) for item in value]}
     if kind is dict:
         if all(type(key) is str for key in value) and _TAG not in value:
-            return {key: _told(one, depth - 1) for key, one in value.items()}
-        return {_TAG: "dict", "v": [[_told(key, depth - 1), _told(one, depth - 1)] for key, one in value.items()]}
+            return {key: _to_json(item, depth - 1) for key, item in value.items()}
+        return {
+            _TAG: "dict",
+            "v": [[_to_json(key, depth - 1), _to_json(item, depth - 1)] for key, item in value.items()],
+        }
     if kind not in _WRITTEN:
         raise _Unrecordable
     name, write = _WRITTEN[kind]
     return {_TAG: name, "v": write(value)}
 
 
-def _heard(told: Any) -> Any:
-    if isinstance(told, list):
-        return [_heard(one) for one in cast("list[Any]", told)]
-    if isinstance(told, dict):
-        told = cast("dict[str, Any]", told)
-        if _TAG in told:
-            return _READ[told[_TAG]](told["v"])
-        return {key: _heard(one) for key, one in told.items()}
-    return told
+def _from_json(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_from_json(item) for item in cast("list[Any]", data)]
+    if isinstance(data, dict):
+        data = cast("dict[str, Any]", data)
+        if _TAG in data:
+            return _READ[data[_TAG]](data["v"])
+        return {key: _from_json(item) for key, item in data.items()}
+    return data
 
 
-def _lost_inside(told: Any) -> bool:
-    """Whether an error somewhere inside these parts cannot be rebuilt."""
-    if isinstance(told, list):
-        return any(_lost_inside(one) for one in cast("list[Any]", told))
-    if not isinstance(told, dict):
+def _lost_inside(data: Any) -> bool:
+    """Whether these parts contain an error that cannot be rebuilt."""
+    if isinstance(data, list):
+        return any(_lost_inside(item) for item in cast("list[Any]", data))
+    if not isinstance(data, dict):
         return False
-    told = cast("dict[str, Any]", told)
-    if told.get(_TAG) == "error":
-        inner = told["v"]
+    data = cast("dict[str, Any]", data)
+    if data.get(_TAG) == "error":
+        inner = data["v"]
         return "args" not in inner or _lost_inside([inner["args"], inner.get("attributes")])
-    return any(_lost_inside(one) for one in told.values())
+    return any(_lost_inside(item) for item in data.values())
 
 
 def _dump(document: dict[str, Any]) -> str:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()
-    except UnicodeEncodeError:  # lone surrogates, which no database takes, are written as escapes
+    except UnicodeEncodeError:  # lone surrogates, which databases refuse, are escaped
         text = json.dumps(document, separators=(",", ":"))
     return text
 
@@ -273,15 +276,15 @@ def _dump(document: dict[str, Any]) -> str:
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as error:  # noqa: BLE001 - __str__ is somebody else's, and the record must be made all the same
-        return f"<its text cannot be had: {type(error).__name__}>"
+    except Exception as error:  # noqa: BLE001 - __str__ may raise anything, and the error must still be recorded
+        return f"<text not available: {type(error).__name__}>"
 
 
 def _traceback_of(exc: BaseException) -> str:
     try:
         text = "".join(tracebacks.format_exception(exc))
-    except Exception as error:  # noqa: BLE001 - as for the text; the reason is told in its place
-        text = f"The traceback cannot be had: {type(error).__name__}"
+    except Exception as error:  # noqa: BLE001 - as for the text
+        text = f"The traceback is not available: {type(error).__name__}"
     return _printable(_middle_cut(text, _TRACEBACK_MAX))
 
 
@@ -293,5 +296,5 @@ def _middle_cut(text: str, length_max: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with NUL and lone surrogates as visible escapes, so that it can go anywhere text can go."""
+    """Replaces NUL and lone surrogates by visible escapes, so that the text can be stored anywhere."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -1,4 +1,4 @@
-"""Pydantic, imported when it is first needed: a third of the time of `import turbine` is not spent at once."""
+"""Imports pydantic when it is first needed; it is a third of the time of `import turbine`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class LazyImport:
-    """A module that is imported when the first of its names is asked for."""
+    """A module that is imported when one of its names is first used."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name

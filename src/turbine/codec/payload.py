@@ -1,4 +1,4 @@
-"""One annotation, and the JSON text of its values."""
+"""Payload types: write the values of one annotation as JSON text, and read them back."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _CONFIG: pydantic.ConfigDict = {
     "ser_json_inf_nan": "constants",
 }
 LOOSE = " "
-"""Begins the text of a payload that was made without the type which reads it, or by serialisers that write more than is
-read. The type may pass over fields of such a text by design. (A space means nothing in JSON.)
+"""The prefix of a payload that was written without the type that reads it, or by serialisers that write more than is
+read. The type may ignore fields of such a text by design. (A space has no meaning in JSON.)
 """
 _STARS = "**********"
 _RECORDS = {"model-fields", "dataclass-args", "typed-dict"}
@@ -55,7 +55,7 @@ def _write_text(value: str) -> str | None:
 
 
 def _write_int(value: int) -> str | None:
-    # Python refuses to write very long integers; the slow path says so in words.
+    # Python refuses to write very long integers; the general path reports that.
     return repr(value) if -_INT_SHORT < value < _INT_SHORT else None
 
 
@@ -63,7 +63,7 @@ def _write_float(value: float) -> str | None:
     return repr(value) if math.isfinite(value) else None
 
 
-# The hottest lines of the product: these types come back from JSON as they are, so nothing needs to be read back.
+# The hottest lines of the product: values of these types come back from JSON as they are, so nothing is read back.
 _SCALARS: dict[type[Any], Callable[[Any], str | None]] = {
     str: _write_text,
     int: _write_int,
@@ -76,22 +76,22 @@ _SCALARS: dict[type[Any], Callable[[Any], str | None]] = {
 class PayloadType(Generic[T]):
     """Writes values of one annotation as JSON text and reads them back as the same type.
 
-    Without an annotation (`Any`) values are written by what they are and read back as plain JSON.
+    Without an annotation (`Any`) values are written by their own types and read back as plain JSON.
     """
 
     def __init__(self, annotation: Any, names: Mapping[str, Any] | None = None) -> None:
-        """`names` are local ones that texts inside the annotated types may use."""
+        """`names` are local names that string annotations inside the type may use."""
         self.annotation = annotation
         self._names = names
         self._untyped = is_untyped(annotation)
         self._scalars = _SCALARS if self._untyped else _scalars_of(annotation)
 
     def encode(self, value: Any, what: str) -> str:
-        """The JSON text; SerializationError naming `what` if it would not come back as it is."""
+        """Returns the JSON text. Raises SerializationError, naming `what`, if the value would not come back as is."""
         return self.settle(value, what)[0]
 
     def settle(self, value: Any, what: str) -> tuple[str, T]:
-        """The JSON text, and the value that a replay will read from it; raises like `encode`."""
+        """Returns the JSON text, and the value that a replay will read from it. Raises what `encode` raises."""
         write = self._scalars.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if write is not None:
             text = write(value)
@@ -100,7 +100,7 @@ class PayloadType(Generic[T]):
         return self._settle_untyped(value, what) if self._untyped else self._settle_typed(value, what)
 
     def decode(self, text: str, what: str) -> T:
-        """The value; ValidationFailed, with the paths in `.errors`, if the text holds another type."""
+        """Returns the value. Raises ValidationFailed, with the paths in `.errors`, if the text has another type."""
         try:
             if self._untyped:
                 return pydantic_core.from_json(bare(text))
@@ -115,39 +115,37 @@ class PayloadType(Generic[T]):
             raise SerializationError(f"{what} cannot be read: {_unbuildable(self.annotation, error)}") from error
 
     def recall(self, text: str, what: str, passed_over: Sequence[str] = ()) -> T:
-        """The value of a text that this type has recorded, perhaps with an earlier version of the code.
+        """Returns the value of a text that this type has recorded, perhaps in an earlier version of the code.
 
-        Raises Misfit when the type of today does not take it, or would drop fields of it in silence other than those
-        that were `passed_over` then too.
+        Raises Misfit when the current type does not accept the text, or would silently drop fields other than those in
+        `passed_over`, which were dropped then too.
         """
         try:
             value = self.decode(text, what)
-        except Exception as error:  # validators of the user's own may raise anything
+        except Exception as error:  # the user's validators may raise anything
             raise Misfit(f"{what} does not fit {self.name}: {_reason(error)}") from error
         lost = [field for field in self.dropped(text, value) if field not in passed_over]
         if lost:
-            reason = f"which would lose what it does not have: {', '.join(lost)}"
-            raise Misfit(f"{what} does not fit {self.name}, {reason}", lost)
+            raise Misfit(f"{what} does not fit {self.name}, which would drop the fields {', '.join(lost)}", lost)
         return value
 
     def take(self, text: str, what: str) -> tuple[str, T]:
-        """What is to be recorded of a text that others have written, and its value; raises like `decode`.
+        """Returns the text to record for a text that other code has written, and its value. Raises like `decode`.
 
-        It is recorded as this type writes it, so that `recall` finds nothing in it that the type passes over by design.
+        It is recorded as this type writes it, so that `recall` finds no field in it that the type ignores by design.
         """
         value = self.decode(text, what)
         if self.dropped(text, value):
             try:
                 text = self.encode(value, what)
-            except SerializationError:  # a type that is only read
+            except SerializationError:  # a type that can only be read
                 text = loose(text)
         return text, value
 
     def dropped(self, text: str, value: T) -> list[str]:
-        """The fields in a text that are in no model of the value that was read from it; none in a loose text.
+        """Returns the fields of a text that reading it as `value` has dropped; none of a loose text.
 
-        What the code of a model has taken itself is not lost, for example by a validator that gives an old field its
-        new name.
+        Fields that a model consumes are not dropped, for example by a validator that renames an old field.
         """
         if self._untyped or self._scalars or text.startswith(LOOSE) or not self._kinds & _RECORDS:
             return []
@@ -159,7 +157,7 @@ class PayloadType(Generic[T]):
         if not gone:
             return []
         try:
-            # Where no model may ignore anything: what is gone all the same was not ignored.
+            # Fields that are gone although no model may ignore any were consumed.
             (strict,) = self._adapter.validate_json(
                 f"[{stored}]", strict=True, extra="forbid", by_alias=False, by_name=True
             )
@@ -171,26 +169,26 @@ class PayloadType(Generic[T]):
         return [".".join(str(part) for part in path) for path in gone]
 
     def _dump(self, value: Any) -> str | None:
-        """The text of a value that was read, as it would be written now; None where its serialisers refuse."""
+        """Writes a value that was read; None if its serialisers fail."""
         try:
             text = self._adapter.dump_json([value], warnings=False, by_alias=False, round_trip=True)
-        except Exception:  # noqa: BLE001 - serialisers of the user's own may raise anything
+        except Exception:  # noqa: BLE001 - the user's serialisers may raise anything
             return None
         return text.decode()[1:-1]
 
     @property
     def takes_anything(self) -> bool:
-        """Whether it reads any JSON, all of it."""
+        """Whether it accepts any JSON value, and drops nothing."""
         return self._untyped
 
     @property
     def name(self) -> str:
-        """The annotation as people write it."""
+        """The annotation as it is written in code."""
         return _name(self.annotation)
 
     @property
     def needs_names(self) -> bool:
-        """Whether a type inside names another one by a text that cannot be resolved without the local names."""
+        """Whether a string annotation inside the type cannot be resolved without local names."""
         if self._untyped or self._scalars:
             return False
         try:
@@ -199,10 +197,10 @@ class PayloadType(Generic[T]):
             return True
 
     def accept(self, value: Any, what: str) -> tuple[Any, list[dict[str, Any]]]:
-        """The typed value of plain JSON that somebody outside sent, and the complaints about it.
+        """Returns the typed value of JSON from outside, and the complaints about it.
 
-        Read in pydantic's strict JSON mode; keys that no model knows are complaints, unless the model says itself what
-        to do with them. Fields go by their alias or their name.
+        It is read in pydantic's strict JSON mode. Unknown keys are complaints unless the model says how to treat them.
+        Fields may have their alias or their name.
         """
         text = pydantic_core.to_json(value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False)
         if self._untyped:
@@ -216,22 +214,21 @@ class PayloadType(Generic[T]):
             return read(listed, strict=True, extra="forbid", by_alias=True, by_name=True)[0], []
         except pydantic.ValidationError as error:
             complaints = _complaints(error)
-            if any(one["type"] != "extra_forbidden" for one in complaints):
+            if any(complaint["type"] != "extra_forbidden" for complaint in complaints):
                 return None, complaints
         lenient = read(listed, strict=True, by_alias=True, by_name=True)[0]
-        return lenient, [one for one in complaints if not _is_welcome(lenient, one["path"])]
+        return lenient, [complaint for complaint in complaints if not _is_welcome(lenient, complaint["path"])]
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of what `accept` takes; `{}` (anything) where there is none."""
+        """Returns the JSON Schema of what `accept` accepts; `{}` (anything) if the type has none."""
         if self._untyped:
             return {}
         try:
             schema = self._adapter.json_schema()
         except pydantic.PydanticUserError:
-            # The type has a JSON form but no schema (a custom serialiser, say): then anything may be offered.
-            return {}
-        found = cast("dict[str, Any]", schema.get("items", {}))
-        return {**found, "$defs": schema["$defs"]} if "$defs" in schema else found
+            return {}  # a type with a JSON form but without a schema, such as one with a custom serialiser
+        items = cast("dict[str, Any]", schema.get("items", {}))
+        return {**items, "$defs": schema["$defs"]} if "$defs" in schema else items
 
     def _settle_untyped(self, value: Any, what: str) -> tuple[str, T]:
         try:
@@ -240,18 +237,18 @@ class PayloadType(Generic[T]):
             ).decode()
             settled = pydantic_core.from_json(text)
             if "null" in text or _STARS in text:
-                # A model inside writes its floats by its own configuration; this tells what they were.
+                # A model may write NaN as null, depending on its configuration; this form keeps it.
                 shown = pydantic_core.to_jsonable_python(
                     value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False
                 )
-                told = round_trip_difference(shown, settled)
-                if told is None and _STARS in text:
-                    told = secret_in(value)
-                if told is not None:
-                    raise SerializationError(f"{what} cannot be stored as JSON: {told}.")
+                difference = round_trip_difference(shown, settled)
+                if difference is None and _STARS in text:
+                    difference = secret_in(value)
+                if difference is not None:
+                    raise SerializationError(f"{what} cannot be stored as JSON: {difference}.")
         except SerializationError:
             raise
-        except Exception as error:  # models bring serialisers of their own, which may raise anything
+        except Exception as error:  # serialisers of models may raise anything
             raise SerializationError(_refusal(value, what, error)) from error
         return marked(text, what), settled
 
@@ -260,7 +257,7 @@ class PayloadType(Generic[T]):
             text = self._adapter.dump_json([value], warnings="error", by_alias=False, round_trip=True).decode()[1:-1]
             text = marked(text, what)
             settled = self._read(text)
-            told = round_trip_difference(value, settled) if self._is_doubtful(value, text) else None
+            difference = round_trip_difference(value, settled) if self._is_doubtful(value, text) else None
         except SerializationError:
             raise
         except (
@@ -269,10 +266,10 @@ class PayloadType(Generic[T]):
             pydantic.PydanticUserError,
         ) as error:
             raise SerializationError(f"{what} cannot be stored: {_unbuildable(self.annotation, error)}") from error
-        except Exception as error:  # serialisers and validators of the user's own may raise anything
+        except Exception as error:  # the user's serialisers and validators may raise anything
             raise SerializationError(_refusal(value, what, error, self.annotation)) from error
-        if told is not None:
-            raise SerializationError(f"{what} cannot be stored as {_name(self.annotation)}: {told}.")
+        if difference is not None:
+            raise SerializationError(f"{what} cannot be stored as {_name(self.annotation)}: {difference}.")
         if "serialization" in self._kinds and self.dropped(text, settled):
             text = loose(text)
         return text, settled
@@ -286,17 +283,17 @@ class PayloadType(Generic[T]):
             return True
         if "null" not in text or "model" not in kinds or not kinds & {"float", "any"}:
             return False
-        # Models write NaN as null unless configured; as Python values they still show it.
+        # Models write NaN as null unless they are configured otherwise; their Python form keeps it.
         shown = self._adapter.dump_python([value], mode="json", by_alias=False, round_trip=True, warnings=False)
         words = pydantic_core.to_json(shown, inf_nan_mode="constants").decode()
         return any(words.count(word) != text.count(word) for word in ("NaN", "Infinity"))
 
     @cached_property
     def _adapter(self) -> pydantic.TypeAdapter[list[Any]]:
-        # Pydantic takes no configuration for a model, dataclass or TypedDict itself, but for a list of them.
+        # Pydantic accepts no configuration for a model, dataclass or TypedDict, but does for a list of them.
         listed: Any = list.__class_getitem__(buildable(self.annotation, self._names))
         adapter = pydantic.TypeAdapter(listed, config=_CONFIG)
-        if not adapter.pydantic_complete:  # some type inside names another one by a text that pydantic cannot resolve
+        if not adapter.pydantic_complete:  # a string annotation inside uses a name that pydantic does not find
             adapter.rebuild(_types_namespace=dict(self._names or {}))
         return adapter
 
@@ -306,14 +303,14 @@ class PayloadType(Generic[T]):
 
 
 def loose(text: str) -> str:
-    """The text of a payload that was made without the type that will read it."""
+    """Marks the text of a payload as written without the type that will read it."""
     return text if text.startswith(LOOSE) else LOOSE + text
 
 
 def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> PayloadType[Any]:
-    """The payload type of an annotation, one for each; a missing annotation is `Any`.
+    """Returns the payload type of an annotation; a missing annotation is `Any`.
 
-    With `names`, local ones that texts inside the annotated types may use, it is one of its own.
+    Payload types are cached, except those with `names`: local names that string annotations inside the type may use.
     """
     if annotation is inspect.Parameter.empty:
         annotation = Any
@@ -325,8 +322,8 @@ def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> Pay
         return PayloadType(annotation)
 
 
-def plain(text: str | None) -> Any:
-    """The plain JSON value of a stored text, as the HTTP API shows it; None for no text."""
+def json_value(text: str | None) -> Any:
+    """Returns the JSON value of a stored text, as the HTTP API shows it; None for None."""
     return None if text is None else pydantic_core.from_json(text)
 
 
@@ -338,9 +335,9 @@ def _cached(annotation: Any) -> PayloadType[Any]:
 def _scalars_of(annotation: Any) -> dict[type[Any], Callable[[Any], str | None]]:
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     members = typing.get_args(annotation) if is_union else (annotation,)
-    wanted = [type(None) if member is None else member for member in members]
-    if all(any(member is scalar for scalar in _SCALARS) for member in wanted):
-        return {scalar: _SCALARS[scalar] for scalar in wanted}
+    kinds = [type(None) if member is None else member for member in members]
+    if all(any(member is scalar for scalar in _SCALARS) for member in kinds):
+        return {scalar: _SCALARS[scalar] for scalar in kinds}
     return {}
 
 
@@ -356,15 +353,15 @@ def _reason(error: Exception) -> str:
 
 
 def _complaints(error: pydantic.ValidationError) -> list[dict[str, Any]]:
-    # The first part of each path is the place in the list around the value.
+    # The first part of each path is the index in the list around the value.
     return [
-        {"path": list(one["loc"][1:]), "message": one["msg"], "type": one["type"]}
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
+        {"path": list(detail["loc"][1:]), "message": detail["msg"], "type": detail["type"]}
+        for detail in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 
 
 def _is_welcome(value: Any, path: list[Any]) -> bool:
-    """Whether the model that got this unknown key has said itself that it may come."""
+    """Whether the model at this path allows unknown keys."""
     for part in path[:-1]:
         if isinstance(value, (list, tuple, dict)):
             try:
@@ -377,31 +374,33 @@ def _is_welcome(value: Any, path: list[Any]) -> bool:
 
 
 def _refusal(value: Any, what: str, error: Exception, annotation: Any = None) -> str:
-    wanted = "JSON" if annotation is None else _name(annotation)
+    target = "JSON" if annotation is None else _name(annotation)
     reason = str(error).removeprefix("Error serializing to JSON: ").strip()
     if unexpected := _UNEXPECTED.findall(reason):
         reason = "; ".join(unexpected)
     if isinstance(error, pydantic.ValidationError):
         reason = "; ".join(
-            f"{'.'.join(str(part) for part in one['path'])}: {one['message']}" if one["path"] else one["message"]
-            for one in _complaints(error)
+            f"{'.'.join(str(part) for part in detail['path'])}: {detail['message']}"
+            if detail["path"]
+            else detail["message"]
+            for detail in _complaints(error)
         )
     if "invalid utf-8" in reason:
         cure = "Give the model model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
     elif "surrogates not allowed" in reason:
-        cure = "The text has a lone surrogate; encode it with errors='replace' where it is read"
+        cure = "The text has a lone surrogate; replace it where the text is read (errors='replace')"
     elif annotation is not None:
-        cure = "Give a value of the annotated type, or mend the annotation"
+        cure = "Pass a value of the annotated type, or correct the annotation"
     else:
         cure = "Use str, numbers, bool, None, list, dict, a dataclass or a pydantic model"
-    return f"{what} is of type {type(value).__qualname__} and cannot be stored as {wanted}: {reason[:1000]}. {cure}."
+    return f"{what} is of type {type(value).__qualname__} and cannot be stored as {target}: {reason[:1000]}. {cure}."
 
 
 def _unbuildable(annotation: Any, error: Exception) -> str:
     first = str(error).splitlines()[0]
     return (
-        f"the annotation {_name(annotation)} has no JSON form ({first[:300]}). Annotate it with plain types, "
-        "a dataclass or a pydantic model, or leave the annotation out"
+        f"the annotation {_name(annotation)} has no JSON form ({first[:300]}). Use built-in types, a dataclass or a "
+        "pydantic model, or omit the annotation"
     )
 
 

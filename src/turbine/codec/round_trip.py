@@ -1,4 +1,4 @@
-"""Does a value come back as what it was? Asked only where JSON alone cannot answer.
+"""Checks whether a value comes back from JSON as it was, where the JSON text alone does not tell.
 
 A union may read the text as another member, a model may write NaN as null, a secret is written as stars.
 """
@@ -23,29 +23,29 @@ _MASKED = "a secret would be stored as stars; pass it as text, or read it where 
 
 
 def round_trip_difference(before: Any, after: Any, path: str = "") -> str | None:
-    """What differs in kind, in words for an error message, or None.
+    """Describes the first difference in kind, for an error message; None when there is none.
 
     Kinds are compared, not values: a subclass may come back as its declared base, a tuple as a list, an int as a float.
     """
-    here = f"at {path.lstrip('.')}, " if path else ""
+    where = f"at {path.lstrip('.')}, " if path else ""
     if _is_no_number(before) and not isinstance(after, float):
         cure = "model_config = ConfigDict(ser_json_inf_nan='constants') keeps it"
-        return f"{here}{before} would come back as {after!r} ({cure})"
+        return f"{where}{before} would come back as {after!r} ({cure})"
     secret = _secret(before)
     if secret is not _NOTHING:
-        return None if secret == _secret(after) else f"{here}{_MASKED}"
+        return None if secret == _secret(after) else f"{where}{_MASKED}"
     if not _same_kind(before, after):
-        return f"{here}{type(before).__qualname__} would come back as {type(after).__qualname__}"
+        return f"{where}{type(before).__qualname__} would come back as {type(after).__qualname__}"
     for name, old, new in _pairs(before, after):
         if old is _NOTHING or new is _NOTHING:
             continue
-        if (told := round_trip_difference(old, new, path + name)) is not None:
-            return told
+        if (difference := round_trip_difference(old, new, path + name)) is not None:
+            return difference
     return None
 
 
 def secret_in(value: Any) -> str | None:
-    """The complaint if a secret that JSON would mask is anywhere in the value, or None."""
+    """Returns the complaint if the value contains a secret that JSON would mask, else None."""
     if _secret(value) is not _NOTHING:
         return _MASKED
     parts: Any = (_fields(value) or {}).values()
@@ -53,11 +53,11 @@ def secret_in(value: Any) -> str | None:
         parts = cast("Mapping[Any, Any]", value).values()
     elif isinstance(value, (list, tuple, Set)):
         parts = cast("list[Any]", value)
-    return next((told for part in parts if (told := secret_in(part)) is not None), None)
+    return next((difference for part in parts if (difference := secret_in(part)) is not None), None)
 
 
 def vanished(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The paths of the keys that one JSON value has and another lacks at the same place."""
+    """Yields the paths of the keys that `before` has and `after` lacks."""
     if isinstance(before, dict) and isinstance(after, dict):
         new = cast("dict[str, Any]", after)
         for key, value in cast("dict[str, Any]", before).items():
@@ -77,7 +77,7 @@ def _is_no_number(value: Any) -> bool:
 
 
 def _secret(value: Any) -> Any:
-    # Asked of the type: a model answers for names it does not have only after a long search.
+    # Looked up on the type: on a model, a missing attribute is slow.
     kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType]
     return value.get_secret_value() if hasattr(kind, "get_secret_value") else _NOTHING
 
@@ -92,9 +92,9 @@ def _same_kind(before: Any, after: Any) -> bool:
 
 
 def _pairs(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
-    known, read = _fields(before), _fields(after)
-    if known is not None and read is not None:
-        return [(f".{name}", known.get(name, _NOTHING), value) for name, value in read.items()]
+    old_fields, new_fields = _fields(before), _fields(after)
+    if old_fields is not None and new_fields is not None:
+        return [(f".{name}", old_fields.get(name, _NOTHING), value) for name, value in new_fields.items()]
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         old, new = cast("Mapping[Any, Any]", before), cast("Mapping[Any, Any]", after)
         keys = zip_longest(old, new, fillvalue=_NOTHING)

@@ -1,4 +1,4 @@
-"""JSON Schemas that users give (draft 2020-12): whether one is right, and what of a value does not fit it."""
+"""JSON Schemas from users (draft 2020-12): checks schemas, and values against them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CHOICES = ("select", "multiselect")
 
 
 def check_schema(schema: Any, what: str) -> dict[str, Any]:
-    """The JSON Schema of a schema, or of a form `{"fields": [...]}`. Raises ValidationFailed if it is neither."""
+    """Returns a JSON Schema, or the one of a form `{"fields": [...]}`. Raises ValidationFailed if it is neither."""
     import jsonschema
 
     if not isinstance(schema, dict):
-        raise _wrong(what, [], f"should be a JSON Schema, not {type(schema).__name__}")
+        raise _wrong(what, [], f"must be a JSON Schema, not {type(schema).__name__}")
     given = cast("dict[str, Any]", schema)
     try:
         json.dumps(given, allow_nan=False)
@@ -39,9 +39,9 @@ def check_schema(schema: Any, what: str) -> dict[str, Any]:
 
 
 def complaints(schema: dict[str, Any], value: Any) -> list[dict[str, Any]]:
-    """What of a plain JSON value does not fit, as `ValidationFailed.errors`; empty when all is well.
+    """Returns why a JSON value does not fit, as `ValidationFailed.errors`; empty when it fits.
 
-    Nothing is fetched: a schema that refers to anything outside of it, or to itself without end, fits nothing.
+    Nothing is fetched: no value fits a schema that refers to something outside of it, or endlessly to itself.
     """
     import jsonschema
     import referencing.exceptions
@@ -54,8 +54,8 @@ def complaints(schema: dict[str, Any], value: Any) -> list[dict[str, Any]]:
     try:
         errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
     except (referencing.exceptions.Unresolvable, RecursionError) as error:
-        told = f"The schema refers to what is not in it, or to itself without end ({error})"
-        return [{"path": [], "message": told, "type": "json_schema"}]
+        message = f"The schema refers to something outside of it, or endlessly to itself ({error})"
+        return [{"path": [], "message": message, "type": "json_schema"}]
     return [
         {"path": list(error.absolute_path), "message": error.message, "type": str(error.validator)} for error in errors
     ]
@@ -71,18 +71,18 @@ def _of_form(fields: list[Any], what: str) -> dict[str, Any]:
     required: list[str] = []
     for index, field in enumerate(fields):
         path = ["fields", index]
-        told = cast("dict[str, Any]", field) if isinstance(field, dict) else {}
-        name = told.get("name")
+        given = cast("dict[str, Any]", field) if isinstance(field, dict) else {}
+        name = given.get("name")
         if not isinstance(name, str) or not name:
             raise _wrong(what, path, "needs a name")
         if name in properties:
             raise _wrong(what, path, f"has the name {name!r} of another field")
-        schema = _of_field(told, what, path)
-        schema |= {key: told[key] for key in ("description", "default") if key in told}
-        if "label" in told:
-            schema["title"] = told["label"]
+        schema = _of_field(given, what, path)
+        schema |= {key: given[key] for key in ("description", "default") if key in given}
+        if "label" in given:
+            schema["title"] = given["label"]
         properties[name] = schema
-        if told.get("required") is True:
+        if given.get("required") is True:
             required.append(name)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -103,5 +103,5 @@ def _of_field(field: dict[str, Any], what: str, path: list[Any]) -> dict[str, An
     return {"enum": choices} if kind == "select" else {"type": "array", "items": {"enum": choices}}
 
 
-def _wrong(what: str, path: list[Any], told: str) -> ValidationFailed:
-    return ValidationFailed(what=what, errors=[{"path": path, "message": told, "type": "json_schema"}])
+def _wrong(what: str, path: list[Any], message: str) -> ValidationFailed:
+    return ValidationFailed(what=what, errors=[{"path": path, "message": message, "type": "json_schema"}])

@@ -1,4 +1,4 @@
-"""The signature of a workflow or step: which arguments fit, and their JSON text."""
+"""Signatures of workflows and steps: check arguments, write them as JSON, read them back."""
 
 from __future__ import annotations
 
@@ -36,59 +36,60 @@ _AWAITED = (collections.abc.Awaitable, collections.abc.Coroutine, collections.ab
 
 
 class UnresolvedAnnotation(SerializationError, TypeError):
-    """An annotation is a text that names what is not there."""
+    """A string annotation uses a name that does not exist."""
 
 
 class Signature:
-    """What a function takes and gives; its annotations are resolved when they are first needed.
+    """The parameters and the result of a function; annotations are resolved when they are first needed.
 
-    Arguments are stored as they were passed, `{"args": [...], "kwargs": {...}}`; defaults are not stored, so a run
-    that left an argument out gets the default of the code that runs it.
+    Arguments are stored as they were passed, `{"args": [...], "kwargs": {...}}`, without defaults: if an argument was
+    omitted, the default of the executing code applies.
     """
 
     def __init__(self, fn: Any, what: str, around: Enclosing | None = None) -> None:
-        """`around`: the local names around the function, if they were kept when it was defined."""
+        """`around`: the local names around the function, if they were captured when it was defined."""
         self.what = what
         self._fn = function_of(fn)
         self._enclosing = around or enclosing(fn)
         try:
             self._signature = _signature_of(fn)
-        except ValueError:  # some functions written in C tell nobody what they take
+        except ValueError:  # some functions written in C have no signature
             self._signature = _ANYTHING
         self.parameters: tuple[str, ...] = tuple(self._signature.parameters)
         self._ordered = list(self._signature.parameters.values())
-        self._positional = [one for one in self._ordered if one.kind in _POSITIONAL]
-        self._rest = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_POSITIONAL), None)
-        self._others = next((one for one in self._ordered if one.kind is inspect.Parameter.VAR_KEYWORD), None)
+        self._positional = [parameter for parameter in self._ordered if parameter.kind in _POSITIONAL]
+        by_kind = {parameter.kind: parameter for parameter in self._ordered}
+        self._rest = by_kind.get(inspect.Parameter.VAR_POSITIONAL)
+        self._others = by_kind.get(inspect.Parameter.VAR_KEYWORD)
         self._types: dict[str, PayloadType[Any]] = {}
 
     @property
     def text(self) -> str:
-        """The parameters and the result as Python writes them, without the modules of their types."""
+        """The signature as Python writes it, without the modules of the types."""
         return signature_text(self._signature)
 
     @property
     def source(self) -> str | None:
-        """Where the code begins, as `file:line`; None for what is not written in Python."""
+        """The first line of the code, as `file:line`; None for functions that are not written in Python."""
         return source_of(self._fn)
 
     @cached_property
     def result(self) -> PayloadType[Any]:
-        """The type of what a call gives; of what it is awaited to give, where the annotation is an awaitable."""
+        """The type of the result; of the awaited result, if the annotation is an awaitable."""
         hint = self._hint(_RESULT, self._signature.return_annotation)
         if typing.get_origin(hint) in _AWAITED[:2] and not inspect.iscoroutinefunction(self._fn):
             hint = typing.get_args(hint)[-1]
         return self._payload_type(hint)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """TypeError, in Python's own words, if the arguments do not fit."""
+        """Raises Python's own TypeError if the arguments do not fit."""
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.what}{self._signature}: {error}") from None
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The JSON text of the arguments; TypeError if they do not fit, SerializationError naming the parameter."""
+        """Writes arguments as JSON text. Raises TypeError if they do not fit, SerializationError with the parameter."""
         self.bind(args, kwargs)
         positional = [
             self._type_at(index).encode(value, f"Parameter {self._name_at(index)!r} of {self.what}")
@@ -103,7 +104,7 @@ class Signature:
         return loose(text) if any(part.startswith(LOOSE) for part in (*positional, *named.values())) else text
 
     def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments; ValidationFailed if the stored ones are of other types than today's code asks for."""
+        """Reads stored arguments. Raises ValidationFailed if the current annotations have other types."""
         stored = pydantic_core.from_json(bare(text))
         args = [
             self._read(self._type_at(index), value, self._name_at(index)) for index, value in enumerate(stored["args"])
@@ -112,9 +113,9 @@ class Signature:
         return tuple(args), kwargs
 
     def recall(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments that an earlier start, perhaps of other code, has stored.
+        """Reads arguments that a start, perhaps of an earlier version of the code, has stored.
 
-        Raises Misfit when they do not fit today's signature and types, or would lose fields.
+        Raises Misfit when they do not fit the current signature and types, or would lose fields.
         """
         stored = pydantic_core.from_json(bare(text))
         mark = LOOSE if text.startswith(LOOSE) else ""
@@ -128,42 +129,42 @@ class Signature:
                 for name, value in stored["kwargs"].items()
             }
             self.bind(tuple(args), kwargs)
-        except TypeError as error:  # an annotation that cannot be resolved, or other parameters
+        except TypeError as error:  # other parameters, or an annotation that cannot be resolved
             raise Misfit(f"the recorded arguments do not fit: {error}") from error
         return tuple(args), kwargs
 
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of an object with one property for each parameter, as `from_json` takes it."""
+        """Returns the JSON Schema of the object that `from_json` accepts, with one property for each parameter."""
         properties: dict[str, Any] = {}
         definitions: dict[str, Any] = {}
         required: list[str] = []
-        for one in self._ordered:
-            if one is self._others:
+        for parameter in self._ordered:
+            if parameter is self._others:
                 continue
-            schema = self._type_of(one.name).json_schema()
+            schema = self._type_of(parameter.name).json_schema()
             definitions.update(schema.pop("$defs", {}))
-            if one is self._rest:
+            if parameter is self._rest:
                 schema = {"type": "array", "items": schema}
-            elif one.default is inspect.Parameter.empty:
-                required.append(one.name)
+            elif parameter.default is inspect.Parameter.empty:
+                required.append(parameter.name)
             else:
-                schema = _with_default(schema, self._type_of(one.name), one.default)
-            properties[one.name] = schema
-        whole: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
-        whole["additionalProperties"] = False
+                schema = _with_default(schema, self._type_of(parameter.name), parameter.default)
+            properties[parameter.name] = schema
+        document: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+        document["additionalProperties"] = False
         if self._others is not None:
             others = self._type_of(self._others.name).json_schema()
             definitions.update(others.pop("$defs", {}))
-            whole["additionalProperties"] = others
-        return {**whole, "$defs": definitions} if definitions else whole
+            document["additionalProperties"] = others
+        return {**document, "$defs": definitions} if definitions else document
 
     def from_json(self, value: Any) -> str:
-        """The encoded arguments for input from outside, checked in strict JSON mode.
+        """Checks input from outside in strict JSON mode, and writes it as arguments.
 
-        `value` is an object by parameter name; with exactly one parameter, also its bare value; None where no
-        parameter must be given. Raises ValidationFailed with the paths in `.errors`.
+        `value` is an object by parameter name; if there is exactly one parameter, also its value; None if no parameter
+        is required. Raises ValidationFailed with the paths in `.errors`.
         """
-        if value is None and all(_may_be_left_out(one) for one in self._ordered):
+        if value is None and all(_may_be_left_out(parameter) for parameter in self._ordered):
             return self.encode((), {})
         by_name = self._by_name(cast("dict[str, Any]", value)) if _is_object(value) else None
         typed: dict[str, Any] = {}
@@ -172,12 +173,12 @@ class Signature:
         if by_name is not None and (not by_name[1] or lone is None):
             typed, complaints = by_name
         elif lone is None:
-            told = "Input should be an object by parameter name" if self._ordered else "Input should be null"
-            complaints = [{"path": [], "message": told, "type": "dict_type"}]
+            message = "Input should be an object by parameter name" if self._ordered else "Input should be null"
+            complaints = [{"path": [], "message": message, "type": "dict_type"}]
         else:
             bare_value, complaints = self._accept(lone.name, value)
             typed = {lone.name: bare_value}
-            # An object that is not the lone parameter's own was meant to be one by parameter name.
+            # An object that is no value of the lone parameter was meant to be an object by parameter name.
             if by_name is not None and complaints and (_is_whole(complaints) or lone.name in by_name[0]):
                 typed, complaints = by_name
         if complaints:
@@ -187,20 +188,20 @@ class Signature:
     def _by_name(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         typed: dict[str, Any] = {}
         complaints: list[dict[str, Any]] = []
-        for one in self._ordered:
-            if one is self._others:
+        for parameter in self._ordered:
+            if parameter is self._others:
                 continue
-            if one.name in given:
-                found = given[one.name]
-                read = self._accept_all if one is self._rest else self._accept
-                typed[one.name], wrong = read(one.name, found)
-                complaints += [{**complaint, "path": [one.name, *complaint["path"]]} for complaint in wrong]
-            elif not _may_be_left_out(one):
-                complaints.append({"path": [one.name], "message": "Field required", "type": "missing"})
+            if parameter.name in given:
+                read = self._accept_all if parameter is self._rest else self._accept
+                typed[parameter.name], wrong = read(parameter.name, given[parameter.name])
+                complaints += [{**complaint, "path": [parameter.name, *complaint["path"]]} for complaint in wrong]
+            elif not _may_be_left_out(parameter):
+                complaints.append({"path": [parameter.name], "message": "Field required", "type": "missing"})
         for name in given.keys() - typed.keys():
             if self._others is None:
-                told = "There is no parameter of this name"
-                complaints.append({"path": [name], "message": told, "type": "extra_forbidden"})
+                complaints.append(
+                    {"path": [name], "message": "There is no parameter of this name", "type": "extra_forbidden"}
+                )
             else:
                 typed[name], wrong = self._accept(self._others.name, given[name])
                 complaints += [{**complaint, "path": [name, *complaint["path"]]} for complaint in wrong]
@@ -224,16 +225,16 @@ class Signature:
         return [value for value, _ in read], complaints
 
     def _arranged(self, typed: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        # By position where Python demands it: positional-only parameters, and those before a filled *args.
+        # Python requires positions for positional-only parameters and for those before a filled *args.
         named = dict(typed)
         rest: list[Any] = named.pop(self._rest.name, []) if self._rest is not None else []
         placed = [
             index
-            for index, one in enumerate(self._positional)
-            if rest or (one.kind is inspect.Parameter.POSITIONAL_ONLY and one.name in named)
+            for index, parameter in enumerate(self._positional)
+            if rest or (parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.name in named)
         ]
         by_place = self._positional[: placed[-1] + 1] if placed else []
-        return (*(named.pop(one.name, one.default) for one in by_place), *rest), named
+        return (*(named.pop(parameter.name, parameter.default) for parameter in by_place), *rest), named
 
     def _read(self, kind: PayloadType[Any], value: Any, name: str) -> Any:
         text = pydantic_core.to_json(value, inf_nan_mode="constants").decode()
@@ -252,21 +253,19 @@ class Signature:
         return self._type_of(self._name_at(index))
 
     def _type_named(self, name: str) -> PayloadType[Any]:
-        # A keyword may be named as `*args` or a positional-only parameter is: it is one of `**kwargs` all the same.
+        # A keyword with the name of `*args` or of a positional-only parameter belongs to `**kwargs`.
         parameter = self._signature.parameters.get(name)
         if parameter is not None and parameter.kind not in _BY_KEYWORD and self._others is not None:
             name = self._others.name
         return self._type_of(name)
 
     def _type_of(self, name: str) -> PayloadType[Any]:
-        found = self._types.get(name)
-        if found is None:
+        kind = self._types.get(name)
+        if kind is None:
             parameter = self._signature.parameters.get(name, self._others)
             annotation = inspect.Parameter.empty if parameter is None else parameter.annotation
-            found = self._types[name] = self._payload_type(
-                self._hint(parameter.name if parameter else name, annotation)
-            )
-        return found
+            kind = self._types[name] = self._payload_type(self._hint(parameter.name if parameter else name, annotation))
+        return kind
 
     def _hint(self, name: str, annotation: Any) -> Any:
         holder = types.SimpleNamespace(__annotations__={name: annotation})
@@ -274,11 +273,11 @@ class Signature:
             return typing.get_type_hints(
                 holder, getattr(self._fn, "__globals__", {}), self._local_names() or None, include_extras=True
             )[name]
-        except Exception as error:  # the text of an annotation is code, and may fail in any way
+        except Exception as error:  # a string annotation is code, and may raise anything
             place = "The return annotation" if name == _RESULT else f"The annotation of parameter {name!r}"
             raise UnresolvedAnnotation(
                 f"{place} of {self.what}, {annotation!r}, cannot be resolved: {error}. Import the name where the "
-                "function is defined (not only under TYPE_CHECKING)."
+                "function is defined, and not only under TYPE_CHECKING."
             ) from error
 
     def _payload_type(self, hint: Any) -> PayloadType[Any]:
@@ -288,20 +287,19 @@ class Signature:
         return kind
 
     def _local_names(self) -> dict[str, Any]:
-        names: dict[str, Any] = {one.__name__: one for one in getattr(self._fn, "__type_params__", ())}
+        names: dict[str, Any] = {variable.__name__: variable for variable in getattr(self._fn, "__type_params__", ())}
         code, cells = getattr(self._fn, "__code__", None), getattr(self._fn, "__closure__", None) or ()
         for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
             try:
                 names[name] = cell.cell_contents
             except ValueError:  # not assigned yet
                 continue
-        # What a name meant when the function was defined counts: a loop may have given it to others since.
+        # The value at the time of the definition counts: a loop may have reassigned the name since.
         return names if self._enclosing is None else {**names, **self._enclosing.names()}
 
 
 def _signature_of(fn: Any) -> inspect.Signature:
-    """The signature of a function whose annotations may name what is defined further down."""
-    if sys.version_info >= (3, 14):  # annotations are no values there until they are asked for
+    if sys.version_info >= (3, 14):  # annotations are evaluated lazily, and may use names that are defined later
         from annotationlib import Format
 
         return inspect.signature(fn, annotation_format=Format.FORWARDREF)
@@ -309,7 +307,7 @@ def _signature_of(fn: Any) -> inspect.Signature:
 
 
 def source_of(fn: Any) -> str | None:
-    """Where the code of a function begins, as `file:line`; None for what is not written in Python."""
+    """Returns the first line of a function, as `file:line`; None if it is not written in Python."""
     code = getattr(function_of(fn), "__code__", None)
     return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -337,6 +335,5 @@ def _with_default(schema: dict[str, Any], kind: PayloadType[Any], default: Any) 
     try:
         text = kind.encode(default, "default")
     except SerializationError:
-        # A default that has no JSON form is no use to a form; leaving the argument out still works.
-        return schema
+        return schema  # a default without a JSON form cannot be shown; omitting the argument still works
     return {**schema, "default": pydantic_core.from_json(text)}

@@ -1,4 +1,4 @@
-"""A signature as people read it in code: without the modules of its types, and with defaults of a bearable length."""
+"""Signatures for display: without the modules of the types, and with long defaults cut."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import typing
 from typing import Any, cast
 
 DEFAULT_MAX = 60
-"""Characters of a default that are shown."""
+"""The number of characters of a default that are shown."""
 
 
 def signature_text(signature: inspect.Signature) -> str:
-    """`(order: Order, speed: Literal['low', 'high'] = 'low') -> str | None`."""
+    """Returns text such as `(order: Order, speed: Literal['low', 'high'] = 'low') -> str | None`."""
     ordered = [
-        one.replace(annotation=_annotation(one.annotation), default=_default(one.default))
-        for one in signature.parameters.values()
+        parameter.replace(annotation=_annotation(parameter.annotation), default=_default(parameter.default))
+        for parameter in signature.parameters.values()
     ]
     return str(inspect.Signature(ordered, return_annotation=_annotation(signature.return_annotation)))
 
 
 class _Words(str):
-    """A text that stands in a signature without quotes."""
+    """A string that a signature shows without quotes."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ def _default(value: Any) -> Any:
         return value
     try:
         text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-    except Exception:  # noqa: BLE001 - users' objects; a signature is only for reading
+    except Exception:  # noqa: BLE001 - the user's object; a signature is only for display
         text = "..."
     return _Words(text if len(text) <= DEFAULT_MAX else f"{text[:DEFAULT_MAX]}...")
 

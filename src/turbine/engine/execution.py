@@ -20,7 +20,7 @@ from turbine.engine.outcomes import Mismatch, Signal, Unloaded
 from turbine.engine.waits import OpenWait
 from turbine.errors import Cancelled as CancelledInThread
 from turbine.errors import ForkedProcess, NonDeterministicWorkflow, ShuttingDown, StoreUnavailable
-from turbine.model.history import History, Recorded
+from turbine.model.history import Recorded, RunRecords
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
 from turbine.tables.workflows import Claimed
@@ -92,7 +92,7 @@ class Execution:
     is_replay_check = False
     """Whether code is only held against a history: then no step runs, and what goes beyond the history stays there."""
 
-    def __init__(self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: History | None) -> None:
+    def __init__(self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: RunRecords | None) -> None:
         self.app = app
         self.claimed = claimed
         self.run = claimed.run
@@ -103,7 +103,7 @@ class Execution:
         self.is_async = definition.is_async
         self.is_new = history is None
         """Whether it was started here just now, with arguments that this very code has encoded."""
-        self.history = history or History()
+        self.history = history or RunRecords()
         self._next_function_id = self.history.next_function_id
         self.is_replaying = bool(self.history.recorded)
         self.last_step = -1
@@ -135,7 +135,7 @@ class Execution:
         """Handles in this process that wait for the outcome."""
 
     @classmethod
-    def after(cls, former: Execution, definition: WorkflowDefinition, history: History) -> Execution:
+    def after(cls, former: Execution, definition: WorkflowDefinition, history: RunRecords) -> Execution:
         """The next pass of a run that this process still owns."""
         execution = cls(former.app, former.claimed, definition, history)
         execution.listeners = former.listeners

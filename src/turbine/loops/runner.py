@@ -26,7 +26,7 @@ from turbine.engine.outcomes import (
 )
 from turbine.engine.passes import carry_out, carry_out_blocking
 from turbine.errors import StoreUnavailable
-from turbine.model.history import History
+from turbine.model.history import RunRecords
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import WorkflowDefinition
 from turbine.tables import steps, workflows
@@ -66,7 +66,7 @@ class Runner:
         self._told_at: float | None = None
         app.threads.crowded = self._crowded
 
-    def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: History | None = None) -> Execution:
+    def adopt(self, claimed: Claimed, definition: WorkflowDefinition, history: RunRecords | None = None) -> Execution:
         """Carry out a run that this executor owns."""
         execution = Execution(self.app, claimed, definition, history)
         self.executions[claimed.run] = execution
@@ -96,7 +96,7 @@ class Runner:
                 if one.run in histories or one.run in fresh:
                     definition = self.app.registry.get(one.name)
                     assert definition is not None, f"claimed {one.name!r}, which this runtime does not know"
-                    self.adopt(one, definition, histories.get(one.run, History()))
+                    self.adopt(one, definition, histories.get(one.run, RunRecords()))
         finally:
             self._adopting.difference_update(one.run for one in old)
 
@@ -156,7 +156,7 @@ class Runner:
             self._told_at = now
             log.warning(message, *arguments)
 
-    async def _histories(self, claimed: Sequence[Claimed]) -> dict[int, History]:
+    async def _histories(self, claimed: Sequence[Claimed]) -> dict[int, RunRecords]:
         """The histories of runs, as soon as the database gives them; of none when the store was closed meanwhile.
 
         A run whose history cannot be read although the database is there is set aside, alone.

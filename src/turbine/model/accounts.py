@@ -1,4 +1,4 @@
-"""Who may come in over HTTP, and with which role."""
+"""Accounts, sessions and tokens for HTTP, and their roles."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
 
 class Role(StrEnum):
-    """What somebody may do; each role includes the ones before it."""
+    """The permissions of an account or token; each role includes the ones before it."""
 
     VIEWER = "viewer"
-    """Looks at everything but accounts and tokens; never sees a secret."""
+    """Sees everything except accounts, tokens and secrets."""
     APPROVER = "approver"
-    """Decides approvals that are assigned to them or to nobody, and does nothing else."""
+    """Also decides approvals that are assigned to them or unassigned."""
     OPERATOR = "operator"
-    """Acts on runs, approvals, schedules, queues, keys and products."""
+    """Also changes runs, approvals, schedules, queues, keys and products."""
     ADMIN = "admin"
-    """Also on accounts, tokens, webhooks and alert channels."""
+    """Also changes accounts, tokens, webhooks and alert channels."""
 
     def allows(self, needed: Role) -> bool:
         """Whether this role includes another one."""
@@ -30,7 +30,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """Somebody who signs in with e-mail and password."""
+    """A person who signs in with e-mail and password."""
 
     id: str
     email: str
@@ -42,7 +42,7 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A browser that is signed in, until it is revoked or expires."""
+    """A signed-in browser, until the session is revoked or expires."""
 
     id: str
     account_id: str
@@ -51,13 +51,13 @@ class SessionRecord:
     agent: str | None
     created: datetime
     seen: datetime
-    """When it was last used, within five minutes."""
+    """The time of the last request, to within five minutes."""
     expires: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """A key for programs. `token` is there once, when it is made; only its hash is kept."""
+    """A key for programs. `token` is set only when it is created; only its hash is stored."""
 
     id: str
     name: str
@@ -69,7 +69,7 @@ class TokenRecord:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who makes a change, as the audit names them, and with which role."""
+    """The author of a change, as the audit log names them, and their role."""
 
     name: str
     role: Role
@@ -81,12 +81,12 @@ class Principal(Actor):
 
     email: str | None = None
     session_id: str | None = None
-    """The session of a browser; None for a token, the host's own sign-in, or no sign-in at all."""
+    """The session of a browser; None for a token, the host's own sign-in, or no sign-in."""
 
 
 def email_of(text: str) -> str:
-    """The address as it is stored: without spaces around it, in lower case. Raises ValueError for what is none."""
+    """Returns the address as it is stored: stripped, in lower case. Raises ValueError if it is not an address."""
     address = text.strip().lower()
     if len(address) > 320 or not _EMAIL.fullmatch(address) or not address.isprintable():
-        raise ValueError(f"{text[:80]!r} is no e-mail address")
+        raise ValueError(f"{text[:80]!r} is not an e-mail address")
     return address

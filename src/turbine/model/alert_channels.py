@@ -1,4 +1,4 @@
-"""Alert channels as people see them: never with the whole URL, which holds keys and passwords. And when they rest."""
+"""Alert channels, without the secrets of their URLs, and their quiet hours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """When a channel is not to be disturbed: `QuietHours("22:00", "07:00", "Europe/Berlin")`.
+    """The hours in which alerts of a channel are held back: `QuietHours("22:00", "07:00", "Europe/Berlin")`.
 
-    From `start` up to `end` by the clock on the wall, over midnight when the end is not after the start; the same time
-    twice is a whole day.
+    From `start` up to `end` by the wall clock, over midnight if `end` is not after `start`; if both are equal, for a
+    whole day.
     """
 
     start: str
@@ -25,21 +25,21 @@ class QuietHours:
     timezone: str
     """An IANA name."""
     weekdays: Sequence[str] = ()
-    """The days on which they begin, of mon tue wed thu fri sat sun; without any, each day."""
+    """The days on which they begin, of mon tue wed thu fri sat sun; if empty, every day."""
     urgent: Sequence[str] = ()
-    """Events that are told all the same."""
+    """Events that are sent in quiet hours, too."""
 
     def until(self, at: datetime) -> datetime | None:
-        """When the quiet of a time (aware) is over, in UTC; None when it is not quiet then."""
+        """Returns the end of the quiet hours at a time (aware), in UTC; None if it is outside of them."""
         zone = zone_of(self.timezone)
-        if not self._reigns(at.astimezone(zone)):
+        if not self._is_quiet(at.astimezone(zone)):
             return None
         today = at.astimezone(zone).date()
-        # Quiet hours may follow upon each other without a gap, but not for a week: `quiet_json` refuses that.
+        # Quiet hours may follow each other without a gap, but not for a week: `quiet_json` refuses that.
         ends = (self._end(today + timedelta(days), zone, fold) for days in range(9) for fold in (0, 1))
-        return min(end for end in ends if end > at and not self._reigns(end.astimezone(zone)))
+        return min(end for end in ends if end > at and not self._is_quiet(end.astimezone(zone)))
 
-    def _reigns(self, local: datetime) -> bool:
+    def _is_quiet(self, local: datetime) -> bool:
         now, start, end = local.time().replace(fold=0), time.fromisoformat(self.start), time.fromisoformat(self.end)
         if start < end:
             return start <= now < end and self._begin_on(local.date())
@@ -51,7 +51,7 @@ class QuietHours:
         return not self.weekdays or WEEKDAYS[day.weekday()] in self.weekdays
 
     def _end(self, day: date, zone: tzinfo, fold: int) -> datetime:
-        """When the clock shows the end on a day, the first or the second time; where it skips it, when it has."""
+        """Returns when the wall clock shows the end on a day, for the first or second time, or has skipped it."""
         shown = datetime.combine(day, time.fromisoformat(self.end))
         first = on_the_wall(shown, zone)
         return (first.replace(fold=1) if fold and first.time() == shown.time() else first).astimezone(UTC)
@@ -66,16 +66,16 @@ class AlertChannelRecord:
     url: str
     """Masked: the scheme, and `***` for the rest."""
     events: list[str]
-    """What it hears of by itself; without any it hears of messages only that are sent to it by name."""
+    """The events that are sent to it; if empty, it gets only messages that are sent to it by name."""
     enabled: bool
     created: datetime
     updated: datetime
     workflows: list[str] = field(default_factory=list[str])
-    """The workflows whose events it hears of: names, in which `*` is anything; without any, all."""
+    """Names of workflows whose events are sent to it, in which `*` matches anything; if empty, all."""
     quiet: QuietHours | None = None
-    """When its alerts wait."""
+    """The hours in which its alerts are held back."""
 
 
 def masked(url: str) -> str:
-    """A URL of which only the scheme can be read."""
+    """Masks everything of a URL except the scheme."""
     return f"{url.partition('://')[0]}://***"

@@ -1,4 +1,4 @@
-"""What is known of a gate at which a run waits for a person."""
+"""Approvals: decisions of people for which runs wait."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, Final
 
 WAITING_LABEL: Final = "waiting for approval"
 WAITING_COLOR: Final = "yellow"
-"""The app status of a run while one of its gates is open."""
+"""The app status of a run while one of its approvals is open."""
 
 
 class ApprovalStatus(StrEnum):
-    """Where a gate stands; it is decided at most once."""
+    """The status of an approval; it is decided at most once."""
 
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
-    """Its run was cancelled, or ended for another reason, while it was open."""
+    """The run was cancelled, or ended for another reason, while it was open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult:
-    """What `wait_for_approval` gives the workflow."""
+    """The decision that `wait_for_approval` returns."""
 
     approved: bool
     comment: str = ""
     by: str | None = None
     at: datetime | None = None
-    """When it was decided, an aware UTC time."""
+    """The time of the decision, in UTC."""
     data: Any = None
-    """The form as filled in: an instance when the form is a model, else a dict; None without a form."""
+    """The submitted form: an instance if the form is a model, else a dict; None without a form."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLink:
-    """A link for one decision about one gate. `token` is there once, when it is made; only its hash is kept."""
+    """A link for one decision. `token` is set only when it is created; only its hash is stored."""
 
     approval_id: str
     expires: datetime
@@ -47,7 +47,7 @@ class ApprovalLink:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRecord:
-    """A gate as its row tells it. Times are aware UTC datetimes."""
+    """An approval. Times are in UTC."""
 
     id: str
     workflow_id: str
@@ -58,7 +58,7 @@ class ApprovalRecord:
     title: str | None
     details: Any
     form: dict[str, Any] | None
-    """The JSON Schema of what the approver fills in."""
+    """The JSON Schema of the form."""
     status: ApprovalStatus
     due_at: datetime | None
     created: datetime
@@ -67,4 +67,4 @@ class ApprovalRecord:
     comment: str
     data: Any
     assignees: list[str] = field(default_factory=list[str])
-    """The e-mail addresses of those whose decision it waits for; without any, anybody's."""
+    """The e-mail addresses of the people who are asked; if empty, everyone may decide."""

@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""The audit log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One change, written in its own transaction. Times are aware UTC datetimes."""
+    """A change, recorded in its own transaction. Times are in UTC."""
 
     id: str
     at: datetime
@@ -17,8 +17,8 @@ class AuditRecord:
     """An e-mail address, `token:<name>`, `cli:<user>`, `host` for the host application's sign-in, or `local`."""
     role: str
     action: str
-    """Noun and verb: `workflow.cancel`, `token.create`."""
+    """Object and verb: `workflow.cancel`, `token.create`."""
     target: str
-    """The id of what was changed, or its name where it has none."""
+    """The id of the changed object, or its name if it has no id."""
     workflow_id: str | None
     detail: dict[str, Any] | None

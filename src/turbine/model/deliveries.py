@@ -1,4 +1,4 @@
-"""What leaves the process: records of deliveries and attempts, what an attempt came to, and when the next is due."""
+"""Deliveries to webhooks, alert channels and product senders, their attempts, and when the next one is due."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ EVENTS = (
 )
 EVERY_EVENT = "workflow.*"
 TEST_EVENT = "test"
-"""The event of a test message; nobody can listen to it."""
+"""The event of a test message; it cannot be subscribed to."""
 BACKOFF_MS = 1000
 BACKOFF_MAX_MS = 30_000
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands. Dead ones are not tried again unless somebody asks."""
+    """The status of a delivery. Dead ones are not tried again unless they are resent."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -29,7 +29,7 @@ class DeliveryStatus(StrEnum):
 
 
 class DeliveryKind(StrEnum):
-    """Which way a delivery goes."""
+    """The kind of receiver of a delivery."""
 
     WEBHOOK = "webhook"
     ALERT = "alert"
@@ -38,7 +38,7 @@ class DeliveryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """One try: `error` is None when the receiver took it, `status_code` is that of HTTP where there is one."""
+    """An attempt to deliver: `error` is None if the receiver accepted it, `status_code` is that of HTTP, if any."""
 
     number: int
     at: datetime
@@ -49,7 +49,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """Something outgoing, as its row tells it. Times are aware UTC datetimes."""
+    """A delivery with its attempts. Times are in UTC."""
 
     id: str
     kind: DeliveryKind
@@ -60,15 +60,15 @@ class DeliveryRecord:
     status: DeliveryStatus
     attempts: list[DeliveryAttempt]
     next_at: datetime | None
-    """When the next attempt is due; None when there is none."""
+    """When the next attempt is due; None if there is none."""
     created: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What one attempt came to: delivered without an `error`; with one, tried again unless that is `final`.
+    """The result of an attempt: delivered if `error` is None; else it is tried again, unless the error is `final`.
 
-    With `not_before_ms` it was none: nothing was sent, because it has to wait until then.
+    With `not_before_ms` nothing was sent, because the delivery has to wait until then.
     """
 
     error: str | None = None
@@ -78,5 +78,5 @@ class AttemptResult:
 
 
 def backoff_ms(failed: int) -> int:
-    """The pause after the n-th attempt that failed: one second, then twice as long each time, at most 30 seconds."""
+    """Returns the pause after the n-th failed attempt: one second, doubled each time, at most 30 seconds."""
     return min(BACKOFF_MS << min(failed - 1, 16), BACKOFF_MAX_MS)

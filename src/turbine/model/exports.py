@@ -1,4 +1,4 @@
-"""A run as a record that outlives its database: `rt.export` takes it, `turbine.testing.replay` holds code to it."""
+"""Exported runs: `rt.export` returns one, `turbine.testing.replay` replays it with the current code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ExportedStep:
-    """What is recorded at one position; times are epoch milliseconds."""
+    """The record of a position; times are epoch milliseconds."""
 
     position: str
     function_id: int
@@ -21,16 +21,16 @@ class ExportedStep:
     output: Any
     """The recorded JSON value."""
     error: dict[str, Any] | None
-    """The recorded error: type, message, traceback and what it is rebuilt from."""
+    """The recorded error: type, message, traceback, and the parts from which it is rebuilt."""
     child_workflow_id: str | None
     started_ms: int
     ended_ms: int | None
-    """None while it is under way."""
+    """None while it is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedWait:
-    """What a run waits for at a position; times are epoch milliseconds."""
+    """A wait of a run at a position; times are epoch milliseconds."""
 
     position: str
     kind: str
@@ -42,7 +42,7 @@ class ExportedWait:
 
 @dataclass(frozen=True, slots=True)
 class ExportedFailure:
-    """A failed attempt of a step that is not done."""
+    """A failed attempt of an unfinished step."""
 
     position: str
     number: int
@@ -51,7 +51,7 @@ class ExportedFailure:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A run with everything that was recorded of it. It is plain data: nothing in it needs Turbine to be read."""
+    """A run with all its records, as plain data that can be read without Turbine."""
 
     workflow_id: str
     name: str
@@ -72,18 +72,18 @@ class History:
     application_version: str | None = None
     summary: str | None = None
     loose: tuple[str, ...] = ()
-    """Where the recorded JSON was not written by the type that reads it: positions, and `input`."""
+    """The positions (or `input`) whose JSON was not written by the type that reads it."""
 
     def to_json(self) -> str:
-        """The whole record as one JSON text, to be kept beside the tests."""
+        """Returns the record as JSON text, to be stored with the tests."""
         return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, indent=2)
 
     @classmethod
     def from_json(cls, text: str | bytes | Mapping[str, Any]) -> Self:
-        """The record of a text that `to_json` gave (or of its parsed form). ValueError for anything else."""
+        """Reads the text of `to_json`, or its parsed form. Raises ValueError for anything else."""
         document: dict[str, Any] = dict(text) if isinstance(text, Mapping) else _parsed(text)
         if document.pop("format", None) != FORMAT:
-            raise ValueError(f"This is no exported run, or one of another version; format {FORMAT} can be read here")
+            raise ValueError(f"This is not an exported run of format {FORMAT}; export the run again")
         try:
             document["steps"] = tuple(ExportedStep(**step) for step in document["steps"])
             document["waits"] = tuple(ExportedWait(**wait) for wait in document["waits"])
@@ -91,11 +91,11 @@ class History:
             document["failures"] = tuple(ExportedFailure(**failure) for failure in document["failures"])
             return cls(**document)
         except (TypeError, KeyError) as error:
-            raise ValueError(f"This exported run is not complete, or was changed: {error}") from error
+            raise ValueError(f"This exported run is incomplete or was changed: {error}") from error
 
 
 def _parsed(text: str | bytes) -> dict[str, Any]:
     document = json.loads(text)  # its error is a ValueError
     if not isinstance(document, dict):
-        raise ValueError("This is no exported run: it is not a JSON object")  # noqa: TRY004 - the caller's text is wrong
+        raise ValueError("This is not an exported run: it is not a JSON object")  # noqa: TRY004 - the text is wrong
     return cast("dict[str, Any]", document)

@@ -1,4 +1,4 @@
-"""Failures of one kind, together."""
+"""Groups of failures with the same cause."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class FailureState(StrEnum):
-    """What people think of a kind of failure. A resolved one that is seen again is open again."""
+    """The state of a group of failures. A resolved group becomes open again with the next failure."""
 
     OPEN = "open"
     RESOLVED = "resolved"
@@ -17,24 +17,24 @@ class FailureState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Runs that failed at the same place in the same way. Times are aware UTC datetimes."""
+    """Runs that failed in the same way at the same line. Times are in UTC."""
 
     fingerprint: str
     workflow: str
     step: str | None
-    """The step whose failure ended the runs; None where the body itself failed."""
+    """The step whose failure ended the runs; None if the body failed."""
     type: str
     message: str
-    """Of the newest one."""
+    """The message of the newest failure."""
     place: str | None
     """File, line and function of the innermost line of user code."""
     first_at: datetime
     last_at: datetime
     count: int
-    """Runs that stand failed now, up to 10,000. One that was taken up again is none of them."""
+    """The number of runs that are in ERROR now, at most 10,000; resumed runs do not count."""
     workflow_ids: list[str]
-    """The newest five of them."""
+    """The newest five of these runs."""
     state: FailureState
     state_by: str | None
-    """Who said so; of an open one, who had resolved it before it came back."""
+    """The person who set the state; for an open group, the one who had resolved it before it failed again."""
     state_at: datetime | None

@@ -1,4 +1,4 @@
-"""What a run has recorded: the engine's memory of the lives before this one."""
+"""The records of a run, from which the engine replays it."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class Waiting(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A failed attempt of a step that is not done."""
+    """A failed attempt of an unfinished step."""
 
     number: int
     error: str
 
 
 @dataclass(slots=True)
-class History:
-    """Everything recorded of a run, looked up by position."""
+class RunRecords:
+    """The records of a run by position."""
 
     recorded: dict[str, Recorded] = field(default_factory=dict[str, Recorded])
     waits: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
     failures: dict[str, list[Failure]] = field(default_factory=dict[str, list[Failure]])
     next_function_id: int = 0
     reached: dict[str, int] = field(default_factory=dict[str, int])
-    """How far each line had come: prefix (`""` for the main line) → the highest index recorded in it."""
+    """The highest recorded index of each branch, by its prefix (`""` for the main branch)."""
 
     def goes_beyond(self, position: str) -> bool:
-        """Whether the line of a position had come further than that."""
+        """Whether the branch of a position has records after that position."""
         prefix, dot, last = position.rpartition(".")
         return self.reached.get(prefix + dot, -1) > int(last.partition("t")[0])
 

@@ -1,4 +1,4 @@
-"""What is known of a key in the global store, and of what it held before."""
+"""Keys of the global key-value store, and their history."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class KVRecord:
-    """A key as its row tells it."""
+    """A key with its value and schema."""
 
     key: str
     value: Any
-    """The decoded JSON value; None for a key that has a schema and no value yet."""
+    """The JSON value; None for a key with a schema that has no value yet."""
     schema: Any
     """The JSON Schema that its values must fit, or None."""
     updated: datetime
@@ -21,11 +21,11 @@ class KVRecord:
 
 @dataclass(frozen=True, slots=True)
 class KVChange:
-    """One write of a key, as `kv.history` tells it."""
+    """A write of a key, from `kv.history`."""
 
     key: str
     value: Any
-    """The decoded JSON value; None where the key was deleted."""
+    """The JSON value; None if the key was deleted."""
     at: datetime
     by: str | None
-    """An account or token, `run:<id>` for a run, None for code outside of runs that did not say."""
+    """An account or token, `run:<id>` for a run, None for code outside of runs that did not name anyone."""

@@ -1,4 +1,4 @@
-"""What is kept of a log record."""
+"""Stored log records of runs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from enum import StrEnum
 
 
 class LogSource(StrEnum):
-    """Who wrote a record."""
+    """The author of a log record."""
 
     USER = "user"
     SYSTEM = "system"
-    """Turbine itself, about a run."""
+    """Turbine, about a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A log record as its row tells it. `at` is an aware UTC time."""
+    """A stored log record. `at` is in UTC."""
 
     id: str
     at: datetime
@@ -25,7 +25,7 @@ class LogRecord:
     """`INFO`, `WARNING`, …; `Level 25` for a number that has no name here."""
     logger: str
     message: str
-    """The text, and under it the traceback of its exception, if it had one."""
+    """The text, followed by the traceback of the exception, if there is one."""
     workflow_id: str | None
     step: str | None
     """The position of the step that wrote it; None for the body of the workflow."""

@@ -1,4 +1,4 @@
-"""What is known of a product: a file that a step made, and where its bytes are kept."""
+"""Products: files that steps have made, and the storages of their bytes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Final, Protocol
 
 BLOCK: Final = 1024 * 1024
-"""Bytes that are read, hashed and written at once; in the database, of one chunk."""
+"""The number of bytes that are read, hashed and written at once; the size of a chunk in the database."""
 
 
 class ProductStatus(StrEnum):
-    """What became of a product."""
+    """The status of a product."""
 
     STORED = "stored"
-    """Kept; on its way when there is a sender."""
+    """Stored, and to be sent if there is a sender."""
     SENT = "sent"
     FAILED = "failed"
-    """The sender refused it for the last time; `rt.products.resend` tries again."""
+    """All attempts to send it have failed; `rt.products.resend` tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductRecord:
-    """A product as its row tells it; also what senders get, and the input of a `WorkflowSender`'s runs."""
+    """A product; also the argument of senders, and the input of the runs of a `WorkflowSender`."""
 
     id: str
     workflow_id: str
@@ -31,50 +31,50 @@ class ProductRecord:
     """The step that made it, as in `StepInfo.function_id`."""
     function_name: str
     file_name: str
-    """As the step gave it: for people. No path is ever made of it."""
+    """The name from the step, for display; it is never used as a path."""
     size: int
     """In bytes."""
     sha256: str
-    """Of the bytes, in lower-case hex."""
+    """The hash of the bytes, in lower-case hex."""
     metadata: dict[str, Any] | None
     status: ProductStatus
     error: str | None
-    """Why the sender failed for the last time."""
+    """Why the last attempt to send it failed."""
     created: datetime
 
 
 class ProductUpload(Protocol):
-    """Bytes on their way into a storage. Blocks; used by one thread at a time."""
+    """An upload into a storage. It blocks, and is used by one thread at a time."""
 
     def write(self, block: bytes) -> None:
-        """Take the next block; all but the last have `BLOCK` bytes."""
+        """Writes the next block; all but the last have `BLOCK` bytes."""
         ...
 
     def finish(self) -> None:
-        """Return when the bytes would survive a power cut."""
+        """Flushes the bytes, so that they survive a power failure."""
         ...
 
     def abandon(self) -> None:
-        """Let go of what is open; what was written is removed by `ProductStorages.remove`."""
+        """Closes the upload; `ProductStorages.remove` removes its bytes."""
         ...
 
 
 class ProductStorages(Protocol):
-    """Where the bytes of products are: the place for new ones, and every place that rows name. Blocks."""
+    """The storages of the bytes of products: the one for new products, and all others with products. Blocks."""
 
     place: str
-    """Where new products go, as their rows say it."""
+    """The storage of new products, as it is recorded."""
     active: set[str]
-    """Uploads that are going on in this process."""
+    """The running uploads of this process."""
 
     def create(self, id: str) -> ProductUpload:
-        """Begin an upload at `place`."""
+        """Begins an upload to `place`."""
         ...
 
     def open(self, place: str, id: str, size: int) -> BinaryIO:
-        """The bytes of a product. Raises FileNotFoundError when they are gone."""
+        """Opens the bytes of a product. Raises FileNotFoundError if they are missing."""
         ...
 
     def remove(self, place: str, id: str) -> None:
-        """Remove the bytes of a product, or what an upload has left; fine when there are none."""
+        """Removes the bytes of a product or of an unfinished upload, if there are any."""
         ...

@@ -9,19 +9,19 @@ from typing import cast
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` starts in any window of the length `per`: `RateLimit(100, per=timedelta(minutes=1))`."""
+    """At most `limit` starts in any period of the length `per`: `RateLimit(100, per=timedelta(minutes=1))`."""
 
     limit: int
     per: timedelta
 
     def __post_init__(self) -> None:
-        given = cast("timedelta | float", self.per)  # seconds are understood too
+        given = cast("timedelta | float", self.per)  # seconds are accepted, too
         if isinstance(given, (int, float)) and not isinstance(given, bool):
             object.__setattr__(self, "per", timedelta(seconds=given))
         if isinstance(self.limit, bool) or self.limit < 1:
-            raise ValueError(f"a rate limit must allow at least 1 start, not {self.limit!r}")
+            raise ValueError(f"A rate limit must allow at least 1 start, not {self.limit!r}")
         if self.per <= timedelta(0):
-            raise ValueError(f"the window of a rate limit must be positive, not {self.per!r}")
+            raise ValueError(f"The period of a rate limit must be positive, not {self.per!r}")
 
     @property
     def period_ms(self) -> int:
@@ -30,7 +30,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue as declared or as it is now. None means no limit; in a partitioned queue limits count for each key."""
+    """A queue and its limits. None means no limit; in a partitioned queue limits apply to each key."""
 
     name: str
     worker_concurrency: int | None = None
@@ -40,7 +40,7 @@ class Queue:
     partitioned: bool = False
     batch_max: int = 100
     release_while_waiting: bool = False
-    """Whether a run that waits in the queue gives its slot to another one meanwhile."""
+    """Whether a run of the queue gives its slot to another one while it waits."""
     paused: bool = False
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Queue:
 
     @property
     def all_workers(self) -> int | None:
-        """How many runs (of one key, if partitioned) may hold a slot at once, over all processes."""
+        """The maximum number of runs (of one key, if partitioned) with a slot, over all processes."""
         if self.partitioned and self.global_concurrency is None and self.worker_concurrency is None:
             return 1
         return self.global_concurrency

@@ -1,4 +1,4 @@
-"""How long runs are kept once they are over."""
+"""Rules for how long finished runs are kept."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from turbine.model.workflows import WorkflowStatus
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """How long the runs of a workflow, of a status, or of both are kept; None stands for any.
+    """How long the runs of a workflow, of a status, or of both are kept; None means any.
 
-    The rule that says most decides: one for workflow and status, then one for the workflow, then one for the status.
+    The most specific rule applies: one for workflow and status, then one for the workflow, then one for the status.
     """
 
     workflow: str | None
     status: WorkflowStatus | None
     keep: timedelta | None
-    """Counted from the end of the run; None keeps it for ever."""
+    """The time from the end of the run; None keeps it for ever."""
     updated: datetime
 
 
 def scope_of(workflow: str | None, status: str | None) -> str:
-    """Of which runs a rule speaks, in one text: `place_order ERROR`, `* ERROR`, `place_order *`."""
+    """Describes the runs of a rule: `place_order ERROR`, `* ERROR`, `place_order *`."""
     return f"{workflow or '*'} {status or '*'}"
 
 
 def rule_for(rules: Iterable[RetentionRule], workflow: str, status: str) -> RetentionRule | None:
-    """The rule that decides about a run, if any speaks of it."""
-    known = {(rule.workflow, rule.status): rule for rule in rules}
-    asked = WorkflowStatus(status)
-    return known.get((workflow, asked)) or known.get((workflow, None)) or known.get((None, asked))
+    """Returns the rule that applies to a run, if there is one."""
+    by_scope = {(rule.workflow, rule.status): rule for rule in rules}
+    scopes = ((workflow, WorkflowStatus(status)), (workflow, None), (None, WorkflowStatus(status)))
+    return next((by_scope[scope] for scope in scopes if scope in by_scope), None)

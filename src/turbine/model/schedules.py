@@ -1,4 +1,4 @@
-"""When runs start by themselves: what is asked for, and what is known of it."""
+"""Schedules, which start runs at given times."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from turbine.cron import Cron, check_cron, zone_of
 from turbine.errors import ValidationFailed
 
 LOOK_BACK_MS = 400 * 24 * 3600 * 1000
-"""How far back the last ticks are looked for."""
+"""How far back the last ticks are searched."""
 _JITTER_MAX = timedelta(days=3650)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class ScheduleType(StrEnum):
-    """Where a schedule comes from: declared in code, or made by somebody, for many times or for one."""
+    """The type of a schedule: declared in code, created with a cron expression, or created for a single time."""
 
     COMPILE = "compile"
     CRON = "cron"
@@ -28,7 +28,7 @@ class ScheduleType(StrEnum):
 
 
 class CatchUp(StrEnum):
-    """Which of the ticks are made up for that came while no process was there."""
+    """Which of the missed ticks are made up."""
 
     LAST = "last"
     NONE = "none"
@@ -36,7 +36,7 @@ class CatchUp(StrEnum):
 
 
 class Overlap(StrEnum):
-    """What a tick does while the run of the tick before is not over."""
+    """The effect of a tick while the run of the previous tick has not ended."""
 
     START = "start"
     SKIP = "skip"
@@ -44,14 +44,14 @@ class Overlap(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When to start runs. Made by `Schedule.cron(…)` or `Schedule.once(…)`."""
+    """The times at which runs start. Use `Schedule.cron(…)` or `Schedule.once(…)`."""
 
     type: ScheduleType
     cron_expression: str | None = None
     timezone: str | None = None
-    """An IANA name; None is `Config.timezone` of the runtime that takes the schedule."""
+    """An IANA name; None is `Config.timezone` of the runtime that starts the run."""
     jitter: timedelta | None = None
-    """Each run starts a random while later, shorter than this; its tick and its id stay."""
+    """Each run starts with a random delay below this; its tick and its id do not change."""
     catch_up: CatchUp = CatchUp.LAST
     scheduled_at: datetime | None = None
     overlap: Overlap = Overlap.START
@@ -65,11 +65,11 @@ class Schedule:
         catch_up: str = "last",
         overlap: str = "start",
     ) -> Self:
-        """At each tick of a cron text: five fields, six with seconds first, or a macro such as `@hourly`.
+        """At each tick of a cron expression: five fields, six with seconds first, or a macro such as `@hourly`.
 
-        `jitter` is a timedelta or seconds. `catch_up` says which of the ticks that nobody was there for are made up:
-        the `last` one, `none`, or `all` (the newest 1000). `overlap` says what a tick does while the run of the tick
-        before is not over: `start` another, or `skip` it. Raises ValidationFailed.
+        `jitter` is a timedelta or seconds. `catch_up` says which ticks are made up that were missed because no process
+        was running: the `last` one, `none`, or `all` (the newest 1000). `overlap` says what a tick does while the run
+        of the previous tick has not ended: `start` another, or `skip` it. Raises ValidationFailed.
         """
         return cls(
             ScheduleType.CRON,
@@ -82,7 +82,7 @@ class Schedule:
 
     @classmethod
     def once(cls, at: datetime) -> Self:
-        """At one time, at once when it has passed. Raises ValidationFailed for a time without a zone."""
+        """At a single time, or at once if it has passed. Raises ValidationFailed for a time without a time zone."""
         return cls(ScheduleType.ONCE, scheduled_at=at)
 
     def __post_init__(self) -> None:
@@ -99,14 +99,14 @@ class Schedule:
             object.__setattr__(self, "jitter", _jitter(self.jitter))
 
     def ticks(self, after_ms: int, timezone: str) -> Iterator[int]:
-        """The ticks after a time, ascending; `timezone` is for a schedule without one."""
+        """Yields the ticks after a time, ascending; `timezone` is the default for a schedule without one."""
         if self.scheduled_at is not None:
             at_ms = to_ms(self.scheduled_at)
             return iter([at_ms] if at_ms > after_ms else [])
         return Cron(self.cron_expression or "", self.timezone or timezone).ticks(after_ms)
 
     def latest(self, until_ms: int, count: int, timezone: str) -> list[int]:
-        """The last ticks up to a time, at most so many, ascending."""
+        """Returns the last ticks up to a time, at most `count`, ascending."""
         if self.scheduled_at is not None:
             at_ms = to_ms(self.scheduled_at)
             return [at_ms] if at_ms <= until_ms else []
@@ -114,7 +114,7 @@ class Schedule:
         return cron.latest(until_ms - LOOK_BACK_MS, until_ms, count)
 
     def first_ms(self, now_ms: int, timezone: str) -> int | None:
-        """The tick that comes first from now on; the one time of `once` also when it has passed."""
+        """Returns the next tick; the time of `once` also if it has passed."""
         if self.scheduled_at is not None:
             return to_ms(self.scheduled_at)
         return next(self.ticks(now_ms, timezone), None)
@@ -125,14 +125,14 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRecord:
-    """A schedule as its row tells it. Times are aware UTC datetimes.
+    """A schedule. Times are in UTC.
 
-    One that starts a single run stays as a record when it has done so, with `enabled` False.
+    A schedule for a single time stays after its run has started, with `enabled` False.
     """
 
     id: str
     name: str
-    """Goes into the ids of its runs: `sched-<name>-2026-03-27T03:00:00Z`."""
+    """Part of the ids of its runs: `sched-<name>-2026-03-27T03:00:00Z`."""
     workflow: str
     workflow_fqn: str
     type: ScheduleType
@@ -140,7 +140,7 @@ class ScheduleRecord:
     created: datetime
     updated: datetime
     input: Any = None
-    """What its runs get; None where they get the tick, or nothing."""
+    """The input of its runs; None if they get the tick, or nothing."""
     cron_expression: str | None = None
     timezone: str | None = None
     jitter: timedelta | None = None
@@ -148,47 +148,47 @@ class ScheduleRecord:
     scheduled_at: datetime | None = None
     next_at: datetime | None = None
     last_at: datetime | None = None
-    """The last tick that was taken."""
+    """The last tick that was processed."""
     last_workflow_id: str | None = None
     last_error: str | None = None
-    """Why the last tick started no run; None when it did."""
+    """Why the last tick started no run; None if it did."""
     overlap: Overlap = Overlap.START
     reason: str | None = None
-    """Why somebody disabled it."""
+    """Why it was disabled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What became of the ticks of a span of time that has passed."""
+    """The result of starting the runs for the ticks of a past period."""
 
     ticks: list[datetime]
-    """Those in the span, ascending."""
+    """The ticks in the period, ascending."""
     started: list[str]
-    """The ids of the runs that were started; of a dry run those that would be."""
+    """The ids of the runs that were started, or in a dry run would be started."""
     existing: list[str]
-    """The ids of ticks that have their run already."""
+    """The ids of the runs that existed already."""
     failed: dict[str, str]
-    """Why the run of an id could not be started."""
+    """The errors of the runs that could not be started, by id."""
 
 
 def tick_text(tick_ms: int) -> str:
-    """A tick as it is written in the ids of runs, and given to workflows: `2026-03-27T03:00:00Z`."""
+    """Formats a tick as in ids and inputs of runs: `2026-03-27T03:00:00Z`."""
     text = to_datetime(tick_ms).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{tick_ms % 1000:03}Z" if tick_ms % 1000 else f"{text}Z"
 
 
 def run_id(name: str, tick_ms: int) -> str:
-    """The id of the run of a tick."""
+    """Returns the id of the run of a tick."""
     return f"sched-{name}-{tick_text(tick_ms)}"
 
 
 def _jitter(given: timedelta | float) -> timedelta:
-    """A jitter, of at most ten years: a run that starts a random time later than that is a mistake."""
+    """Checks a jitter, of at most ten years."""
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
     if not is_number or not 0 <= seconds <= _JITTER_MAX.total_seconds():
-        told = f"must be a timedelta or seconds, from 0 to {_JITTER_MAX.days} days, not {given!r:.100}"
-        raise _wrong("jitter", told, "jitter")
+        message = f"must be a timedelta or seconds, from 0 to {_JITTER_MAX.days} days, not {given!r:.100}"
+        raise _wrong("jitter", message, "jitter")
     return timedelta(seconds=seconds)
 
 
@@ -199,5 +199,5 @@ def _one_of(kind: type[Choice], field: str, text: str) -> Choice:
         raise _wrong(field, f"must be one of {', '.join(kind)}, not {text!r}", "enum") from None
 
 
-def _wrong(field: str, told: str, kind: str) -> ValidationFailed:
-    return ValidationFailed(what="The schedule", errors=[{"path": [field], "message": told, "type": kind}])
+def _wrong(field: str, message: str, kind: str) -> ValidationFailed:
+    return ValidationFailed(what="The schedule", errors=[{"path": [field], "message": message, "type": kind}])

@@ -1,4 +1,4 @@
-"""What is known of a step."""
+"""Recorded steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Kind(IntEnum):
-    """What stands at a position, as stored."""
+    """The kind of a record at a position, as stored."""
 
     STEP = 0
     WAIT = 1
@@ -18,9 +18,9 @@ class Kind(IntEnum):
     """A step with `checkpoint=False`: listed, never recorded as done."""
     MARK = 4
     NOTE = 5
-    """An app status set by a body: recorded so that a replay does not set it again, and not listed as a step."""
+    """An app status set by a body: recorded so that a replay does not set it again, but not listed as a step."""
     BROKEN_OFF = 6
-    """A step that its body broke off: it does not run again, and a replay waits until the body breaks it off again."""
+    """A step that the body cancelled: it does not run again, and a replay waits until the body cancels it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class StepAttempt:
 
 @dataclass(frozen=True, slots=True)
 class StepInfo:
-    """A step as its row tells it."""
+    """A recorded step."""
 
     workflow_id: str
     function_id: int
-    """The order in which the run's steps were first recorded, from 0."""
+    """The number of the step in the order in which the run recorded its steps, from 0."""
     function_name: str
     position: str
     output: Any

@@ -1,4 +1,4 @@
-"""Webhooks as people see them."""
+"""Webhooks, without their secrets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class WebhookRecord:
-    """A signed URL for machines. The secret is never read out again. Times are aware UTC datetimes."""
+    """A URL that receives signed events. The secret is never shown again. Times are in UTC."""
 
     id: str
     url: str
-    """With `***` where it has a password; an update that gives it so leaves it as it is."""
+    """With `***` for a password; an update with `***` keeps the password."""
     events: list[str]
     enabled: bool
     secret_set: bool

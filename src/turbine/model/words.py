@@ -1,4 +1,4 @@
-"""How the words of Turbine that a run records are listed: under the word, as it stands in the user's code."""
+"""The names under which durable functions are recorded and listed: those in the user's code."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ NOW = "turbine.now"
 UUID4 = "turbine.uuid4"
 RANDOM = "turbine.random"
 PATCHED = "turbine.patched"
-"""Which patch it was stands in the position."""
+"""The name of the patch is in the position."""
 KV = "turbine.kv."
-"""What the names of `turbine.kv.get` and its neighbours begin with."""
+"""The prefix of the methods of `turbine.kv`."""

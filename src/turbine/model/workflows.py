@@ -1,4 +1,4 @@
-"""What is known of a run."""
+"""Runs of workflows and their statuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class WorkflowStatus(StrEnum):
-    """Where a run stands. PENDING is running or about to be; the last one is real while a gate is open."""
+    """The status of a run. PENDING: running, or about to; WAITING_FOR_APPROVAL: while an approval is open."""
 
     PENDING = "PENDING"
     ENQUEUED = "ENQUEUED"
@@ -23,7 +23,7 @@ class WorkflowStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more will happen unless somebody resumes or forks the run."""
+        """Whether the run has ended and will not continue unless it is resumed."""
         return self in TERMINAL
 
 
@@ -66,12 +66,12 @@ TRANSITIONS: dict[WorkflowStatus, frozenset[WorkflowStatus]] = {
     WorkflowStatus.CANCELLED: frozenset({WorkflowStatus.ENQUEUED, WorkflowStatus.PENDING}),
     WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED: frozenset({WorkflowStatus.ENQUEUED, WorkflowStatus.PENDING}),
 }
-"""The whole life of a status; a test holds every row's history against it."""
+"""The allowed transitions; a test compares the history of every row with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run as its row tells it. Times are aware UTC datetimes."""
+    """A run. Times are in UTC."""
 
     workflow_id: str
     status: WorkflowStatus
@@ -85,11 +85,11 @@ class Status:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     output: Any = None
-    """The decoded JSON value of the result."""
+    """The JSON value of the result."""
     error: str | None = None
     """`Type: message`."""
     input: dict[str, Any] | None = None
-    """`{"args": [...], "kwargs": {...}}`; filled by `status()`, and by `list` when asked for."""
+    """`{"args": [...], "kwargs": {...}}`; set by `status()`, and by `list(load_input=True)`."""
     queue_name: str | None = None
     queue_partition_key: str | None = None
     deduplication_id: str | None = None
@@ -105,34 +105,34 @@ class Status:
     reason: str | None = None
     """Why it was cancelled or set aside."""
     attention: str | None = None
-    """What a person must look at before the run can go on; None for a healthy run."""
+    """What a person must check before the run can continue; None for a healthy run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredWorkflow:
-    """A workflow that a runtime knows; `fqn` is `module:qualname`."""
+    """A registered workflow; `fqn` is `module:qualname`."""
 
     name: str
     fqn: str
     triggerable: bool = False
     cron_schedule: str | None = None
     input_schema: dict[str, Any] | None = None
-    """As the code gives it, else derived from the annotations."""
+    """The schema from the code, else derived from the annotations."""
     tags: list[str] = field(default_factory=list[str])
     docstring: str | None = None
     parameters: dict[str, Any] | None = None
     """The JSON Schema of an object with one property for each parameter."""
     signature: str | None = None
-    """As Python writes it: `place_order(order: Order, dry_run: bool = False) -> str`."""
+    """The signature in Python: `place_order(order: Order, dry_run: bool = False) -> str`."""
     source: str | None = None
-    """Where its code begins, as `file:line`."""
+    """The first line of its code, as `file:line`."""
     here: bool = True
-    """Whether the runtime that was asked has its code."""
+    """Whether this runtime has its code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; `next_cursor` asks for the next one and is None at the end."""
+    """A page of a list; `next_cursor` requests the next one, and is None at the end."""
 
     items: list[T]
     next_cursor: str | None = None
@@ -149,7 +149,7 @@ class CodeLine:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a run is not moving, and what would release it."""
+    """Why a run is not making progress, and what would let it continue."""
 
     reason: str
     """One word: running, sleeping, message, value, result, retry, queue, unknown-workflow, set-aside, recovery,
@@ -160,12 +160,12 @@ class Explanation:
     held_by: list[str] = field(default_factory=list[str])
     advice: str | None = None
     stack: list[CodeLine] = field(default_factory=list[CodeLine])
-    """Where its code stands, the body first, if the process that was asked carries it out; else empty."""
+    """The stack of its code, the body first, if the process that answers executes it; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, after its commit. `kind` is like `workflow.SUCCESS` or `step.recorded`."""
+    """A committed change. `kind` is for example `workflow.SUCCESS` or `step.recorded`."""
 
     kind: str
     workflow_id: str

@@ -56,14 +56,14 @@ async def export(app: App, workflow_id: str) -> History:
     )
 
 
-def _loose(payloads: Payloads, inputs: str, recorded: history.History) -> Iterator[str]:
+def _loose(payloads: Payloads, inputs: str, recorded: history.RunRecords) -> Iterator[str]:
     outputs = {record.position: record.output for record in recorded.recorded.values()}
     for place, stored in {"input": inputs, **outputs}.items():
         if stored is not None and payloads.open(stored).startswith(LOOSE):
             yield place
 
 
-def _read(tx: Tx, *, workflow_id: str) -> tuple[Found, str | None, history.History] | None:
+def _read(tx: Tx, *, workflow_id: str) -> tuple[Found, str | None, history.RunRecords] | None:
     found = statuses.one(tx, workflow_id=workflow_id)
     known = statuses.outcome(tx, workflow_id=workflow_id)
     if found is None or known is None:

@@ -1,7 +1,7 @@
-"""What users declare: workflows and steps, and the roll of those that a runtime knows.
+"""Workflows and steps as users declare them, and the registry of a runtime.
 
-A declared function is called where the code stands: outside of a run it is just its function; inside, the call goes to
-the `Scope` in `HERE`, which the engine puts there. Nothing here runs, records or waits.
+Outside of a run a declared function is an ordinary function. Inside, the call goes to the `Scope` in `current_scope`,
+which the engine sets. This package runs, records and waits for nothing.
 """
 
 from turbine.registry.declare import remote, step, workflow

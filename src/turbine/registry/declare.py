@@ -1,4 +1,4 @@
-"""Declaring: the decorators, and what they check of a function before it becomes a workflow or a step."""
+"""The decorators `step` and `workflow`, and what they check of a function."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from turbine.retry import RetryPolicy, seconds_of
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Declaring. A coroutine function is a function too, so the overloads for both overlap: the first that fits is meant.
+# A coroutine function is a function too, so the overloads for both overlap: the first that fits counts.
 
 
 @overload
@@ -98,17 +98,17 @@ def step(
     timeout: timedelta | float | None = None,
     checkpoint: bool = True,
 ) -> Any:
-    """Make a function a step: its outcome is recorded once for each place where a run calls it.
+    """Declare a function as a step: its outcome is recorded once for each position at which a run calls it.
 
-    It runs at least once (again after a crash before its outcome was recorded); a recorded failure replays as the same
-    failure. Wait n before a retry is `min(base_interval * backoff_factor ** (n - 1), max_interval)` seconds, ± the
-    fraction `jitter`; only errors of `retry_on` for which `retry_if` holds are tried again, then
-    MaxStepRetriesExceeded. `timeout` bounds each attempt; a blocking function cannot be stopped, and goes on in its
-    thread beside the next attempt unless it asks `turbine.check_cancelled()`. With `checkpoint=False` it is never
-    recorded as done and runs again on each replay; its value need not be serialisable.
+    It runs at least once (again after a crash before its outcome was recorded); a replay raises a recorded failure
+    again. The wait before retry n is `min(base_interval * backoff_factor ** (n - 1), max_interval)` seconds, ± the
+    fraction `jitter`. Only errors of `retry_on` for which `retry_if` is true are retried; after the last retry
+    MaxStepRetriesExceeded is raised. `timeout` limits each attempt; a blocking function cannot be stopped, and
+    continues in its thread beside the next attempt unless it calls `turbine.check_cancelled()`. With
+    `checkpoint=False` its value is not recorded and need not be serialisable; it runs again in each replay.
 
-    Used bare, with keywords, or as a function: `turbine.step(fn, name="fetch", retries=3)`. Raises TypeError for
-    generators and ValueError for numbers that can never be right.
+    Use it as a decorator, with or without arguments, or as a function: `turbine.step(fn, name="fetch", retries=3)`.
+    Raises TypeError for generators and ValueError for numbers out of range.
     """
     if isinstance(fn, str):
         fn, name = None, fn
@@ -213,18 +213,18 @@ def workflow(
     queue: str | None = None,
     timeout: timedelta | float | None = None,
 ) -> Any:
-    """Make a function a workflow: its progress is recorded, and any process that knows it can go on with a run of it.
+    """Declare a function as a workflow: its progress is recorded, and any process that has its code can continue a run.
 
-    The body must do the same durable calls for the same recorded outcomes; what touches the world belongs into steps.
-    Parameters and result are JSON, typed by their annotations. `max_recoveries` bounds how often a run is taken up
-    after deaths of its process (None: no bound). `summary` gets the arguments and tells people what a run is about.
-    `timeout` and `queue` are defaults for `options(...)`.
+    The body must make the same durable calls for the same recorded outcomes; side effects belong in steps. Parameters
+    and result are stored as JSON, typed by their annotations. `max_recoveries` limits how often a run is recovered
+    after crashes (None: no limit). `summary` is called with the arguments and returns one line for people. `timeout`
+    and `queue` are defaults for `options(...)`.
 
-    With a `schedule` (cron text or `Schedule.cron(...)`) it is started at each tick and takes that tick, a `datetime`.
-    `input_schema` (a JSON Schema, or `{"fields": [...]}`) is what input from outside must fit too.
+    With a `schedule` (a cron expression or `Schedule.cron(...)`) it is started at each tick with the time of the tick.
+    Input from outside must also match `input_schema` (a JSON Schema, or `{"fields": [...]}`).
 
-    Used bare, with keywords, or as a function. Raises TypeError for generators, and for lambdas without a name (a
-    recovering process could not find them); ValidationFailed for a schedule or schema that cannot be read.
+    Use it as a decorator, with or without arguments, or as a function. Raises TypeError for generators and for lambdas
+    without a name (recovery could not find them), ValidationFailed for an invalid schedule or schema.
     """
     if isinstance(fn, str):
         fn, name = None, fn
@@ -234,10 +234,10 @@ def workflow(
         default_name = name_of(function)
         if name is None and not default_name.isidentifier():
             raise TypeError(
-                f"{default_name} has no name by which another process could find it; use def, or pass name="
+                f"{default_name} has no name by which another process could find it. Use def, or pass name="
             )
         if max_recoveries is not None and max_recoveries < 0:
-            raise ValueError(f"max_recoveries must not be negative: {max_recoveries} (None: no bound)")
+            raise ValueError(f"max_recoveries must not be negative: {max_recoveries} (None: no limit)")
         definition = WorkflowDefinition(
             fn=function,
             name=check_name(name, "workflow name") if name is not None else default_name,
@@ -270,6 +270,6 @@ class _WorkflowDecorator:
 
 
 def remote(name: str, result_type: Any = Any) -> Workflow[..., Any]:
-    """A workflow whose code is in another process; starting it needs a queue (`.options(queue=...)`)."""
+    """Declare a workflow whose code is in another process; start it in a queue (`.options(queue=...)`)."""
     name = check_name(name, "workflow name")
     return Workflow(WorkflowDefinition(fn=None, name=name, fqn=name, result_type=result_type))

@@ -1,4 +1,4 @@
-"""What a workflow and a step are: their definitions, and the objects that stand for them in user code."""
+"""Definitions of workflows and steps, and the objects that represent them in user code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 class Unset:
-    """The type of `UNSET`, which means: the caller said nothing."""
+    """The type of `UNSET`, the default of arguments for which None is a value."""
 
     def __repr__(self) -> str:
         return "UNSET"
@@ -41,11 +41,11 @@ class StepDefinition:
     name: str
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: float | None = None
-    """Seconds for each attempt."""
+    """Seconds per attempt."""
     checkpoint: bool = True
     is_async: bool = True
     around: Enclosing | None = None
-    """The local names around the function, which textual annotations may use."""
+    """The local names around the function, which string annotations may use."""
 
     @cached_property
     def result(self) -> PayloadType[Any]:
@@ -54,7 +54,7 @@ class StepDefinition:
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """How one run is to be started; see `WorkflowBase.options`."""
+    """The options with which a run is started; see `WorkflowBase.options`."""
 
     id: str | None = None
     queue: str | None = None
@@ -86,7 +86,7 @@ class WorkflowDefinition:
     timeout: float | None = None
     result_type: Any = UNSET
     around: Enclosing | None = None
-    """The local names around the function, which textual annotations may use."""
+    """The local names around the function, which string annotations may use."""
 
     def __post_init__(self) -> None:
         if isinstance(self.schedule, str):
@@ -94,10 +94,10 @@ class WorkflowDefinition:
         if self.schedule is not None and (
             not isinstance(self.schedule, Schedule) or self.schedule.type is ScheduleType.ONCE
         ):
-            told = f"must be a cron text or Schedule.cron(...), not {self.schedule!r}"
+            message = f"must be a cron expression or Schedule.cron(...), not {self.schedule!r}"
             raise ValidationFailed(
                 what=f"The schedule of workflow {self.name!r}",
-                errors=[{"path": [], "message": told, "type": "schedule"}],
+                errors=[{"path": [], "message": message, "type": "schedule"}],
             )
         if self.input_schema is not None:
             check_schema(self.input_schema, f"The input_schema of workflow {self.name!r}")
@@ -105,12 +105,12 @@ class WorkflowDefinition:
     @cached_property
     def signature(self) -> Signature:
         if self.fn is None:
-            raise TypeError(f"workflow {self.name!r} is remote; its signature is known where its code is")
+            raise TypeError(f"Workflow {self.name!r} is remote; only the process with its code has its signature")
         return Signature(self.fn, f"workflow {self.name!r}", self.around)
 
     @cached_property
     def takes_tick(self) -> bool:
-        """Whether its one parameter is a point in time, so that a schedule can give it the tick."""
+        """Whether its only parameter is a datetime, so that a schedule can pass it the time of the tick."""
         try:
             args, kwargs = self.signature.decode(self.signature.from_json("2000-01-01T00:00:00Z"))
         except ValidationFailed:
@@ -124,7 +124,7 @@ class WorkflowDefinition:
 
 
 class StepBase(Generic[P, R]):
-    """A function whose outcome is recorded once for each place where a run calls it."""
+    """A function whose outcome is recorded once for each position at which a run calls it."""
 
     def __init__(self, definition: StepDefinition) -> None:
         self.definition = definition
@@ -132,7 +132,7 @@ class StepBase(Generic[P, R]):
 
     @property
     def fn(self) -> Callable[P, Any]:
-        """The bare function, for unit tests."""
+        """The undecorated function, for unit tests."""
         return self.definition.fn
 
     @property
@@ -153,9 +153,9 @@ class StepBase(Generic[P, R]):
         timeout: timedelta | float | None = UNSET,
         checkpoint: bool = UNSET,
     ) -> Self:
-        """The same step with other options; what is not named stays."""
+        """Returns a copy of the step with these options; options that are not given stay as they are."""
         old = self.definition
-        given: dict[str, Any] = {
+        policy: dict[str, Any] = {
             "retries": retries,
             "base_interval": base_interval,
             "backoff_factor": backoff_factor,
@@ -164,16 +164,16 @@ class StepBase(Generic[P, R]):
             "retry_on": retry_on,
             "retry_if": retry_if,
         }
-        policy = {key: getattr(old.policy, key) if value is UNSET else value for key, value in given.items()}
-        return type(self)(
-            replace(
-                old,
-                name=old.name if name is UNSET else check_name(name, "step name"),
-                policy=RetryPolicy.of(**policy),
-                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
-                checkpoint=old.checkpoint if checkpoint is UNSET else checkpoint,
-            )
-        )
+        options: dict[str, Any] = {
+            "name": name if name is UNSET else check_name(name, "step name"),
+            "policy": RetryPolicy.of(
+                **{key: getattr(old.policy, key) if value is UNSET else value for key, value in policy.items()}
+            ),
+            "timeout": _checked(seconds_of, timeout, "timeout"),
+            "checkpoint": checkpoint,
+        }
+        given = {key: value for key, value in options.items() if value is not UNSET}
+        return type(self)(replace(old, **given))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -181,35 +181,35 @@ class StepBase(Generic[P, R]):
         return type(self)(replace(self.definition, fn=self.definition.fn.__get__(instance, owner)))
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        here = current_scope.get()
-        if here is None:
+        scope = current_scope.get()
+        if scope is None:
             check_lost(self.definition.name, self.definition.is_async)
             return self.definition.fn(*args, **kwargs)
-        return here.step(self.definition, args, kwargs)
+        return scope.step(self.definition, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<turbine step {self.definition.name}>"
 
 
 class Step(StepBase[P, R]):
-    """A step whose function is a coroutine function."""
+    """A step made of a coroutine function."""
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """In a workflow: take the next position now; awaited, run and record, or give back what was recorded.
+        """In a workflow, takes the next position; when awaited, runs and is recorded, or returns the recorded value.
 
-        Runs at least once, is recorded once. Outside of a workflow it is just its function.
+        It runs at least once and is recorded once. Outside of a workflow it is an ordinary function.
         """
         return self._called(args, kwargs)
 
 
 class BlockingStep(StepBase[P, R]):
-    """A step whose function blocks."""
+    """A step made of a blocking function."""
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """In a blocking workflow: run and record, or give back what was recorded.
+        """In a blocking workflow, runs and is recorded, or returns the recorded value.
 
-        Runs at least once, is recorded once. Outside of a workflow it is just its function. In an async workflow it
-        would stop the event loop: call `await turbine.do(step, ...)` there.
+        It runs at least once and is recorded once. Outside of a workflow it is an ordinary function. In an async
+        workflow it would block the event loop: write `await turbine.do(step, ...)` there.
         """
         return self._called(args, kwargs)
 
@@ -225,9 +225,9 @@ class WorkflowBase(Generic[P, R]):
 
     @property
     def fn(self) -> Callable[P, Any]:
-        """The bare function, for unit tests."""
+        """The undecorated function, for unit tests."""
         if self.definition.fn is None:
-            raise TypeError(f"{self!r} is remote: its function is in another process")
+            raise TypeError(f"{self!r} is remote; its function is in another process")
         return self.definition.fn
 
     @property
@@ -252,111 +252,99 @@ class WorkflowBase(Generic[P, R]):
         delay: timedelta | float | None = UNSET,
         tags: Sequence[str] | None = UNSET,
     ) -> Self:
-        """The same workflow, to be started with these options; what is not named stays.
+        """Returns a copy of the workflow that starts with these options; options that are not given stay as they are.
 
-        `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first time the run
-        executes, `deadline` is absolute and wins. `delay` starts it later. Smaller `priority` numbers come first.
-        `tags` come on top of those of the workflow.
-        Raises ValueError for what can never be right: a negative priority, delay or timeout, a naive deadline.
+        `id` is the idempotency key of the run. `timeout` (timedelta or seconds) counts from the first execution of the
+        run; `deadline` is absolute and takes precedence. `delay` postpones the start. Smaller `priority` numbers come
+        first. `tags` are added to the tags of the workflow.
+        Raises ValueError for a negative priority, delay or timeout, and for a deadline without a time zone.
         """
-        old = self.start_options
-        if deadline is not UNSET and deadline is not None:
-            check_aware(deadline, "deadline")
         if priority is not UNSET and (isinstance(priority, bool) or priority < 0):
             raise ValueError(f"priority must be 0 or more (0 is the most urgent), not {priority!r}")
-        return type(self)(
-            self.definition,
-            StartOptions(
-                id=old.id if id is UNSET else None if id is None else check_id(id),
-                queue=old.queue if queue is UNSET else queue,
-                deduplication_id=old.deduplication_id
-                if deduplication_id is UNSET
-                else None
-                if deduplication_id is None
-                else check_id(deduplication_id, "deduplication id"),
-                priority=old.priority if priority is UNSET else priority,
-                partition_key=old.partition_key
-                if partition_key is UNSET
-                else None
-                if partition_key is None
-                else check_id(partition_key, "partition key"),
-                timeout=old.timeout if timeout is UNSET else _seconds(timeout, "timeout"),
-                deadline=old.deadline if deadline is UNSET else deadline,
-                application_version=old.application_version if application_version is UNSET else application_version,
-                delay=old.delay if delay is UNSET else _seconds(delay, "delay"),
-                tags=old.tags if tags is UNSET else None if tags is None else check_tags(tags),
-            ),
-        )
+        options: dict[str, Any] = {
+            "id": _checked(check_id, id),
+            "queue": queue,
+            "deduplication_id": _checked(check_id, deduplication_id, "deduplication id"),
+            "priority": priority,
+            "partition_key": _checked(check_id, partition_key, "partition key"),
+            "timeout": _checked(seconds_of, timeout, "timeout"),
+            "deadline": _checked(check_aware, deadline, "deadline"),
+            "application_version": application_version,
+            "delay": _checked(seconds_of, delay, "delay"),
+            "tags": _checked(check_tags, tags),
+        }
+        given = {name: value for name, value in options.items() if value is not UNSET}
+        return type(self)(self.definition, replace(self.start_options, **given))
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        here = current_scope.get()
-        if here is None:
+        scope = current_scope.get()
+        if scope is None:
             maker = maker_of_thread()
             if maker is not None:
                 raise NotInWorkflow(
-                    f"Workflow {self.name!r} was called in {maker.thread}. Nothing can be recorded there: call it in"
-                    " the body itself, several at once with turbine.gather"
+                    f"Workflow {self.name!r} was called in {maker.thread}, where nothing can be recorded. Call it in"
+                    " the body; to run several at once, use turbine.gather"
                 )
             raise NotInWorkflow(
-                f"Workflow {self.name!r} was called outside of a workflow, where nothing would be recorded:"
-                f" start it with `await rt.run({self.name}, ...)`, or call `{self.name}.fn(...)` in a unit test"
+                f"Workflow {self.name!r} was called outside of a workflow, where nothing would be recorded."
+                f" Start it with `await rt.run({self.name}, ...)`, or call `{self.name}.fn(...)` in a unit test"
             )
-        return here.child(self.definition, self.start_options, args, kwargs)
+        return scope.child(self.definition, self.start_options, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<turbine workflow {self.definition.name}>"
 
 
 class Workflow(WorkflowBase[P, R]):
-    """A workflow whose function is a coroutine function."""
+    """A workflow made of a coroutine function."""
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
+        """In a workflow, runs it as a child and waits for its result; both are recorded. Else raises NotInWorkflow."""
         return self._called(args, kwargs)
 
 
 class BlockingWorkflow(WorkflowBase[P, R]):
-    """A workflow whose function blocks."""
+    """A workflow made of a blocking function."""
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """In a workflow: run it as a child and wait for its result; both are recorded. Elsewhere: NotInWorkflow."""
+        """In a workflow, runs it as a child and waits for its result; both are recorded. Else raises NotInWorkflow."""
         return self._called(args, kwargs)
 
 
-def _seconds(duration: timedelta | float | None, what: str) -> float | None:
-    return None if duration is None else seconds_of(duration, what)
+def _checked(check: Callable[..., Any], value: Any, *what: str) -> Any:
+    return value if value is UNSET or value is None else check(value, *what)
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """Tags as they are stored; ValueError for a text where a list was meant."""
+    """Returns tags as they are stored. Raises ValueError for a bad tag, and for a single string."""
     if isinstance(tags, str):
-        raise ValueError(f"tags must be a list of texts, not the text {tags!r}")  # noqa: TRY004 - as for any bad tag
+        raise ValueError(f"tags must be a list of strings, not the string {tags!r}")  # noqa: TRY004 - as for a bad tag
     return tuple(check_name(tag, "tag") for tag in tags)
 
 
 def check_function(fn: Any, what: str) -> bool:
-    """Whether a function is a coroutine function. Raises TypeError for what can be neither workflow nor step."""
+    """Whether a function is a coroutine function. Raises TypeError if it cannot be a workflow or step."""
     if isinstance(fn, (StepBase, WorkflowBase)):
-        raise TypeError(f"{fn!r} is declared already; it cannot be made a {what} again")
+        raise TypeError(f"{fn!r} is declared already and cannot be declared as a {what} again")
     if not callable(fn):
         raise TypeError(f"{fn!r} is not a function and cannot be a {what}")
     target = inspect.unwrap(fn)
     target = getattr(target, "func", target)
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
         raise TypeError(
-            f"{name_of(fn)} is a generator and cannot be a {what}: a {what} returns one value; return a list,"
-            " or publish progress with turbine.set_value"
+            f"{name_of(fn)} is a generator and cannot be a {what}, which returns one value. Return a list, or publish"
+            " progress with turbine.set_value"
         )
     return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
 
 
 def name_of(fn: Callable[..., Any]) -> str:
-    """The default name of a function."""
+    """Returns the default name of a function."""
     target = getattr(fn, "func", fn)
     return getattr(target, "__name__", None) or type(target).__name__
 
 
 def fqn_of(fn: Callable[..., Any]) -> str:
-    """`module:qualname`, for display and for `trigger`."""
+    """Returns `module:qualname`, for display and for `trigger`."""
     target = getattr(fn, "func", fn)
     return f"{getattr(target, '__module__', '?')}:{getattr(target, '__qualname__', name_of(fn))}"

@@ -1,4 +1,4 @@
-"""The roll: the workflows that a runtime can carry out."""
+"""The registry of the workflows that a runtime can execute."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from turbine.registry.kinds import WorkflowDefinition
 
 
 class Registry:
-    """The workflows that a runtime can carry out, by name.
+    """The workflows that a runtime can execute, by name.
 
-    Which of them a workflow object in user code stands for is a question of its own: options are given to copies of an
-    object, `rt.register(workflow, name=…)` registers it under another name, and a module or a notebook cell that is run
-    again makes a new object of the same name.
+    It also resolves workflow objects of user code, which are not always the registered ones: `options` makes copies,
+    `rt.register(workflow, name=…)` registers another name, and a module or notebook cell that is run again makes a new
+    object of the same name.
     """
 
     def __init__(self) -> None:
         self._by_name: dict[str, WorkflowDefinition] = {}
         self._declared: dict[str, WorkflowDefinition] = {}
-        """What each was declared as, before overrides."""
+        """The definition of each workflow before overrides."""
         self._former: list[weakref.ref[WorkflowDefinition]] = []
-        """What was registered before it was replaced, and may still be under way."""
+        """Replaced definitions, of which executions may still be running."""
 
     def add(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None = None) -> None:
-        """Enter a workflow; `declared` is what it was before overrides. RegistrationConflict when its name is taken.
+        """Adds a workflow; `declared` is its definition before overrides.
 
-        Raises TypeError for one with a schedule that does not take one point in time.
+        Raises RegistrationConflict when its name is taken, TypeError when it has a schedule and does not take the tick.
         """
         registered = self._by_name.get(definition.name)
         if registered is not None:
             raise RegistrationConflict(
                 f"Workflow {definition.name!r} ({_place(definition)}) is already registered: {_place(registered)}."
-                f" {_why_two(registered, definition)}give one of them another name, or register only one of them"
+                f" {_why_two(registered, definition)} Give one of them another name, or register only one of them"
             )
         self._enter(definition, declared)
 
     def replace(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None = None) -> None:
-        """Put a workflow in the place of the one of its name. Raises NotRegistered when there is none."""
+        """Replaces the workflow of the same name. Raises NotRegistered when there is none."""
         if definition.name not in self._by_name:
             raise NotRegistered(
-                f"There is no registered workflow {definition.name!r} that could be replaced; registered are"
-                f" {', '.join(map(repr, self._by_name)) or 'none'}. New names are registered before launch"
+                f"There is no registered workflow {definition.name!r} to replace. Registered workflows:"
+                f" {', '.join(map(repr, self._by_name)) or 'none'}. Register new names before launch"
             )
         former = self._by_name[definition.name], self._declared[definition.name]
         self._enter(definition, declared)
@@ -54,11 +54,11 @@ class Registry:
 
     def _enter(self, definition: WorkflowDefinition, declared: WorkflowDefinition | None) -> None:
         if definition.fn is None:
-            raise TypeError(f"workflow {definition.name!r} is remote and cannot be registered here")
+            raise TypeError(f"Workflow {definition.name!r} is remote: it has no code here and cannot be registered")
         if definition.schedule is not None and not _may_take_tick(definition):
             raise TypeError(
-                f"workflow {definition.name!r} has a schedule, so it must take exactly one parameter, the tick,"
-                f" annotated as datetime: def {definition.name}(tick: datetime)"
+                f"Workflow {definition.name!r} has a schedule, so it must take exactly one parameter, the time of the"
+                f" tick: def {definition.name}(tick: datetime)"
             )
         self._by_name[definition.name] = definition
         self._declared[definition.name] = declared or definition
@@ -67,13 +67,13 @@ class Registry:
         return self._by_name.get(name)
 
     def by_fqn(self, fqn: str) -> list[WorkflowDefinition]:
-        """The workflows of one function, or of one that was called several times and made a workflow each time."""
+        """Returns the workflows of one function; a factory function may have declared several."""
         return [definition for definition in self._by_name.values() if definition.fqn == fqn]
 
     def meant(self, definition: WorkflowDefinition, *, by_body: bool = False) -> WorkflowDefinition | None:
-        """The registered workflow that a workflow object stands for; None when it stands for none, or for several.
+        """Returns the registered workflow of a workflow object; None when there is none, or more than one.
 
-        A body may be older than its runtime's newest code (`by_body`), and so may the workflows that it calls.
+        A running body may call workflows that have been replaced since it started (`by_body`).
         """
         registered = self._by_name.get(definition.name)
         if registered is not None:
@@ -88,7 +88,7 @@ class Registry:
     def require(
         self, definition: WorkflowDefinition, *, by_body: bool = False, elsewhere: bool = False
     ) -> WorkflowDefinition:
-        """The registered workflow that a workflow object stands for; of one that may run `elsewhere`, else itself.
+        """Returns the registered workflow of a workflow object, or the object's own if it may run `elsewhere`.
 
         Raises NotRegistered, which says why there is none.
         """
@@ -107,17 +107,17 @@ class Registry:
         if names := [other.name for other in self._registered_as(definition)]:
             return (
                 f"Workflow {name!r} ({_place(definition)}) is registered under several names:"
-                f" {', '.join(map(repr, names))}. Pass what rt.register returned for one of them"
+                f" {', '.join(map(repr, names))}. Use the workflow that rt.register returned for one of them"
             )
         if registered is not None:
             return (
                 f"This workflow {name!r} ({_place(definition)}) is not the one that is registered under its name"
-                f" ({_place(registered)}). {_why_two(registered, definition)}pass the registered one, or make this one"
-                f" the registered one: rt.replace({name})"
+                f" ({_place(registered)}). {_why_two(registered, definition)} Use the registered one, or register this"
+                f" one in its place: rt.replace({name})"
             )
         return (
-            f"Workflow {name!r} ({_place(definition)}) is not registered with this runtime, so nobody could carry it"
-            " out after a crash; pass it to Runtime(workflows=[...]) or rt.register before launch"
+            f"Workflow {name!r} ({_place(definition)}) is not registered with this runtime, so it could not be"
+            " recovered after a crash. Pass it to Runtime(workflows=[...]) or rt.register before launch"
         )
 
     def names(self) -> list[str]:
@@ -127,7 +127,7 @@ class Registry:
         return iter(self._by_name.values())
 
     def version(self) -> str:
-        """A label for the code: a hash over the source of the registered workflows."""
+        """Returns a version label: a hash over the source of the registered workflows."""
         digest = hashlib.sha256()
         for name in sorted(self._by_name):
             fn = self._by_name[name].fn
@@ -142,7 +142,7 @@ class Registry:
 def _may_take_tick(definition: WorkflowDefinition) -> bool:
     try:
         return definition.takes_tick
-    except UnresolvedAnnotation:  # its ticks will tell; the other workflows of the runtime need not wait for that
+    except UnresolvedAnnotation:  # reported by its runs; the other workflows must not fail to launch for it
         return True
 
 
@@ -152,16 +152,16 @@ def _place(definition: WorkflowDefinition) -> str:
 
 
 def _why_two(registered: WorkflowDefinition, other: WorkflowDefinition) -> str:
-    """Why there are two workflow objects of one name, where that can be told."""
+    """Explains why there are two workflow objects of one name."""
     modules = {definition.fqn.partition(":")[0] for definition in (registered, other)}
     functions = {definition.fqn.partition(":")[2] for definition in (registered, other)}
     if registered.fn is other.fn:
-        return "It is the same function: "
+        return "Both are the same function."
     if len(functions) > 1:
-        return "They are two functions: "
+        return "They are two functions."
     if len(modules) == 1:
-        return "Its module or notebook cell was run again since, which made a new object: "
+        return "Its module or notebook cell was run again, which made a new object."
     if "__main__" in modules:
         (imported,) = modules - {"__main__"}
-        return f"Its module was loaded twice, as the program (__main__) and by an import ({imported}): "
-    return f"Its code was loaded twice, as the modules {' and '.join(sorted(modules))}: "
+        return f"Its module was loaded twice, as the program (__main__) and by an import ({imported})."
+    return f"Its code was loaded twice, as the modules {' and '.join(sorted(modules))}."

@@ -1,4 +1,4 @@
-"""Where the running code stands: in the body of a workflow, in a step, or outside of runs."""
+"""The scope of the running code: the body of a workflow, a step, or none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Scope(Protocol):
-    """Where a call stands: in the body of a workflow, or in a step."""
+    """The body of a workflow, or a step, in which code runs."""
 
     def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
@@ -20,8 +20,8 @@ class Scope(Protocol):
     ) -> Any: ...
 
     def maker(self) -> Maker | None:
-        """Who makes a thread that is made here; None in a step, which is recorded as a whole."""
+        """Returns the body that starts a thread here; None in a step, which is recorded as a whole."""
         ...
 
 
-current_scope: ContextVar[Scope | None] = ContextVar("turbine_here", default=None)
+current_scope: ContextVar[Scope | None] = ContextVar("turbine_scope", default=None)

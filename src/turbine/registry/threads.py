@@ -1,9 +1,9 @@
-"""Threads that bodies make themselves: a step that is called there is lost to the run, and says so.
+"""Detects steps that are called in threads which the body of a workflow started itself, where they are not recorded.
 
-A thread starts without the context of its maker, and so does what a `ThreadPoolExecutor` carries out: a step called
-there is just its function, and a replay would call it again. Nothing in Python tells a thread who made it, or a worker
-who gave it work. So `watch` puts a wrapper around `Thread.start` and `ThreadPoolExecutor.submit`. Outside of bodies
-the wrappers look at one context variable and pass everything on as it is; no durable call goes through them.
+A thread starts without the context of the code that started it, and so do the calls of a `ThreadPoolExecutor`: a step
+called there is an ordinary function call, and each replay repeats it. Python does not record which code started a
+thread or submitted work to a pool, so `watch` wraps `Thread.start` and `ThreadPoolExecutor.submit`. Outside of bodies
+the wrappers read one context variable and pass the call on; no durable call goes through them.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ CodePlace = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A body that made a thread, or gave something to a pool of threads."""
+    """A body that started a thread or submitted work to a thread pool."""
 
     workflow: str
     is_async: bool
     place: CodePlace
-    """Where it did so."""
+    """The line that did so."""
     is_strict: bool
     warned: set[CodePlace]
-    """Places at which its runtime has warned already."""
+    """Lines for which its runtime has warned already."""
 
     @property
     def thread(self) -> str:
-        """The thread, in words."""
+        """A description of the thread, for messages."""
         file, line = self.place
-        return f"a thread that the body of workflow {self.workflow!r} started, or gave work to, at {file}:{line}"
+        return f"a thread started or used by the body of workflow {self.workflow!r} at {file}:{line}"
 
 
 class _Running(threading.local):
     maker: Maker | None = None
-    """For whom a worker of a pool carries out what it does now."""
+    """The body that submitted the call which this worker of a pool makes now."""
 
 
 _running = _Running()
@@ -61,7 +61,7 @@ _MARK = "_turbine_maker"
 
 
 def watch() -> None:
-    """From now on know who makes threads. Any number of times."""
+    """Installs the wrappers; idempotent."""
     if not hasattr(threading.Thread.start, _MARK):
         kind: Any = threading.Thread
         kind.start = _watching_start(threading.Thread.start)
@@ -69,14 +69,14 @@ def watch() -> None:
 
 
 def maker_of_thread() -> Maker | None:
-    """The body that made the running thread, or gave a pool what runs now."""
+    """Returns the body that started the running thread or submitted the running call."""
     return _running.maker or threading.current_thread().__dict__.get(_MARK)
 
 
 def check_lost(step: str, is_async: bool) -> None:
-    """A step was called outside of runs: warn, once for each place, if a body made this thread.
+    """Warns, once for each line, about a step that is called outside of runs in a thread that a body started.
 
-    Raises NotInWorkflow instead if its runtime is strict.
+    Raises NotInWorkflow instead if the runtime of the body is strict.
     """
     maker = maker_of_thread()
     if maker is None:
@@ -84,12 +84,12 @@ def check_lost(step: str, is_async: bool) -> None:
     place = _nearest(sys._getframe(1)) or maker.place  # pyright: ignore[reportPrivateUsage] - documented
     if maker.is_async:
         cure = f"await {step}(...)" if is_async else f"await turbine.do({step}, ...)"
-        cure = f"call `{cure}` in the body, several at once with asyncio.gather"
+        cure = f"call `{cure}` in the body; to run several at once, use asyncio.gather"
     else:
-        cure = f"call `turbine.do_async({step}, ...)` in the body, and `.result()` of what it gives"
+        cure = f"call `turbine.do_async({step}, ...)` in the body, then `.result()` of the task that it returns"
     message = (
-        f"Step {step!r} was called in {maker.thread}. It runs, but nothing is recorded, and each replay runs it again."
-        f" Let Turbine find the thread: {cure}."
+        f"Step {step!r} was called in {maker.thread}. It runs, but is not recorded, and each replay runs it again."
+        f" Let Turbine provide the thread: {cure}."
     )
     if maker.is_strict:
         raise NotInWorkflow(message)
@@ -99,18 +99,19 @@ def check_lost(step: str, is_async: bool) -> None:
 
 
 def place_of_caller() -> CodePlace:
-    """The nearest line of users' code that has led here."""
+    """Returns the innermost line of user code on the stack."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented
     return _nearest(frame) or (frame.f_code.co_filename, frame.f_lineno)
 
 
 def is_of_users(file: str) -> bool:
-    """Whether a file is neither of Turbine nor of the standard library."""
+    """Whether a file belongs neither to Turbine nor to the standard library."""
     return not file.startswith((OURS, "<frozen")) and (not file.startswith(LIBRARY) or _PACKAGES in file)
 
 
 def _nearest(frame: FrameType) -> CodePlace | None:
-    lines = [(one.f_code.co_filename, one.f_lineno) for one in _outwards(frame) if is_of_users(one.f_code.co_filename)]
+    codes = [(outer.f_code.co_filename, outer.f_lineno) for outer in _outwards(frame)]
+    lines = [code for code in codes if is_of_users(code[0])]
     return next((line for line in lines if _PACKAGES not in line[0]), lines[0] if lines else None)
 
 
@@ -121,15 +122,14 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _maker() -> Maker | None:
-    """Who makes a thread that is made now."""
-    here = current_scope.get()
-    return maker_of_thread() if here is None else here.maker()
+    scope = current_scope.get()
+    return maker_of_thread() if scope is None else scope.maker()
 
 
 def _watching_start(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
     @wraps(start)
     def watching(self: threading.Thread) -> None:
-        # A worker of a pool works for whoever gives it work, not for who happened to be first.
+        # A worker of a pool works for every body that submits to it, not only for the first one, which started it.
         if getattr(self, "_target", None) is not _WORKER and (maker := _maker()) is not None:
             self.__dict__[_MARK] = maker
         start(self)
@@ -144,9 +144,7 @@ def _watching_submit(submit: Callable[..., Future[Any]]) -> Callable[..., Future
         maker = _maker()
         if maker is None or _runs_elsewhere(self):
             return submit(self, fn, *args, **kwargs)
-        token = current_scope.set(
-            None
-        )  # a worker that is started by this must not inherit it where threads inherit contexts
+        token = current_scope.set(None)  # a worker started by this call must not inherit the scope (free threading)
         try:
             return submit(self, _Work(maker, fn), *args, **kwargs)
         finally:
@@ -156,7 +154,7 @@ def _watching_submit(submit: Callable[..., Future[Any]]) -> Callable[..., Future
 
 
 class _Work:
-    """What a body gave to a pool."""
+    """A call that a body submitted to a pool."""
 
     __slots__ = ("_fn", "_maker")
 
@@ -176,6 +174,6 @@ _WORKER: Any = getattr(pools, "_worker", object())
 
 
 def _runs_elsewhere(pool: ThreadPoolExecutor) -> bool:
-    """Whether its threads hand on what they get to other interpreters (Python 3.14), for which it is pickled."""
+    """Whether the pool pickles its calls for other interpreters (Python 3.14)."""
     module = sys.modules.get("concurrent.futures.interpreter")
     return module is not None and isinstance(pool, module.InterpreterPoolExecutor)

@@ -1,5 +1,6 @@
-"""The composition: what users hold is `Runtime`; what runs between launch and shutdown is `Live`."""
+"""The runtime: `Runtime` for users, and `Live` between its launch and shutdown."""
 
-from turbine.runtime.runtime import Runtime, shut_all_down
+from turbine.runtime.lifecycle import shut_all_down
+from turbine.runtime.runtime import Runtime
 
 __all__ = ["Runtime", "shut_all_down"]

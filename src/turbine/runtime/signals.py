@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT: a process that is told to end drains its runtimes first, and then ends as by that signal.
+"""SIGTERM and SIGINT: shuts the runtimes of the process down before the process ends by the signal.
 
-One for the process, however many runtimes it has. A signal reaches the main thread between any two instructions, also
-while it holds a lock; so the handler only opens a lock for a thread that has waited since the launch, and calls the
-handler that was there before. When the last runtime is shut down, the handlers of before are put back.
+There is one `Signals` for all runtimes of a process. A signal interrupts the main thread between any two instructions,
+also while it holds a lock; so the handler only releases a lock on which a thread has waited since the launch, and calls
+the previous handler. When the last runtime has shut down, the previous handlers are restored.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from turbine.platform import signal_main_thread
 log = logging.getLogger("turbine")
 
 PATIENCE = 10.0
-"""Seconds beyond their own limit after which runtimes are not waited for: their event loop is blocked."""
+"""Seconds beyond their own limit that runtimes are waited for; after that their event loops must be blocked."""
 LAST_MOMENT = 1.0
-"""Seconds after which a main thread that cannot be interrupted is ended together with its process."""
+"""Seconds that a main thread has to react to the signal before the process is ended."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class Watched(Protocol):
-    """A launched runtime, as this file sees it."""
+    """A launched runtime, as seen by this module."""
 
     @property
     def is_hosted(self) -> bool:
-        """Whether a server launched it, which shuts it down by itself."""
+        """Whether a server launched it and will shut it down."""
         ...
 
     def tell_ending(self) -> None:
-        """The process is about to end: close the event streams, for which a server would wait. From any thread."""
+        """Closes event streams, for which a server would wait, because the process will end. From any thread."""
         ...
 
     def drain(self) -> Future[None]:
-        """Shut down in good order. From any thread."""
+        """Shuts the runtime down. From any thread."""
         ...
 
     @property
     def patience(self) -> float:
-        """Seconds that this may take."""
+        """The maximum seconds of the shutdown."""
         ...
 
 
 class _Link:
-    """Our handler of one signal, before the one that it took the place of."""
+    """The handler of a signal, which calls the handler that it has replaced."""
 
     def __init__(self, number: int, before: Handler) -> None:
         self.number = number
@@ -67,7 +67,7 @@ class _Link:
 
 
 class Signals:
-    """Who hears of the signals of this process."""
+    """The handlers of SIGTERM and SIGINT, and the runtimes and callers that wait for them."""
 
     def __init__(self) -> None:
         self._begin()
@@ -76,7 +76,7 @@ class Signals:
     def _begin(self) -> None:
         self._watched: list[Watched] = []
         self._draining: list[Watched] | None = None
-        """After a SIGTERM of which nobody else takes care: those that are still there."""
+        """The runtimes that still have to shut down after a SIGTERM."""
         self._is_to_end = False
         self._is_drained = False
         self._waiters: list[list[Callable[[], object]]] = []
@@ -84,10 +84,8 @@ class Signals:
         self._rung.acquire()
         self._thread: threading.Thread | None = None
 
-    # Who listens
-
     def listen(self) -> None:
-        """Put our handlers in place; until a runtime is watched they change nothing. In the main thread, else no-op."""
+        """Installs the handlers, which have no effect until a runtime is watched. No-op outside of the main thread."""
         if threading.current_thread() is threading.main_thread():
             if self._thread is None:
                 self._thread = threading.Thread(target=self._main, name="turbine-signals", daemon=True)
@@ -96,25 +94,25 @@ class Signals:
             self._look_again()
 
     def watch(self, runtime: Watched) -> None:
-        """Let a runtime drain when the process is told to end, if anybody listens. From any thread."""
+        """Shuts a runtime down on SIGTERM, if the handlers are installed. From any thread."""
         if self._thread is not None:
             self._watched.append(runtime)
 
     def look_again(self) -> None:
-        """Stand before the handlers of a server, which may have put them there since the launch.
+        """Wraps the handlers of a server that were installed since the launch.
 
-        Of SIGINT a program without any is told by KeyboardInterrupt, and shuts down when it leaves its `with` block.
+        A program without a handler of SIGINT gets KeyboardInterrupt, and shuts down when it leaves its `with` block.
         """
         if self._watched and threading.current_thread() is threading.main_thread():
             self._look_again()
 
     def _look_again(self) -> None:
         for number in ENDING:
-            if _is_somebodys(number, signal.getsignal(number)):
+            if _is_custom(number, signal.getsignal(number)):
                 self._install(number)
 
     def unwatch(self, runtime: Watched) -> None:
-        """A runtime has shut down. After a SIGTERM the process ends with the last one. From any thread."""
+        """Forgets a runtime that has shut down. After a SIGTERM the last one ends the process. From any thread."""
         if runtime in self._watched:
             self._watched.remove(runtime)
         if self._draining is not None and runtime in self._draining:
@@ -124,17 +122,17 @@ class Signals:
         self.put_back()
 
     @contextlib.contextmanager
-    def caught(self, told: Callable[[], object]) -> Generator[None]:
-        """Have the first SIGTERM or SIGINT call this instead of ending the process; later ones change nothing.
+    def caught(self, callback: Callable[[], object]) -> Generator[None]:
+        """Calls a function at the first SIGTERM or SIGINT, which then does not end the process; ignores later ones.
 
-        It is called in the main thread, between any two instructions. Raises RuntimeError elsewhere than there.
+        It is called in the main thread, between any two instructions. Raises RuntimeError in other threads.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(
-                "Signals reach the main thread only, and this is another one: call it there, or wait for something of"
-                " your own here and then call shutdown()"
+                "Signals reach only the main thread, and this is another one. Call this in the main thread, or wait for"
+                " an event of your own and then call shutdown()"
             )
-        waiter = [told]
+        waiter = [callback]
         self._waiters.append(waiter)
         try:
             for number in ENDING:
@@ -145,45 +143,43 @@ class Signals:
             self.put_back()
 
     def put_back(self) -> None:
-        """When nobody listens any more: put the handlers of before back. Only the main thread can; others need not."""
+        """Restores the previous handlers if nothing needs ours any more. Only in the main thread, else no-op."""
         if self._watched or self._waiters or threading.current_thread() is not threading.main_thread():
             return
         _uninstall()
         self._thread, rung = None, self._rung
         self._rung = threading.Lock()
         self._rung.acquire()
-        with contextlib.suppress(RuntimeError):  # it was opened already
-            rung.release()  # the thread finds that this is not its lock any more, and ends
-
-    # What happens
+        with contextlib.suppress(RuntimeError):  # it was released already
+            rung.release()  # the thread finds that its lock was replaced, and ends
 
     def _install(self, number: int) -> None:
         before = signal.getsignal(number)
         is_ignored = before == signal.SIG_IGN and not self._waiters
-        if isinstance(before, _Link) or before is None or is_ignored:  # None: not Python's, and cannot be put back
+        if isinstance(before, _Link) or before is None or is_ignored:  # None: not set by Python, and cannot be restored
             return
         signal.signal(number, _Link(number, before))
 
     def handle(self, link: _Link, frame: FrameType | None) -> None:
-        """The signal of this link was sent."""
+        """Handles the signal of this link."""
         number, before = link.number, link.before
         if self._is_drained:
             _die(number)
         if self._waiters:
             waiter = self._waiters[-1]
-            if callable(before) and _is_somebodys(number, before):
+            if callable(before) and _is_custom(number, before):
                 before(number, frame)
             if waiter:
                 waiter.pop()()
             return
         if self._watched:
             if number == signal.SIGTERM:
-                # A server that has ended raises the signal once more, for what was there before it.
-                is_cared_for = _is_somebodys(number, before)
-                self._is_to_end = not is_cared_for
+                # A server that has ended raises the signal again, for the handler before its own.
+                is_handled = _is_custom(number, before)
+                self._is_to_end = not is_handled
                 if not self._draining:
-                    self._draining = [one for one in self._watched if not (one.is_hosted and is_cared_for)]
-            with contextlib.suppress(RuntimeError):  # the thread was told already
+                    self._draining = [runtime for runtime in self._watched if not (runtime.is_hosted and is_handled)]
+            with contextlib.suppress(RuntimeError):  # it was released already
                 self._rung.release()
         elif before == signal.SIG_DFL:
             _die(number)
@@ -200,12 +196,13 @@ class Signals:
                 runtime.tell_ending()
             draining = list(self._draining or ())
             if draining:
-                log.info("SIGTERM: nothing new is started, and what runs may finish")
-                wait([runtime.drain() for runtime in draining], max(one.patience for one in draining) + PATIENCE)
+                log.info("SIGTERM: starting no new runs, and waiting for running steps")
+                patience = max(runtime.patience for runtime in draining) + PATIENCE
+                wait([runtime.drain() for runtime in draining], patience)
                 self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
-        """All is drained: end the process, unless somebody else's handler heard of the signal too, and decides."""
+        """Ends the process after the shutdown, unless another handler has received the signal, too, and decides."""
         self._draining = None
         if not self._is_to_end:
             return
@@ -217,9 +214,9 @@ class Signals:
         os._exit(128 + number)
 
     def _forked(self) -> None:
-        """In a forked child: its signals are its own, and there is nothing here that could drain."""
+        """Forgets the runtimes of the parent in a forked child."""
         self._begin()
-        with contextlib.suppress(ValueError):  # an interpreter beside the main one takes no signals
+        with contextlib.suppress(ValueError):  # a subinterpreter has no signals
             _uninstall()
 
 
@@ -230,14 +227,14 @@ def _uninstall() -> None:
 
 
 def _die(number: int) -> None:
-    """End the process by a signal, as if nobody had listened to it."""
+    """Ends the process by a signal, as without a handler."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-    os._exit(128 + number)  # the first process of a container: the system does not end it by its signals
+    os._exit(128 + number)  # the first process of a container is not ended by signals
 
 
-def _is_somebodys(number: int, handler: Handler) -> bool:
-    """Whether a handler is the program's own or a server's, and not what Python or asyncio do by themselves."""
+def _is_custom(number: int, handler: Handler) -> bool:
+    """Whether a handler belongs to the program or a server, and not to Python or asyncio."""
     if not callable(handler) or isinstance(handler, _Link):
         return False
     if handler is signal.default_int_handler:

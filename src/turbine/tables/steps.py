@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.codec import describe_error, plain
-from turbine.model.history import Failure, History, Recorded, Waiting
+from turbine.model.history import Failure, Recorded, RunRecords, Waiting
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import locking, rows_json, single_statement
@@ -127,10 +127,10 @@ def fail_attempt(tx: Tx, rows: Sequence[AttemptFailed]) -> list[Answer]:
     return [answers[row.run, row.fence] for row in rows]
 
 
-def histories(tx: Tx, *, runs: Sequence[int]) -> dict[int, History]:
+def histories(tx: Tx, *, runs: Sequence[int]) -> dict[int, RunRecords]:
     """Everything recorded of these runs, as the engine wants it."""
     text = rows_json([[run] for run in runs])
-    found = {run: History() for run in runs}
+    found = {run: RunRecords() for run in runs}
     for run, *columns in tx.rows(SQL.history, rows=text):
         found[run].add(Recorded(*columns))
     for run, position, *columns in tx.rows(SQL.history_waits, rows=text):

@@ -69,7 +69,7 @@ class _ReplayExecution(Execution):
     __slots__ = ("active", "called", "staying")
 
     def __init__(
-        self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
+        self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.RunRecords | None
     ) -> None:
         super().__init__(app, claimed, definition, history)
         self.called: set[str] = set()
@@ -171,8 +171,8 @@ def _claimed(history: History) -> Claimed:
     )
 
 
-def _of_engine(history: History) -> engine.History:
-    records = engine.History()
+def _of_engine(history: History) -> engine.RunRecords:
+    records = engine.RunRecords()
     for step in history.steps:
         records.add(
             engine.Recorded(
