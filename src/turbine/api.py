@@ -17,15 +17,17 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import PayloadType, payload_type
-from turbine.engine import app_status, approvals, talk
-from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
-from turbine.engine.calls import call_step
-from turbine.engine.children import start_child
 from turbine.engine.execution import BackgroundStep, Execution, cancelled
 from turbine.engine.handles import Handle
 from turbine.engine.logs import RunLogger
+from turbine.engine.ops import app_status, approvals, messages, patches, values
+from turbine.engine.ops import sleep as sleeping
+from turbine.engine.ops.children import start_child
+from turbine.engine.ops.products import frame_of_step, store_product
+from turbine.engine.ops.steps import call_step
 from turbine.engine.outcomes import Signal
-from turbine.engine.products import frame_of_step, store_product
+from turbine.engine.scope import Branch, WorkflowScope, place
+from turbine.engine.step_scope import StepScope
 from turbine.errors import Cancelled, NotInWorkflow
 from turbine.ids import check_id, check_name
 from turbine.model.approvals import ApprovalResult
@@ -34,7 +36,8 @@ from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
 from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
-from turbine.operations import notifications
+from turbine.operations import notifications, talk
+from turbine.operations.kv import Kv
 from turbine.registry import (
     UNSET,
     Step,
@@ -202,7 +205,7 @@ async def _run(
     definition = workflow.definition
     result = definition.result  # an annotation that cannot be read is told before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
-    return execution.app.runtime.handle(child_id, result, definition)
+    return Handle(child_id, result, execution.app.run_reader, definition)
 
 
 # Talking
@@ -214,7 +217,7 @@ def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any,
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
     line = place("send").current_branch()
-    return talk.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
+    return messages.send(line.execution, line.take(), check_id(workflow_id), message, check_topic(topic))
 
 
 def recv(
@@ -227,13 +230,13 @@ def recv(
     """
     line = place("recv").current_branch()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return talk.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
+    return messages.recv(line.execution, line.take(), check_topic(topic), payload_type(type), seconds, default)
 
 
 def set_value(key: str, value: Any) -> Coroutine[Any, Any, None]:
     """Publish a value of this run under a key, for anybody to read; the last one counts. Recorded as a step."""
     line = place("set_value").current_branch()
-    return talk.set_value(line.execution, line.take(), check_name(key, "key"), value)
+    return values.set_value(line.execution, line.take(), check_name(key, "key"), value)
 
 
 def get_value(
@@ -250,11 +253,13 @@ def get_value(
     """
     here = current_scope.get()
     if isinstance(here, StepScope):  # in a step it is part of what the step does
-        act = here.execution.app.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
-        return here.execution.of_step(act)
+        app = here.execution.app
+        wanted = check_id(workflow_id), check_name(key, "key"), payload_type(type)
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return here.execution.of_step(app.in_loop(lambda: talk.get_value(app, *wanted, seconds, default)))
     line = place("get_value").current_branch()
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return talk.get_value(
+    return values.get_value(
         line.execution,
         line.take(),
         check_id(workflow_id),
@@ -268,7 +273,7 @@ def get_value(
 def sleep(duration: timedelta | float) -> Coroutine[Any, Any, None]:
     """Sleep durably (timedelta or seconds): after a restart only the rest is slept. ValueError for a negative time."""
     line = place("sleep").current_branch()
-    return talk.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
+    return sleeping.sleep(line.execution, line.take(), seconds=seconds_of(duration, "duration"))
 
 
 pause = sleep
@@ -277,7 +282,7 @@ pause = sleep
 def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
     """Sleep durably until an aware time; one in the past returns at once. ValueError for a naive time."""
     line = place("sleep_until").current_branch()
-    return talk.sleep(line.execution, line.take(), until_ms=to_ms(moment))
+    return sleeping.sleep(line.execution, line.take(), until_ms=to_ms(moment))
 
 
 def check_topic(topic: str) -> str:
@@ -437,7 +442,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     The answer is recorded under the name and is the same in every replay and at every place that asks for it.
     """
     line = place("patched").current_branch()
-    return talk.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
+    return patches.patched(line.execution, PATCH + check_name(name, "patch name"), not line.has_more())
 
 
 # The store
@@ -454,7 +459,7 @@ class KvWords:
         """The value of a key, decoded as `type`; `default` when there is none. Raises ValidationFailed, ValueError."""
         here = current_scope.get()
         if isinstance(here, StepScope):
-            return here.execution.of_step(here.execution.app.runtime.kv.get(key, type, default))
+            return here.execution.of_step(_store_of(here.execution).get(key, type, default))
         line = place("kv.get").current_branch()
         return _kv_get(line.execution, line.take(), key, payload_type(type), default)
 
@@ -489,10 +494,14 @@ class KvWords:
         return call_step(line.execution, line.take(), definition, (), {})
 
 
+def _store_of(execution: Execution) -> Kv:
+    return Kv(lambda: execution.app)
+
+
 async def _kv_act(execution: Execution, act: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if act in ("set", "delete"):
         kwargs = {**kwargs, "by": f"run:{execution.id}"}
-    return await getattr(execution.app.runtime.kv, act)(*args, **kwargs)
+    return await getattr(_store_of(execution), act)(*args, **kwargs)
 
 
 async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
@@ -500,7 +509,7 @@ async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadTy
     name, what = f"{KV}get", f"the value of key {key!r}"
 
     async def look() -> list[str] | None:
-        found = await execution.app.runtime.kv.get_or_missing(key)
+        found = await _store_of(execution).get_or_missing(key)
         return None if found is None else [kind.take(found[0], what)[0]]
 
     definition = StepDefinition(fn=look, name=name, is_async=True)
@@ -527,7 +536,7 @@ class Context:
     @property
     def runtime(self) -> Any:
         """The runtime that carries this run out."""
-        return self._execution.app.runtime
+        return self._execution.app.user_runtime
 
     @property
     def app(self) -> Any:

@@ -255,7 +255,7 @@ async def test_the_visitor_is_not_the_executor_that_the_environment_names(
 
 async def test_the_visitor_sends_nothing(database_url: str) -> None:
     service = Runtime(database_url, workflows=[order], shutdown_timeout=0)
-    service._instrument = lambda live: live.ways.clear()  # a service that has no way out either
+    service._instrument = lambda live: live.transports.clear()  # a service that has no way out either
     async with service:
         await service.webhooks.create(url="https://hooks.example.invalid/x", events=["workflow.SUCCESS"])
         await (await service.run(order.options(id="done"), 1)).result()
@@ -302,4 +302,4 @@ async def test_who_looks_in_takes_no_tick_of_the_garbage_from_those_who_collect_
         await client.runs({}, 1, None)
         assert client._rt is not None
         assert client._rt._live is not None
-        assert not {"garbage", "surveyor"} & {loop_task.name for loop_task in client._rt._live.loops}
+        assert not {"garbage_collector", "size_sampler"} & {loop.name for loop in client._rt._live.loops}

@@ -173,7 +173,7 @@ async def test_l4_losing_every_wake_ends_in_the_same_rows(database_url: str) -> 
         heard: list[Any] = []
 
         def deafen(live: Any) -> None:
-            live._heard = heard.extend
+            live._on_wakes = heard.extend
 
         expected = await rows_in_real_time(await found.fresh(), None)
         actual = await rows_in_real_time(await found.fresh(), deafen)

@@ -266,7 +266,7 @@ async def test_threads_of_attempts_that_outlast_their_time_starve_nobody_and_are
     assert live is not None
     threads = live.app.threads
     assert (4, 0, 4) == (began["stuck"], ended["stuck"], threads.given_up)
-    assert live.pulse.take().threads >= 4
+    assert live.heartbeat.take().threads >= 4
     assert 4 == len([record for record in caplog.records if "'stuck'" in record.getMessage()])
     client.set()
     await until(lambda: ended["stuck"] == 4 and threads.given_up == 0)

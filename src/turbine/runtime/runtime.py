@@ -22,7 +22,9 @@ from turbine.codec import payload_type
 from turbine.config import Config, Database, database_url
 from turbine.delivery.products import ProductSender
 from turbine.engine.app import App
-from turbine.engine.handles import Handle, RunReader, Stored
+from turbine.engine.handles import Handle
+from turbine.engine.payloads import Payloads
+from turbine.engine.results import RunReader, Stored
 from turbine.errors import (
     AlreadyLaunched,
     ForkedProcess,
@@ -127,6 +129,8 @@ class Runtime:
         """The lock of a launch that has ended while blocking code of it goes on in a thread."""
         self._instrument: Callable[[Live], None] | None = None
         """Called with the launched half before anything of it moves; the testing kit puts its instruments in there."""
+        payloads = Payloads(self.config.payload_max, self.config.codec)
+        self._run_reader = RunReader(self._await_outcome, self.status, self.steps, payloads)
         self.accounts = Accounts(self._app)
         """People who sign in to the dashboard."""
         self.tokens = Tokens(self._app)
@@ -497,21 +501,13 @@ class Runtime:
 
     def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
         """A handle whose result has this payload type; `definition`: the workflow of which it is the type."""
-        return Handle(workflow_id, result, self._run_reader(), definition)
-
-    def _run_reader(self) -> RunReader:
-        return RunReader(
-            stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._app().payloads
-        )
+        self._app()
+        return Handle(workflow_id, result, self._run_reader, definition)
 
     async def _await_outcome(self, workflow_id: str, timeout: float | None, poll: float | None) -> Stored:
-        live = self._live
-        if live is None:
-            self._app()
-            raise AssertionError("unreachable")
-        return await self._in_loop(
-            lambda: results.await_outcome(live.app, live.runner.by_id, workflow_id, timeout, poll)
-        )
+        app, live = self._app(), self._live
+        assert live is not None
+        return await self._in_loop(lambda: results.await_outcome(app, live.runner.by_id, workflow_id, timeout, poll))
 
     def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
         """A handle of any run, also of another process' or another life's. The id is not checked until it is used.

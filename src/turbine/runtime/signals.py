@@ -41,7 +41,7 @@ class Watched(Protocol):
         """Whether a server launched it, which shuts it down by itself."""
         ...
 
-    def tell_ending(self) -> None:
+    def close_attached(self) -> None:
         """The process is about to end: close the event streams, for which a server would wait. From any thread."""
         ...
 
@@ -197,7 +197,7 @@ class Signals:
             if self._rung is not rung:
                 return
             for runtime in list(self._watched):
-                runtime.tell_ending()
+                runtime.close_attached()
             draining = list(self._draining or ())
             if draining:
                 log.info("SIGTERM: nothing new is started, and what runs may finish")

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
-from turbine.engine.branches import Branch, WorkflowScope, place
 from turbine.engine.execution import BackgroundStep, Execution, run_inline
-from turbine.engine.products import frame_of_step, store_product
+from turbine.engine.ops.products import frame_of_step, store_product
+from turbine.engine.scope import Branch, WorkflowScope, place
 from turbine.model.approvals import ApprovalResult
 from turbine.model.kv import KVRecord
 from turbine.model.products import ProductRecord

@@ -7,13 +7,15 @@ from concurrent.futures import CancelledError as CancelledFuture
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from turbine.engine.branches import StepScope, WorkflowScope, running_loop
 from turbine.engine.execution import Execution, run_inline
 from turbine.engine.handles import Handle as AsyncHandle
+from turbine.engine.scope import WorkflowScope
+from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Status
 from turbine.registry import current_scope
+from turbine.threads import running_loop
 
 if TYPE_CHECKING:
     from turbine.sync.runtime import Runtime

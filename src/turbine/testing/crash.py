@@ -30,7 +30,6 @@ from turbine.testing.world import World
 from turbine.threads import in_thread
 
 if TYPE_CHECKING:
-    from turbine.engine.execution import Execution
     from turbine.registry import StepDefinition
     from turbine.runtime import Runtime
     from turbine.runtime.live import Live
@@ -208,12 +207,12 @@ async def _live(program: _Program, database: str, plan: _Plan) -> _Incarnation:
     if program.prepare is not None:
         program.prepare(world.runtime)
 
-    def count(execution: Execution, position: str, step: StepDefinition, attempt: int) -> None:
+    def count(workflow_id: str, position: str, step: StepDefinition, attempt: int) -> None:
         if step.checkpoint:
-            bodies[execution.id, position, step.name, attempt] += 1
+            bodies[workflow_id, position, step.name, attempt] += 1
 
     def put_in(live: Live) -> None:
-        live.app.begun = count
+        live.app.on_step_begin = count
         live.store.writer.batch_max = 1  # each write is a commit of its own: every place is a place to die
         if not plan.is_dead:
             live.store.writer.crash_point = plan

@@ -57,7 +57,7 @@ async def replay(history: History, workflow: WorkflowBase[..., Any]) -> ReplayRe
     async with runtime:
         live = runtime._live  # pyright: ignore[reportPrivateUsage] - the kit looks inside, by design
         assert live is not None
-        app = replace(live.app, registry=_Everything(live.app.registry), adopt=_adopt_nothing, paused=_stay_in_memory)
+        app = replace(live.app, registry=_Everything(live.app.registry), adopt=_adopt_nothing)
         rehearsal = _ReplayExecution(app, _claimed(history), workflow.definition, _of_engine(history))
         outcome = await rehearsal.carry_out()
     return _judge(history, rehearsal, outcome)
@@ -73,7 +73,7 @@ class _ReplayExecution(Execution):
     def __init__(
         self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.History | None
     ) -> None:
-        super().__init__(app, claimed, definition, history)
+        super().__init__(app, claimed, definition, history, _stay_in_memory)
         self.asked: set[str] = set()
         self.staying = 0
         """Calls that have come to the end of the history."""
