@@ -606,10 +606,10 @@ def check_cancelled() -> None:
         execution = here.execution
         is_step = type(here) is StepScope
         if is_step and here.is_given_up:
-            raise cancelled("nobody waits for this attempt any more")
+            raise cancelled("the outcome of this attempt is no longer awaited")
         # While the database is away a step goes on: its outcome is kept until it can be recorded.
         if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
-            raise execution.ending()
+            raise execution.ending() if execution.signal is Signal.FORKED else cancelled(execution.reason)
 
 
 __all__ = [

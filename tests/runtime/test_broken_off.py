@@ -369,6 +369,27 @@ async def test_a_cancellation_is_to_each_half_what_it_knows(launch, workflow, se
     assert WorkflowStatus.CANCELLED == (await handle.status()).status
 
 
+@pytest.mark.parametrize(
+    ("workflow", "seen"),
+    [
+        (polls_in_async, "turbine.errors.Cancelled"),
+        (polls_in_blocking, "turbine.errors.Cancelled"),
+        (polls_async_in_async, "asyncio.exceptions.CancelledError"),
+        (polls_async_in_blocking, "asyncio.exceptions.CancelledError"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+async def test_a_step_that_a_shutdown_interrupts_sees_a_cancellation_too(launch, workflow, seen):
+    rt = await launch(workflow)
+    handle = await rt.run(workflow)
+    await until(lambda: began["polls"])
+    await rt.shutdown()
+    await until(lambda: ended)
+    assert {seen: 1} == ended
+    await rt.launch()
+    assert WorkflowStatus.PENDING == (await handle.status()).status
+
+
 @turbine.workflow
 async def gives_up_polling() -> None:
     try:

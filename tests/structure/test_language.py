@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 import io
+import itertools
 import re
 import tokenize
 from pathlib import Path
@@ -69,6 +70,8 @@ NAMES = frozenset(
     ]
 )
 """Identifiers that say nothing about what they hold."""
+PUBLIC = {("asked", "=")}
+"""Keywords that are promised to users: `NonDeterministicWorkflow(asked=…)`."""
 OPENINGS = re.compile(r"(What|Whoever|Who|Whatever|Nobody|Somebody)\b")
 """A docstring begins with a verb or a noun phrase, not with a riddle."""
 PENDING = tuple(
@@ -77,8 +80,6 @@ PENDING = tuple(
         "src/turbine/http",
         "src/turbine/operations",
         "src/turbine/cli",
-        "src/turbine/engine",
-        "src/turbine/loops",
         "src/turbine/runtime",
         "src/turbine/store",
         "src/turbine/tables",
@@ -132,7 +133,9 @@ def test_an_identifier_says_what_it_holds(path: Path) -> None:
     with io.StringIO(path.read_text(encoding="utf-8")) as source:
         tokens = list(tokenize.generate_tokens(source.readline))
     faults = [
-        f"{token.start[0]}: {token.string}" for token in tokens if token.type == tokenize.NAME and token.string in NAMES
+        f"{token.start[0]}: {token.string}"
+        for token, following in itertools.pairwise(tokens)
+        if token.type == tokenize.NAME and token.string in NAMES and (token.string, following.string) not in PUBLIC
     ]
     assert [] == faults
 

@@ -248,10 +248,10 @@ def _blocking(execution: Execution, step: StepDefinition, args: tuple[Any, ...],
         call = execution.app.threads.submit_for_waiter(lambda: context.run(body.run, args, kwargs))
     if step.timeout is not None:
         due_ms = execution.app.clock.now_ms() + round(step.timeout * 1000)
-        alarm = ThreadAlarm(execution.app, due_ms, lambda: settle(None, _OutOfTime()))
+        alarm = ThreadAlarm(execution.app, due_ms, lambda: settle(None, _TimedOut()))
     try:
         return future.result()
-    except _OutOfTime:
+    except _TimedOut:
         _give_up(execution, step, body, call)
         raise TimeoutError from None
     except BaseException as error:
@@ -263,7 +263,7 @@ def _blocking(execution: Execution, step: StepDefinition, args: tuple[Any, ...],
             alarm.cancel()
 
 
-class _OutOfTime(Exception):
+class _TimedOut(Exception):
     """The timeout of an attempt ended before its function."""
 
 

@@ -27,7 +27,7 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class PassCancelled:
     """The run was cancelled; its row says so already."""
 
 
@@ -57,11 +57,11 @@ class Mismatch:
     """None for the arguments of the run."""
     recorded: str
     """The name that is recorded there."""
-    asked: str
+    requested: str
     """The name that the code asks for there, or why it cannot take what is recorded."""
 
 
-Outcome = Completed | Failed | Parked | Cancelled | Interrupted | Lost | SetAside
+Outcome = Completed | Failed | Parked | PassCancelled | Interrupted | Lost | SetAside
 
 
 class Signal(Enum):

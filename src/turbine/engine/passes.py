@@ -12,13 +12,13 @@ from typing import Any
 from turbine.codec import encode_error
 from turbine.engine.execution import Execution
 from turbine.engine.outcomes import (
-    Cancelled,
     Completed,
     Failed,
     Interrupted,
     Lost,
     Outcome,
     Parked,
+    PassCancelled,
     SetAside,
     Signal,
 )
@@ -107,7 +107,7 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
 def _by_signal(execution: Execution) -> Outcome:
     match execution.signal:
         case Signal.CANCELLED:
-            return Cancelled()
+            return PassCancelled()
         case Signal.PARK:
             return Parked()
         case Signal.LOST:

@@ -33,7 +33,7 @@ GIVEN_BACK_MS = 1000
 ERROR_MAX = 2000
 
 
-class Attempt(NamedTuple):
+class MadeAttempt(NamedTuple):
     """An attempt that was made and is to be recorded."""
 
     held: Held
@@ -51,7 +51,7 @@ class DeliveryWorker(Loop):
         self._app = app
         self._transports = transports
         self._in_flight: dict[asyncio.Task[None], Held] = {}
-        self._attempts: list[Attempt] = []
+        self._attempts: list[MadeAttempt] = []
         self._given_back: list[GivenBack] = []
 
     async def tick(self) -> int | None:
@@ -122,7 +122,7 @@ class DeliveryWorker(Loop):
     def _give_back(self, held: Held) -> None:
         self._given_back.append(GivenBack(held.delivery, self._app.clock.now_ms() + GIVEN_BACK_MS))
 
-    def _attempt_of(self, held: Held, attempt_result: AttemptResult, at_ms: int, duration_ms: int) -> Attempt:
+    def _attempt_of(self, held: Held, attempt_result: AttemptResult, at_ms: int, duration_ms: int) -> MadeAttempt:
         number = held.attempts + 1
         made = number - held.attempts_before
         config, now_ms = self._app.config, self._app.clock.now_ms()
@@ -148,7 +148,7 @@ class DeliveryWorker(Loop):
         row = Settled(
             held.delivery, number, at_ms, duration_ms, attempt_result.status_code, error, status, next_ms, now_ms
         )
-        return Attempt(held, row)
+        return MadeAttempt(held, row)
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
         del self._in_flight[task]
@@ -201,7 +201,7 @@ class DeliveryWorker(Loop):
 def _record_and_claim(
     tx: Tx,
     *,
-    attempts: Sequence[Attempt],
+    attempts: Sequence[MadeAttempt],
     given_back: Sequence[GivenBack],
     free: Mapping[str, int],
     now_ms: int,

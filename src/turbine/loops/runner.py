@@ -13,13 +13,13 @@ from turbine.engine.app import App
 from turbine.engine.bodies import forget_all
 from turbine.engine.execution import Execution
 from turbine.engine.outcomes import (
-    Cancelled,
     Completed,
     Failed,
     Interrupted,
     Lost,
     Outcome,
     Parked,
+    PassCancelled,
     SetAside,
     Signal,
 )
@@ -221,7 +221,7 @@ class Runner:
                 if execution.signal is not Signal.INTERRUPT and not is_ending:
                     return False
                 await self._persist(workflows.release, pair)
-            case Cancelled():
+            case PassCancelled():
                 self._resolve(execution, (WorkflowStatus.CANCELLED, None, None, execution.reason), is_stored=False)
             case Lost():
                 log.warning("Run %s is carried out by another executor now; this one stops", execution.id)

@@ -327,6 +327,11 @@ class Live:
     async def _stop_loops(self) -> None:
         seconds = min(BACKOFF_MAX, self._left() / 2)
         await stop_together(self.loops, seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._left()):
+                await self._close_transports()
+
+    async def _close_transports(self) -> None:
         await self._webhooks.close()
         await self._alerts.close()
 
@@ -439,8 +444,7 @@ class Live:
         if self._next_look is not None:
             self._next_look.cancel()
         await self.delivery_worker.die()
-        await self._webhooks.close()
-        await self._alerts.close()
+        await self._close_transports()
         await self.runner.die()
         self._close_threads()
         await in_thread(self.lease.die)

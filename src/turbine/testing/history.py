@@ -212,7 +212,7 @@ def _judge(history: History, rehearsal: _ReplayExecution, outcome: Outcome | Non
     if parted is not None and parted.position is None and first is not None:  # it does not take its arguments
         return ReplayReport(False, first.position, first.name, None)
     if parted is not None:
-        return ReplayReport(False, parted.position, parted.recorded, parted.asked)
+        return ReplayReport(False, parted.position, parted.recorded, parted.requested)
     if rehearsal.staying or not isinstance(outcome, Completed | Failed):
         return ReplayReport(True)
     if first is not None:

@@ -233,9 +233,9 @@ class ChunkBuffer:
         with self._turn:
             self._check()
             while len(view):
-                room = BLOCK - len(self._buffer)
-                self._buffer += view[:room]
-                view = view[room:]
+                free = BLOCK - len(self._buffer)
+                self._buffer += view[:free]
+                view = view[free:]
                 if len(self._buffer) == BLOCK:
                     self._flush()
 
