@@ -38,6 +38,9 @@ class DurableCall:
     __slots__ = ("deadline_ms", "execution", "function_id", "name", "open_wait", "position", "record", "started_ms")
 
     kind = Kind.WAIT
+    number = 1
+    """Of the attempt; only steps are tried again."""
+    follows: int | None = None
 
     def __init__(self, execution: Execution, position: str, name: str) -> None:
         self.execution = execution
@@ -178,9 +181,10 @@ class DurableCall:
             output=output,
             error=error,
             child=child,
-            attempts=1,
+            attempts=self.number,
             started_ms=self.started_ms,
             ended_ms=execution.app.clock.now_ms() if is_done else None,
+            follows=self.follows,
         )
 
     def wait_row(self, kind: str, subject: str, *, child: str | None = None) -> Wait:

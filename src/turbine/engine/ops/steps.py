@@ -214,25 +214,7 @@ class StepCall(DurableCall):
         """Write the outcome; durable when this returns, and refused unless the run is still ours."""
         if self.is_recorded:
             return  # a step with checkpoint=False that a replay repeats: it is listed already
-        await self._write_outcome(self._row(output, error, self._step_kind))
-
-    def _row(self, output: str | None, error: str | None, kind: Kind) -> Outcome:
-        execution = self.execution
-        return Outcome(
-            run=execution.run,
-            fence=execution.fence,
-            position=self.position,
-            function_id=self.function_id,
-            name=self.name,
-            kind=kind,
-            output=output,
-            error=error,
-            child=None,
-            attempts=self.number,
-            started_ms=self.started_ms,
-            ended_ms=execution.app.clock.now_ms(),
-            follows=self.follows,
-        )
+        await self._write_outcome(self.outcome(output, error, kind=self._step_kind))
 
     async def _write_outcome(self, row: Outcome) -> None:
         execution = self.execution
@@ -290,7 +272,7 @@ class StepCall(DurableCall):
         execution = self.execution
         if self.is_recorded:
             raise error  # a step with checkpoint=False that a replay repeats
-        row = self._row(None, encode_error(asyncio.CancelledError(), traceback=False), Kind.BROKEN_OFF)
+        row = self.outcome(None, encode_error(asyncio.CancelledError(), traceback=False), kind=Kind.BROKEN_OFF)
         writing = asyncio.ensure_future(execution.write(steps.settle, row))
         writing.add_done_callback(lambda done: done.cancelled() or done.exception())
         while not writing.done():
