@@ -25,6 +25,10 @@ from turbine.forking import tell_after_fork
 P = ParamSpec("P")
 T = TypeVar("T")
 
+IO_THREADS = 16
+SENDER_THREADS = 32
+"""As many as deliveries of one kind are in flight at once."""
+
 
 class ThreadsClosed(RuntimeError):
     """A call came after the threads were closed."""
@@ -197,6 +201,22 @@ class Threads:
             self._closed = True
             self._work.notify_all()
             self._work.wait_for(lambda: self._alive == 0, seconds)
+
+
+class RuntimeThreads:
+    """The thread pools of one runtime, each with its limit."""
+
+    def __init__(self, max_threads: int) -> None:
+        self.user = Threads(max_threads)
+        """Blocking workflows and steps."""
+        self.io = Threads(IO_THREADS, "turbine-io")
+        """File access of Turbine itself."""
+        self.senders = Threads(SENDER_THREADS, "turbine-sender")
+        """Blocking product senders of the user."""
+
+    def close(self) -> None:
+        for threads in (self.user, self.io, self.senders):
+            threads.close()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

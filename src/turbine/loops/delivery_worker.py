@@ -21,10 +21,11 @@ from turbine.model.deliveries import AttemptResult, DeliveryKind, DeliveryStatus
 from turbine.store import Tx
 from turbine.tables import deliveries, products
 from turbine.tables.deliveries import GivenBack, Held, Settled
+from turbine.threads import SENDER_THREADS
 
 log = logging.getLogger("turbine")
 
-AT_ONCE = 32
+AT_ONCE = SENDER_THREADS
 """Deliveries of one kind that are in flight at once; receivers of one kind that hang delay no other kind."""
 LAST_MINUTE = 2.0
 """Seconds that deliveries in flight get at a shutdown; a longer attempt is given back and not counted."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from turbine.clock import span_ms, to_datetime
 from turbine.delivery import Transport
@@ -21,7 +21,7 @@ from turbine.engine.open_calls import OpenCalls
 from turbine.errors import TurbineError
 from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.loops.cancellation_listener import CancellationListener
-from turbine.loops.delivery_worker import AT_ONCE, DeliveryWorker
+from turbine.loops.delivery_worker import DeliveryWorker
 from turbine.loops.garbage_collector import GarbageCollector
 from turbine.loops.heartbeat import Heartbeat
 from turbine.loops.indexer import Indexer
@@ -43,7 +43,7 @@ from turbine.store import Store, Tx
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
 from turbine.tables import workflows as workflow_table
-from turbine.threads import Threads, in_thread, made_in_thread, unbroken
+from turbine.threads import RuntimeThreads, in_thread, made_in_thread, unbroken
 from turbine.wake import WakeKind, Wakes
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ LOOK_INTERVAL = 0.02
 """Seconds between two rounds of all loops while other processes commit all the time."""
 UNWIND = 2.0
 """Seconds beyond `shutdown_timeout` that interrupted bodies get to end; closing may take as long again."""
-IO_THREADS = 16
 TURNS = 10
 """Turns of the event loop in which a call ends once it has its answer."""
 ANSWER = 1.0
@@ -80,6 +79,7 @@ class Live:
         self._has_left = False
         loop = asyncio.get_running_loop()
         wakes = Wakes()
+        self._threads = RuntimeThreads(config.max_threads)
         clock = runtime._clock  # pyright: ignore[reportPrivateUsage]
         self.log_writer = LogWriter(store, clock, loop, runtime.executor_id)
         self.app = App(
@@ -90,8 +90,8 @@ class Live:
             clock=clock,
             loop=loop,
             context=copy_context(),
-            threads=Threads(config.max_threads),
-            io=Threads(IO_THREADS, "turbine-io"),
+            threads=self._threads.user,
+            io=self._threads.io,
             payloads=runtime._run_reader.payloads,  # pyright: ignore[reportPrivateUsage]
             probe=runtime._probe,  # pyright: ignore[reportPrivateUsage]
             wakes=wakes,
@@ -113,7 +113,6 @@ class Live:
             storages=Storages(store, config.product_storage),
             asgi_app=runtime.app,
         )
-        self._sender_threads = Threads(AT_ONCE, "turbine-sender")
         self._webhooks = WebhookTransport(store, clock, config, self.app.payloads.open)
         self._alerts = AlertTransport(store, clock, self.app.payloads.open)
         self.transports: dict[str, Transport] = {"webhook": self._webhooks, "alert": self._alerts}
@@ -183,7 +182,7 @@ class Live:
             self.transports.pop("product", None)
         else:
             self.transports["product"] = ProductTransport(
-                self.store, self.app.storages, self.app.payloads.open, sender, self._sender_threads
+                self.store, self.app.storages, self.app.payloads.open, sender, self._threads.senders
             )
 
     async def start(self) -> None:
@@ -200,7 +199,7 @@ class Live:
         threads.watch()
         await made_in_thread(self.lease.take, lambda _: self.lease.give_up(UNWIND), patience=UNWIND)
         ended.push_async_callback(self._give_up_lease)
-        ended.callback(self._close_threads)
+        ended.callback(self._threads.close)
         self.store.listen(self.app.loop, self.app.executor_id, self._on_wakes, self._on_remote_wakes)
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.app.clock.now_ms())
         await self.recovery.tick()
@@ -253,7 +252,7 @@ class Live:
                 case WakeKind.DELIVERY:
                     self.delivery_worker.call_at(int(key or 0))
                 case WakeKind.VALUE | WakeKind.DELIVERED:
-                    self.app.wakes.publish(kind, tuple(key) if isinstance(key, list) else key)
+                    self.app.wakes.publish(kind, tuple(cast("list[Any]", key)) if isinstance(key, list) else key)
                 case WakeKind.QUEUE:
                     if key in self.claimers:
                         self.claimers[key].claim_soon()
@@ -346,10 +345,6 @@ class Live:
     async def _close_store(self) -> None:
         await in_thread(self.store.close, seconds=self._left())
 
-    def _close_threads(self) -> None:
-        for pool in (self.app.threads, self.app.io, self._sender_threads):
-            pool.close()
-
     async def _guard(self) -> None:
         """Shut down when the event loop ends first: `asyncio.run` then cancels every task, this one included.
 
@@ -408,7 +403,7 @@ class Live:
         """Release everything that others wait for, when the event loop of this runtime has already ended."""
         self._has_left = True
         self.log_writer.detach()
-        self._close_threads()
+        self._threads.close()
         self.lease.give_up(UNWIND)
         self.store.close(seconds=UNWIND)
 
@@ -446,7 +441,7 @@ class Live:
         await self.delivery_worker.die()
         await self._close_transports()
         await self.runner.die()
-        self._close_threads()
+        self._threads.close()
         await in_thread(self.lease.die)
 
     async def wait_idle(self) -> None:
