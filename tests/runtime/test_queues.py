@@ -272,6 +272,37 @@ async def test_a_queue_that_releases_waiting_slots_does_so_as_soon_as_a_run_wait
         assert 1 == await lending.result(timeout=120)
 
 
+@turbine.workflow
+async def wait_for_a_moment(number: int) -> int:
+    try:
+        async with asyncio.timeout(0.2):
+            await turbine.recv("never")
+    except TimeoutError:
+        return number
+    return 0
+
+
+@turbine.workflow
+async def wait_beside_a_timer(number: int) -> int:
+    waiting = asyncio.create_task(wait_in_a_task())
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    return number
+
+
+async def wait_in_a_task() -> None:
+    await turbine.recv("never")
+
+
+@pytest.mark.parametrize("workflow", [wait_for_a_moment, wait_beside_a_timer], ids=lambda workflow: workflow.name)
+async def test_a_run_with_a_timer_of_asyncio_stays_in_memory_although_its_queue_releases_slots(database_url, workflow):
+    rt = Runtime(database_url, workflows=[workflow])
+    rt.queue("lends", release_while_waiting=True)
+    async with rt:
+        handle = await rt.run(workflow.options(queue="lends"), 1)
+        assert 1 == await handle.result(timeout=120)
+
+
 async def test_a_queue_releases_waiting_slots_at_once_when_it_is_told_to_while_it_runs(database_url):
     world = World(database_url, workflows=[job, wait_for_go])
     world.runtime.queue("lends", global_concurrency=1)

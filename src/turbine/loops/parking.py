@@ -6,13 +6,24 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from turbine.engine.app import App
 from turbine.engine.execution import GRACE, Execution
 from turbine.engine.outcomes import Signal
+from turbine.engine.scope import WorkflowScope
+from turbine.registry import current_scope
 
 SETTLE_MS = 50
 """How long a run of a queue that releases waiting slots must be idle before it parks, if its body may still go on."""
+
+
+def _is_of_body(timer: Any, execution: Execution) -> bool:
+    if timer.cancelled():
+        return False
+    scope = timer._context.get(current_scope)
+    is_ours = (getattr(timer._callback, "__module__", None) or "").startswith("turbine.")
+    return type(scope) is WorkflowScope and scope.execution is execution and not is_ours
 
 
 class Parking:
@@ -49,17 +60,26 @@ class Parking:
         # If only the body's own task waits, no other task of it can be under way unnoticed.
         is_alone = len(execution.waits) == 1 and (not execution.is_async or asyncio.current_task() is execution.main)
         is_remote = due_ms is not None and due_ms - now_ms > app.park_after_ms
-        is_releasing = execution.claimed.queue in self._releasing
+        is_releasing = execution.claimed.queue in self._releasing and not self._may_time_out(execution)
         is_crowded = not execution.is_async and app.threads.is_crowded
         if by_itself and ((is_alone and (is_remote or is_releasing)) or is_crowded):
             execution.end(Signal.PARK)
             return
         if is_releasing and app.park_after_ms > SETTLE_MS:
-            app.clock.call_at(app.loop, since_ms + SETTLE_MS, lambda: self._park_if_same(execution, since_ms))
-            return
+            app.clock.call_at(app.loop, since_ms + SETTLE_MS, lambda: self._park_settled(execution, since_ms))
+        else:
+            self._park_later(execution, since_ms)
+
+    def _park_settled(self, execution: Execution, since_ms: int) -> None:
+        if self._may_time_out(execution):
+            self._park_later(execution, since_ms)
+        else:
+            self._park_if_same(execution, since_ms)
+
+    def _park_later(self, execution: Execution, since_ms: int) -> None:
         self._paused.append((since_ms, execution))
         if not self._is_sweep_planned:
-            self._sweep_at(since_ms + app.park_after_ms)
+            self._sweep_at(since_ms + self._app.park_after_ms)
 
     def _sweep_at(self, due_ms: int) -> None:
         self._is_sweep_planned = True
@@ -80,6 +100,16 @@ class Parking:
     def _park_if_same(self, execution: Execution, since_ms: int) -> None:
         if execution.paused_since_ms == since_ms and execution.signal is None and execution.is_idle:
             self._park(execution)
+
+    def _may_time_out(self, execution: Execution) -> bool:
+        """Whether a timer of asyncio that the body has set (`asyncio.timeout`, `asyncio.sleep`) is pending.
+
+        It would be lost with the body, so such a run stays in memory for `park_after`.
+        """
+        if not execution.is_async:
+            return False
+        timers: list[Any] | None = getattr(self._app.loop, "_scheduled", None)
+        return timers is None or any(_is_of_body(timer, execution) for timer in timers)
 
     def _park(self, execution: Execution) -> None:
         execution.end(Signal.PARK)
