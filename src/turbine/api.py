@@ -17,13 +17,15 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from turbine.clock import to_datetime, to_ms
 from turbine.codec import PayloadType, payload_type
 from turbine.context import Context, check_cancelled, current, logger
-from turbine.engine import app_status, approvals, talk
-from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
-from turbine.engine.calls import call_step
-from turbine.engine.children import start_child
 from turbine.engine.execution import BackgroundStep, Execution
 from turbine.engine.handles import Handle
-from turbine.engine.products import frame_of_step, store_product
+from turbine.engine.ops import app_status, approvals, messages, patches, values
+from turbine.engine.ops import sleep as sleeping
+from turbine.engine.ops.children import start_child
+from turbine.engine.ops.products import frame_of_step, store_product
+from turbine.engine.ops.steps import call_step
+from turbine.engine.scope import Branch, WorkflowScope, place
+from turbine.engine.step_scope import StepScope
 from turbine.errors import Cancelled
 from turbine.ids import check_id, check_name
 from turbine.model.approvals import ApprovalResult
@@ -32,7 +34,8 @@ from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
 from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
-from turbine.operations import notifications
+from turbine.operations import notifications, talk
+from turbine.operations.kv import Kv
 from turbine.registry import (
     UNSET,
     Step,
@@ -196,7 +199,7 @@ async def _run(
     definition = workflow.definition
     result = definition.result  # raises for an annotation that cannot be resolved, before anything is started
     child_id = await start_child(execution, position, definition, workflow.start_options, args, kwargs)
-    return execution.app.runtime.handle(child_id, result, definition)
+    return Handle(child_id, result, execution.app.run_reader, definition)
 
 
 def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any, None]:
@@ -204,7 +207,7 @@ def send(workflow_id: str, message: Any, topic: str = "") -> Coroutine[Any, Any,
 
     Raises WorkflowNotFound for an unknown id, SerializationError.
     """
-    return talk.send(*_take("send"), check_id(workflow_id), message, check_topic(topic))
+    return messages.send(*_take("send"), check_id(workflow_id), message, check_topic(topic))
 
 
 def recv(
@@ -216,12 +219,12 @@ def recv(
     across restarts. Raises RecvTimeout unless there is a `default`, ValidationFailed for a message of another type.
     """
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return talk.recv(*_take("recv"), check_topic(topic), payload_type(type), seconds, default)
+    return messages.recv(*_take("recv"), check_topic(topic), payload_type(type), seconds, default)
 
 
 def set_value(key: str, value: Any) -> Coroutine[Any, Any, None]:
     """Publish a value of this run under a key, for everyone to read; replaces the previous one. Recorded as a step."""
-    return talk.set_value(*_take("set_value"), check_name(key, "key"), value)
+    return values.set_value(*_take("set_value"), check_name(key, "key"), value)
 
 
 def get_value(
@@ -238,10 +241,12 @@ def get_value(
     """
     scope = current_scope.get()
     if isinstance(scope, StepScope):  # part of the step, and not recorded by itself
-        act = scope.execution.app.runtime.get_value(workflow_id, key, type=type, timeout=timeout, default=default)
-        return scope.execution.of_step(act)
+        app = scope.execution.app
+        selected = check_id(workflow_id), check_name(key, "key"), payload_type(type)
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return scope.execution.of_step(app.in_loop(lambda: talk.get_value(app, *selected, seconds, default)))
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
-    return talk.get_value(
+    return values.get_value(
         *_take("get_value"),
         check_id(workflow_id),
         check_name(key, "key"),
@@ -253,7 +258,7 @@ def get_value(
 
 def sleep(duration: timedelta | float) -> Coroutine[Any, Any, None]:
     """Sleep durably (timedelta or seconds): the time keeps counting across restarts. Raises ValueError if negative."""
-    return talk.sleep(*_take("sleep"), seconds=seconds_of(duration, "duration"))
+    return sleeping.sleep(*_take("sleep"), seconds=seconds_of(duration, "duration"))
 
 
 pause = sleep
@@ -261,7 +266,7 @@ pause = sleep
 
 def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
     """Sleep durably until an aware time; returns at once if it has passed. Raises ValueError for a naive time."""
-    return talk.sleep(*_take("sleep_until"), until_ms=to_ms(moment))
+    return sleeping.sleep(*_take("sleep_until"), until_ms=to_ms(moment))
 
 
 def check_topic(topic: str) -> str:
@@ -406,7 +411,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     The answer is recorded under the name, and is the same in every replay and for every call with this name.
     """
     branch = place("patched").current_branch()
-    return talk.patched(branch.execution, PATCH + check_name(name, "patch name"), not branch.has_more())
+    return patches.patched(branch.execution, PATCH + check_name(name, "patch name"), not branch.has_more())
 
 
 _ANYTHING = payload_type(Any)
@@ -420,7 +425,7 @@ class KvFunctions:
         """Read a key as `type`; `default` if it has no value. Raises ValidationFailed, ValueError."""
         scope = current_scope.get()
         if isinstance(scope, StepScope):
-            return scope.execution.of_step(scope.execution.app.runtime.kv.get(key, type, default))
+            return scope.execution.of_step(_store_of(scope.execution).get(key, type, default))
         return _kv_get(*_take("kv.get"), key, payload_type(type), default)
 
     def set(self, key: str, value: Any, expect: Any = UNSET) -> Coroutine[Any, Any, None]:
@@ -455,10 +460,14 @@ class KvFunctions:
         return call_step(execution, position, definition, (), {})
 
 
+def _store_of(execution: Execution) -> Kv:
+    return Kv(lambda: execution.app)
+
+
 async def _kv_act(execution: Execution, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if name in ("set", "delete"):
         kwargs = {**kwargs, "by": f"run:{execution.id}"}
-    return await getattr(execution.app.runtime.kv, name)(*args, **kwargs)
+    return await getattr(_store_of(execution), name)(*args, **kwargs)
 
 
 async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadType[Any], default: Any) -> Any:
@@ -466,7 +475,7 @@ async def _kv_get(execution: Execution, position: str, key: str, kind: PayloadTy
     name, what = f"{KV}get", f"the value of key {key!r}"
 
     async def read() -> list[str] | None:
-        stored = await execution.app.runtime.kv.get_or_missing(key)
+        stored = await _store_of(execution).get_or_missing(key)
         return None if stored is None else [kind.take(stored[0], what)[0]]
 
     definition = StepDefinition(fn=read, name=name, is_async=True)

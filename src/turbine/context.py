@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from turbine.engine.branches import StepScope, WorkflowScope
 from turbine.engine.execution import Execution, cancelled
 from turbine.engine.logs import RunLogger
 from turbine.engine.outcomes import Signal
+from turbine.engine.scope import WorkflowScope
+from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.registry import current_scope
 
@@ -25,7 +26,7 @@ class Context:
     @property
     def runtime(self) -> Any:
         """The runtime that executes this run."""
-        return self._execution.app.runtime
+        return self._execution.app.user_runtime
 
     @property
     def app(self) -> Any:
@@ -98,4 +99,4 @@ def check_cancelled() -> None:
             raise cancelled("the outcome of this attempt is no longer needed")
         # While the database is unavailable a step goes on: its outcome is kept until it can be recorded.
         if execution.signal is not None and not (is_step and execution.signal is Signal.AWAY):
-            raise execution.ending()
+            raise execution.ending() if execution.signal is Signal.FORKED else cancelled(execution.reason)

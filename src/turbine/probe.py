@@ -1,4 +1,4 @@
-"""The seam for those who watch: events after their commit, for `rt.events()`, logs and traces. It decides nothing."""
+"""Events after their commit, for `rt.events()`, logs and traces. Nothing is decided by them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ log = logging.getLogger("turbine")
 
 
 class Probe:
-    """Tells listeners what happened. Without listeners it costs one attribute look-up."""
+    """Passes events on to listeners. Without listeners it costs one attribute look-up."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Event], None]] = []
         self.watchers: list[Callable[[], None]] = []
-        """Hear that the runtime has closed: nothing is told any more, until it is launched again."""
+        """Called when the runtime has closed: no event comes until it is launched again."""
 
     def tell(self, event: Event) -> None:
-        """Hand an event to every listener; one that raises is logged and hurts nobody else."""
+        """Pass an event to every listener; an error of one is logged and does not reach the others."""
         for listener in list(self.listeners):
             try:
                 listener(event)
@@ -27,6 +27,6 @@ class Probe:
                 log.exception("A listener of Turbine's events raised")
 
     def end(self) -> None:
-        """Tell those who watch that nothing more comes."""
+        """Tell the watchers that no more events come."""
         for watcher in list(self.watchers):
             watcher()

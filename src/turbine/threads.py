@@ -1,12 +1,12 @@
-"""Threads: every thread that Turbine starts for a call of its own or of the user's is one of these, and a daemon.
+"""Threads: the pools in which Turbine makes calls, its own and the user's. All of them are daemons.
 
 The standard library's pools, and `asyncio.to_thread`, join their threads when the interpreter or the event loop ends,
-so one stuck step would keep a process alive for ever. What a daemon was doing at the end of the process is done again
-by the executor that recovers the run.
+so one stuck step would keep a process alive for ever. The work of a daemon at the end of the process is done again by
+the executor that recovers the run.
 
-A blocking function cannot be stopped. One that nothing waits for any more, because its time was up or its caller broke
-it off, goes on in its thread, which then no longer counts: another one takes its place, so that functions which never
-return starve no other. `given_up` says how many there are.
+A blocking function cannot be stopped. One whose result is no longer awaited, because it timed out or its caller was
+cancelled, goes on in its thread, which then no longer counts: another one takes its place, so that functions that never
+return starve no others. `given_up` counts them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from turbine.forking import tell_after_fork
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+IO_THREADS = 16
+SENDER_THREADS = 32
+"""As many as deliveries of one kind are in flight at once."""
 
 
 class ThreadsClosed(RuntimeError):
@@ -45,7 +49,7 @@ class Call:
     def __init__(self, fn: Callable[[], None], *, counts: bool) -> None:
         self.fn = fn
         self.counts = counts
-        """Whether its thread is one of those that there are so many of."""
+        """Whether its thread counts towards the maximum."""
         self.state = _State.WAITS
 
 
@@ -57,9 +61,9 @@ class Threads:
         self._name = name
         self._closed = False
         self.crowded: Callable[[], None] | None = None
-        """Hears, in any thread, that a call waits and all threads are taken."""
+        """Called in any thread when a call waits because all threads are taken."""
         self.given_up = 0
-        """Threads that carry out what nothing waits for any more."""
+        """Threads whose call is no longer awaited."""
         self._begin()
         tell_after_fork(self.forked)
 
@@ -71,7 +75,7 @@ class Threads:
         self._alive = 0
 
     def forked(self) -> None:
-        """Begin without threads: those of the parent are not here, and nobody releases what they held."""
+        """Begin without threads in a forked child: those of the parent, which held the locks, do not exist in it."""
         self._begin()
 
     @property
@@ -90,11 +94,11 @@ class Threads:
 
     @property
     def in_use(self) -> int:
-        """Threads that carry something out now, of those that count."""
+        """Threads that make a call now, of those that count."""
         return self._alive - self._idle
 
     def submit(self, fn: Callable[[], None]) -> Call:
-        """Have `fn` called soon; it must not raise."""
+        """Call `fn` in a thread soon; it must not raise."""
         call = Call(fn, counts=True)
         with self._lock:
             if self._closed:
@@ -106,22 +110,22 @@ class Threads:
         return call
 
     def submit_for_waiter(self, fn: Callable[[], None]) -> Call:
-        """The same for a thread of these that only waits for the call: where all are taken it gets one beside them.
+        """Like `submit`, for a caller in one of these threads: when all are taken the call gets an extra one.
 
-        Else those who wait could take all threads from those whom they wait for.
+        Otherwise waiting callers could take all threads from the calls that they wait for.
         """
         with self._lock:
             is_full = self._alive >= self.maximum and len(self._waiting) >= self._idle and not self._closed
         if not is_full:
             return self.submit(fn)
         call = Call(fn, counts=False)
-        start_thread(lambda: self._make(call), f"{self._name}-beside")
+        start_thread(lambda: self._make(call), f"{self._name}-extra")
         return call
 
     def give_up(self, call: Call) -> bool:
-        """Wait for a call no more: one that has not begun is never made, and the thread of another no longer counts.
+        """Stop waiting for a call: one that has not begun is dropped, and the thread of a running one no longer counts.
 
-        Returns whether it goes on all the same.
+        Returns whether it goes on in its thread.
         """
         with self._lock:
             if call.state is _State.RUNS:
@@ -132,12 +136,12 @@ class Threads:
                     self._serve()
             elif call.state is _State.WAITS:
                 call.state = _State.DONE
-                with contextlib.suppress(ValueError):  # a thread beside the others has it already
+                with contextlib.suppress(ValueError):  # an extra thread has it already
                     self._waiting.remove(call)
             return call.state is _State.GIVEN_UP
 
     def _serve(self) -> None:
-        """Have what waits seen to, by an idle thread or by a new one. Called under the lock."""
+        """Start or wake a thread for the waiting calls. Called under the lock."""
         if len(self._waiting) > self._idle and self._alive < self.maximum:
             self._alive += 1
             start_thread(self._main, f"{self._name}-{self._alive}")
@@ -145,7 +149,7 @@ class Threads:
             self._work.notify()
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in one of these threads, which sees the caller's context; what it returns or raises.
+        """The result of a function, called in one of these threads in the caller's context.
 
         A caller that is cancelled leaves the call behind in its thread.
         """
@@ -164,14 +168,15 @@ class Threads:
                     self._work.wait()
                     self._idle -= 1
                 call = self._waiting.popleft()
-            is_ours = self._make(call)
+            still_counts = self._make(call)
+            del call  # an idle thread must not keep the objects of its last call alive
             if self._lock is not lock:
-                return  # the call has forked, and this is the child: nothing is left for it to do here
-            if not is_ours:
+                return  # the call has forked, and this is the child
+            if not still_counts:
                 return
 
     def _make(self, call: Call) -> bool:
-        """Make a call, unless it was given up; whether the thread still counts as one of these."""
+        """Make a call, unless it was given up. Returns whether the thread still counts."""
         with self._lock:
             if call.state is not _State.WAITS:
                 return True
@@ -191,16 +196,37 @@ class Threads:
         return True
 
     def close(self, seconds: float = 0.0) -> None:
-        """Let idle threads end, and wait for it up to `seconds`; busy ones end after their call."""
+        """End idle threads, and wait for that up to `seconds`; busy ones end after their call."""
         with self._lock:
             self._closed = True
             self._work.notify_all()
             self._work.wait_for(lambda: self._alive == 0, seconds)
 
 
+class RuntimeThreads:
+    """The thread pools of one runtime, each with its limit."""
+
+    def __init__(self, max_threads: int) -> None:
+        self.user = Threads(max_threads)
+        """Blocking workflows and steps."""
+        self.io = Threads(IO_THREADS, "turbine-io")
+        """File access of Turbine itself."""
+        self.senders = Threads(SENDER_THREADS, "turbine-sender")
+        """Blocking product senders of the user."""
+
+    def close(self) -> None:
+        for threads in (self.user, self.io, self.senders):
+            threads.close()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of this thread, if one runs."""
+    return asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage] - the public one raises instead
+
+
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """`asyncio.to_thread` in a daemon thread of its own: for what happens seldom and belongs to no pool."""
-    return await _outcome(lambda call: start_thread(call, "turbine-aside"), function, args, kwargs)
+    """`asyncio.to_thread` in a daemon thread of its own, for rare calls that belong to no pool."""
+    return await _outcome(lambda call: start_thread(call, "turbine-single"), function, args, kwargs)
 
 
 async def made_in_thread(
@@ -210,10 +236,10 @@ async def made_in_thread(
     patience: float,
     give_up: Callable[[], object] | None = None,
 ) -> T:
-    """Make something in a daemon thread. A caller that is cancelled meanwhile leaves nothing behind.
+    """The result of `make`, called in a daemon thread. A caller that is cancelled meanwhile leaves nothing behind.
 
-    What was made is undone by that thread, as soon as it is there; the caller waits for this, up to `patience` seconds.
-    `give_up` is called then, to make `make` return sooner.
+    The result is then undone in that thread as soon as it exists; the caller waits for this up to `patience` seconds.
+    `give_up` is called before that, to make `make` return sooner.
     """
     lock = threading.Lock()
     is_given_up = False
@@ -243,7 +269,7 @@ async def made_in_thread(
 
 
 async def unbroken(act: Coroutine[Any, Any, Any]) -> None:
-    """Wait for something short also when the caller is cancelled meanwhile, and again; the caller knows it was."""
+    """Wait for something short even when the caller is cancelled meanwhile, however often."""
     task = asyncio.ensure_future(act)
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
@@ -251,7 +277,7 @@ async def unbroken(act: Coroutine[Any, Any, Any]) -> None:
 
 
 def start_thread(call: Callable[[], object], name: str) -> None:
-    # In an empty context: whatever happens to start it, it carries out the calls of all.
+    # In an empty context: a thread makes the calls of many callers.
     Context().run(threading.Thread(target=call, name=name, daemon=True).start)
 
 
@@ -267,9 +293,9 @@ async def _outcome(
             return
         try:
             result, error = context.run(function, *args, **kwargs), None
-        except BaseException as raised:  # noqa: BLE001 - whoever awaits the future gets it
+        except BaseException as raised:  # noqa: BLE001 - raised where the future is awaited
             result, error = None, _as_error(raised)
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits for this any more
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile, and the future with it
             loop.call_soon_threadsafe(_settle, future, result, error)
 
     submit(call)
@@ -286,7 +312,7 @@ def _as_error(raised: BaseException) -> BaseException:
 
 def _ignore(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
-        future.exception()  # whoever wanted to know is gone
+        future.exception()  # marks it as retrieved
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -39,7 +39,7 @@ def kind_of(job: Job) -> str:
     """Which of the writes between an outcome and its delivery this is."""
     if job.function is workflows.finish:
         return "finish"
-    if job.function is delivery_worker._note_and_claim:
+    if job.function is delivery_worker._record_and_claim:
         return "settle" if job.argument["attempts"] else "claim"
     return "another"
 

@@ -58,7 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
     app, rt = turbine.new_app(f"sqlite:///{path}", workflows=[count, gate, make], auth="none", shutdown_timeout=0)
     rt.queue("mail", global_concurrency=1)
     # Hooks and channels that are made here name hosts of elsewhere.
-    rt._instrument = lambda live: live.ways.clear()
+    rt._instrument = lambda live: live.transports.clear()
     http = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=http.run)
     thread.start()

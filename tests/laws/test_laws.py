@@ -173,7 +173,7 @@ async def test_l4_losing_every_wake_ends_in_the_same_rows(database_url: str) -> 
         heard: list[Any] = []
 
         def deafen(live: Any) -> None:
-            live._heard = heard.extend
+            live._on_wakes = heard.extend
 
         expected = await rows_in_real_time(await found.fresh(), None)
         actual = await rows_in_real_time(await found.fresh(), deafen)
@@ -258,7 +258,7 @@ async def test_a_changed_row_is_seen(database_url: str) -> None:
         assert 1 == len(await asyncio.to_thread(witness.rewritten))
         told = difference(before, after)
         assert told is not None
-        assert "output is '2', not '1'" in told
+        assert "status is 'ENQUEUED', not 'SUCCESS'" in told  # of two changes the first one, in the order of tables
         assert difference(before, before) is None
 
 

@@ -266,7 +266,7 @@ async def test_threads_of_attempts_that_outlast_their_time_starve_nobody_and_are
     assert live is not None
     threads = live.app.threads
     assert (4, 0, 4) == (began["stuck"], ended["stuck"], threads.given_up)
-    assert live.pulse.take().threads >= 4
+    assert live.heartbeat.take().threads >= 4
     assert 4 == len([record for record in caplog.records if "'stuck'" in record.getMessage()])
     client.set()
     await until(lambda: ended["stuck"] == 4 and threads.given_up == 0)
@@ -367,6 +367,27 @@ async def test_a_cancellation_is_to_each_half_what_it_knows(launch, workflow, se
     assert {seen: 1} == ended
     await rt.wait_idle()
     assert WorkflowStatus.CANCELLED == (await handle.status()).status
+
+
+@pytest.mark.parametrize(
+    ("workflow", "seen"),
+    [
+        (polls_in_async, "turbine.errors.Cancelled"),
+        (polls_in_blocking, "turbine.errors.Cancelled"),
+        (polls_async_in_async, "asyncio.exceptions.CancelledError"),
+        (polls_async_in_blocking, "asyncio.exceptions.CancelledError"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+async def test_a_step_that_a_shutdown_interrupts_sees_a_cancellation_too(launch, workflow, seen):
+    rt = await launch(workflow)
+    handle = await rt.run(workflow)
+    await until(lambda: began["polls"])
+    await rt.shutdown()
+    await until(lambda: ended)
+    assert {seen: 1} == ended
+    await rt.launch()
+    assert WorkflowStatus.PENDING == (await handle.status()).status
 
 
 @turbine.workflow

@@ -147,7 +147,7 @@ async def test_who_hears_nothing_looks_as_often_as_was_asked(launch, database_ur
     heard: list[Any] = []
 
     def deafen(live: Any) -> None:
-        live._heard = heard.extend
+        live._on_wakes = heard.extend
 
     deaf._instrument = deafen
     async with deaf:

@@ -95,8 +95,8 @@ async def test_a_free_lock_file_that_the_executor_never_had_proves_nothing(datab
         moved = Statement.of("update pt_executors set lock_path = :path where executor_id = :id")
         store = rt._app().store
         await store.write(lambda tx: tx.run(moved, path=str(stranger), id=other.executor_id))
-        await rt._live._first_look()
-        await rt._live._first_look()
+        await rt._live.recovery.tick()
+        await rt._live.recovery.tick()
 
         assert other.executor_id in {row.executor_id for row in await store.read(executors.live)}
 
@@ -106,7 +106,7 @@ async def test_runs_that_are_ours_in_the_database_and_not_in_memory_are_given_ba
 ) -> None:
     monkeypatch.setattr("turbine.loops.recovery.AUDIT_INTERVAL", 0)
     async with Runtime(database_url, workflows=[job]) as rt:
-        rt._live.timers._tick = asyncio.Event().wait  # the claim below is not its own
+        rt._live.timers.tick = asyncio.Event().wait  # the claim below is not its own
         await asyncio.sleep(0)
         store, now_ms = rt._app().store, rt._app().clock.now_ms()
         made = Statement.of(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import turbine
+import turbine.sync
 from turbine import RateLimit, Runtime
 from turbine.clock import SystemClock
 from turbine.tables import queues
@@ -233,6 +234,85 @@ async def test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise(datab
         for handle in (keeping, lending):
             await rt.send(handle.workflow_id, None, "go")
         assert [1, 2, 3] == [await handle.result(timeout=10) for handle in (keeping, behind, lending)]
+
+
+@turbine.workflow
+async def wait_in_branches(number: int) -> int:
+    await turbine.gather(turbine.recv("go"), turbine.recv("on"))
+    return number
+
+
+@turbine.sync.workflow
+def wait_in_a_thread(number: int) -> int:
+    turbine.sync.recv("go")
+    return number
+
+
+@turbine.sync.workflow
+def wait_in_threads(number: int) -> int:
+    turbine.sync.gather(lambda: turbine.sync.recv("go"), lambda: turbine.sync.recv("on"))
+    return number
+
+
+@pytest.mark.parametrize(
+    "workflow", [wait_for_go, wait_in_branches, wait_in_a_thread, wait_in_threads], ids=lambda workflow: workflow.name
+)
+async def test_a_queue_that_releases_waiting_slots_does_so_as_soon_as_a_run_waits(database_url, workflow):
+    world = World(database_url, workflows=[job, workflow])
+    world.runtime.queue("lends", global_concurrency=1, release_while_waiting=True)
+    async with world:
+        lending = await world.runtime.run(workflow.options(queue="lends"), 1)
+        passing = await world.runtime.run(job.options(queue="lends"), "lends", 2)
+        await world.advance(seconds=1)
+        assert "SUCCESS" == (await passing.status()).status
+
+        for topic in ("go", "on"):
+            await world.runtime.send(lending.workflow_id, None, topic)
+        await world.settle()
+        assert 1 == await lending.result(timeout=120)
+
+
+@turbine.workflow
+async def wait_for_a_moment(number: int) -> int:
+    try:
+        async with asyncio.timeout(0.2):
+            await turbine.recv("never")
+    except TimeoutError:
+        return number
+    return 0
+
+
+@turbine.workflow
+async def wait_beside_a_timer(number: int) -> int:
+    waiting = asyncio.create_task(wait_in_a_task())
+    await asyncio.sleep(0.2)
+    waiting.cancel()
+    return number
+
+
+async def wait_in_a_task() -> None:
+    await turbine.recv("never")
+
+
+@pytest.mark.parametrize("workflow", [wait_for_a_moment, wait_beside_a_timer], ids=lambda workflow: workflow.name)
+async def test_a_run_with_a_timer_of_asyncio_stays_in_memory_although_its_queue_releases_slots(database_url, workflow):
+    rt = Runtime(database_url, workflows=[workflow])
+    rt.queue("lends", release_while_waiting=True)
+    async with rt:
+        handle = await rt.run(workflow.options(queue="lends"), 1)
+        assert 1 == await handle.result(timeout=120)
+
+
+async def test_a_queue_releases_waiting_slots_at_once_when_it_is_told_to_while_it_runs(database_url):
+    world = World(database_url, workflows=[job, wait_for_go])
+    world.runtime.queue("lends", global_concurrency=1)
+    async with world:
+        await world.runtime.set_queue_limits("lends", release_while_waiting=True)
+        await world.settle()
+        await world.runtime.run(wait_for_go.options(queue="lends"), 1)
+        passing = await world.runtime.run(job.options(queue="lends"), "lends", 2)
+        await world.advance(seconds=1)
+        assert "SUCCESS" == (await passing.status()).status
 
 
 async def test_a_run_that_pauses_over_the_turn_of_a_millisecond_is_parked_all_the_same(database_url):

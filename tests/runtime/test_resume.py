@@ -340,3 +340,30 @@ async def test_a_resumed_run_takes_nothing_from_a_thread_of_its_life_before(laun
 
     assert 2 == await handle.result()
     assert [2] == [step.output for step in await handle.steps()]
+
+
+@turbine.workflow
+async def publish_twice() -> None:
+    await turbine.set_value("size", "large")
+    await turbine.recv("again")
+    await turbine.set_value("size", 5)
+
+
+@turbine.workflow
+async def read_the_size(publisher: str) -> int:
+    return await turbine.get_value(publisher, "size", type=int)
+
+
+async def test_a_resumed_run_looks_again_at_a_value_that_was_of_another_type(launch):
+    rt = await launch(publish_twice, read_the_size)
+    publisher = await rt.run(publish_twice)
+    await rt.get_value(publisher.workflow_id, "size")
+    reader = await rt.run(read_the_size, publisher.workflow_id)
+    with pytest.raises(WorkflowFailed, match="size"):
+        await reader.result()
+    await rt.send(publisher.workflow_id, None, "again")
+    await publisher.result()
+
+    resumed = await rt.resume(reader.workflow_id)
+
+    assert 5 == await resumed.result(timeout=120)

@@ -246,7 +246,7 @@ async def test_events_are_told_from_the_call_on(database_url):
 async def test_the_lease_is_renewed_again_after_an_error_of_any_kind(sqlite_url, monkeypatch):
     async with Runtime(sqlite_url, lease=1) as rt:
         lease, renewed = rt._live.lease, asyncio.Event()
-        process_metrics, loop, errors = lease._vitals, asyncio.get_running_loop(), [OSError("no /proc")]
+        process_metrics, loop, errors = lease._process_metrics, asyncio.get_running_loop(), [OSError("no /proc")]
 
         def measure():
             if errors:
@@ -254,7 +254,7 @@ async def test_the_lease_is_renewed_again_after_an_error_of_any_kind(sqlite_url,
             loop.call_soon_threadsafe(renewed.set)
             return process_metrics()
 
-        monkeypatch.setattr(lease, "_vitals", measure)
+        monkeypatch.setattr(lease, "_process_metrics", measure)
         async with asyncio.timeout(10):
             await renewed.wait()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections import Counter
 from functools import partial
 
 import pytest
 
 import turbine
+import turbine.sync
 from turbine import NotInWorkflow, WorkflowFailed
 
 calls: Counter[str] = Counter()
@@ -341,3 +344,50 @@ client = threading.Event()
 @turbine.workflow
 async def wait_in_a_thread() -> bool:
     return await turbine.do(client.wait, 10)
+
+
+class Thing:
+    """Something that can be seen to be gone."""
+
+
+made: list[weakref.ref[Thing]] = []
+
+
+def make() -> Thing:
+    thing = Thing()
+    made.append(weakref.ref(thing))
+    return thing
+
+
+async def make_in_the_loop() -> Thing:
+    return make()
+
+
+HOURS = {"timeout": 7200.0, "checkpoint": False}
+BLOCKING, IN_LOOP = turbine.step(make, **HOURS), turbine.step(make_in_the_loop, **HOURS)
+
+
+@turbine.workflow
+async def make_things(blocking: bool) -> None:
+    await (turbine.do(BLOCKING) if blocking else turbine.do(IN_LOOP))
+
+
+@turbine.sync.workflow
+def make_things_in_a_thread(blocking: bool) -> None:
+    turbine.sync.do(BLOCKING if blocking else IN_LOOP)
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "async"])
+@pytest.mark.parametrize("workflow", [make_things, make_things_in_a_thread], ids=lambda workflow: workflow.name)
+async def test_nothing_of_a_step_is_kept_alive_until_its_timeout(launch, workflow, blocking):
+    rt = await launch(workflow)
+    made.clear()
+
+    await (await rt.run(workflow, blocking)).result()
+
+    for _ in range(1200):
+        gc.collect()
+        if made[0]() is None:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the value of the step is still in memory")

@@ -101,6 +101,10 @@ def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) ->
     )
 
 
+def result_look(run: int, position: str, workflow_id: str) -> waits.ResultLook:
+    return waits.ResultLook(wait(run, position, kind="result", subject=workflow_id), NOW, lambda *_: "{}", None)
+
+
 def prepare(store: Store) -> list[int]:
     """Ten runs of ours; the keys are the same in each database that is new."""
     runs = [store.submit_blocking(workflows.start, start(f"run-{n}")).wait().run for n in range(10)]
@@ -108,7 +112,7 @@ def prepare(store: Store) -> list[int]:
         Write(steps.record, outcome_of(runs[0], "0")),
         Write(waits.begin, wait(runs[1], "0", kind="message", subject="news")),
         Write(messages.send, messages.Sent("run-2", "news", '"old"', NOW, None)),
-        Write(waits.await_result, wait(runs[8], "0", kind="result", subject="run-9")),
+        Write(waits.await_result, result_look(runs[8], "0", "run-9")),
         Write(workflows.park, (runs[8], 1)),
     ):
         store.submit_blocking(write.function, write.argument).wait()
@@ -135,7 +139,7 @@ def writes(runs: list[int]) -> list[Write]:
         Write(messages.send, messages.Sent("run-5", "news", '"with a step"', NOW, outcome_of(runs[4], "4"))),
     ]
     received = Write(
-        messages.receive, messages.Receive(wait(runs[2], "1", kind="message", subject="news"), "news", NOW, False)
+        messages.receive, messages.Receive(wait(runs[2], "1", kind="message", subject="news"), "news", NOW, None)
     )
     value = Write(messages.set_value, (outcome_of(runs[6], "0"), "key", '"value"'))
     finished = [

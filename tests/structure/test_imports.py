@@ -1,5 +1,7 @@
 """What `import turbine` may bring along, and in which direction rooms may know each other."""
 
+import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +56,22 @@ def test_every_thread_is_a_daemon() -> None:
         if "daemon=True" not in call[:300]
     ]
     assert [] == found
+
+
+def test_the_modules_of_the_engine_import_in_no_circle() -> None:
+    """Imports inside functions and under TYPE_CHECKING count: they only hide a circle."""
+    package = ROOT / "src" / "turbine" / "engine"
+    modules = {
+        ".".join(("turbine", "engine", *path.relative_to(package).with_suffix("").parts)): path
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    imports: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        nodes = [
+            node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        ]
+        imported = {node.module or "" for node in nodes}
+        imported |= {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+        imports[module] = imported & set(modules)
+    tuple(graphlib.TopologicalSorter(imports).static_order())  # raises CycleError, naming the circle

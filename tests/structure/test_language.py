@@ -82,8 +82,6 @@ PENDING = tuple(
     for name in (
         "src/turbine/http",
         "src/turbine/operations",
-        "src/turbine/engine",
-        "src/turbine/loops",
         "src/turbine/tables",
         "src/turbine/delivery",
         "src/turbine/forking.py",

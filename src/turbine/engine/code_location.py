@@ -1,4 +1,4 @@
-"""Where in the user's code a run stands, without disturbing it."""
+"""The place in the user's code where a run stands, found without disturbing it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def stack(execution: Execution) -> list[CodeLine]:
     """
     frames = list(_of_task(execution) if execution.is_async else _of_thread(execution))
     code = getattr(inspect.unwrap(execution.definition.fn or stack), "__code__", None)
-    body = next((at for at, frame in enumerate(frames) if frame.f_code is code), None)
+    body = next((index for index, frame in enumerate(frames) if frame.f_code is code), None)
     if body is None:
         return []  # it has not begun, or is over
     home = frames[body].f_code.co_filename
-    return [_line(frame) for frame in frames[body:] if _is_told(frame.f_code.co_filename, home)][:LINES_MAX]
+    return [_line(frame) for frame in frames[body:] if _is_shown(frame.f_code.co_filename, home)][:LINES_MAX]
 
 
 def _line(frame: FrameType) -> CodeLine:
@@ -34,8 +34,8 @@ def _line(frame: FrameType) -> CodeLine:
     return CodeLine(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
 
 
-def _is_told(file: str, home: str) -> bool:
-    """Whether a line belongs to users: what Turbine and the standard library do below a body is no news."""
+def _is_shown(file: str, home: str) -> bool:
+    """Whether a line is user code; those of Turbine and the standard library are left out."""
     return file == home or (is_of_users(file) and not file.startswith("<"))
 
 
@@ -54,7 +54,7 @@ def _of_task(execution: Execution) -> Iterator[FrameType]:
 
 
 _SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
-"""Of coroutines, generators and asynchronous generators: the frame, and what they wait for."""
+"""Attributes of coroutines, generators and asynchronous generators: the frame, and what they wait for."""
 
 
 def _of_thread(execution: Execution) -> Iterator[FrameType]:

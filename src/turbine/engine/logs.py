@@ -1,4 +1,4 @@
-"""The logger of runs: it knows where it was asked for, and is kept whatever the host does with its logging."""
+"""The logger of runs: its records carry run and step, and are stored however the host configures its logging."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, Protocol, cast
 
 
 class LogSink(Protocol):
-    """Where the log records of a runtime's runs are kept."""
+    """A store for the log records of a runtime's runs."""
 
     def take(self, record: logging.LogRecord) -> None:
-        """Keep a record if it belongs to a run of this runtime. From any thread; never waits, never raises."""
+        """Keep a record if it belongs to a run of this runtime. From any thread; never blocks, never raises."""
         ...
 
     async def flush(self) -> None:
-        """Store what was taken so far; returns when it can be read."""
+        """Store the records taken so far; returns when they can be read."""
         ...
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger whose records carry `workflow_id`, `step_id` and `executor_id`.
 
-    What the level of its logger holds back from the handlers is still kept in the database, from INFO on.
+    Records that the level of its logger keeps from the handlers are still stored in the database, from INFO on.
     """
 
     def __init__(self, logger: Any, log_sink: LogSink | None, extra: Mapping[str, object]) -> None:
         super().__init__(logger, extra)
-        self._logbook = log_sink
+        self._log_sink = log_sink
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if self.isEnabledFor(level):
-            # One frame more: the line that is shown as the place of the call is the user's.
+            # One frame more, so that the line shown as the origin is the user's.
             super().log(level, msg, *args, **{**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1})
-        elif self._logbook is not None and level >= logging.INFO and level > logging.root.manager.disable:
-            self._logbook.take(self._record(level, msg, args, kwargs))
+        elif self._log_sink is not None and level >= logging.INFO and level > logging.root.manager.disable:
+            self._log_sink.take(self._record(level, msg, args, kwargs))
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add what this logger knows to what the caller says in `extra`."""
+        """Add the fields of this logger to the caller's `extra`."""
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
         return msg, kwargs
 

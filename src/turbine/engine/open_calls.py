@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class OpenCalls:
-    """Lets calls run until they end, or until the runtime closes: then those that are left raise ShuttingDown.
+    """Runs calls until they end, or until the runtime closes: those that are left then raise ShuttingDown.
 
-    All in the loop that launched the runtime. A call costs no task of its own.
+    Used only in the loop that launched the runtime. A call costs no task of its own.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class OpenCalls:
         self._is_closed = False
 
     async def run(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What the call comes to. Raises ShuttingDown, and whatever it raises itself."""
+        """The result of the call. Raises ShuttingDown, and what the call itself raises."""
         if self._is_closed:
             raise ShuttingDown("This runtime is closed; launch it again, or ask another process")
         task = asyncio.current_task()
@@ -40,7 +40,7 @@ class OpenCalls:
                 ) from None
             raise
         finally:
-            self._was_broken_off(task)  # one that came to its end all the same is nobody's cancellation
+            self._was_broken_off(task)  # the call has ended all the same: its task is not cancelled
             self._tasks[task] -= 1
             if not self._tasks[task]:
                 del self._tasks[task]
@@ -53,7 +53,7 @@ class OpenCalls:
         return True
 
     def close(self) -> None:
-        """Break off what is in progress, and refuse what comes."""
+        """Break off calls in progress, and refuse new ones."""
         self._is_closed = True
         for task in self._tasks:
             self._broken_off.add(task)

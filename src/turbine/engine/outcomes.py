@@ -1,4 +1,4 @@
-"""How a pass over a run can end, and the signals that end one from outside."""
+"""The outcomes of a pass over a run, and the signals that end one from outside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class PassCancelled:
     """The run was cancelled; its row says so already."""
 
 
@@ -38,7 +38,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The run belongs to somebody else now."""
+    """The run belongs to another executor now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,22 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Where the code and what is recorded of a run part, and what to do about it."""
+    """The place where code and history of a run differ, and what to do about it."""
 
     text: str
     position: str | None
     """None for the arguments of the run."""
     recorded: str
-    """The name of what is recorded there."""
-    asked: str
+    """The name that is recorded there."""
+    requested: str
     """The name that the code asks for there, or why it cannot take what is recorded."""
 
 
-Outcome = Completed | Failed | Parked | Cancelled | Interrupted | Lost | SetAside
+Outcome = Completed | Failed | Parked | PassCancelled | Interrupted | Lost | SetAside
 
 
 class Signal(Enum):
-    """Why a pass must end now. Once it is set no durable word acts any more."""
+    """Why a pass must end now. Once it is set no durable call acts any more."""
 
     CANCELLED = "cancelled"
     PARK = "park"
@@ -77,4 +77,4 @@ class Signal(Enum):
 
 
 class Unloaded(BaseException):
-    """Unwinds a body that leaves memory. Not an Exception, so that bodies do not handle it by accident."""
+    """Unwinds a body that leaves memory. No `Exception`, so that bodies do not handle it by accident."""

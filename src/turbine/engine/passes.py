@@ -12,23 +12,24 @@ from typing import Any
 from turbine.codec import encode_error
 from turbine.engine.execution import Execution
 from turbine.engine.outcomes import (
-    Cancelled,
     Completed,
     Failed,
     Interrupted,
     Lost,
     Outcome,
     Parked,
+    PassCancelled,
     SetAside,
     Signal,
 )
+from turbine.engine.scope import WorkflowScope
 from turbine.registry import current_scope
 
 
 async def carry_out(execution: Execution) -> Outcome:
     """One pass of an async run, in the running task."""
     execution.main = asyncio.current_task()
-    current_scope.set(execution.begin())
+    current_scope.set(WorkflowScope.of_body(execution))
     try:
         args, kwargs = _arguments(execution)
         fn = execution.definition.fn
@@ -43,7 +44,7 @@ async def carry_out(execution: Execution) -> Outcome:
         execution.is_over = True
         # From here on a cancellation of the run must not break off the writing of its end.
         task, execution.main = execution.main, None
-        if task is not None and task.cancelling():  # one that the body returned too soon to notice would come now
+        if task is not None and task.cancelling():  # a cancellation that the body did not live to notice comes now
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
         for task in list(execution.tasks):
@@ -51,14 +52,14 @@ async def carry_out(execution: Execution) -> Outcome:
     return outcome
 
 
-def carry_out_blocking(execution: Execution, context: Context, tell: Callable[[Outcome], None]) -> None:
-    """One pass of a blocking run, in the running thread."""
-    tell(context.run(_blocking, execution))
+def carry_out_blocking(execution: Execution, context: Context, done: Callable[[Outcome], None]) -> None:
+    """One pass of a blocking run, in the running thread; `done` is called with how it ended."""
+    done(context.run(_blocking, execution))
 
 
 def _blocking(execution: Execution) -> Outcome:
     execution.thread = threading.get_ident()
-    current_scope.set(execution.begin())
+    current_scope.set(WorkflowScope.of_body(execution))
     try:
         execution.check()
         args, kwargs = _arguments(execution)
@@ -68,7 +69,7 @@ def _blocking(execution: Execution) -> Outcome:
     except BaseException as error:  # noqa: BLE001 - whatever the user's body raises is an outcome of its run
         return judge(execution, error)
     finally:
-        execution.thread = None  # it goes on to carry out others
+        execution.thread = None  # the thread goes on to carry out other runs
     return _returned(execution, value)
 
 
@@ -79,7 +80,7 @@ def _arguments(execution: Execution) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def _returned(execution: Execution, value: Any) -> Outcome:
-    if execution.signal is not None:  # what a body returns after it was told to end does not count
+    if execution.signal is not None:  # what a body returns after a signal does not count
         return _by_signal(execution)
     if execution.app.is_torn_down():
         return Interrupted()
@@ -92,7 +93,7 @@ def _returned(execution: Execution, value: Any) -> Outcome:
 
 
 def judge(execution: Execution, error: BaseException) -> Outcome:
-    """How a pass ended that raised."""
+    """The outcome of a pass that raised."""
     if execution.signal is not None:
         return _by_signal(execution)
     if execution.app.is_torn_down():
@@ -106,7 +107,7 @@ def judge(execution: Execution, error: BaseException) -> Outcome:
 def _by_signal(execution: Execution) -> Outcome:
     match execution.signal:
         case Signal.CANCELLED:
-            return Cancelled()
+            return PassCancelled()
         case Signal.PARK:
             return Parked()
         case Signal.LOST:

@@ -1,4 +1,4 @@
-"""The last station of a payload before the door: size limit and the user's own codec."""
+"""The last step of a payload before the store: the size limit and the user's own codec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from turbine.errors import SerializationError
 log = logging.getLogger("turbine")
 
 LARGE = 1024 * 1024
-"""Bytes above which a payload is warned about: it is copied at every replay and every look."""
+"""Bytes above which a warning is logged: a large payload is read again at every replay."""
 
 
 class Payloads:

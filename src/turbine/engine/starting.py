@@ -1,16 +1,22 @@
-"""The row of a new run, made of its definition, its options and its arguments; checks everything before the door."""
+"""Starting runs: the row of a new run, and the check of input that does not come from code (triggers, schedules).
+
+Everything is checked before a row is written.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from turbine.clock import to_ms
-from turbine.codec import loose, payload_type
+from turbine.codec import loose, payload_type, plain
+from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.app import App
+from turbine.errors import ValidationFailed
 from turbine.ids import new_id
+from turbine.model.schedules import tick_text
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.tables.workflows import Claimed, Start, Started
@@ -18,6 +24,8 @@ from turbine.tables.workflows import Claimed, Start, Started
 log = logging.getLogger("turbine")
 
 SUMMARY_MAX = 200
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def encode_input(app: App, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -42,14 +50,14 @@ def prepare(
     definition: WorkflowDefinition,
     options: StartOptions,
     inputs: str,
-    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None,
+    arguments: Arguments | None,
     *,
     default_id: str | None = None,
     parent: tuple[int, str, str] | None = None,
 ) -> Start:
     """The row of a start. `parent` is (run, id, position); without a queue this executor carries the run out.
 
-    Raises ValueError for options that exclude each other. Unknown queues are the caller's to refuse.
+    Raises ValueError for options that exclude each other. Unknown queues are refused by the caller.
     """
     queue = options.queue if options.queue is not None else definition.queue
     if options.partition_key is not None and queue is None:
@@ -107,8 +115,23 @@ def prepare(
     )
 
 
+def for_anyone(row: Start) -> Start:
+    """The same start, but for the first executor that claims it instead of this one."""
+    if not row.direct:
+        return row
+    return row._replace(
+        direct=0,
+        status=WorkflowStatus.ENQUEUED,
+        attempts=0,
+        owed=1,
+        started_ms=None,
+        deadline_ms=None if row.timeout_ms is not None else row.deadline_ms,
+        wake_ms=row.created_ms,
+    )
+
+
 def first_claim(row: Start, started: Started) -> Claimed:
-    """What a run that was started directly is to the executor that started it."""
+    """The claim of a run by the executor that started it directly."""
     assert row.started_ms is not None
     return Claimed(
         started.run, row.id, row.name, row.inputs, row.fence, row.attempts, row.started_ms, row.deadline_ms, row.queue
@@ -116,11 +139,11 @@ def first_claim(row: Start, started: Started) -> Claimed:
 
 
 def _scope(name: str) -> str:
-    """The scope of deduplication ids that belong to a workflow: short enough for an index."""
+    """The scope of a workflow's deduplication ids, short enough for an index."""
     return f"workflow:{name}" if len(name) <= 200 else f"workflow:{sha256(name.encode()).hexdigest()}"
 
 
-def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], dict[str, Any]] | None) -> str | None:
+def _summary(definition: WorkflowDefinition, arguments: Arguments | None) -> str | None:
     if definition.summary is None or arguments is None:
         return None
     args, kwargs = arguments
@@ -131,3 +154,70 @@ def _summary(definition: WorkflowDefinition, arguments: tuple[tuple[Any, ...], d
         log.warning("The summary of workflow %r failed, the run starts without one: %r", definition.name, error)
         return None
     return text.replace("\x00", "")[:SUMMARY_MAX]
+
+
+def accept(definition: WorkflowDefinition, value: Any) -> Arguments:
+    """The arguments that plain JSON input stands for.
+
+    It must fit the `input_schema` of the workflow, if it has one, and the parameters, in strict JSON mode. Raises
+    ValidationFailed with the paths in `.errors`.
+    """
+    signature = definition.signature
+    _check_given(definition, signature.parameters, value)
+    return signature.decode(signature.from_json(value))
+
+
+def accept_elsewhere(definition: WorkflowDefinition, signature: dict[str, Any], value: Any) -> Arguments:
+    """`accept` for a workflow whose code is in another process: only the schema of its parameters is available."""
+    parameters = tuple(signature.get("properties", {}))
+    _check_given(definition, parameters, value)
+    bare: Any = _to_json(value)
+    named = cast("dict[str, Any]", bare) if isinstance(bare, dict) else None
+    if bare is None and not signature.get("required"):
+        named = {}
+    elif len(parameters) == 1 and (named is None or (list(named) != [*parameters] and complaints(signature, named))):
+        named = {parameters[0]: cast(Any, bare)}
+    wrong = complaints({"type": "object", **signature}, named)
+    if named is None or wrong:
+        raise ValidationFailed(what=f"The input of workflow {definition.name!r}", errors=wrong)
+    return (), named
+
+
+def accept_stored(definition: WorkflowDefinition, app: App, stored: str | None, tick_ms: int) -> Arguments:
+    """The arguments of a scheduled run: the stored input, else the tick where the workflow takes one, else nothing."""
+    if stored is not None:
+        return accept(definition, plain(app.payloads.open(stored)))
+    if definition.takes_tick:
+        return definition.signature.decode(definition.signature.from_json(tick_text(tick_ms)))
+    return accept(definition, None)
+
+
+def encoded(app: App, definition: WorkflowDefinition, arguments: Arguments) -> str:
+    """The stored input of these arguments."""
+    return encode_input(app, definition, *arguments)
+
+
+def _check_given(definition: WorkflowDefinition, parameters: tuple[str, ...], value: Any) -> None:
+    """Check a value against the `input_schema` of the workflow.
+
+    With one parameter both the schema and the input may be an object by name, or the parameter's own value.
+    """
+    if definition.input_schema is None:
+        return
+    schema = check_schema(definition.input_schema, "The input_schema")
+    readings = [value]
+    if len(parameters) == 1:
+        readings.append({parameters[0]: value})
+        by_name = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        if list(by_name) == [parameters[0]]:
+            readings.append(by_name[parameters[0]])
+    errors = [complaints(schema, _to_json(reading)) for reading in readings]
+    if all(errors):
+        raise ValidationFailed(what=f"The input of workflow {definition.name!r}", errors=errors[0])
+
+
+def _to_json(value: Any) -> Any:
+    """A value as plain JSON; models become objects."""
+    import pydantic_core
+
+    return json.loads(pydantic_core.to_json(value, inf_nan_mode="constants", bytes_mode="base64", by_alias=False))

@@ -1,6 +1,5 @@
-"""Motion: duties that find rows which are due and act on them.
+"""Loops: named tasks that find rows which are due and act on them.
 
-A duty has a `tick` that does what is due and says when to come back. A wake only makes a tick come early; every duty
-also looks once a second without one. Nothing here is the truth: two processes running the same duties on the same rows
-come to the same end.
+A wake only makes a tick come early; every loop also ticks by itself. Nothing in memory is the truth: two processes that
+run the same loops on the same rows come to the same end.
 """

@@ -1,31 +1,35 @@
-"""The postman: tells the executions of this process what happened to their rows elsewhere."""
+"""Cancellations and met waits that other processes wrote, or whose wake was lost."""
 
 from __future__ import annotations
 
 from turbine.engine.app import App
+from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.store import Tx
 from turbine.tables import waits, workflows
 
 
-class CancellationListener:
-    """Cancellations and met waits that other processes wrote, or whose wake was lost."""
+class CancellationListener(Loop):
+    """Tells the executions of this process what happened to their rows elsewhere."""
+
+    name = "cancellation_listener"
 
     def __init__(self, app: App, runner: Runner) -> None:
+        super().__init__(app.clock)
         self._app = app
         self._runner = runner
 
     async def tick(self) -> int | None:
         app = self._app
-        letters, met = await app.store.read(_mail, executor=app.executor_id)
+        cancelled, met = await app.store.read(_news, executor=app.executor_id)
         for run, position in met:
             self._runner.nudge(run, position)
-        if letters:
-            for run, fence in letters:
+        if cancelled:
+            for run, fence in cancelled:
                 self._runner.cancelled(run, fence)
-            await app.store.write(workflows.take_letters, letters=letters)
+            await app.store.write(workflows.take_letters, letters=cancelled)
         return None
 
 
-def _mail(tx: Tx, *, executor: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
+def _news(tx: Tx, *, executor: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
     return workflows.letters(tx, executor=executor), waits.met_of(tx, executor=executor)

@@ -1,4 +1,4 @@
-"""The pulse of this process: what its executor's row tells of it at each renewal of the lease."""
+"""Process metrics that go into the executor's row with each renewal of the lease."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from turbine.tables.executors import ProcessMetrics
 from turbine.threads import Threads
 
 BEAT = 0.25
-"""Seconds between two looks at how late the event loop is."""
+"""Seconds between two measurements of how late the event loop is."""
 
 
 class Heartbeat:
-    """A timer in the event loop that notes how late it is called, and what else the process uses."""
+    """Measures how late the event loop is, and what else the process uses."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, threads: Threads) -> None:
         self._loop = loop
@@ -23,7 +23,6 @@ class Heartbeat:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to beat."""
         self._due = self._loop.time() + BEAT
         self._timer = self._loop.call_at(self._due, self._beat)
 
@@ -33,13 +32,12 @@ class Heartbeat:
         self.start()
 
     def stop(self) -> None:
-        """Beat no more."""
         if self._timer is not None:
             self._timer.cancel()
         self._due = None
 
     def take(self) -> ProcessMetrics:
-        """How the process has fared since the last time it was asked, from any thread.
+        """The metrics since the last call, from any thread.
 
         The delay is the largest by which the event loop was late; what blocks it now counts too.
         """

@@ -1,8 +1,8 @@
-"""The scribe: keeps what bodies and steps log, without letting them wait for it.
+"""Logs of bodies and steps, stored without letting them wait.
 
-Records are taken where they are made, in any thread, into a bounded buffer; a duty stores them in bulk a moment later.
-A process that dies loses the last moment; a database that is away loses what the buffer does not hold, and how much
-that was is a record of its own. Nothing here may slow a run down, fail it, or log anything about a log record.
+Records are taken where they are made, in any thread, into a bounded buffer; a loop stores them in bulk a moment later.
+A process that dies loses the last moment; while the database is away, records beyond the buffer are lost, and a record
+of its own says how many. This module must not slow a run down, fail it, or log anything about a log record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from turbine.clock import Clock
-from turbine.engine.branches import StepScope, WorkflowScope
+from turbine.engine.scope import WorkflowScope
+from turbine.engine.step_scope import StepScope
 from turbine.errors import StoreUnavailable
 from turbine.loops.loop import Loop
 from turbine.model.logs import LogSource
@@ -29,19 +30,21 @@ BUFFER_MAX = 10_000
 BATCH_MAX = 500
 """Records in one write."""
 FLUSH_MS = 200
-"""How long a record waits for company."""
+"""How long a record waits for others."""
 MESSAGE_MAX = 32_768
 """Characters of a message with its traceback; the middle of a longer one is left out."""
 _TAIL = MESSAGE_MAX // 4
 _NAME_MAX = 1000
 
 
-class LogWriter:
-    """The logbook of one runtime: what its runs log, and the duty that stores it."""
+class LogWriter(Loop):
+    """Stores the log records of one runtime's runs."""
+
+    name = "log_writer"
 
     def __init__(self, store: Store, clock: Clock, loop: asyncio.AbstractEventLoop, executor_id: str) -> None:
+        super().__init__(clock)
         self._store = store
-        self._clock = clock
         self._loop = loop
         self._executor_id = executor_id
         self._lock = threading.Lock()
@@ -51,7 +54,6 @@ class LogWriter:
         self._tap = _Tap(self)
         self._logger = logging.root
         self._is_forked = False
-        self.loop_task = Loop("scribe", self._tick, clock)
 
     def open(self, logger: Any) -> None:
         """Listen to all loggers of the process, and to `logger` also where its records do not reach the others."""
@@ -66,35 +68,35 @@ class LogWriter:
             logging.root.parent = _ABOVE
         logging.root.propagate = True  # which says something only since the root logger has a parent
 
-    def drop(self) -> None:
-        """Listen no more."""
+    def detach(self) -> None:
+        """Stop listening to loggers."""
         for logger in {_ABOVE, self._logger}:
             logger.removeHandler(self._tap)
         if logging.root.parent is _ABOVE and not len(_ABOVE.handlers):
             logging.root.parent = None
 
     def forked(self) -> None:
-        """In a forked child: keep nothing, the duty is in the parent."""
+        """Keep nothing in a forked child: the loop is in the parent."""
         self._is_forked = True
         self._lock = threading.Lock()
-        self.drop()
+        self.detach()
 
     def close(self) -> None:
-        """Listen no more, and let what is left enter the store, which finishes it before it closes."""
-        self.drop()
+        """Stop listening, and hand what is left to the store, which finishes it before it closes."""
+        self.detach()
         while lines := self._next():
             try:
                 self._store.post(logs.keep, lines)
             except StoreUnavailable as error:  # its writer has died, and the log says so: logs may be lost in a crash
-                logging.getLogger("turbine.store").warning("%s log lines of runs were not kept: %s", len(lines), error)
+                logging.getLogger("turbine.store").warning("%s log lines were not stored: %s", len(lines), error)
                 return
 
     # Taking
 
     def take(self, record: logging.LogRecord) -> None:
-        """Keep a record if it belongs to a run of this runtime; see `turbine.logger` for which ones are kept."""
+        """Keep a record if it belongs to a run of this runtime; `turbine.logger` says which ones are kept."""
         place = None if self._is_forked else self._place_of(record)
-        if place is None or not _is_wanted(record) or record.__dict__.get("_turbine_kept") is self:
+        if place is None or not _is_kept(record) or record.__dict__.get("_turbine_kept") is self:
             return
         record.__dict__["_turbine_kept"] = self
         line = Line(
@@ -107,44 +109,44 @@ class LogWriter:
             self._lines.append(line)
             count = len(self._lines)
         if count == 1:
-            self._call(lambda: self.loop_task.call_at(self._now() + FLUSH_MS))
+            self._call_in_loop(lambda: self.call_at(self._now() + FLUSH_MS))
         elif count == BATCH_MAX:
-            self._call(self.loop_task.call)
+            self._call_in_loop(self.call)
 
     def _place_of(self, record: logging.LogRecord) -> tuple[str, str | None] | None:
-        """The run and step that a record belongs to; None for one of somebody else, or one that a replay repeats."""
-        here = current_scope.get()
-        if isinstance(here, StepScope):
-            return (here.execution.id, here.position) if here.execution.app.log_sink is self else None
-        if isinstance(here, WorkflowScope):
-            # While the history goes on beyond this place, an earlier life has been here and said this already.
-            if here.execution.app.log_sink is not self or here.line.has_more():
+        """The run and step that a record belongs to; None for other records, and for those that a replay repeats."""
+        scope = current_scope.get()
+        if isinstance(scope, StepScope):
+            return (scope.execution.id, scope.position) if scope.execution.app.log_sink is self else None
+        if isinstance(scope, WorkflowScope):
+            # While the history goes on beyond this point, an earlier pass has logged this already.
+            if scope.execution.app.log_sink is not self or scope.branch.has_more():
                 return None
-            return here.execution.id, None
-        # Where the context did not come along, in a thread of the user's, the run's own logger still knows.
-        told = record.__dict__
-        workflow_id, step_id = told.get("workflow_id"), told.get("step_id")
-        if told.get("executor_id") != self._executor_id or not isinstance(workflow_id, str):
+            return scope.execution.id, None
+        # In a thread of the user's without the context, the run's own logger has set these fields.
+        fields = record.__dict__
+        workflow_id, step_id = fields.get("workflow_id"), fields.get("step_id")
+        if fields.get("executor_id") != self._executor_id or not isinstance(workflow_id, str):
             return None
         return workflow_id, step_id if isinstance(step_id, str) else None
 
     def _now(self) -> int:
         return self._clock.now_ms()
 
-    def _call(self, act: Callable[[], None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: the lines are lost with the process
+    def _call_in_loop(self, act: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed; the lines are lost with the process
             self._loop.call_soon_threadsafe(act)
 
     # Storing
 
-    async def _tick(self) -> int | None:
-        self._listen()  # the host may have set up its logging anew since
+    async def tick(self) -> int | None:
+        self._listen()  # the host may have configured its logging anew
         if self._lines or self._dropped:
             await self.flush()
         return None
 
     async def flush(self) -> None:
-        """Store what was taken so far; returns when it can be read. Raises StoreUnavailable, having lost nothing."""
+        """Store the records taken so far; returns when they can be read. Raises StoreUnavailable, losing nothing."""
         while True:
             lines = self._next()
             if not lines and self._in_flight == 0:
@@ -160,9 +162,9 @@ class LogWriter:
             await self._store.submit(logs.keep, lines, sum(len(line.message) for line in lines))
         except StoreUnavailable:
             with self._lock:
-                room = BUFFER_MAX - len(self._lines)
-                self._lines[:0] = lines[:room]
-            lost = len(lines[room:])
+                free = BUFFER_MAX - len(self._lines)
+                self._lines[:0] = lines[:free]
+            lost = len(lines[free:])
             raise
         except Exception:
             lost = len(lines)
@@ -173,49 +175,49 @@ class LogWriter:
                 self._in_flight -= bool(lines)
 
     def _next(self) -> list[Line]:
-        """Take the next lines out of the buffer; the first ones after a loss say how great it was."""
+        """Take the next lines out of the buffer; after a loss, with a line that says how many were lost."""
         with self._lock:
             lines, self._lines = self._lines[:BATCH_MAX], self._lines[BATCH_MAX:]
             dropped, self._dropped = self._dropped, 0
             self._in_flight += bool(lines or dropped)
         if dropped:
-            told = f"{dropped} log records were dropped: they came faster than the database took them"
-            lines.append(Line(None, None, logging.WARNING, "turbine", told, LogSource.SYSTEM, self._now()))
+            text = f"{dropped} log records were dropped: they came faster than the database took them"
+            lines.append(Line(None, None, logging.WARNING, "turbine", text, LogSource.SYSTEM, self._now()))
         return lines
 
 
 class _Unseen(list[logging.Handler]):
-    """Handlers that are called, and that look like none to whoever asks whether logging is set up already."""
+    """Handlers that are called, but look like none when code asks whether logging is configured already."""
 
     def __bool__(self) -> bool:
         return False
 
 
-# Above the root logger: records of all loggers come by here, and whatever the program does to its logging, before or
-# after the launch (basicConfig also with force, dictConfig, its own handlers), neither sees this nor takes it away.
+# Above the root logger: the records of all loggers pass it, and whatever the program does to its logging, before or
+# after the launch (basicConfig also with force, dictConfig, its own handlers), neither sees nor removes it.
 _ABOVE = logging.Logger("turbine: above the root logger")  # noqa: LOG001 - one that no program can get hold of
 _ABOVE.propagate = False
 _ABOVE.handlers = _Unseen()
 
 
 class _Tap(logging.Handler):
-    """Shows every record of the process to a scribe."""
+    """Passes every log record of the process to a log writer."""
 
     def __init__(self, log_writer: LogWriter) -> None:
         super().__init__()
-        self._scribe = log_writer
+        self._log_writer = log_writer
 
     def handle(self, record: logging.LogRecord) -> bool:
-        # Without the handler's lock: the scribe has its own, and holds it for less.
+        # Without the handler's lock: the log writer has its own, and holds it for less.
         self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._scribe.take(record)
-        except Exception:  # noqa: BLE001 - as every handler does: a record that cannot be written is told on stderr
+            self._log_writer.take(record)
+        except Exception:  # noqa: BLE001 - as every handler does: a record that cannot be written is reported on stderr
             self.handleError(record)
-        # Python prints warnings that no handler hears on stderr, and takes this one for a handler that did.
+        # Python prints warnings without a handler on stderr, and takes this one for a handler.
         last = logging.lastResort
         if last is not None and record.levelno >= last.level and self._is_alone(record):
             last.handle(record)
@@ -235,7 +237,7 @@ def _handlers_of(logger: object) -> Iterator[logging.Handler]:
 
 
 def _top_of(logger: Any) -> logging.Logger:
-    """The last logger whose handlers hear the records of this one (or of what it is an adapter of)."""
+    """The topmost logger whose handlers get the records of this one (or of the logger that it adapts)."""
     while isinstance(logger, logging.LoggerAdapter):
         logger = cast("Any", logger).logger
     current: logging.Logger = logger
@@ -244,8 +246,8 @@ def _top_of(logger: Any) -> logging.Logger:
     return current
 
 
-def _is_wanted(record: logging.LogRecord) -> bool:
-    """From INFO on, and below it what the level of its very logger asks for: not all that a loud root lets through."""
+def _is_kept(record: logging.LogRecord) -> bool:
+    """Whether a record is stored: from INFO on, and below it only if the level of its own logger asks for it."""
     if record.levelno >= logging.INFO:
         return True
     logger = logging.root if record.name == "root" else logging.root.manager.loggerDict.get(record.name)
@@ -271,7 +273,7 @@ def _text(record: logging.LogRecord) -> str:
 
 
 def _clean(text: str) -> str:
-    """What both databases can store: NUL and lone surrogates are written as escapes."""
+    """The text as both databases can store it: NUL and lone surrogates are written as escapes."""
     if "\0" in text:
         text = text.replace("\0", "\\x00")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

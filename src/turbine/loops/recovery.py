@@ -1,4 +1,4 @@
-"""Recovery: a repeated look for executors that are dead, whose runs are then set free. Never a one-shot pass."""
+"""Recovery: looks for dead executors again and again, evicts them and releases their runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from turbine.engine.app import App
-from turbine.loops.lease import Lease, is_dead_here
+from turbine.loops.lease import Lease, is_dead_on_this_machine
+from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.platform import remove_file
 from turbine.store import Tx
@@ -20,24 +21,27 @@ from turbine.tables.executors import Executor
 log = logging.getLogger("turbine")
 
 AUDIT_INTERVAL = 5.0
-"""Seconds between looks whether all runs that are ours are in memory."""
-
+"""Seconds between checks that all runs of this executor are in memory."""
 
 ABSENCE = 2.0
-"""Seconds between two looks after which this process itself was stopped, or has no say for another reason."""
+"""Seconds between two ticks after which this process itself was stopped, and cannot judge others."""
 
 
 class Watch(NamedTuple):
-    """What was seen of an executor's lease, and since when it is so (monotonic seconds)."""
+    """The last renewal seen of an executor's lease, and since when it is the last (monotonic seconds)."""
 
     seen: tuple[int, int]
     since: float
 
 
-class Recovery:
-    """Evicts dead executors. Their runs go on in whichever process claims them first."""
+class Recovery(Loop):
+    """Evicts dead executors and releases their runs, which go on in the process that claims them first."""
+
+    name = "recovery"
+    interval = 0.5
 
     def __init__(self, app: App, lease: Lease, runner: Runner, lease_seconds: float) -> None:
+        super().__init__(app.clock)
         self._app = app
         self._lease = lease
         self._runner = runner
@@ -50,16 +54,16 @@ class Recovery:
 
     async def tick(self) -> int | None:
         app = self._app
-        live, orphans = await app.store.read(_look)
+        live, orphans = await app.store.read(_executors)
         self._watch(live)
         for executor in live:
             if executor.executor_id != app.executor_id:
                 await self._judge(executor)
-        known = {executor.executor_id for executor in live}
-        app.store.set_alone(known == {app.executor_id})
-        if app.executor_id not in known:
-            return None  # we were evicted ourselves; the lease thread registers us again
-        # Runs of an executor that is not registered: dead, or about to register again. Two looks tell the difference.
+        ids = {executor.executor_id for executor in live}
+        app.store.set_alone(ids == {app.executor_id})
+        if app.executor_id not in ids:
+            return None  # this executor was evicted itself; its lease thread registers it again
+        # An executor that is not registered is dead, or about to register again; it is judged at the second tick.
         for executor_id in self._suspects & set(orphans):
             await self._free(executor_id)
         self._suspects = set(orphans) - {app.executor_id}
@@ -70,7 +74,7 @@ class Recovery:
         """Note since when each lease has not been renewed, by our own monotonic clock."""
         now = time.monotonic()
         if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
-            self._watched.clear()  # we were stopped ourselves, and do not know what happened meanwhile
+            self._watched.clear()  # this process was stopped, and does not know what happened meanwhile
         self._looked = now
         watched: dict[str, Watch] = {}
         for executor in live:
@@ -82,10 +86,10 @@ class Recovery:
         self._watched = watched
 
     def _has_expired(self, executor: Executor) -> bool:
-        """Whether a lease has run out. No wall clock decides that alone: it may be set while everybody lives.
+        """Whether a lease has run out. No wall clock decides that alone: it may be set while all executors live.
 
-        On Postgres it is the server's clock, and the lease must not have been renewed for half of its time while we
-        looked; on SQLite, where the clock is this machine's own, for all of it.
+        On Postgres it is the server's clock, and the lease must also not have been renewed for half of its time while
+        this process watched; on SQLite, where the clock is this machine's own, for all of it.
         """
         still = time.monotonic() - self._watched[executor.executor_id].since
         if self._app.store.dialect == "sqlite":
@@ -93,9 +97,9 @@ class Recovery:
         return executor.lease_left_ms < 0 and still * 1000 >= executor.lease_ms / 2
 
     async def _audit(self) -> None:
-        """Give runs back that the database says are ours and that are not in memory here.
+        """Release runs that this executor holds in the database but not in memory.
 
-        A claim whose answer was lost leaves such runs, and so does an earlier process with our id that was stopped.
+        A claim whose answer was lost leaves such runs, and so does an earlier process of this id that was stopped.
         """
         now = time.monotonic()
         if now - self._audited < AUDIT_INTERVAL and not self._strays:
@@ -103,15 +107,15 @@ class Recovery:
         self._audited = now
         app = self._app
         held = await app.store.read(executors.held, executor_id=app.executor_id)
-        strays = {pair for pair in held if not self._runner.knows(pair[0])}
+        strays = {pair for pair in held if not self._runner.holds(pair[0])}
         lost = strays & self._strays
         self._strays = strays - lost
         if lost:
             await asyncio.gather(*(app.store.submit(workflows.release, pair) for pair in lost))
-            log.warning("%s runs that were this executor's, but not in its memory, are given back", len(lost))
+            log.warning("%s runs that this executor held without carrying them out are released", len(lost))
 
     async def _judge(self, executor: Executor) -> None:
-        if is_dead_here(executor.lock_path, executor.lock_token):
+        if is_dead_on_this_machine(executor.lock_path, executor.lock_token):
             why, seen_ms = "its process has ended", None
         elif self._lease.healthy_for >= self._lease_seconds and self._has_expired(executor):
             still = time.monotonic() - self._watched[executor.executor_id].since
@@ -147,5 +151,5 @@ class Recovery:
             log.warning("Executor %s is gone; %s of its runs go on", executor_id, freed)
 
 
-def _look(tx: Tx) -> tuple[list[Executor], list[str]]:
+def _executors(tx: Tx) -> tuple[list[Executor], list[str]]:
     return executors.live(tx), executors.orphans(tx)

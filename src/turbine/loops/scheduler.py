@@ -1,18 +1,18 @@
-"""The scheduler: takes the ticks that have come and starts their runs. There is no leader.
+"""Schedules: takes the ticks that have come and starts their runs. There is no leader.
 
 Every process does this for the workflows it knows. A tick is taken by moving the row's next tick on, in the transaction
 that starts the run, so each is taken once however many processes look; and the run's id is made of the tick.
 
-A tick is *missed* when it came while no process looked: of these the schedule's `catch_up` says which are made up.
+A tick is *missed* when it came while no process looked; the schedule's `catch_up` says which of these are made up.
 Ticks that come while a process looks are all taken, however late its transaction is.
 
 A process looks at least every second, and at each tick that it knows of. It was *absent* when its last look is more
-than five seconds ago, and so is a tick that nobody has taken: it was stopped, the machine was suspended, its event loop
-was blocked, the clock was set forward, or the database did not answer (a look counts when it was answered). Then all
-ticks up to now were missed. Another process that was awake has taken them as they came, so none is left.
+than five seconds ago, and a tick of more than five seconds ago is still untaken: it was stopped, the machine was
+suspended, its event loop was blocked, the clock was set forward, or the database did not answer (a look counts when it
+was answered). Then all ticks up to now were missed. A process that was awake has taken them as they came.
 
-Absence is told by the clock that ticks are told by: a monotonic one stands still while a machine is suspended, and does
-not notice that a clock was set. Under a clock that stands still until a test moves it, a process is never absent.
+Absence is measured by the wall clock, like the ticks: a monotonic clock stands still while a machine is suspended, and
+does not notice that a clock was set. Under a virtual clock a process is never absent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from itertools import islice, takewhile
 from turbine.clock import to_datetime
 from turbine.cron import Cron
 from turbine.engine.app import App
-from turbine.engine.outside import accept_stored, encoded, for_anyone
-from turbine.engine.starting import prepare
+from turbine.engine.starting import accept_stored, encoded, for_anyone, prepare
 from turbine.errors import ValidationFailed
 from turbine.ids import check_id
+from turbine.loops.loop import Loop
 from turbine.model.schedules import CatchUp, Overlap, run_id
 from turbine.model.workflows import Event, WorkflowStatus
 from turbine.registry import StartOptions
@@ -46,20 +46,23 @@ CATCH_UP_MAX = 1000
 TICKS_MAX = 1000
 """Ticks of one schedule that are taken in one transaction."""
 ABSENCE_MS = 5000
-"""A process that has not looked for longer than this was absent."""
+"""A process whose last look is longer ago than this was absent."""
 COURTESY_MS = 1000
-"""How long a process that comes leaves ticks alone that it would skip: another one may be about to take them."""
+"""How long a new process leaves ticks alone that it would skip: another one may be about to take them."""
 
 
-class Scheduler:
+class Scheduler(Loop):
     """Starts the runs of schedules whose workflows this process knows."""
 
+    name = "scheduler"
+
     def __init__(self, app: App) -> None:
+        super().__init__(app.clock)
         self._app = app
-        self._here_since_ms = app.clock.now_ms()
-        """What came before that was missed."""
+        self._present_since_ms = app.clock.now_ms()
+        """Ticks before that were missed."""
         self._was_absent = False
-        self._looked_ms = self._here_since_ms
+        self._looked_ms = self._present_since_ms
         self._chance = random.Random()
 
     async def tick(self) -> int | None:
@@ -75,18 +78,18 @@ class Scheduler:
             await asyncio.gather(*(self._fire(firing) for firing in firings))
             return now_ms
         if left:
-            next_ms = min(self._here_since_ms + COURTESY_MS, next_ms or self._here_since_ms + COURTESY_MS)
+            next_ms = min(self._present_since_ms + COURTESY_MS, next_ms or self._present_since_ms + COURTESY_MS)
         return next_ms
 
     def _notice_absence(self, due: list[ScheduleRow], now_ms: int) -> None:
-        """Let what came up to now be missed if this process was absent. In `due` the oldest tick comes first."""
+        """Count ticks up to now as missed if this process was absent. The oldest tick comes first in `due`."""
         oldest_ms = due[0].next_ms if due and not self._app.clock.is_virtual else None
         if oldest_ms is not None and now_ms - max(self._looked_ms, oldest_ms) > ABSENCE_MS:
-            self._here_since_ms = now_ms
+            self._present_since_ms = now_ms
             self._was_absent = True
         self._looked_ms = now_ms
-        # A clock that was set back must not make what comes now look missed.
-        self._here_since_ms = min(self._here_since_ms, now_ms)
+        # A clock that was set back must not make ticks look missed that come now.
+        self._present_since_ms = min(self._present_since_ms, now_ms)
 
     async def has_due(self) -> bool:
         """Whether a tick has come that is to be taken now."""
@@ -95,10 +98,10 @@ class Scheduler:
         return any(not self._is_left(row, now_ms) for row in due)
 
     def _is_left(self, row: ScheduleRow, now_ms: int) -> bool:
-        """Whether a process that was here before us may be about to take what we would skip."""
-        is_missed = row.next_ms is not None and row.next_ms <= self._here_since_ms
+        """Whether an older process may be about to take a tick that this one would skip."""
+        is_missed = row.next_ms is not None and row.next_ms <= self._present_since_ms
         may_skip = row.catch_up == CatchUp.NONE or self._was_absent
-        return is_missed and may_skip and now_ms < self._here_since_ms + COURTESY_MS
+        return is_missed and may_skip and now_ms < self._present_since_ms + COURTESY_MS
 
     def _decide(self, row: ScheduleRow, now_ms: int) -> Firing:
         assert row.next_ms is not None
@@ -109,14 +112,14 @@ class Scheduler:
         try:
             ticks, next_ms = self._ticks(row, row.next_ms, now_ms)
         except ValidationFailed as failure:  # written by another version, or the zone is not on this machine
-            error = _told(failure)
+            error = _error_text(failure)
         may_overlap = row.overlap != Overlap.SKIP
         for tick in ticks if may_overlap else ticks[-1:]:
             try:
                 starts.append(self._start(row, tick))
                 error = None
             except Exception as failure:  # noqa: BLE001 - users' types and signatures; the schedule goes on
-                error = _told(failure)
+                error = _error_text(failure)
         if error is not None:
             log.warning("Schedule %s of workflow %s could not start its run: %s", row.run_name, row.workflow, error)
         return Firing(
@@ -137,12 +140,12 @@ class Scheduler:
             return [first_ms], None
         cron = Cron(row.cron_expression, row.timezone or "UTC")
         ticks: list[int] = []
-        if first_ms <= self._here_since_ms:
+        if first_ms <= self._present_since_ms:
             count = {CatchUp.LAST: 1, CatchUp.NONE: 0, CatchUp.ALL: CATCH_UP_MAX}[CatchUp(row.catch_up)]
-            ticks = cron.latest(first_ms - 1, self._here_since_ms, count) if count else []
-        begin_ms = max(first_ms - 1, self._here_since_ms)
-        later = list(islice(takewhile(lambda tick: tick <= now_ms, cron.ticks(begin_ms)), TICKS_MAX))
-        return [*ticks, *later], cron.next_ms(later[-1] if len(later) == TICKS_MAX else max(now_ms, begin_ms))
+            ticks = cron.latest(first_ms - 1, self._present_since_ms, count) if count else []
+        begin_ms = max(first_ms - 1, self._present_since_ms)
+        recent = list(islice(takewhile(lambda tick: tick <= now_ms, cron.ticks(begin_ms)), TICKS_MAX))
+        return [*ticks, *recent], cron.next_ms(recent[-1] if len(recent) == TICKS_MAX else max(now_ms, begin_ms))
 
     def _start(self, row: ScheduleRow, tick: int) -> Start:
         app = self._app
@@ -171,5 +174,5 @@ def _look(tx: Tx, *, workflows: list[str], now_ms: int) -> tuple[list[ScheduleRo
     return due, schedules.next_due(tx, workflows=workflows, after_ms=now_ms)
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,22 +1,25 @@
-"""The surveyor: notes once an hour how large the database is. One process does it for all."""
+"""The size of the database, noted once an hour by one process for all."""
 
 from __future__ import annotations
 
 from turbine.engine.app import App
+from turbine.loops.loop import Loop
 from turbine.tables import storage
 
 HOUR_MS = 3_600_000
-LOOK = 60.0
-"""Seconds between looks at the clock."""
 
 
-class SizeSampler:
-    """What the growth of the database is told from.
+class SizeSampler(Loop):
+    """Samples the size of the database, from which its growth is computed.
 
-    The first look is left out: a process that is only there for a moment, as a command is, measures nothing.
+    The first tick is left out, so that a process that lives only for a moment, as a command does, measures nothing.
     """
 
+    name = "size_sampler"
+    interval = 60.0
+
     def __init__(self, app: App) -> None:
+        super().__init__(app.clock)
         self._app = app
         self._measured_ms: int | None = None
 

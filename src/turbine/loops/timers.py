@@ -1,8 +1,9 @@
-"""The timekeeper: claims runs that are due and nobody holds, and cancels those whose time is up."""
+"""Timers: claims runs that are due and free, and cancels those whose deadline has passed."""
 
 from __future__ import annotations
 
 from turbine.engine.app import App
+from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.store import Tx
 from turbine.tables import workflows
@@ -14,10 +15,13 @@ HELD_MAX = 20_000
 """Runs in memory above which no more are claimed."""
 
 
-class Timers:
-    """Runs whose hour has come: woken, delayed, resumed, recovered, expired."""
+class Timers(Loop):
+    """Starts runs that are due: woken, delayed, resumed, recovered; cancels expired ones."""
+
+    name = "timers"
 
     def __init__(self, app: App, runner: Runner) -> None:
+        super().__init__(app.clock)
         self._app = app
         self._runner = runner
 

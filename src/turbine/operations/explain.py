@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from turbine.clock import to_datetime
 from turbine.engine.app import App
-from turbine.engine.code_location import stack
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
@@ -41,8 +40,8 @@ Waits = list[tuple[str, str, str, int, int | None]]
 async def explain(app: App, workflow_id: str) -> Explanation:
     """What holds a run, and where its code stands if this process carries it out. Raises WorkflowNotFound."""
     told = await _told(app, workflow_id)
-    execution = app.held(workflow_id)
-    return told if execution is None or told.reason == "finished" else replace(told, stack=stack(execution))
+    stack = app.code_location(workflow_id)
+    return told if stack is None or told.reason == "finished" else replace(told, stack=stack)
 
 
 async def _told(app: App, workflow_id: str) -> Explanation:

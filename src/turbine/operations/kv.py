@@ -11,7 +11,6 @@ from turbine.codec import payload_type
 from turbine.codec import plain as plain_value
 from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.payloads import Payloads
-from turbine.engine.talk import require_json
 from turbine.ids import check_name, check_text
 from turbine.model.kv import KVChange, KVRecord
 from turbine.model.workflows import Page
@@ -57,7 +56,7 @@ class Kv(Resource):
         """
         app = self._app()
         what = f"the value of key {key!r}"
-        plain = require_json(value, what)
+        plain = _require_json(value, what)
         expects_missing = isinstance(expect, Missing)
         has_expectation = expect is not UNSET and not expects_missing
         await app.store.write(
@@ -66,7 +65,7 @@ class Kv(Resource):
             value=app.payloads.seal(plain, what),
             plain=plain,
             now_ms=app.clock.now_ms(),
-            expect=require_json(expect, "the expected value") if has_expectation else None,
+            expect=_require_json(expect, "the expected value") if has_expectation else None,
             expects_missing=expects_missing,
             open=app.payloads.open,
             complain=_complain,
@@ -144,3 +143,10 @@ def _person(by: str | None) -> str | None:
 
 def _key(key: str) -> str:
     return check_name(key, "key")
+
+
+def _require_json(value: Any, what: str) -> str:
+    """The JSON of a value that must not be None. Raises SerializationError, ValueError for None."""
+    if value is None:
+        raise ValueError(f"{what} must not be None; delete the key instead")
+    return payload_type(Any).encode(value, what)

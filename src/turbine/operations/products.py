@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from turbine.engine.app import App
-from turbine.engine.products import delivery_id
+from turbine.engine.ops.products import delivery_id
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.masking import mask_url
@@ -90,7 +90,7 @@ class Products(Resource):
         """
         app = self._app()
         stored = await _stored(app, id)
-        if app.runtime.product_sender is None:
+        if not app.has_product_sender():
             raise Conflict(
                 f"The product {stored.file_name!r} was not sent: this runtime has no product sender; give it one with"
                 " rt.set_product_sender(...)"

@@ -7,7 +7,7 @@ from typing import Any
 
 from turbine.engine.app import App
 from turbine.engine.execution import Execution
-from turbine.engine.handles import Stored
+from turbine.engine.results import Stored
 from turbine.errors import ResultTimeout, WorkflowNotFound
 from turbine.operations.poll_until import POLL, look_until
 from turbine.tables import statuses

@@ -11,8 +11,7 @@ from typing import Any
 from turbine.clock import span_ms, to_datetime, to_ms
 from turbine.codec import payload_type, plain
 from turbine.engine.app import App
-from turbine.engine.outside import encoded, for_anyone
-from turbine.engine.starting import prepare
+from turbine.engine.starting import encoded, for_anyone, prepare
 from turbine.errors import Conflict, NotFound, ShuttingDown, ValidationFailed
 from turbine.ids import check_id, check_name, check_text, new_id
 from turbine.model.schedules import (

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 from turbine.clock import span_ms
 from turbine.engine.app import App
-from turbine.engine.outside import Arguments, accept, accept_elsewhere, encoded, for_anyone
-from turbine.engine.starting import prepare
+from turbine.engine.starting import Arguments, accept, accept_elsewhere, encoded, for_anyone, prepare
 from turbine.errors import NotRegistered, NotTriggerable, ShuttingDown
 from turbine.model.workflows import RegisteredWorkflow
 from turbine.operations import runs

@@ -13,7 +13,9 @@ from turbine.clock import Clock, span_ms
 from turbine.codec import payload_type
 from turbine.config import Config, Database
 from turbine.delivery.products import ProductSender
-from turbine.engine.handles import Handle, RunReader, Stored
+from turbine.engine.handles import Handle
+from turbine.engine.payloads import Payloads
+from turbine.engine.results import RunReader, Stored
 from turbine.errors import (
     AlreadyLaunched,
     QueueNotFound,
@@ -80,6 +82,8 @@ class Runtime(Lifecycle):
         self._probe = Probe()
         self._queues: dict[str, Queue] = {}
         self._listened: set[str] | None = None
+        payloads = Payloads(self.config.payload_max, self.config.codec)
+        self._run_reader = RunReader(self._await_outcome, self.status, self.steps, payloads)
         self.accounts = Accounts(self._app)
         """People who sign in to the dashboard."""
         self.tokens = Tokens(self._app)
@@ -271,21 +275,13 @@ class Runtime(Lifecycle):
 
     def handle(self, workflow_id: str, result: Any, definition: WorkflowDefinition | None = None) -> Handle[Any]:
         """Returns a handle whose result has this payload type, which is that of `definition` if it is given."""
-        return Handle(workflow_id, result, self._run_reader(), definition)
-
-    def _run_reader(self) -> RunReader:
-        return RunReader(
-            stored=self._await_outcome, status=self.status, steps=self.steps, payloads=self._app().payloads
-        )
+        self._app()
+        return Handle(workflow_id, result, self._run_reader, definition)
 
     async def _await_outcome(self, workflow_id: str, timeout: float | None, poll: float | None) -> Stored:
-        live = self._live
-        if live is None:
-            self._app()
-            raise AssertionError("unreachable")
-        return await self._in_loop(
-            lambda: results.await_outcome(live.app, live.runner.by_id, workflow_id, timeout, poll)
-        )
+        app, live = self._app(), self._live
+        assert live is not None
+        return await self._in_loop(lambda: results.await_outcome(app, live.runner.by_id, workflow_id, timeout, poll))
 
     def retrieve(self, workflow_id: str, result_type: Any = None) -> Handle[Any]:
         """Get a handle of any run, also of other processes. The id is not checked until the handle is used.

@@ -41,7 +41,7 @@ class Watched(Protocol):
         """Whether a server launched it and will shut it down."""
         ...
 
-    def tell_ending(self) -> None:
+    def close_attached(self) -> None:
         """Closes event streams, for which a server would wait, because the process will end. From any thread."""
         ...
 
@@ -193,7 +193,7 @@ class Signals:
             if self._rung is not rung:
                 return
             for runtime in list(self._watched):
-                runtime.tell_ending()
+                runtime.close_attached()
             draining = list(self._draining or ())
             if draining:
                 log.info("SIGTERM: starting no new runs, and waiting for running steps")

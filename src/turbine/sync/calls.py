@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from turbine.engine.branches import StepScope, WorkflowScope, running_loop
 from turbine.engine.execution import Execution, run_inline
 from turbine.engine.handles import Handle as AsyncHandle
+from turbine.engine.scope import WorkflowScope
+from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.registry import current_scope
+from turbine.threads import running_loop
 
 if TYPE_CHECKING:
     from turbine.sync.runtime import Runtime

@@ -11,12 +11,12 @@ from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from turbine.engine.branches import running_loop
 from turbine.errors import ShuttingDown
 from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.runtime import Runtime as AsyncRuntime
 from turbine.runtime.signals import SIGNALS
 from turbine.sync.calls import refuse_in_async
+from turbine.threads import running_loop
 
 T = TypeVar("T")
 

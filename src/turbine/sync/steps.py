@@ -9,9 +9,10 @@ from contextvars import copy_context
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from turbine import api
-from turbine.engine.branches import Branch, StepScope, WorkflowScope, place
 from turbine.engine.execution import BackgroundStep, Execution, run_inline
-from turbine.engine.products import frame_of_step, store_product
+from turbine.engine.ops.products import frame_of_step, store_product
+from turbine.engine.scope import Branch, WorkflowScope, place
+from turbine.engine.step_scope import StepScope
 from turbine.model.products import ProductRecord
 from turbine.registry import StepBase, current_scope
 from turbine.sync.calls import refuse_in_async, wait_in_thread

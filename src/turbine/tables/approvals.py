@@ -28,7 +28,7 @@ EVERYBODY = "*"
 
 
 class ApprovalRequest(NamedTuple):
-    """A row of `ask`: the wait to fall back to, what the gate says, and whether its time is up."""
+    """A row of `ask`: the wait to fall back to, what the approval says, and how its end is recorded."""
 
     wait: Wait
     id: str
@@ -37,6 +37,10 @@ class ApprovalRequest(NamedTuple):
     form: str | None
     now_ms: int
     is_late: bool
+    expired: str
+    """The error to record when its time is up."""
+    decided: Callable[[Decided], str]
+    """The payload to record for a decision."""
     assignees: Sequence[str] = ()
 
 
@@ -98,10 +102,13 @@ def _ask(tx: Tx, row: ApprovalRequest, gate: tuple[Any, ...] | None) -> Answer |
             waits.begin(tx, [wait])
             return Answer.WAIT
         _close(tx, approval, ApprovalStatus.EXPIRED, Decision(False, "", None, None, row.now_ms))
-        return Answer.DONE
+        status = ApprovalStatus.EXPIRED
     if status == ApprovalStatus.EXPIRED:
+        waits.settle(tx, [waits.ended(wait, row.now_ms, error=row.expired)])
         return Answer.DONE
-    return Decided(status == ApprovalStatus.APPROVED, by, comment, data, decided_ms)
+    decided = Decided(status == ApprovalStatus.APPROVED, by, comment, data, decided_ms)
+    waits.settle(tx, [waits.ended(wait, row.now_ms, row.decided(decided))])
+    return decided
 
 
 def _open(tx: Tx, row: ApprovalRequest, *, again: bool) -> None:

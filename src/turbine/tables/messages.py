@@ -28,12 +28,12 @@ class Sent(NamedTuple):
 
 
 class Receive(NamedTuple):
-    """A row of `receive`: the wait to fall back to, and whether this is the last look."""
+    """A row of `receive`: the wait to fall back to, and the error of a last look in vain."""
 
     wait: Wait
     topic: str
     now_ms: int
-    is_last: bool
+    timed_out: str | None
 
 
 @bulk
@@ -95,39 +95,15 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
         if unread is not None:
             message, body = unread
             tx.defer(SQL.consume, message=message, position=wait.position)
-            results.append(_settle(tx, row, body))
-        elif row.is_last:
+            waits.settle(tx, [waits.ended(wait, row.now_ms, body)])
+            results.append(body)
+        elif row.timed_out is not None:
+            waits.settle(tx, [waits.ended(wait, row.now_ms, error=row.timed_out)])
             results.append(Answer.DONE)
         else:
             waits.enter(tx, [wait])
             results.append(Answer.WAIT)
     return results
-
-
-def _settle(tx: Tx, row: Receive, body: str) -> Answer | str:
-    wait = row.wait
-    (answer,) = steps.settle(
-        tx,
-        [
-            Outcome(
-                run=wait.run,
-                fence=wait.fence,
-                position=wait.position,
-                function_id=wait.function_id,
-                name=wait.name,
-                kind=wait.step_kind,
-                output=body,
-                error=None,
-                child=None,
-                attempts=1,
-                started_ms=wait.since_ms,
-                ended_ms=row.now_ms,
-            )
-        ],
-    )
-    if answer is not Answer.DONE:
-        raise RuntimeError(f"position {wait.position} of run {wait.run} was settled twice")
-    return body
 
 
 @bulk

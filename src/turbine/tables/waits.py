@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from turbine.codec import encode_error
+from turbine.errors import WorkflowNotFound
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import locking, rows_json
+from turbine.tables import steps
 from turbine.tables.ownership import Answer, Lock, lock, lock_all, refusals
+from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))
 
@@ -29,6 +33,26 @@ class Wait(NamedTuple):
     deadline_ms: int | None
 
 
+class ResultLook(NamedTuple):
+    """A row of `await_result`: the wait, its time, how a failure is recorded, and the error of a last look in vain."""
+
+    wait: Wait
+    now_ms: int
+    failure: Callable[[str, str | None, str | None], str]
+    """The error to record for (status, error, reason) of a run that has no value."""
+    timed_out: str | None
+
+
+class ValueLook(NamedTuple):
+    """A row of `await_value`: the wait, whose value it is for, and the error of a last look in vain."""
+
+    wait: Wait
+    workflow_id: str
+    key: str
+    now_ms: int
+    timed_out: str | None
+
+
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.run)])
 def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
@@ -39,59 +63,103 @@ def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
 
 
 @bulk
-@locking(lock_all, lambda row: [Lock(run=row.run), Lock(id=row.subject)])
-def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] | None]:
-    """Look whether other runs are over; where not, wait for them.
+@locking(lock_all, lambda row: [Lock(run=row.wait.run), Lock(id=row.wait.subject)])
+def await_result(tx: Tx, rows: Sequence[ResultLook]) -> list[Answer | tuple[Any, ...] | None]:
+    """Record the outcomes of other runs that are over; where they are not, wait for them.
 
-    Answers (status, output, error, reason) of a finished run, Answer.WAIT, None for an id that does not exist, or why
-    the caller may not ask.
+    Answers (status, output, error, reason) of a finished run, None for an unknown id, Answer.WAIT with a wait written,
+    Answer.DONE for a last look in vain, or a refusal.
     """
-    answers = refusals(tx, ((row.run, row.fence) for row in rows))
-    held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
-    ids = rows_json([[row.subject] for row in held])
-    found = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=ids)} if held else {}
+    answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
+    held = [row for row in rows if answers[row.wait.run, row.wait.fence] is Answer.DONE]
+    ids = rows_json([[row.wait.subject] for row in held])
+    targets = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=ids)} if held else {}
     results: list[Answer | tuple[Any, ...] | None] = []
     waiting: list[Wait] = []
+    settled: list[Outcome] = []
     for row in rows:
-        answer = answers[row.run, row.fence]
+        wait = row.wait
+        answer = answers[wait.run, wait.fence]
         if answer is not Answer.DONE:
             results.append(answer)
-        elif row.subject not in found:
+        elif wait.subject not in targets:
+            settled.append(ended(wait, row.now_ms, error=encode_error(WorkflowNotFound(wait.subject))))
             results.append(None)
         else:
-            _, completed, *outcome = found[row.subject]
-            if completed is None:
-                waiting.append(row)
-                results.append(Answer.WAIT)
+            _, completed, status, output, error, reason = targets[wait.subject]
+            if completed is not None:
+                failure = None if status == "SUCCESS" else row.failure(status, error, reason)
+                settled.append(ended(wait, row.now_ms, None if failure else output, failure))
+                results.append((status, output, error, reason))
+            elif row.timed_out is not None:
+                settled.append(ended(wait, row.now_ms, error=row.timed_out))
+                results.append(Answer.DONE)
             else:
-                results.append(tuple(outcome))
+                waiting.append(wait)
+                results.append(Answer.WAIT)
     enter(tx, waiting)
+    settle(tx, settled)
     return results
 
 
 @bulk
-@locking(lock_all, lambda row: [Lock(run=row[0].run), Lock(id=row[1])])
-def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | str | None]:
-    """Look for published values: rows are (wait, id of the other run, key). Answers as `await_result`."""
-    answers = refusals(tx, ((wait.run, wait.fence) for wait, _, _ in rows))
+@locking(lock_all, lambda row: [Lock(run=row.wait.run), Lock(id=row.workflow_id)])
+def await_value(tx: Tx, rows: Sequence[ValueLook]) -> list[Answer | str | None]:
+    """Record published values; where they are not set, wait for them. Answers as `await_result`."""
+    answers = refusals(tx, ((row.wait.run, row.wait.fence) for row in rows))
     results: list[Answer | str | None] = []
-    for wait, workflow_id, key in rows:
+    settled: list[Outcome] = []
+    for row in rows:
+        wait = row.wait
         answer = answers[wait.run, wait.fence]
         if answer is not Answer.DONE:
             results.append(answer)
             continue
-        target = tx.row(SQL.run_of_id, id=workflow_id)
+        target = tx.row(SQL.run_of_id, id=row.workflow_id)
         if target is None:
+            settled.append(ended(wait, row.now_ms, error=encode_error(WorkflowNotFound(row.workflow_id))))
             results.append(None)
             continue
         lock(tx, [target[0]])
-        value = tx.row(SQL.value_of, run=target[0], key=key)
-        if value is None:
-            enter(tx, [wait._replace(subject=f"{target[0]}/{key}")])
-            results.append(Answer.WAIT)
-        else:
+        value = tx.row(SQL.value_of, run=target[0], key=row.key)
+        if value is not None:
+            settled.append(ended(wait, row.now_ms, value[0]))
             results.append(value[0])
+        elif row.timed_out is not None:
+            settled.append(ended(wait, row.now_ms, error=row.timed_out))
+            results.append(Answer.DONE)
+        else:
+            enter(tx, [wait._replace(subject=f"{target[0]}/{row.key}")])
+            results.append(Answer.WAIT)
+    settle(tx, settled)
     return results
+
+
+def ended(wait: Wait, now_ms: int, output: str | None = None, error: str | None = None) -> Outcome:
+    """The outcome of the call that waits."""
+    return Outcome(
+        run=wait.run,
+        fence=wait.fence,
+        position=wait.position,
+        function_id=wait.function_id,
+        name=wait.name,
+        kind=wait.step_kind,
+        output=output,
+        error=error,
+        child=wait.child,
+        attempts=1,
+        started_ms=wait.since_ms,
+        ended_ms=now_ms,
+    )
+
+
+def settle(tx: Tx, outcomes: Sequence[Outcome]) -> None:
+    """Record the outcomes of calls of which the caller knows that they may write and are not over."""
+    if not outcomes:
+        return
+    for outcome, answer in zip(outcomes, steps.settle(tx, outcomes), strict=True):
+        if answer is not Answer.DONE:
+            raise RuntimeError(f"position {outcome.position} of run {outcome.run} was settled twice")
 
 
 def enter(tx: Tx, rows: Sequence[Wait]) -> None:

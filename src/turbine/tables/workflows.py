@@ -479,9 +479,11 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     for position in (failed_positions or "").split():
         for (child,) in tx.rows(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
+        tx.run(SQL.forget_misread_value, run=run, position=position)
         tx.run(SQL.forget_failure, run=run, position=position)
         tx.run(SQL.forget_expired_gate, run=run, position=position)
         tx.run(SQL.reopen_child, run=run, position=position)
+        tx.run(SQL.forget_reading, run=run, position=position)
         tx.run(SQL.forget_attempts, run=run, position=position)
     (queue,) = tx.row(SQL.queue_of, run=run) or (None,)
     if queue is not None:

@@ -418,6 +418,26 @@ and position = :position
 and error is not null
 and child_workflow_id is null
 
+-- name: forget_misread_value
+-- A value or result that its reader could not take is looked at again. A message is not: it is consumed.
+update pt_steps
+set error = output,
+    output = null
+where run = :run
+and position = :position
+and output is not null
+and exists (
+    select 1 from pt_steps as n
+    where n.run = :run
+    and n.position = 'note:read:' || :position
+    and n.error is not null
+)
+
+-- name: forget_reading
+delete from pt_steps
+where run = :run
+and position = 'note:read:' || :position
+
 -- name: forget_expired_gate
 -- A resumed run asks again where it had waited in vain.
 update pt_approvals

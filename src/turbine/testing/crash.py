@@ -24,7 +24,6 @@ from turbine.testing.scratch_databases import scratch_databases
 from turbine.testing.world import World
 
 if TYPE_CHECKING:
-    from turbine.engine.execution import Execution
     from turbine.registry import StepDefinition
     from turbine.runtime import Runtime
     from turbine.runtime.live import Live
@@ -199,12 +198,12 @@ async def _trial(program: _Program, database: str, plan: CrashPlan) -> _Trial:
     if program.prepare is not None:
         program.prepare(world.runtime)
 
-    def count(execution: Execution, position: str, step: StepDefinition, attempt: int) -> None:
+    def count(workflow_id: str, position: str, step: StepDefinition, attempt: int) -> None:
         if step.checkpoint:
-            bodies[execution.id, position, step.name, attempt] += 1
+            bodies[workflow_id, position, step.name, attempt] += 1
 
     def put_in(live: Live) -> None:
-        live.app.begun = count
+        live.app.on_step_begin = count
         live.store.writer.batch_max = 1  # each write is a commit of its own, so that it can crash at each
         if not plan.has_crashed:
             live.store.writer.crash_point = plan

@@ -55,7 +55,7 @@ async def replay(history: History, workflow: WorkflowBase[..., Any]) -> ReplayRe
     async with runtime:
         live = runtime._live  # pyright: ignore[reportPrivateUsage] - the test kit needs the internals
         assert live is not None
-        app = replace(live.app, registry=_OpenRegistry(live.app.registry), adopt=_adopt_nothing, paused=_stay_in_memory)
+        app = replace(live.app, registry=_OpenRegistry(live.app.registry), adopt=_adopt_nothing)
         execution = _ReplayExecution(app, _claimed(history), workflow.definition, _of_engine(history))
         outcome = await execution.carry_out()
     return _judge(history, execution, outcome)
@@ -71,7 +71,7 @@ class _ReplayExecution(Execution):
     def __init__(
         self, app: App, claimed: Claimed, definition: WorkflowDefinition, history: engine.RunRecords | None
     ) -> None:
-        super().__init__(app, claimed, definition, history)
+        super().__init__(app, claimed, definition, history, _stay_in_memory)
         self.called: set[str] = set()
         self.staying = 0
         """Calls that have reached the end of the history."""
@@ -211,7 +211,7 @@ def _judge(history: History, execution: _ReplayExecution, outcome: Outcome | Non
     if mismatch is not None and mismatch.position is None and first is not None:  # it rejects its arguments
         return ReplayReport(False, first.position, first.name, None)
     if mismatch is not None:
-        return ReplayReport(False, mismatch.position, mismatch.recorded, mismatch.asked)
+        return ReplayReport(False, mismatch.position, mismatch.recorded, mismatch.requested)
     if execution.staying or not isinstance(outcome, Completed | Failed):
         return ReplayReport(True)
     if first is not None:

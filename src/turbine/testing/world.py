@@ -155,7 +155,7 @@ class World:
         if is_idle and execution.paused_since_ms is not None:
             self._watched.pop(execution, None)
             return False
-        steps = [(key[1], since) for key, (since, _) in live.app.busy_steps.items() if key[0] is execution]
+        steps = [(key[1], since) for key, (since, _) in live.app.busy_steps.items() if key[0] == execution.run]
         seen = (execution.signal, steps, [(wait.position, wait.is_paused, wait.met) for wait in waits])
         before, since = self._watched.get(execution, (None, 0.0))
         now = time.monotonic()

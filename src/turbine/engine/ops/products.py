@@ -1,8 +1,8 @@
-"""Products: what `send_product` does inside a step.
+"""Products: files that steps make with `send_product`.
 
 The bytes are durable first; then one transaction checks that the run is still ours, writes the product's row and its
-delivery, and ends the upload. A step may run again after any of this: a product that it has made under this name is
-found before a byte is read. No more than a few blocks are in memory at once.
+delivery, and ends the upload. A step may run again after any of this: a product that it has already made under this
+name is found before a byte is read. No more than a few blocks are in memory at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from turbine.codec import PayloadType, payload_type
-from turbine.engine.branches import StepScope
 from turbine.engine.execution import Execution
+from turbine.engine.step_scope import StepScope
 from turbine.errors import Cancelled, NotInStep, SerializationError, StoreUnavailable
 from turbine.ids import check_name, new_id
 from turbine.model.products import BLOCK, ProductRecord, ProductUpload
@@ -37,14 +37,14 @@ METADATA: PayloadType[Any] = payload_type(dict[str, Any])
 
 
 def frame_of_step() -> StepScope:
-    """The step whose body runs here. Raises NotInStep, saying why, elsewhere."""
-    here = current_scope.get()
-    if type(here) is StepScope:
-        return here
-    if here is not None:
+    """The scope of the running step. Raises NotInStep, saying why, elsewhere."""
+    scope = current_scope.get()
+    if type(scope) is StepScope:
+        return scope
+    if scope is not None:
         raise NotInStep(
-            "turbine.send_product was used in the body of a workflow; what makes a file may fail and be tried again, so"
-            " move it, and the call, into a function decorated with @turbine.step"
+            "turbine.send_product was used in the body of a workflow; code that makes a file may fail and be tried"
+            " again, so move it, and the call, into a function decorated with @turbine.step"
         )
     raise NotInStep(
         "turbine.send_product was used outside of a running workflow; call it inside a step that a workflow runs"
@@ -52,22 +52,22 @@ def frame_of_step() -> StepScope:
 
 
 async def store_product(
-    frame: StepScope, file_name: str, data: Any, metadata: Any, *, in_thread: bool
+    scope: StepScope, file_name: str, data: Any, metadata: Any, *, in_thread: bool
 ) -> ProductRecord:
-    """Keep a file that the step of this frame made, once for its name; durable when it returns.
+    """Keep a file that the step of this scope made, once for its name; durable when it returns.
 
     With `in_thread` it blocks instead of suspending, and reads `data` in the calling thread.
     """
-    return await _Sending(frame, file_name, metadata, in_thread=in_thread).product(data)
+    return await _Sending(scope, file_name, metadata, in_thread=in_thread).product(data)
 
 
 class _Sending:
     """One call of `send_product`."""
 
-    def __init__(self, frame: StepScope, file_name: str, metadata: Any, *, in_thread: bool) -> None:
-        execution = frame.execution
+    def __init__(self, scope: StepScope, file_name: str, metadata: Any, *, in_thread: bool) -> None:
+        execution = scope.execution
         execution.check()
-        self.frame = frame
+        self.scope = scope
         self.execution = execution
         self.file_name = check_name(file_name, "file name")
         self.metadata = _sealed(execution, metadata, self.file_name)
@@ -76,19 +76,19 @@ class _Sending:
 
     async def product(self, data: Any) -> ProductRecord:
         try:
-            stored = await self._known() or await self._store(_source_of(data))
+            stored = await self._existing() or await self._store(_source_of(data))
         except StoreUnavailable as error:
             if not self.execution.is_ours(error):  # the user's iterator has a runtime of its own
                 raise
             raise self.execution.away(error) from error
-        except Cancelled as error:  # which a thread that copies is told; the step may be in the event loop
+        except Cancelled as error:  # raised in a thread that copies; the step may be in the event loop
             if self.execution.signal is None:
                 raise
             raise self.execution.ending() from error
         return stored.record(self.execution.app.payloads.open)
 
-    async def _known(self) -> Stored | None:
-        run, position, store = self.execution.run, self.frame.position, self.execution.app.store
+    async def _existing(self) -> Stored | None:
+        run, position, store = self.execution.run, self.scope.position, self.execution.app.store
         if self._in_thread:
             return store.read_blocking(products.find, run=run, position=position, file_name=self.file_name)
         return await store.read(products.find, run=run, position=position, file_name=self.file_name)
@@ -103,7 +103,7 @@ class _Sending:
             await self._block(chunk_buffer.finish)
             self.execution.check()
             kept = await self._keep(chunk_buffer)
-            if kept.id != self.id:  # another call of this step was quicker
+            if kept.id != self.id:  # another call of this step was faster
                 await self._discard()
             return kept
         except BaseException:
@@ -115,27 +115,27 @@ class _Sending:
 
     async def _copy(self, source: Iterator[Any] | AsyncIterator[Any], chunk_buffer: ChunkBuffer) -> None:
         if isinstance(source, AsyncIterator):
-            if self._in_thread:  # it belongs to the loop, whoever reads it
+            if self._in_thread:  # an async iterator belongs to the loop
                 copying = _copy_async(source, chunk_buffer, self.execution)
                 self.execution.app.block_on(copying)
             else:
                 await _copy_async(source, chunk_buffer, self.execution)
         elif self._in_thread:
             _copy(source, chunk_buffer, self.execution)
-        else:  # what it reads is the user's code, and may take its time
+        else:  # reading runs user code, which may block
             await self.execution.app.threads.run(_copy, source, chunk_buffer, self.execution)
 
     async def _keep(self, chunk_buffer: ChunkBuffer) -> Stored:
-        execution, frame = self.execution, self.frame
+        execution, scope = self.execution, self.scope
         now_ms = execution.app.clock.now_ms()
         product = NewProduct(
             id=self.id,
             run=execution.run,
             fence=execution.fence,
             workflow_id=execution.id,
-            position=frame.position,
-            function_id=frame.function_id,
-            function_name=frame.name,
+            position=scope.position,
+            function_id=scope.function_id,
+            function_name=scope.name,
             file_name=self.file_name,
             size=chunk_buffer.size,
             sha256=chunk_buffer.sha256,
@@ -144,24 +144,31 @@ class _Sending:
             now_ms=now_ms,
         )
         delivery = None
-        if execution.app.runtime.product_sender is not None:
+        if execution.app.has_product_sender():
             delivery = NewDelivery(
-                delivery_id(), "product", self.id, None, execution.run, execution.id, execution.definition.name, None,
-                now_ms,
-            )  # fmt: skip
+                id=delivery_id(),
+                kind="product",
+                target=self.id,
+                event=None,
+                run=execution.run,
+                workflow_id=execution.id,
+                name=execution.definition.name,
+                message=None,
+                now_ms=now_ms,
+            )
         kept = await self._write(products.keep, product=product, delivery=delivery)
         if isinstance(kept, Answer):
             raise execution.refuse(kept)
         return kept
 
     async def _discard(self) -> None:
-        """Remove what was written, unless it became a product: the row decides, also when this task was cancelled."""
+        """Remove the bytes, unless they became a product: the row decides, also when this task was cancelled."""
         app = self.execution.app
         try:
             if await self._write(products.release, upload=self.id):
                 await self._block(app.storages.remove, app.storages.place, self.id)
                 await self._write(products.deregister, upload=self.id)
-        except Exception as error:  # noqa: BLE001 - what it was discarded for counts; garbage collection tries again
+        except Exception as error:  # noqa: BLE001 - the error that led here counts; garbage collection tries again
             log.warning("An unfinished upload of %r is removed later: %r", self.file_name, error)
 
     async def _write(self, function: Any, **arguments: Any) -> Any:
@@ -171,7 +178,7 @@ class _Sending:
         return await store.write(function, **arguments)
 
     async def _block(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Call what blocks: here in a thread, else in one."""
+        """Make a blocking call, in a thread unless this is one."""
         if self._in_thread:
             return call(*arguments)
         return await self.execution.app.io.run(call, *arguments)
@@ -195,7 +202,7 @@ def _sealed(execution: Execution, metadata: Any, file_name: str) -> str | None:
 
 
 class ChunkBuffer:
-    """Takes pieces of any size, and hands them on, counted and hashed, as blocks of one size."""
+    """Cuts pieces of any size into blocks of one size, which it counts, hashes and writes."""
 
     def __init__(self, create: Callable[[], ProductUpload]) -> None:
         self._create = create
@@ -226,9 +233,9 @@ class ChunkBuffer:
         with self._turn:
             self._check()
             while len(view):
-                room = BLOCK - len(self._buffer)
-                self._buffer += view[:room]
-                view = view[room:]
+                free = BLOCK - len(self._buffer)
+                self._buffer += view[:free]
+                view = view[free:]
                 if len(self._buffer) == BLOCK:
                     self._flush()
 
@@ -240,7 +247,7 @@ class ChunkBuffer:
         self.size += len(block)
 
     def _begun(self) -> ProductUpload:
-        # Made under the lock, so that an upload that was given up is never begun behind its back.
+        # Made under the lock, so that an abandoned upload is never begun.
         if self._upload is None:
             self._upload = self._create()
         return self._upload
@@ -255,7 +262,7 @@ class ChunkBuffer:
             self._is_open = False
 
     def abandon(self) -> None:
-        """Let go of what is open. A thread that still copies, because nobody can stop it, is refused from now on."""
+        """Close what is open. A thread that still copies, because it cannot be stopped, is refused from now on."""
         with self._turn:
             if self._is_open:
                 self._is_open = False
@@ -283,7 +290,7 @@ async def _copy_async(source: AsyncIterator[Any], chunk_buffer: ChunkBuffer, exe
 
 
 def _source_of(data: Any) -> Iterator[Any] | AsyncIterator[Any]:
-    """The pieces of what a user gave; nothing is read yet. Raises TypeError for what is no data."""
+    """An iterator over the pieces of the user's data; nothing is read yet. Raises TypeError for what is no data."""
     if isinstance(data, (bytes, bytearray, memoryview)):
         return iter((cast("Any", data),))
     if isinstance(data, os.PathLike):
@@ -314,7 +321,7 @@ def _of_file(read: Callable[[int], Any]) -> Iterator[Any]:
     piece = None
     while piece is None or len(piece):
         piece = read(BLOCK)
-        yield piece  # the empty last one too: whoever takes it tells bytes from text
+        yield piece  # the empty last one too, so that its type is checked
 
 
 async def _of_async_file(read: Callable[[int], Any]) -> AsyncIterator[Any]:

@@ -1,24 +1,24 @@
-"""Lines of a run: who takes which position, so that every replay of the same code takes the same ones.
+"""Where a body stands: which task or thread takes which position, so that every replay takes the same ones.
 
-A line is a sequence of durable calls: the body itself, each branch of `turbine.gather`, each task that the body makes.
-`Place` is what `HERE` holds in a body: a line, and how many positions it had given away at that moment. A task that
-user code makes starts with a copy of its maker's context, so the place in it tells where in the program it was made,
-even when the maker has gone on since; its positions hang there.
+A *branch* is a sequence of durable calls with one owner: the body itself, each branch of `turbine.gather`, each task
+that the body makes. `WorkflowScope` is what `current_scope` holds in a body: a branch, and how many positions it had
+taken at that moment. A task that user code makes starts with a copy of its maker's context, so its scope tells where in
+the program it was made, even when the maker has gone on since; its positions hang there.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from turbine.engine.execution import Execution
+from turbine.engine.ops.children import call_child
+from turbine.engine.ops.steps import call_step
+from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.model.positions import NOTE
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition, current_scope
 from turbine.registry.threads import Maker, maker_of_thread, place_of_caller
-
-if TYPE_CHECKING:
-    from turbine.engine.execution import Execution
+from turbine.threads import running_loop
 
 
 class Branch:
@@ -34,7 +34,7 @@ class Branch:
         self.notes = 0
         """How many notes were taken, which have positions of their own and move no other."""
         self.tasks: dict[int, int] = {}
-        """How many tasks were made at which point."""
+        """How many tasks were made at each position."""
 
     def take(self) -> str:
         position = f"{self.prefix}{self.next}"
@@ -48,44 +48,49 @@ class Branch:
         return position
 
     def has_more(self) -> bool:
-        """Whether the history goes on beyond this point of the line: the code that ran before came further."""
+        """Whether the history goes on beyond this point of the branch: an earlier pass came further."""
         return self.execution.history.reached.get(self.prefix, -1) >= self.next
 
 
 class WorkflowScope(NamedTuple):
-    """Where the running code stands in a run's body."""
+    """Where the running code stands in the body of a run."""
 
-    line: Branch
-    given: int
+    branch: Branch
+    taken: int
+
+    @classmethod
+    def of_body(cls, execution: Execution) -> WorkflowScope:
+        """The start of the body, for the task or thread that runs it."""
+        return cls(Branch(execution, "", execution.running()), 0)
 
     @property
     def execution(self) -> Execution:
-        return self.line.execution
+        return self.branch.execution
 
     def current_branch(self, step: StepDefinition | None = None) -> Branch:
-        """The line of the running task or thread; a task that has none yet gets its own.
+        """The branch of the running task or thread; a task that has none yet gets its own.
 
-        Raises NotInWorkflow, naming the step, in a thread beside an async body, which has its context and not its
-        event loop.
+        Raises NotInWorkflow, naming the step, in a thread beside an async body that has its context but not its event
+        loop.
         """
-        line = self.line
-        execution = line.execution
+        branch = self.branch
+        execution = branch.execution
         try:
             running = execution.running()
-        except RuntimeError:  # no event loop runs here
+        except RuntimeError:  # no event loop runs in this thread
             raise self._misplaced(step) from None
-        if running is line.owner or running == line.owner:
-            return line
+        if running is branch.owner or running == branch.owner:
+            return branch
         if self._is_beside:
             raise self._misplaced(step)
-        number = line.tasks.get(self.given, 0)
-        line.tasks[self.given] = number + 1
-        own = Branch(line.execution, f"{line.prefix}{self.given}t{number}.", running)
+        number = branch.tasks.get(self.taken, 0)
+        branch.tasks[self.taken] = number + 1
+        own = Branch(execution, f"{branch.prefix}{self.taken}t{number}.", running)
         current_scope.set(WorkflowScope(own, 0))
         return own
 
     def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        execution = self.line.execution
+        execution = self.branch.execution
         if execution.is_async and not step.is_async:
             if self._is_beside:
                 raise self._misplaced(step)
@@ -104,8 +109,8 @@ class WorkflowScope(NamedTuple):
 
     @property
     def _is_beside(self) -> bool:
-        """Whether this is another thread than that of an async body: one that was given its context."""
-        execution = self.line.execution
+        """Whether this is another thread than that of an async body, which got a copy of its context."""
+        execution = self.branch.execution
         return execution.is_async and running_loop() is not execution.app.loop
 
     def _misplaced(self, step: StepDefinition | None) -> NotInWorkflow:
@@ -122,62 +127,32 @@ class WorkflowScope(NamedTuple):
         )
 
     def maker(self) -> Maker:
-        execution = self.line.execution
+        execution = self.branch.execution
         definition, app = execution.definition, execution.app
         return Maker(definition.name, definition.is_async, place_of_caller(), app.config.strict, app.warned)
 
     def do(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A step at the next position: a coroutine in an async run, the outcome itself in a blocking one."""
-        line = self.current_branch(step)
-        execution = line.execution
-        return execution.as_callable(execution.steps(line.take(), step, args, kwargs))
+        branch = self.current_branch(step)
+        execution = branch.execution
+        return execution.as_callable(call_step(execution, branch.take(), step, args, kwargs))
 
     def child(
         self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        line = self.current_branch()
-        execution = line.execution
-        return execution.as_callable(execution.child(line.take(), workflow, options, args, kwargs))
-
-
-class StepScope:
-    """What `HERE` holds while the body of a step runs."""
-
-    __slots__ = ("attempt", "execution", "function_id", "is_given_up", "name", "position")
-
-    def __init__(self, execution: Execution, position: str, name: str, attempt: int, function_id: int) -> None:
-        self.execution = execution
-        self.position = position
-        self.name = name
-        self.attempt = attempt
-        self.function_id = function_id
-        self.is_given_up = False
-        """Whether nobody waits for the body any more, which runs in a thread and goes on."""
-
-    def maker(self) -> None:
-        """What a step does in threads of its own is part of the step."""
-
-    def step(self, step: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A step inside a step runs inline: the outer one is recorded as a whole."""
-        return step.fn(*args, **kwargs)
-
-    def child(
-        self, workflow: WorkflowDefinition, options: StartOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        raise NotInWorkflow(
-            f"Workflow {workflow.name!r} was called inside the step {self.name!r}; a step may run more than once, so"
-            " call the workflow from the body of a workflow"
-        )
+        branch = self.current_branch()
+        execution = branch.execution
+        return execution.as_callable(call_child(execution, branch.take(), workflow, options, args, kwargs))
 
 
 def place(word: str) -> WorkflowScope:
-    """Where the running code stands. Raises NotInWorkflow, saying why, outside of a body."""
-    here = current_scope.get()
-    if type(here) is WorkflowScope:
-        return here
-    if type(here) is StepScope:
+    """Where the running code stands in a body. Raises NotInWorkflow, saying why, outside of one."""
+    scope = current_scope.get()
+    if type(scope) is WorkflowScope:
+        return scope
+    if type(scope) is StepScope:
         raise NotInWorkflow(
-            f"turbine.{word} was used inside the step {here.name!r}; a step may run more than once, so {word} belongs"
+            f"turbine.{word} was used inside the step {scope.name!r}; a step may run more than once, so {word} belongs"
             " into the body of the workflow"
         )
     maker = maker_of_thread()
@@ -187,13 +162,3 @@ def place(word: str) -> WorkflowScope:
             " several at once with turbine.gather"
         )
     raise NotInWorkflow(f"turbine.{word} works only in the body of a running workflow; start one with rt.run(...)")
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop of this thread, if one runs."""
-    return asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage] - the public one raises instead
-
-
-def current_task_or_thread(is_async: bool) -> Any:
-    """Whoever runs this code."""
-    return asyncio.current_task() if is_async else threading.get_ident()

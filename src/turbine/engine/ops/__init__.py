@@ -1,0 +1,1 @@
+"""Operations: the durable calls of a body, one module for each kind."""
