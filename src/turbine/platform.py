@@ -122,9 +122,9 @@ class FileLock:
     def write_text(self, text: str) -> None:
         """Replaces the text in the file, at most 4,000 bytes in UTF-8. Only for the holder of the lock."""
         descriptor = self._descriptor()
-        os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, b"\n" * _TEXT_AT + text.encode())
+        # Cut afterwards: a text of the same length then needs no new block of the disk.
+        os.ftruncate(descriptor, os.write(descriptor, b"\n" * _TEXT_AT + text.encode()))
 
     def read_text(self) -> str:
         """Returns the text of the last holder, or ""; works without the lock."""
