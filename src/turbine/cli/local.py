@@ -38,8 +38,8 @@ from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
 from turbine.store import Tx
-from turbine.tables import audit, details, metrics, queues
-from turbine.tables.details import Behind
+from turbine.tables import audit, metrics, queues, run_details
+from turbine.tables.run_details import StepDetails
 from turbine.threads import in_thread
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class Local:
         children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
         run = await runs.key_of(port, id)
         positions = [step.position for step in found]
-        behind = await port.store.read(details.behind, run=run, positions=positions, children=children)
+        behind = await port.store.read(run_details.step_details, run=run, positions=positions, children=children)
         return [_step(step, behind) for step in found]
 
     async def logs(self, wanted: Document, limit: int, cursor: str | None, *, ascending: bool) -> Document:
@@ -460,7 +460,7 @@ def _without_payloads(run: Document) -> Document:
     return {name: value for name, value in run.items() if name not in ("input", "output")}
 
 
-def _step(step: StepInfo, behind: Behind) -> Document:
+def _step(step: StepInfo, behind: StepDetails) -> Document:
     shown = plain(step)
     shown["kind"] = _KINDS.get(Kind(behind.kinds.get(step.position, Kind.STEP)), "step")
     shown["child_status"] = behind.child_statuses.get(step.child_workflow_id or "")
@@ -473,7 +473,7 @@ def _step(step: StepInfo, behind: Behind) -> Document:
     return shown
 
 
-def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueFigures]]:
+def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueMetrics]]:
     return [(queue, metrics.queue(tx, name=queue.name, now_ms=now_ms)) for queue in queues.listing(tx)]
 
 
@@ -481,7 +481,7 @@ def _queue(queue: Queue) -> Document:
     return plain(queue)
 
 
-def _figures(numbers: metrics.QueueFigures) -> Document:
+def _figures(numbers: metrics.QueueMetrics) -> Document:
     return {
         "enqueued": numbers.enqueued,
         "running": numbers.running,
