@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
-from turbine.codec import plain
+from turbine.codec import json_value
 from turbine.errors import Conflict, NotAllowed, NotFound, WorkflowNotFound
 from turbine.model.accounts import Role
 from turbine.model.approvals import WAITING_COLOR, WAITING_LABEL, ApprovalRecord, ApprovalStatus
@@ -270,7 +270,7 @@ def _record(row: tuple[Any, ...], open: Callable[[str], str]) -> ApprovalRecord:
         function_id=function_id,
         position=position,
         title=title,
-        details=None if details is None else plain(open(details)),
+        details=None if details is None else json_value(open(details)),
         form=None if form is None else json.loads(form),
         status=ApprovalStatus(status),
         due_at=None if due is None else to_datetime(due),
@@ -278,6 +278,6 @@ def _record(row: tuple[Any, ...], open: Callable[[str], str]) -> ApprovalRecord:
         decided_at=None if decided_ms is None else to_datetime(decided_ms),
         by=by,
         comment=comment,
-        data=None if data is None else plain(open(data)),
+        data=None if data is None else json_value(open(data)),
         assignees=[] if assignees is None else json.loads(assignees),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
-from turbine.codec import plain
+from turbine.codec import json_value
 from turbine.errors import Conflict, NotFound
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.store import Statement, Statements, Tx
@@ -58,7 +58,7 @@ class StoredProduct(NamedTuple):
             file_name=self.file_name,
             size=self.size,
             sha256=self.sha256,
-            metadata=None if self.metadata is None else plain(open(self.metadata)),
+            metadata=None if self.metadata is None else json_value(open(self.metadata)),
             status=ProductStatus(self.status),
             error=self.error,
             created=to_datetime(self.created_ms),

@@ -159,7 +159,7 @@ def claim(
     runs = sorted((Claimed(*row[:9]) for row in claimed), key=lambda run: order[run.run])
     for run in runs:
         if run.deadline_ms is not None:
-            tx.wake("deadline", run.deadline_ms, far=False)
+            tx.wake("deadline", run.deadline_ms, remote=False)
     if len(chosen) >= queue.batch_max:
         again_ms = now_ms
     elif again_ms is None:

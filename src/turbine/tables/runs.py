@@ -86,7 +86,7 @@ def claim(tx: Tx, *, names: Sequence[str], limit: int, now_ms: int) -> list[Clai
     ]
     for run in claimed:
         if run.deadline_ms is not None:
-            tx.wake("deadline", run.deadline_ms, far=False)
+            tx.wake("deadline", run.deadline_ms, remote=False)
     return claimed
 
 
@@ -152,7 +152,7 @@ def park(tx: Tx, rows: Sequence[tuple[int, int]]) -> list[Answer]:
     parked = tx.rows(SQL.park, rows=rows_json(rows), executor=tx.executor)
     dues = [due for _, due, _, status in parked if due is not None and status != "ENQUEUED"]
     if dues:
-        tx.wake("due", min(dues), far=False)
+        tx.wake("due", min(dues), remote=False)
     # Some gave their slot back: they are ENQUEUED by now, or WAITING_FOR_APPROVAL.
     _wake_queues(tx, (queue for _, _, queue, status in parked if status != "PENDING"))
     return _answers(tx, rows, {row[0] for row in parked})

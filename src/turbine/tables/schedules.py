@@ -192,17 +192,17 @@ def sync(tx: Tx, *, compiled: Sequence[DeclaredSchedule], registered: Sequence[s
     """
     workflows = {schedule.workflow for schedule in compiled}
     taken = {name for (name,) in tx.rows(SQL.taken_names, rows=rows_json([[name] for name in workflows]))}
-    written = [schedule for schedule in compiled if schedule.workflow not in taken]
-    times = rows_json([[schedule.workflow, schedule.cron_expression, schedule.timezone] for schedule in written])
+    accepted = [schedule for schedule in compiled if schedule.workflow not in taken]
+    times = rows_json([[schedule.workflow, schedule.cron_expression, schedule.timezone] for schedule in accepted])
     rescheduled = [id_ for (id_,) in tx.rows(SQL.rescheduled, rows=times)]
-    tx.run(SQL.upsert_declared, rows=rows_json(written), now=now_ms)
+    tx.run(SQL.upsert_declared, rows=rows_json(accepted), now=now_ms)
     if rescheduled:
         runs.cancel_unstarted(tx, schedule_ids=rescheduled, reason=CHANGED, now_ms=now_ms)
     undeclared = [[name] for name in registered if name not in workflows]
     deleted = [id_ for (id_,) in tx.rows(SQL.delete_undeclared, rows=rows_json(undeclared))] if undeclared else []
     if deleted:
         runs.cancel_unstarted(tx, schedule_ids=deleted, reason=DELETED, now_ms=now_ms)
-    if written:
+    if accepted:
         tx.wake("schedule")
     return sorted(taken)
 

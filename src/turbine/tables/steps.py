@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from turbine.clock import to_datetime
-from turbine.codec import describe_error, plain
+from turbine.codec import describe_error, json_value
 from turbine.model.history import Failure, History, Recorded, Waiting
 from turbine.model.steps import StepAttempt, StepInfo
 from turbine.store import Statements, Tx, bulk
@@ -173,7 +173,7 @@ def listing(
                 function_id=function_id,
                 function_name=name,
                 position=position,
-                output=None if output is None else plain(open(output)),
+                output=None if output is None else json_value(open(output)),
                 error=described,
                 started_at=to_datetime(started),
                 ended_at=_time(ended),
