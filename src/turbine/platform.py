@@ -32,6 +32,14 @@ _TEXT_AT = 1
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
+def _seek_and_read(descriptor: int, size: int, offset: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+_read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
+
+
 class LockCalls(Protocol):
     """One way to lock an open file. The lock is free when its descriptor is closed, or its process has died."""
 
@@ -120,9 +128,7 @@ class FileLock:
 
     def read_text(self) -> str:
         """The text that a holder wrote, "" if none did. Also while another has the lock."""
-        descriptor = self._descriptor()
-        os.lseek(descriptor, _TEXT_AT, os.SEEK_SET)
-        return os.read(descriptor, 4096).decode(errors="replace")
+        return _read_at(self._descriptor(), 4096, _TEXT_AT).decode(errors="replace")
 
     def close(self) -> None:
         """Close the file, which stays; that lets go of the lock, unless a forked child has it open too. Idempotent."""
@@ -232,6 +238,16 @@ def resident_memory() -> int | None:
         return psutil.Process().memory_info().rss
     except (psutil.Error, OSError):
         return None
+
+
+def is_stopped(process_id: int) -> bool:
+    """Whether a process of this machine is stopped: by Ctrl-Z, SIGSTOP or a debugger."""
+    import psutil
+
+    try:
+        return psutil.Process(process_id).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except (psutil.Error, OSError):
+        return False
 
 
 def sync(descriptor: int) -> None:

@@ -203,10 +203,17 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return await _outcome(lambda call: _start(call, "turbine-aside"), function, args, kwargs)
 
 
-async def made_in_thread(make: Callable[[], T], undo: Callable[[T], object], *, patience: float) -> T:
+async def made_in_thread(
+    make: Callable[[], T],
+    undo: Callable[[T], object],
+    *,
+    patience: float,
+    give_up: Callable[[], object] | None = None,
+) -> T:
     """Make something in a daemon thread. A caller that is cancelled meanwhile leaves nothing behind.
 
     What was made is undone by that thread, as soon as it is there; the caller waits for this, up to `patience` seconds.
+    `give_up` is called then, to make `make` return sooner.
     """
     lock = threading.Lock()
     is_given_up = False
@@ -227,6 +234,8 @@ async def made_in_thread(make: Callable[[], T], undo: Callable[[T], object], *, 
     except asyncio.CancelledError:
         with lock:
             is_given_up = True
+        if give_up is not None:
+            give_up()
         ending: asyncio.Future[Any] = asyncio.ensure_future(in_thread(undo, made[0])) if made else making
         ending.add_done_callback(_ignore)
         await unbroken(asyncio.wait({ending}, timeout=patience))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from worker import Worker, main
 
 from turbine.loops import delivery_worker
-from turbine.store.writer import Job
+from turbine.store.job import Job
 from turbine.tables import runs
 
 

@@ -19,7 +19,7 @@ def store(database_url: str):
     opened.close()
 
 
-def ask(store, text: str, limit: int = 1000) -> console.Found:
+def ask(store, text: str, limit: int = 1000) -> console.QueryResult:
     return console.ask(store, text, limit, TABLES)
 
 

@@ -310,7 +310,7 @@ async def test_who_believes_to_be_alone_tells_nobody_until_somebody_comes(postgr
     heard: asyncio.Queue[object] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     postgres_store.listen(loop, "me", lambda wakes: None)
-    postgres_store.believe_alone(True)
+    postgres_store.set_alone(True)
     with psycopg.connect(postgres_url, autocommit=True) as eavesdropper:
         eavesdropper.execute(f"listen {channel(postgres_store)}")
         await postgres_store.write(lambda tx: tx.wake("entry", "unheard"))
@@ -432,8 +432,8 @@ def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_
 
 
 def test_a_commit_of_another_store_is_heard_with_its_keys(postgres_store, postgres_url, opened) -> None:
-    def wake(tx: Tx, *, key: object, far: bool = True) -> None:
-        tx.wake("entry", key, remote=far)
+    def wake(tx: Tx, *, key: object, remote: bool = True) -> None:
+        tx.wake("entry", key, remote=remote)
 
     keys = ["plain", 7, None, "ünï 🐘 \\ \" '", (12, "0.1")]
     other = opened(postgres_url)
@@ -446,7 +446,7 @@ def test_a_commit_of_another_store_is_heard_with_its_keys(postgres_store, postgr
         postgres_store.listen(loop, "me", lambda wakes: [heard.put_nowait(wake) for wake in wakes])
         async with asyncio.timeout(20):
             assert ("everything", None) == await heard.get()
-            await other.write(wake, key="near", far=False)
+            await other.write(wake, key="near", remote=False)
             for key in keys:
                 await other.write(wake, key=key)
                 assert ("entry", key) == await heard.get()

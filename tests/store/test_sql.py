@@ -17,13 +17,13 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 ECHO = Statement.of("select r.a, r.b, r.n from @rows(a text, b text, n bigint) as r")
 
 
-def signature_text(folder: Path, text: str) -> Statements:
+def statements_of(folder: Path, text: str) -> Statements:
     (folder / "noun.sql").write_text(text, encoding="utf-8")
     return Statements(folder / "noun.py")
 
 
 def test_a_file_gives_its_statements_by_name(tmp_path: Path) -> None:
-    sql = signature_text(
+    sql = statements_of(
         tmp_path,
         "-- name: one\n-- Why it is so.\nselect 1\n\n-- name: two\nselect\n    2;\n",
     )
@@ -33,7 +33,7 @@ def test_a_file_gives_its_statements_by_name(tmp_path: Path) -> None:
 
 
 def test_a_statement_may_be_said_differently_to_each_database(tmp_path: Path) -> None:
-    sql = signature_text(tmp_path, "-- name: one [postgres]\nselect 'p'\n\n-- name: one [sqlite]\nselect 's'\n")
+    sql = statements_of(tmp_path, "-- name: one [postgres]\nselect 'p'\n\n-- name: one [sqlite]\nselect 's'\n")
     assert ("select 's'", "select 'p'") == (sql.one.sqlite, sql.one.postgres)
 
 
@@ -43,17 +43,17 @@ def test_a_statement_may_be_said_differently_to_each_database(tmp_path: Path) ->
 )
 def test_a_name_given_twice_is_refused(tmp_path: Path, first: str, second: str) -> None:
     with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given twice for"):
-        list(signature_text(tmp_path, f"-- name: {first}\nselect 1\n\n-- name: {second}\nselect 2\n"))
+        list(statements_of(tmp_path, f"-- name: {first}\nselect 1\n\n-- name: {second}\nselect 2\n"))
 
 
 def test_a_statement_for_one_database_only_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"noun\.sql: statement 'one' is given for sqlite only"):
-        _ = signature_text(tmp_path, "-- name: one [sqlite]\nselect 1\n").one
+        _ = statements_of(tmp_path, "-- name: one [sqlite]\nselect 1\n").one
 
 
 def test_a_name_that_is_not_there_is_missed_by_its_file(tmp_path: Path) -> None:
     with pytest.raises(AttributeError, match=r"noun\.sql has no statement 'two'"):
-        _ = signature_text(tmp_path, "-- name: one\nselect 1\n").two
+        _ = statements_of(tmp_path, "-- name: one\nselect 1\n").two
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,38 @@ def test_a_text_that_a_database_would_cut_is_refused_instead(store, ledger, door
     assert [True] * 3 == [isinstance(outcome(ticket.wait), ValueError) for ticket in bad]
     assert ["entered a in bulk", "entered b in bulk"] == [mate.wait() for mate in mates]
     assert ["a", "b"] == store.read_blocking(ledger.ids)
+
+
+def test_a_marker_stands_for_what_the_databases_say_differently(tmp_path: Path) -> None:
+    sql = statements_of(
+        tmp_path,
+        "-- name: one\nselect run\nfrom t @indexed_by(t_name)\nwhere name @among(name text)\n"
+        "order by @no_key(run)\n@for_update @skip_locked\n\n"
+        "-- name: two\nselect n.value\nfrom @elements(e.names, n)\n@for_no_key_update\n",
+    )
+    assert (
+        "select run\nfrom t indexed by t_name\n"
+        "where name in (select r.name from (select json_extract(value, '$[0]') as name from json_each(:rows)) as r)\n"
+        "order by run"
+    ) == sql.one.sqlite
+    assert (
+        "select run\nfrom t\n"
+        "where name = any (array(select r.name from (select value->>0 as name"
+        " from jsonb_array_elements(%(rows)s::jsonb)) as r))\n"
+        "order by (run + 0)\nfor update skip locked"
+    ) == sql.one.postgres
+    assert "select n.value\nfrom json_each(e.names) as n" == sql.two.sqlite
+    assert (
+        "select n.value\nfrom jsonb_array_elements_text(e.names::jsonb) as n(value)\nfor no key update"
+        == sql.two.postgres
+    )
+
+
+def test_a_list_of_columns_is_written_once(tmp_path: Path) -> None:
+    sql = statements_of(
+        tmp_path,
+        "-- columns: run\nrun, id,\nstatus\n\n"
+        "-- name: one\nselect @columns(run)\n\n-- name: two\nselect @columns(run, w)\n",
+    )
+    assert "select run, id,\nstatus" == sql.one.sqlite == sql.one.postgres
+    assert "select w.run, w.id,\nw.status" == sql.two.sqlite == sql.two.postgres

@@ -18,7 +18,7 @@ import pytest
 
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store import Statement
-from turbine.store.sqlite import WAL_PRESIZED
+from turbine.store.sqlite.backend import WAL_PRESIZED
 
 QUERY_ONLY = Statement.of("pragma query_only = on")
 SHORT_PATIENCE = Statement.of("pragma busy_timeout = 5")
@@ -271,7 +271,7 @@ def test_a_commit_of_another_process_is_heard(sqlite_store, companion) -> None:
             for n in range(20):
                 heard.clear()
                 if n % 2:  # look with and without being asked to hurry
-                    sqlite_store.expect()
+                    sqlite_store.poll_eagerly()
                 companion.tell(f"enter {n}")
                 await heard.wait()
                 assert str(n) == companion.hear()

@@ -17,8 +17,9 @@ from turbine.clock import to_datetime
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.masking import mask_url, scrub
 from turbine.store import Statement, Tx, open_store
+from turbine.store.backend import NOTICE_AFTER
 from turbine.store.migrations import files
-from turbine.store.sqlite import SqliteReaders
+from turbine.store.sqlite import SqliteReaders, find_holder
 from turbine.tables import doctor, executors
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def examine(url: str) -> list[Document]:
             database_ms = doctor.database_ms(tx)
             seconds = time.monotonic() - began
             found = [_check("database", True, f"{mask_url(url)} answers in {seconds * 1000:.1f} ms", seconds=seconds)]
-            found += [_journal(tx), _room(url)] if tx.dialect == "sqlite" else [_server(tx)]
+            found += [_journal(tx), _room(url), _write_lock(url)] if tx.dialect == "sqlite" else [_server(tx)]
             found.append(_clock(here_ms - database_ms))
             schema = _schema(tx)
             found.append(schema)
@@ -117,6 +118,15 @@ def _room(url: str) -> Document:
     free = shutil.disk_usage(file.resolve().parent).free
     text = f"{decimal(free)} free beside {decimal(file.stat().st_size)} of database"
     return _check("disk", free >= ROOM_BYTES, text, free_bytes=free, database_bytes=file.stat().st_size)
+
+
+def _write_lock(url: str) -> Document:
+    file = sqlite_file(url)
+    assert file is not None
+    holder = find_holder(str(file.resolve()))
+    is_short = holder is None or (holder.seconds < NOTICE_AFTER and not holder.is_stopped)
+    text = "no process keeps others from writing" if is_short else str(holder)
+    return _check("write lock", is_short, text, process_id=None if holder is None else holder.process_id)
 
 
 def _clock(ahead_ms: int) -> Document:

@@ -41,7 +41,7 @@ async def health(request: Request, response: Response) -> Health:
         async with asyncio.timeout(PATIENCE):
             app = app_of(rt)
             await app.store.read(metrics.ping)
-        database = "ok" if app.holds_lease() else "away"
+        database = "ok" if app.holds_lease() and app.store.obstacle is None else "away"
     except (TurbineError, TimeoutError):
         database = "away"  # which is the answer
     is_well = database == "ok" and executor == "running"

@@ -56,7 +56,7 @@ class Recovery:
             if executor.executor_id != app.executor_id:
                 await self._judge(executor)
         known = {executor.executor_id for executor in live}
-        app.store.believe_alone(known == {app.executor_id})
+        app.store.set_alone(known == {app.executor_id})
         if app.executor_id not in known:
             return None  # we were evicted ourselves; the lease thread registers us again
         # Runs of an executor that is not registered: dead, or about to register again. Two looks tell the difference.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from turbine.engine.app import App
 from turbine.store import console
-from turbine.store.console import Found
+from turbine.store.console import QueryResult
 from turbine.threads import Threads
 
 ROWS_MAX = 1000
@@ -47,7 +47,7 @@ TABLES = frozenset(
 _BENCH = Threads(2, "turbine-console")
 
 
-async def ask(app: App, text: str, limit: int = ROWS_MAX) -> Found:
+async def ask(app: App, text: str, limit: int = ROWS_MAX) -> QueryResult:
     """Run one reading statement. Raises ValidationFailed for what may not be asked or takes too long."""
     store = app.store
     return await _BENCH.run(console.ask, store, text, limit, TABLES)

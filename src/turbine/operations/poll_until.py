@@ -44,7 +44,7 @@ async def look_until(
             left = poll if until is None else min(poll, until - loop.time())
             if left <= 0:
                 return None
-            app.store.expect()
+            app.store.poll_eagerly()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await changed.wait()

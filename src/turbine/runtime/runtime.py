@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -302,10 +303,14 @@ class Runtime:
         if self.config.switch_interval is not None:
             sys.setswitchinterval(self.config.switch_interval)
         config = self.config
+        abandoned = threading.Event()
         store = await made_in_thread(
-            lambda: open_store(self.database, pooler=config.pooler, listen_url=config.listen_url),
+            lambda: open_store(
+                self.database, pooler=config.pooler, listen_url=config.listen_url, abandoned=abandoned
+            ),
             _close_at_once,
             patience=UNWIND,
+            give_up=abandoned.set,
         )
         try:
             live = Live(self, store)

@@ -1,7 +1,7 @@
 """Copies of a SQLite database while it is used.
 
-The copy is one snapshot: it is read in one transaction, beside which writers go on as beside any other reader. It gets
-its name only when it is whole, checked and on the disk, so a file of that name is a backup, whatever dies meanwhile.
+The copy is one snapshot: it is read in one transaction, and writers go on meanwhile. It gets its name only when it is
+complete, checked and on the disk, so a file of that name is a backup, even if the process dies meanwhile.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from pathlib import Path
 
 from turbine.errors import StoreInvalid
 from turbine.platform import sync_file, sync_folder
-from turbine.store import sqlite_fork
-from turbine.store.sqlite import connect
+from turbine.store.sqlite import connect, fork
 
 PAGES = 1024
-"""Pages copied at a time (4 MiB): in between other threads of the process get their turn."""
+"""Pages copied at a time (4 MiB), so that other threads of the process run in between."""
 
 
 def copy_database(source: str, target: Path) -> None:
@@ -24,7 +23,7 @@ def copy_database(source: str, target: Path) -> None:
     if target.exists():
         raise _exists(target)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.unfinished")
-    # Nobody else's to read: a database holds what its workflows were given.
+    # Readable by this user only: a database holds the inputs of its workflows.
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         _copy(source, unfinished)
@@ -44,19 +43,19 @@ def copy_database(source: str, target: Path) -> None:
 
 def _copy(source: str, target: Path) -> None:
     with (
-        sqlite_fork.inside(),
+        fork.inside(),
         contextlib.closing(connect(source)) as origin,
         contextlib.closing(connect(str(target))) as copy,
     ):
         origin.execute("pragma query_only = on")
-        # In a transaction of its own the source stays as it is: without, each foreign commit would start the copy anew.
+        # Without a transaction, each commit of another connection would start the copy anew.
         origin.execute("begin")
         origin.execute("select count(*) from sqlite_master").fetchone()
         try:
             origin.backup(copy, pages=PAGES)
         finally:
             origin.execute("rollback")
-        # One plain file, that is whole without a log beside it.
+        # One file that is complete without a log beside it.
         copy.execute("pragma journal_mode = delete").fetchone()
         complaints = [row[0] for row in copy.execute("pragma integrity_check(10)")]
     if complaints != ["ok"]:

@@ -1,9 +1,9 @@
-"""One reading statement that a person has typed, on a connection of its own that can do nothing else.
+"""Runs one reading statement that a person has typed, on a connection of its own that can do nothing else.
 
-Several things forbid each kind of harm, so that one of them may be wrong. SQLite: the file is opened read-only, the
+Several layers forbid each kind of harm, in case one of them is wrong. SQLite: the file is opened read-only, the
 connection is `query_only`, and an authorizer sees every table, column and function while the statement is compiled.
-Postgres: a read-only transaction; a statement in which every name before a bracket is known; a plan that reads nothing
-but known tables; the extended protocol, which takes one statement only. Both end after `SECONDS`.
+Postgres: a read-only transaction; a list of the names that may stand before a bracket; a plan that reads nothing but
+the listed tables; the extended protocol, which takes one statement only. Both end after `SECONDS`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from turbine.errors import Conflict, ValidationFailed
 from turbine.masking import mask_text
-from turbine.store import sqlite_fork
+from turbine.store.sqlite import fork
 from turbine.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ _LENGTH_MAX = 64 * 1024 * 1024
 """Bytes that SQLite may make of one value."""
 
 
-class Found(NamedTuple):
-    """What a statement has found; `is_cut` when there were more rows."""
+class QueryResult(NamedTuple):
+    """The rows of a statement; `is_cut` when there were more."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -43,13 +43,14 @@ class Found(NamedTuple):
     seconds: float
 
 
-def ask(store: Store, text: str, limit: int, tables: Set[str]) -> Found:
-    """Run one reading statement, which may look at these tables only.
+def ask(store: Store, text: str, limit: int, tables: Set[str]) -> QueryResult:
+    """Run one reading statement, which may read these tables only.
 
-    Raises ValidationFailed for what may not be asked, is no SQL, or takes too long; Conflict for a database in memory.
+    Raises ValidationFailed for a statement that is not allowed, is no SQL, or takes too long; Conflict for a database
+    in memory.
     """
     if store.is_memory:
-        raise Conflict("A database in memory has one connection only, and that is not for typed statements")
+        raise Conflict("A database in memory has a single connection, which does not run typed statements")
     if len(text) > TEXT_MAX or "\0" in text:
         raise refused(f"A statement has up to {TEXT_MAX} characters, and no NUL")
     began = time.monotonic()
@@ -57,25 +58,25 @@ def ask(store: Store, text: str, limit: int, tables: Set[str]) -> Found:
         columns, rows, is_cut = _ask_sqlite(store.path, text, limit, tables)
     else:
         columns, rows, is_cut = _ask_postgres(store.source, text, limit, tables)
-    return Found(columns, rows, is_cut, time.monotonic() - began)
+    return QueryResult(columns, rows, is_cut, time.monotonic() - began)
 
 
 def refused(why: str) -> ValidationFailed:
-    """What is said of a statement that is not carried out."""
+    """The error for a statement that is not run."""
     return ValidationFailed(why, errors=[{"path": ["query"], "message": why, "type": "sql"}])
 
 
 def _take(rows: Iterable[Iterable[Any]], limit: int) -> tuple[list[list[Any]], bool]:
-    """The first rows, each value cut as it comes; and whether there are more."""
-    taken: list[list[Any]] = []
+    """The first rows, with long values cut; and whether there are more."""
+    cut_rows: list[list[Any]] = []
     size = 0
     for row in rows:
-        if len(taken) == limit or size > TOTAL_MAX:
-            return taken, True
+        if len(cut_rows) == limit or size > TOTAL_MAX:
+            return cut_rows, True
         cells = [_cell(value) for value in row]
         size += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells)
-        taken.append(cells)
-    return taken, False
+        cut_rows.append(cells)
+    return cut_rows, False
 
 
 def _cell(value: Any) -> Any:
@@ -86,34 +87,34 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"({len(value)} bytes)"
     text = str(value)
-    if "://" in text[:CELL_MAX]:  # such as the place of a product
+    if "://" in text[:CELL_MAX]:  # such as the storage of a product
         text = mask_text(text[:CELL_MAX]) + text[CELL_MAX:]
     return text if len(text) <= CELL_MAX else f"{text[:CELL_MAX]}… ({len(text)} characters)"
 
 
 # SQLite
 
-_SEES = frozenset({"sqlite_master", "sqlite_schema", "json_each", "json_tree"})
-_OTHERS = frozenset({"dbstat", "completion", "generate_series", "bytecode", "tables_used"})
+_VISIBLE = frozenset({"sqlite_master", "sqlite_schema", "json_each", "json_tree"})
+_EXTENSIONS = frozenset({"dbstat", "completion", "generate_series", "bytecode", "tables_used"})
 _NAMES = "select name from sqlite_master union select name from pragma_module_list"
 _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "zeroblob"})
 
 
 def _ask_sqlite(path: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    with sqlite_fork.inside():
+    with fork.inside():
         return _ask_file(address, text, limit, tables)
 
 
 def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[list[str], list[list[Any]], bool]:
-    connection = sqlite_fork.opened(
+    connection = fork.opened(
         sqlite3.connect(
             address,
             uri=True,
             isolation_level=None,
             check_same_thread=False,
             timeout=1.0,
-            factory=sqlite_fork.Connection,
+            factory=fork.SqliteConnection,
         )
     )
     try:
@@ -124,7 +125,7 @@ def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[li
         connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, 200)
         named = {name.lower() for (name,) in connection.execute(_NAMES)}
         denied: list[str] = []
-        connection.set_authorizer(_authorizer((named | _OTHERS) - tables - _SEES, denied))
+        connection.set_authorizer(_authorizer((named | _EXTENSIONS) - tables - _VISIBLE, denied))
         deadline = time.monotonic() + SECONDS
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
         try:
@@ -144,7 +145,7 @@ def _ask_file(address: str, text: str, limit: int, tables: Set[str]) -> tuple[li
 
 
 def _authorizer(hidden: Set[str], denied: list[str]) -> Callable[..., int]:
-    def judge(action: int, first: str | None, second: str | None, _: str | None, __: str | None) -> int:
+    def authorize(action: int, first: str | None, second: str | None, _: str | None, __: str | None) -> int:
         match action:
             case sqlite3.SQLITE_SELECT | sqlite3.SQLITE_RECURSIVE:
                 return sqlite3.SQLITE_OK
@@ -157,15 +158,15 @@ def _authorizer(hidden: Set[str], denied: list[str]) -> Callable[..., int]:
             case sqlite3.SQLITE_FUNCTION:
                 denied.append(_no_function(second or ""))
             case _:
-                denied.append("This place is for looking only: statements that change or set something are refused")
+                denied.append("Only statements that read are run; this one changes or sets something")
         return sqlite3.SQLITE_DENY
 
-    return judge
+    return authorize
 
 
 def _is_hidden(name: str, hidden: Set[str]) -> bool:
-    """A name that is none of the database's own is one that the statement has given itself (`with n as …`)."""
-    return name in hidden or (name.startswith(("sqlite_", "pragma_", "fts")) and name not in _SEES)
+    """Whether a name belongs to the database; any other was defined in the statement itself (`with n as …`)."""
+    return name in hidden or (name.startswith(("sqlite_", "pragma_", "fts")) and name not in _VISIBLE)
 
 
 def _too_slow() -> ValidationFailed:
@@ -173,11 +174,11 @@ def _too_slow() -> ValidationFailed:
 
 
 def _no_table(name: str) -> str:
-    return f"{name or 'This table'} may not be looked at here: it is not one of Turbine's tables, or it holds secrets"
+    return f"{name or 'This table'} cannot be read: it is not one of Turbine's tables, or it holds secrets"
 
 
 def _no_function(name: str) -> str:
-    return f"The function {name}() may not be used here"
+    return f"The function {name}() is not allowed"
 
 
 # Postgres
@@ -193,8 +194,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""What Postgres would read too, or less: each text that it might read in another way is refused below."""
-_TAKEN = frozenset("()[],.;:+-*/<>=~!@#%^&|?")
+"""The tokens that Postgres reads in the same way; text that it might read in another way is refused below."""
+_SIGNS = frozenset("()[],.;:+-*/<>=~!@#%^&|?")
 _KEYWORDS = """
 in and or not over filter values as from join on exists any all some when then else case by select where having
 union except intersect with using distinct limit offset lateral between like ilike is row array within group
@@ -202,7 +203,7 @@ partition order materialized end asc desc only fetch first next rows range windo
 outer natural null true false similar to
 varchar char character numeric decimal timestamp timestamptz time interval varying bit
 """
-# Nothing here runs a text as SQL, reads files, sleeps, or sets anything.
+# None of these runs a text as SQL, reads files, sleeps, or sets anything.
 _CALLS = """
 count sum avg min max bool_and bool_or every stddev variance percentile_cont percentile_disc mode string_agg
 array_agg json_agg jsonb_agg row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value
@@ -223,7 +224,7 @@ def _ask_postgres(source: Source, text: str, limit: int, tables: Set[str]) -> tu
     import psycopg
 
     statement = check_statement(text)
-    wrapped = f"select * from (\n{statement}\n) as asked limit {limit + 1}"  # noqa: S608 - checked above
+    wrapped = f"select * from (\n{statement}\n) as query limit {limit + 1}"  # noqa: S608 - checked above
     milliseconds = round(SECONDS * 1000)
     connection = source.connect()
     try:
@@ -241,7 +242,7 @@ def _ask_postgres(source: Source, text: str, limit: int, tables: Set[str]) -> tu
         except psycopg.errors.QueryCanceled:
             raise _too_slow() from None
         except psycopg.errors.ReadOnlySqlTransaction:
-            raise refused("This place is for looking only: statements that change something are refused") from None
+            raise refused("Only statements that read are run; this one changes something") from None
         except psycopg.Error as error:
             raise refused(error.diag.message_primary or str(error)) from None
         return columns, rows, is_cut
@@ -250,12 +251,10 @@ def _ask_postgres(source: Source, text: str, limit: int, tables: Set[str]) -> tu
 
 
 def check_statement(text: str) -> str:
-    """The statement, without what ends it, if it is one that reads, made of known words before brackets.
+    """Return a statement without its semicolon if it reads, and calls allowed functions only.
 
-    Raises ValidationFailed.
-
-    Postgres has more ways to write texts and names than are taken here: `E''` strings (whose backslashes also count in
-    the next line), `$$` texts (which may as well be the end of a name), `U&` and `/* */`.
+    Raises ValidationFailed, also for notations of Postgres that are hard to scan: `E''` strings (whose backslashes also
+    count in the next line), `$$` strings (which may as well be the end of a name), `U&` and `/* */`.
     """
     words: list[str] = []
     before: str | None = None
@@ -269,14 +268,14 @@ def check_statement(text: str) -> str:
             continue
         if is_over:
             raise refused("One statement at a time")
-        if kind == "sign" and value not in _TAKEN:
-            raise refused(f"This is not taken here, outside of quotes: {value}")
+        if kind == "sign" and value not in _SIGNS:
+            raise refused(f"This is not allowed outside of quotes: {value}")
         if last + value == "/*":
-            raise refused("Comments between /* and */ are not taken here; begin them with --")
+            raise refused("Comments between /* and */ are not allowed; begin them with --")
         if kind == "string" and last.lower() == "e":
-            raise refused("Texts as E'…' are not taken here")
+            raise refused("Strings as E'…' are not allowed")
         if last.lower() == "u" and value == "&":
-            raise refused("Names and texts with U& are not taken here")
+            raise refused("Names and strings with U& are not allowed")
         if value == "(" and before is not None and before not in _BEFORE_BRACKETS:
             raise refused(_no_function(before))
         before = value.lower() if kind == "word" else value[1:-1] if kind == "quoted" else None
@@ -296,10 +295,10 @@ def _schema(connection: Any) -> str:
 
 
 def _check_plan(plan: Any, schema: str, tables: Set[str]) -> None:
-    """Raise ValidationFailed for a plan that reads anything but these tables."""
+    """Raise ValidationFailed for a plan that reads any other table."""
     if isinstance(plan, list):
-        for one in cast("list[Any]", plan):
-            _check_plan(one, schema, tables)
+        for child in cast("list[Any]", plan):
+            _check_plan(child, schema, tables)
         return
     if not isinstance(plan, dict):
         return
@@ -312,6 +311,6 @@ def _check_plan(plan: Any, schema: str, tables: Set[str]) -> None:
         raise refused(_no_function(str(function)))
     kind = str(node.get("Node Type", ""))
     if kind in ("ModifyTable", "LockRows", "Foreign Scan", "Custom Scan", "Table Function Scan"):
-        raise refused(f"A plan with {kind} is not carried out here")
+        raise refused(f"A plan with {kind} is not allowed")
     for value in node.values():
         _check_plan(value, schema, tables)

@@ -1,4 +1,4 @@
-"""The door itself: `Store.write` for everything that must last, `Store.read` for everything that is only looked at."""
+"""`Store`: `write` for everything that must last, `read` for everything else."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.forking import keep_for_ever, tell_after_fork
 from turbine.masking import mask_url, scrub
 from turbine.platform import file_name, user_lock_folder
+from turbine.store.backend import Fault
+from turbine.store.job import BlockingFuture, Job, WakeListener
 from turbine.store.migrations import migrate
-from turbine.store.sqlite import ChangePoll, SqliteBackend, SqliteReaders, check_path, locks_folder
-from turbine.store.tx import LANES, Identity, Lane, Tx, Wake, bulk
-from turbine.store.writer import BlockingFuture, Fault, Job, Pool, Writer
+from turbine.store.pool import Pool
+from turbine.store.sqlite import SqliteBackend, SqliteListener, SqliteReaders, check_path, locks_folder
+from turbine.store.tx import LANES, Identity, Lane, Tx, Wake
+from turbine.store.writer import Writer
 from turbine.threads import Threads, ThreadsClosed
 
 if TYPE_CHECKING:
@@ -33,10 +36,6 @@ Audit = Callable[[Tx], None]
 
 READERS = 4
 """Threads that read, at most."""
-POLL_IDLE = 0.02
-"""Seconds between looks for commits of other processes on the same SQLite file."""
-POLL_EAGER = 0.001
-"""The same while somebody in this process waits for something."""
 READ_PATIENCE = 60.0
 """Seconds that a read waits for a database that is away."""
 THREAD_PATIENCE = 5.0
@@ -50,12 +49,18 @@ class Store:
     """
 
     def __init__(
-        self, url: str, dialect: Literal["sqlite", "postgres"], path: str, source: Source | None = None
+        self,
+        url: str,
+        dialect: Literal["sqlite", "postgres"],
+        path: str,
+        source: Source | None = None,
+        *,
+        abandoned: threading.Event | None = None,
     ) -> None:
         self.url = url
         self.dialect = dialect
         self.path = path
-        """The SQLite file, or `:memory:`; on Postgres what its errors call the database."""
+        """The SQLite file, or `:memory:`; on Postgres the name of the database in errors."""
         self.is_memory = path == ":memory:"
         self._identity = Identity()
         self._source = source
@@ -66,7 +71,7 @@ class Store:
         if source is None:
             check_path(path)
             try:
-                backend: Any = SqliteBackend(path, self._identity)
+                backend: Any = SqliteBackend(path, self._identity, abandoned=abandoned)
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"The database {path} cannot be opened now: {error}") from error
             self._readers: Any = SqliteReaders(path)
@@ -76,22 +81,10 @@ class Store:
             backend = PostgresBackend(source, self._identity, connection=source.connect())
             self._readers = PostgresReaders(source)
         try:
-            migrate(backend)
-            if source is not None:
-                self._identity.channel = backend.channel()
-                self._location = backend.location()
-        except TurbineError:
+            self._prepare(backend)
+        except BaseException:
             backend.close()
             raise
-        except Exception as error:
-            is_refused = backend.classify(error) is Fault.BAD or getattr(error, "sqlstate", None) in ("42501", "3F000")
-            backend.close()
-            if is_refused:
-                raise StoreInvalid(
-                    f"The tables of Turbine cannot be made in this database: {error};"
-                    " check that its user may create tables, and that no other program has tables of these names"
-                ) from error
-            raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
         self._backend = backend
         self._writer = Writer(backend, Path(path).name if source is None else "postgres", origin=self)
         if source is not None:
@@ -99,9 +92,25 @@ class Store:
         self._reading = Threads(READERS, "turbine-reader")
         tell_after_fork(self.forked)
 
+    def _prepare(self, backend: Any) -> None:
+        try:
+            migrate(backend)
+            if self._source is not None:
+                self._identity.channel = backend.channel()
+                self._location = backend.location()
+        except TurbineError:
+            raise
+        except Exception as error:
+            if backend.classify(error) is Fault.BAD or getattr(error, "sqlstate", None) in ("42501", "3F000"):
+                raise StoreInvalid(
+                    f"The tables of Turbine cannot be made in this database: {error};"
+                    " check that its user may create tables, and that no other program has tables of these names"
+                ) from error
+            raise StoreUnavailable(f"The database cannot be prepared now: {error}") from error
+
     @property
     def source(self) -> Source:
-        """Where the Postgres database is."""
+        """The address of the Postgres database."""
         assert self._source is not None
         return self._source
 
@@ -110,7 +119,7 @@ class Store:
         return self._writer
 
     def hold(self, executor: str, incarnation: int = 0) -> None:
-        """Write as this executor from now on: fenced statements compare with it. `life` says which process it is."""
+        """Write as this executor, and this launch of it, from now on: fenced statements compare with them."""
         self._identity.executor, self._identity.incarnation = executor, incarnation
 
     @property
@@ -128,10 +137,13 @@ class Store:
         """Writes of the main lane that were committed so far."""
         return self._writer.jobs
 
-    # -- writes
+    @property
+    def obstacle(self) -> str | None:
+        """The reason why writes have waited for more than two seconds: on SQLite the process with the write lock."""
+        return self._writer.obstacle()
 
     def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:
-        """Let a write enter now and return the future of its outcome, in the running event loop.
+        """Let a write enter now and return the future of its result, in the running event loop.
 
         `argument` is one row for a bulk function, a dict of keywords for any other.
         """
@@ -141,11 +153,11 @@ class Store:
         return future
 
     def _lane(self, function: Callable[..., Any]) -> Writer | Pool:
-        """Where a function is carried out: bulk functions in groups, others in transactions of their own."""
+        """The writer or writers of a function: bulk functions in groups, others in transactions of their own."""
         lane = getattr(function, "lane", None)
         if lane is None:
             lane = Lane.MAIN if getattr(function, "bulk", False) else Lane.GENERAL
-        # A test that lets the process die at a commit has them all in one line.
+        # A test that simulates a crash at a commit needs all commits in one order.
         return self._writer if self._writer.crash_point is not None else self._pools.get(lane, self._writer)
 
     async def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -161,7 +173,7 @@ class Store:
     ) -> R:
         """Like `write`; `audit` writes its line in the same transaction, unless the function changed nothing.
 
-        It changed nothing when it refuses, or answers with False or 0.
+        It changed nothing when it refuses, or returns False or 0.
         """
         if audit is None:
             return await self.write(function, *args, **kwargs)
@@ -169,10 +181,10 @@ class Store:
         return cast(R, await self.submit(_audited, {"function": function, "argument": kwargs, "audit": audit}))
 
     def submit_blocking(self, function: Callable[..., Any], argument: Any, size: int = 0) -> BlockingFuture:
-        """Like `submit`, for threads: wait with `Ticket.wait`."""
-        ticket = BlockingFuture()
-        self._lane(function).submit(Job(function, argument, ticket, None, size))
-        return ticket
+        """Like `submit`, for threads."""
+        future = BlockingFuture()
+        self._lane(function).submit(Job(function, argument, future, None, size))
+        return future
 
     def write_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `write`, for threads. It never goes through an event loop."""
@@ -180,11 +192,11 @@ class Store:
         return cast(R, self.submit_blocking(function, kwargs).wait())
 
     def post(self, function: Callable[..., Any], argument: Any) -> None:
-        """Let a write enter that nobody waits for: progress, logs. It is durable soon, or lost with the process."""
+        """Let a write enter without waiting for it: progress, logs. It is durable soon, or lost with the process."""
         self._lane(function).submit(Job(function, argument, None, None))
 
     async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a function of a consistent snapshot. What it decides is decided again where it is written."""
+        """Run a function on a consistent snapshot. A write that depends on the result must check it again."""
         if self.is_memory:
             return await self.write(function, *args, **kwargs)
         self._check_open()
@@ -196,7 +208,7 @@ class Store:
     def read_blocking(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `read`, for threads. While the database is away it waits, up to a minute.
 
-        Raises StoreUnavailable after that, and at once when the database is there and refuses.
+        Raises StoreUnavailable after that, and at once when the database is up and refuses.
         """
         if self.is_memory:
             return self.write_blocking(function, *args, **kwargs)
@@ -229,20 +241,20 @@ class Store:
         self,
         loop: asyncio.AbstractEventLoop,
         executor: str,
-        heard: Callable[[list[Wake]], None],
-        remote: Callable[[list[Wake]], None] | None = None,
+        notify: Callable[[list[Wake]], None],
+        notify_remote: Callable[[list[Wake]], None] | None = None,
     ) -> None:
-        """Call `heard` in `loop` with the wakes of every commit of this process.
+        """Call `notify` in `loop` with the wakes of every commit of this process.
 
-        `afar` is called with the hints of other processes, by default `heard` too.
+        `notify_remote` is called with the hints of other processes, by default `notify` too.
         """
-        self._tell((loop, heard))
-        remote = remote or heard
+        self._set_listener((loop, notify))
+        notify_remote = notify_remote or notify
 
         def from_remote(wakes: list[Wake]) -> None:
             self._identity.is_alone = False
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nothing is left to hear it
-                loop.call_soon_threadsafe(remote, wakes)
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(notify_remote, wakes)
 
         if self._source is not None:
             from turbine.store.postgres import Listener, SnapshotPoll
@@ -252,30 +264,30 @@ class Store:
             else:
                 self._listener = Listener(self._source, self._identity.channel, executor, from_remote)
         elif not self.is_memory:
-            self._listener = _SqliteListener(self.path, from_remote, self)
+            self._listener = SqliteListener(self.path, from_remote, self._writer, self._backend.report_obstacle)
 
-    def _tell(self, listener: tuple[asyncio.AbstractEventLoop, Callable[[list[Wake]], None]] | None) -> None:
+    def _set_listener(self, listener: WakeListener | None) -> None:
         self._writer.listener = listener
         for pool in self._pools.values():
             pool.listen(listener)
 
-    def expect(self) -> None:
-        """Somebody waits for a commit of another process: look for it eagerly for the next second."""
+    def poll_eagerly(self) -> None:
+        """Look often for commits of other processes for the next second, because a caller waits for one."""
         if self._listener is not None:
-            self._listener.expect()
+            self._listener.poll_eagerly()
 
-    def believe_alone(self, is_alone: bool) -> None:
-        """Whether other processes are there to be told of wakes. A belief lasts until one of them is heard."""
+    def set_alone(self, is_alone: bool) -> None:
+        """Say whether there are no other processes to notify. It counts until one of them is noticed."""
         self._identity.is_alone = is_alone
 
     def stop_listening(self, seconds: float = THREAD_PATIENCE) -> None:
-        self._tell(None)
+        self._set_listener(None)
         if self._listener is not None:
             self._listener.close(seconds)
             self._listener = None
 
     def vacuum(self, tables: list[str]) -> list[str]:
-        """Tidy tables of Postgres on a connection of its own, in whatever thread asks; returns what was skipped.
+        """Vacuum tables of Postgres on a connection of its own, in the calling thread; returns the skipped tables.
 
         It may take minutes. Reads and writes of these tables go on. Raises StoreUnavailable.
         """
@@ -284,12 +296,12 @@ class Store:
         return vacuum(self.source, tables)
 
     def close(self, *, patient: bool = True, seconds: float | None = None) -> None:
-        """Finish all writes that have entered, then let go of the database. Idempotent.
+        """Finish all writes that have entered, then close the database. Idempotent.
 
         After `seconds` the writes that are left fail with StoreUnavailable, whatever keeps the database from answering.
         """
         if self._is_forked:
-            return  # what there is to be closed belongs to the parent
+            return  # the connections belong to the parent
         until = math.inf if seconds is None else time.monotonic() + seconds
         self.stop_listening(min(THREAD_PATIENCE, until - time.monotonic()))
         for lane in (*self._pools.values(), self._writer):
@@ -312,7 +324,7 @@ class Store:
             self._listener.forked()
 
     def die(self) -> None:
-        """Let go of the database as a killed process does: nothing that is not committed by now ever is."""
+        """Close the database as a killed process does: what is not committed by now never is."""
         for pool in self._pools.values():
             pool.die()
         self._writer.die()
@@ -326,75 +338,8 @@ class Store:
         return (user_lock_folder() / f"{file_name(executor)}-{self._location}.lock").resolve()
 
 
-class _SqliteListener:
-    """A thread that looks at `data_version`: other processes' commits, within 20 ms, or 1 ms while somebody waits."""
-
-    def __init__(self, path: str, heard: Callable[[list[Wake]], None], store: Store) -> None:
-        self._path = path
-        self._heard = heard
-        self._store = store
-        self._batches = store.writer.batches
-        self._stopping = threading.Event()
-        self._eager_until = 0.0
-        self._nudge = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
-        self._thread.start()
-
-    def expect(self) -> None:
-        was_eager = self._eager_until > time.monotonic()
-        self._eager_until = time.monotonic() + 1.0
-        if not was_eager:
-            self._nudge.set()
-
-    def _main(self) -> None:
-        poll: ChangePoll | None = None
-        while not self._stopping.is_set():
-            try:
-                if poll is None:
-                    poll = ChangePoll(self._path)
-                    self._heard([("everything", None)])  # what was written before we looked
-                if poll.changed():
-                    self._tell()
-            except (sqlite3.Error, StoreInvalid):
-                # The file is away for the moment; the slow polls go on and this one opens it again.
-                if poll is not None:
-                    with contextlib.suppress(sqlite3.Error):
-                        poll.close()
-                    poll = None
-            if time.monotonic() < self._eager_until:
-                time.sleep(POLL_EAGER)
-            else:
-                self._nudge.wait(POLL_IDLE)
-                self._nudge.clear()
-        if poll is not None:
-            poll.close()
-
-    def _tell(self) -> None:
-        """Somebody has committed. When it may have been ourselves the writer knows more: it looks at each `begin`."""
-        batches, self._batches = self._batches, self._store.writer.batches
-        if batches == self._batches:
-            self._heard([("everything", None)])
-        elif self._store.writer.depth == 0:
-            with contextlib.suppress(StoreUnavailable):  # being closed
-                self._store.post(_look, None)
-
-    def close(self, seconds: float) -> None:
-        self._stopping.set()
-        self._nudge.set()
-        self._thread.join(seconds)
-
-    def forked(self) -> None:
-        """Its connection is in the thread, which is not here."""
-
-
-@bulk
-def _look(tx: Tx, rows: list[None]) -> list[None]:
-    """Write nothing: the writer's `begin` is what looks."""
-    return rows
-
-
 def _pools(source: Source, identity: Identity, origin: Store) -> dict[Lane, Pool]:
-    """The lanes beside the main one. Their numbers tell the connections of this process apart (`pt_batches`)."""
+    """The lanes beside the main one. Their numbers distinguish the connections of this process (`pt_batches`)."""
     from turbine.store.postgres import PostgresBackend
 
     def lane(number: int | None) -> Callable[[], PostgresBackend]:
@@ -408,11 +353,11 @@ def _pools(source: Source, identity: Identity, origin: Store) -> dict[Lane, Pool
 
 
 def _audited(tx: Tx, *, function: Callable[..., Any], argument: Any, audit: Audit) -> Any:
-    answer = function(tx, **argument)
-    is_unchanged = isinstance(answer, Exception) or (isinstance(answer, int) and not answer)
+    result = function(tx, **argument)
+    is_unchanged = isinstance(result, Exception) or (isinstance(result, int) and not result)
     if not is_unchanged:
         audit(tx)
-    return answer
+    return result
 
 
 def _keywords_only(args: tuple[Any, ...]) -> None:
@@ -420,19 +365,27 @@ def _keywords_only(args: tuple[Any, ...]) -> None:
         raise TypeError("a transaction function takes its arguments by keyword")
 
 
-def open_store(url: str | Callable[[], str], *, pooler: bool | None = None, listen_url: str | None = None) -> Store:
+def open_store(
+    url: str | Callable[[], str],
+    *,
+    pooler: bool | None = None,
+    listen_url: str | None = None,
+    abandoned: threading.Event | None = None,
+) -> Store:
     """Open (and when new, make) the database of a URL, migrated to this version's schema.
 
     `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `sqlite://:memory:`, `postgresql://…`, or a callable
-    that gives one, which is asked at each connection. `pooler`: whether the Postgres URL leads to a pooler, by default
-    found out; `listen_url`: one that leads past it, for notifications.
+    that returns one and is called for each connection. `pooler`: whether the Postgres URL leads to a pooler, by default
+    found out; `listen_url`: one that bypasses the pooler, for notifications. `abandoned`: an event that breaks off a
+    wait for the write lock of a SQLite file.
 
-    Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away, StoreTooNew when a newer
-    Turbine has already migrated the database. No password of the URL is in their texts.
+    Raises StoreInvalid for what can never work, StoreUnavailable for a server that is away or a write lock that another
+    process does not release, StoreTooNew when a newer Turbine has already migrated the database. No password of the URL
+    is in their texts.
     """
     text = url if isinstance(url, str) else url()
     try:
-        return _opened(text, url, pooler, listen_url)
+        return _open(text, url, pooler, listen_url, abandoned)
     except (StoreInvalid, StoreUnavailable) as error:
         shown = scrub(str(error), text, listen_url)
         if shown == str(error):
@@ -441,7 +394,13 @@ def open_store(url: str | Callable[[], str], *, pooler: bool | None = None, list
     raise refused
 
 
-def _opened(text: str, url: str | Callable[[], str], pooler: bool | None, listen_url: str | None) -> Store:
+def _open(
+    text: str,
+    url: str | Callable[[], str],
+    pooler: bool | None,
+    listen_url: str | None,
+    abandoned: threading.Event | None,
+) -> Store:
     if text in ("sqlite://:memory:", "sqlite:///:memory:"):
         return Store(text, "sqlite", ":memory:")
     if text.startswith("sqlite:///"):
@@ -449,7 +408,7 @@ def _opened(text: str, url: str | Callable[[], str], pooler: bool | None, listen
         if not path:
             raise StoreInvalid(f"{mask_url(text)!r} names no file; write for example sqlite:///shop.db")
         # One name for one file: the lock beside it is shared, and a change of the working folder changes nothing.
-        return Store(text, "sqlite", str(Path(path).resolve()))
+        return Store(text, "sqlite", str(Path(path).resolve()), abandoned=abandoned)
     if text.startswith(("postgresql://", "postgres://")):
         from turbine.store.postgres import Source
 

@@ -1,4 +1,4 @@
-"""What a transaction function may do: run statements, and ask for wakes that are published after the commit."""
+"""The interface of transaction functions: they run statements, and ask for wakes to be published after the commit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Tx(Protocol):
     """One open transaction (or one consistent read).
 
     A function that refuses *returns* its error, having written nothing; the caller sees it raised. A function that
-    *raises* is rolled back, alone: its batch mates are committed without it.
+    *raises* is rolled back alone: the rest of its batch is committed without it.
     """
 
     dialect: Literal["sqlite", "postgres"]
     executor: str
-    """The id of the executor that holds this door; empty before launch."""
+    """The id of the executor that uses this store; empty before launch."""
     incarnation: int
-    """Which life of which executor that is (a row of pt_incarnations); 0 before launch."""
+    """The launch of that executor (a row of pt_incarnations); 0 before launch."""
 
     def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -39,25 +39,25 @@ class Tx(Protocol):
         ...
 
     def defer(self, statement: Statement, **parameters: Any) -> None:
-        """Run a statement whose answer nobody needs: it travels with the next one, or with the commit."""
+        """Run a statement without a result: it is sent with the next one, or with the commit."""
         ...
 
-    def execute_many(self, *asked: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
-        """Run statements, one after the other, in one journey to the database; the rows of each."""
+    def execute_many(self, *calls: tuple[Statement, dict[str, Any]]) -> list[list[Row]]:
+        """Run statements in order, in one round trip to the database, and return the rows of each."""
         ...
 
     def commit_if(self, statement: Statement, **parameters: Any) -> list[Row] | None:
-        """Like `all`, for the one statement that writes in a function marked `@decisive`; it compares with `:executor`.
+        """Run the one statement that writes in a function marked `@single_statement`; it compares with `:executor`.
 
-        Where it has a batch to itself it is a transaction of its own, in one journey. None: it was committed, and its
-        answer was lost with the connection.
+        Where the function has a batch to itself, the statement is a transaction of its own, in one round trip. None: it
+        was committed, and its rows were lost with the connection.
         """
         ...
 
     def wake(self, kind: str, key: Any = None, *, remote: bool = True) -> None:
         """Publish, after the commit, that something of `kind` happened to `key`; `remote`: to other processes too.
 
-        A wake is a hint. Whoever hears it reads the rows; whoever misses it finds them at the next slow poll.
+        A wake is a hint. The listener reads the rows; a missed wake costs the time until the next slow poll.
         """
         ...
 
@@ -67,28 +67,28 @@ LANES = 7
 
 
 class Identity:
-    """As whom a store writes, and whom it notifies."""
+    """The executor that a store writes for, and where it notifies others."""
 
     def __init__(self) -> None:
         self.executor = ""
         self.incarnation = 0
         self.is_alone = False
-        """Whether no other process is there to be told of wakes; false when in doubt."""
+        """Whether there is no other process to be notified of wakes; false when in doubt."""
         self.channel = ""
-        """Where other executors are notified, on Postgres."""
+        """The channel of notifications, on Postgres."""
 
 
 class Lane(Enum):
-    """Which connection of Postgres a function writes on. SQLite has one writer for all of them."""
+    """The connection of Postgres that a function writes on. SQLite has one writer for all of them."""
 
     MAIN = "bulk functions, committed in groups"
-    CLAIMS = "what takes runs, each in a transaction of its own"
+    CLAIMS = "claims of runs, each in a transaction of its own"
     GENERAL = "everything else, each in a transaction of its own"
     LEASE = "the renewal of the lease, which waits for nothing else"
 
 
 def bulk(function: F) -> F:
-    """Mark a transaction function that takes a list of rows and answers with a list of results in the same order.
+    """Mark a transaction function that takes a list of rows and returns a list of results in the same order.
 
     Calls of it that meet in one batch become one call, so its statements run once for all of them.
     """
@@ -110,7 +110,7 @@ Take = Callable[["Tx", list[Any]], None]
 
 
 def locking(take: Take, keys: Callable[[Any], Iterable[Any]]) -> Callable[[F], F]:
-    """Tell which rows a bulk function changes that other processes may change too: `keys` finds them in its rows.
+    """Declare which rows a bulk function changes that other processes may change too: `keys` finds them in its rows.
 
     `take` locks the keys of all functions of a batch at its very beginning, in one order, so that two batches never
     wait for each other in a circle.
@@ -127,18 +127,18 @@ def take_locks(tx: Tx, calls: Iterable[tuple[Callable[..., Any], Any]]) -> None:
     """Lock what (function, row) calls will change. SQLite has one writer at a time, and needs no locks."""
     if tx.dialect == "sqlite":
         return
-    wanted: dict[Take, list[Any]] = {}
+    keys_by_take: dict[Take, list[Any]] = {}
     for function, row in calls:
         declared = getattr(function, "locking", None)
         if declared is not None:
-            take, keys = declared
-            wanted.setdefault(take, []).extend(keys(row))
-    for take, keys in wanted.items():
+            take, keys_of = declared
+            keys_by_take.setdefault(take, []).extend(keys_of(row))
+    for take, keys in keys_by_take.items():
         take(tx, keys)
 
 
 def single_statement(function: F) -> F:
-    """Mark a bulk function that begins with `tx.decide`, and after it only reads, and wakes nobody."""
+    """Mark a bulk function that begins with `tx.commit_if`, and after it only reads, and wakes nothing."""
     function.single_statement = True  # pyright: ignore[reportFunctionMemberAccess] - the writer looks for it
     return function
 

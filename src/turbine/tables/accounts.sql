@@ -7,12 +7,9 @@ returning account
 -- name: any
 select 1 from pt_accounts limit 1
 
--- name: lock_all [sqlite]
-select account from pt_accounts
-
--- name: lock_all [postgres]
+-- name: lock_all
 -- Otherwise two transactions could demote the last two admins at the same time.
-select account from pt_accounts for update
+select account from pt_accounts @for_update
 
 -- name: get
 select account, id, email, role, enabled, created_ms, last_login_ms from pt_accounts where id = :id

@@ -1,3 +1,6 @@
+-- columns: channel
+channel, id, name, url, events, enabled, created_ms, updated_ms, workflows, quiet
+
 -- name: create
 insert into pt_alert_channels (id, name, url, events, enabled, workflows, quiet, created_ms, updated_ms)
 values (:id, :name, :url, :events, :enabled, nullif(:workflows, '[]'), nullif(:quiet, 'null'), :now, :now)
@@ -18,7 +21,7 @@ where id = :id
 delete from pt_alert_channels where id = :id
 
 -- name: get
-select channel, id, name, url, events, enabled, created_ms, updated_ms, workflows, quiet
+select @columns(channel)
 from pt_alert_channels
 where id = :id
 
@@ -26,7 +29,7 @@ where id = :id
 select id, enabled from pt_alert_channels where name = :name
 
 -- name: page
-select channel, id, name, url, events, enabled, created_ms, updated_ms, workflows, quiet
+select @columns(channel)
 from pt_alert_channels
 where channel < :before
 order by channel desc

@@ -1,3 +1,7 @@
+-- columns: approval
+approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
+decided_ms, decided_by, comment, data, assignees
+
 -- name: at_positions
 select a.run, a.position, a.approval, a.status, a.decided_by, a.comment, a.data, a.decided_ms
 from pt_approvals as a
@@ -108,16 +112,12 @@ select approval, id, form, assignees from pt_approvals where run = :run and stat
 select approval, id, form, assignees, status from pt_approvals where id = :id and run = :run
 
 -- name: get
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where id = :id
 
 -- name: page_open
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status = 'open'
 and approval < :after
@@ -125,9 +125,7 @@ order by approval desc
 limit :limit
 
 -- name: page_decided
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status <> 'open'
 and approval < :after
@@ -135,18 +133,14 @@ order by approval desc
 limit :limit
 
 -- name: page
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where approval < :after
 order by approval desc
 limit :limit
 
 -- name: page_of_workflow
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where workflow_id = :workflow_id
 and approval < :after
@@ -162,9 +156,7 @@ order by approval desc
 limit :limit
 
 -- name: page_open_unassigned
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status = 'open'
 and assignees is null
@@ -173,9 +165,7 @@ order by approval desc
 limit :limit
 
 -- name: page_decided_unassigned
-select
-    approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
-    decided_ms, decided_by, comment, data, assignees
+select @columns(approval)
 from pt_approvals
 where status <> 'open'
 and assignees is null
@@ -184,9 +174,7 @@ order by approval desc
 limit :limit
 
 -- name: page_assigned
-select
-    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
-    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+select @columns(approval, a)
 from pt_approval_assignees as s
 cross join pt_approvals as a
 where s.email = :email
@@ -198,9 +186,7 @@ limit :limit
 
 -- name: page_open_assigned
 -- Through the open approvals, which are few, rather than through all that were ever assigned to this address.
-select
-    a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
-    a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
+select @columns(approval, a)
 from pt_approvals as a
 cross join pt_approval_assignees as s
 where a.status = 'open'

@@ -1,3 +1,7 @@
+-- columns: delivery
+delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
+attempts_before, created_ms, assignees
+
 -- name: announce [sqlite]
 -- The targets lead the join, so without subscriptions this costs nothing. A `_` in an event is a wildcard of `like`, but
 -- no two events differ in just one such character.
@@ -70,7 +74,7 @@ and executor_id is null
 order by next_ms
 limit 1
 
--- name: claim [sqlite]
+-- name: claim
 update pt_deliveries
 set executor_id = :executor
 where delivery in (
@@ -82,28 +86,9 @@ where delivery in (
     and next_ms <= :now
     order by next_ms, delivery
     limit :limit
+    @for_update @skip_locked
 )
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
-
--- name: claim [postgres]
-update pt_deliveries
-set executor_id = :executor
-where delivery in (
-    select delivery
-    from pt_deliveries
-    where kind = :kind
-    and status = 'pending'
-    and executor_id is null
-    and next_ms <= :now
-    order by next_ms, delivery
-    limit :limit
-    for update skip locked
-)
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
+returning @columns(delivery)
 
 -- name: settle
 -- `coalesce` makes SQLite look rows up by key instead of scanning all pending ones.
@@ -173,9 +158,7 @@ set status = 'pending',
     updated_ms = :now
 where id = :id
 and status <> 'pending'
-returning
-    delivery, id, kind, target, event, workflow_id, name, run_status, output, error, message, attempts,
-    attempts_before, created_ms, assignees
+returning @columns(delivery)
 
 -- name: get
 select delivery, id, kind, target, event, workflow_id, status, next_ms, created_ms

@@ -33,12 +33,7 @@ select r.name, (
 )
 from @rows(name text) as r
 
--- name: registered_names [sqlite]
+-- name: registered_names
 select distinct n.value
-from pt_executors as e, json_each(e.names) as n
-where e.lease_until_ms > @now
-
--- name: registered_names [postgres]
-select distinct n.value
-from pt_executors as e, jsonb_array_elements_text(e.names::jsonb) as n(value)
+from pt_executors as e, @elements(e.names, n)
 where e.lease_until_ms > @now

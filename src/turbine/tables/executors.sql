@@ -1,3 +1,8 @@
+-- columns: executor
+executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
+started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
+memory_bytes
+
 -- name: register
 -- Returns no row while another launch holds the id.
 insert into pt_executors (
@@ -52,26 +57,17 @@ where executor_id = :executor_id
 and incarnation = :incarnation
 
 -- name: registered
-select
-    executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
-    started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
-    memory_bytes
+select @columns(executor)
 from pt_executors
 order by started_ms, executor_id
 
 -- name: get
-select
-    executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
-    started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
-    memory_bytes
+select @columns(executor)
 from pt_executors
 where executor_id = :executor_id
 
--- name: lock [sqlite]
-select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id
-
--- name: lock [postgres]
-select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id for update
+-- name: lock
+select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id @for_update
 
 -- name: held_runs
 -- For a search for runs that no process executes any more.
@@ -108,14 +104,8 @@ where executor_id is not null
 and completed_at_epoch_ms is null
 and executor_id not in (select executor_id from pt_executors)
 
--- name: known_workflows [sqlite]
+-- name: known_workflows
 select distinct n.value
-from pt_executors as e, json_each(e.names) as n
-where n.value in (select r.name from @rows(name text) as r)
-and e.lease_until_ms > @now
-
--- name: known_workflows [postgres]
-select distinct n.value
-from pt_executors as e, jsonb_array_elements_text(e.names::jsonb) as n(value)
+from pt_executors as e, @elements(e.names, n)
 where n.value in (select r.name from @rows(name text) as r)
 and e.lease_until_ms > @now

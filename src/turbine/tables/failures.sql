@@ -1,3 +1,6 @@
+-- columns: failure_group
+fingerprint, workflow, step, type, message, place, first_ms, last_ms, state, state_by, state_ms
+
 -- name: failed_steps
 -- The step at the position that ended each run.
 select r.run, o.function_name, o.error
@@ -45,7 +48,7 @@ where fingerprint in (
 )
 
 -- name: groups
-select fingerprint, workflow, step, type, message, place, first_ms, last_ms, state, state_by, state_ms
+select @columns(failure_group)
 from pt_failure_groups as g
 where (last_ms, fingerprint) < (:last, :fingerprint)
 and last_ms >= :since
@@ -55,7 +58,7 @@ order by last_ms desc, fingerprint desc
 limit :limit
 
 -- name: groups_in
-select fingerprint, workflow, step, type, message, place, first_ms, last_ms, state, state_by, state_ms
+select @columns(failure_group)
 from pt_failure_groups as g
 where state = :state
 and (last_ms, fingerprint) < (:last, :fingerprint)
@@ -66,7 +69,7 @@ order by last_ms desc, fingerprint desc
 limit :limit
 
 -- name: group
-select fingerprint, workflow, step, type, message, place, first_ms, last_ms, state, state_by, state_ms
+select @columns(failure_group)
 from pt_failure_groups
 where fingerprint = :fingerprint
 

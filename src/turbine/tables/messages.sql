@@ -1,15 +1,10 @@
--- name: mailboxes [sqlite]
-select w.id, w.run
-from pt_runs as w
-where w.id in (select r.id from @rows(id text) as r)
-
--- name: mailboxes [postgres]
+-- name: mailboxes
 -- Locked until the commit; most are locked since the beginning of the batch.
 select w.id, w.run
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 order by w.run
-for no key update
+@for_no_key_update
 
 -- name: add
 insert into pt_messages (run, topic, body, created_at_epoch_ms)

@@ -1,16 +1,16 @@
+-- columns: product
+product, id, workflow_id, function_id, function_name, file_name, size, sha256, metadata, status, error,
+storage, created_ms
+
 -- name: find
-select
-    product, id, workflow_id, function_id, function_name, file_name, size, sha256, metadata, status, error,
-    storage, created_ms
+select @columns(product)
 from pt_products
 where run = :run
 and position = :position
 and file_name = :file_name
 
 -- name: get
-select
-    product, id, workflow_id, function_id, function_name, file_name, size, sha256, metadata, status, error,
-    storage, created_ms
+select @columns(product)
 from pt_products
 where id = :id
 

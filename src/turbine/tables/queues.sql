@@ -1,3 +1,7 @@
+-- columns: queue
+name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
+release_while_waiting, paused
+
 -- name: declare
 -- Changes at run time stay as long as the declaration is the same as at the last launch.
 insert into pt_queues as q (
@@ -36,34 +40,21 @@ set worker_concurrency = :worker_concurrency,
 where name = :name
 
 -- name: get
-select
-    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
-    release_while_waiting, paused
+select @columns(queue)
 from pt_queues
 where name = :name
 
 -- name: listing
-select
-    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
-    release_while_waiting, paused
+select @columns(queue)
 from pt_queues
 order by name
 
--- name: lock [sqlite]
-select
-    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
-    release_while_waiting, paused
-from pt_queues
-where name = :name
-
--- name: lock [postgres]
+-- name: lock
 -- Claims of one queue exclude each other, so the counts below cannot change before the commit.
-select
-    name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
-    release_while_waiting, paused
+select @columns(queue)
 from pt_queues
 where name = :name
-for no key update
+@for_no_key_update
 
 -- name: slots
 -- All slots, and those of this executor. A parked run keeps its slot unless the queue has `release_while_waiting`. A run
@@ -116,102 +107,56 @@ group by queue_partition_key
 order by min(run)
 limit :limit
 
--- name: oldest_runs [sqlite]
+-- name: oldest_runs
 select run
 from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
-order by run
+and name @among(name text)
+order by @no_key(run)
 limit :limit
+@for_update @skip_locked
 
--- name: oldest_runs [postgres]
+-- name: most_urgent_runs
 select run
 from pt_runs
 where queue_name = :queue
 and queue_name is not null
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name = any (array(select r.name from @rows(name text) as r))
-order by run + 0
-limit :limit
-for update skip locked
-
--- name: most_urgent_runs [sqlite]
-select run
-from pt_runs
-where queue_name = :queue
-and queue_name is not null
-and status = 'ENQUEUED'
-and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
+and name @among(name text)
 order by priority, run
 limit :limit
+@for_update @skip_locked
 
--- name: most_urgent_runs [postgres]
-select run
-from pt_runs
-where queue_name = :queue
-and queue_name is not null
-and status = 'ENQUEUED'
-and wake_ms <= :now
-and name = any (array(select r.name from @rows(name text) as r))
-order by priority, run
-limit :limit
-for update skip locked
-
--- name: oldest_runs_of_key [sqlite]
+-- name: oldest_runs_of_key
 -- Without the named index SQLite would scan all waiting runs of the queue, whatever their key.
 select run
-from pt_runs indexed by pt_runs_queue_keys
+from pt_runs @indexed_by(pt_runs_queue_keys)
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
+and name @among(name text)
 order by run
 limit :limit
+@for_update @skip_locked
 
--- name: oldest_runs_of_key [postgres]
+-- name: most_urgent_runs_of_key
 select run
-from pt_runs
+from pt_runs @indexed_by(pt_runs_queue_keys)
 where queue_name = :queue
 and queue_name is not null
 and queue_partition_key = :key
 and status = 'ENQUEUED'
 and wake_ms <= :now
-and name = any (array(select r.name from @rows(name text) as r))
-order by run
-limit :limit
-for update skip locked
-
--- name: most_urgent_runs_of_key [sqlite]
-select run
-from pt_runs indexed by pt_runs_queue_keys
-where queue_name = :queue
-and queue_name is not null
-and queue_partition_key = :key
-and status = 'ENQUEUED'
-and wake_ms <= :now
-and name in (select r.name from @rows(name text) as r)
+and name @among(name text)
 order by priority, run
 limit :limit
-
--- name: most_urgent_runs_of_key [postgres]
-select run
-from pt_runs
-where queue_name = :queue
-and queue_name is not null
-and queue_partition_key = :key
-and status = 'ENQUEUED'
-and wake_ms <= :now
-and name = any (array(select r.name from @rows(name text) as r))
-order by priority, run
-limit :limit
-for update skip locked
+@for_update @skip_locked
 
 -- name: claim
 update pt_runs

@@ -1,3 +1,7 @@
+-- columns: workflow
+name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
+queue_name, timeout_ms, max_recoveries
+
 -- name: upsert
 insert into pt_workflows (
     name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
@@ -32,16 +36,12 @@ select name from pt_workflows
 delete from pt_workflows where name in (select r.name from @rows(name text) as r)
 
 -- name: by_name
-select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
-    queue_name, timeout_ms, max_recoveries
+select @columns(workflow)
 from pt_workflows
 where name = :name
 
 -- name: by_fqn
-select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
-    queue_name, timeout_ms, max_recoveries
+select @columns(workflow)
 from pt_workflows
 where fqn = :fqn
 order by name
@@ -53,8 +53,6 @@ join pt_executors as e on e.executor_id = w.executor_id
 where w.name = :name
 
 -- name: listing
-select
-    name, fqn, triggerable, takes_tick, cron_schedule, input_schema, parameters, signature, source, tags, docstring,
-    queue_name, timeout_ms, max_recoveries
+select @columns(workflow)
 from pt_workflows
 order by name

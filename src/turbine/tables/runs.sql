@@ -6,7 +6,7 @@ and deduplication_id = :deduplication_id
 and deduplication_id is not null
 and completed_at_epoch_ms is null
 
--- name: claim [sqlite]
+-- name: claim
 -- The timeout counts from the first start; a resumed run has none.
 update pt_runs
 set executor_id = :executor,
@@ -14,11 +14,11 @@ set executor_id = :executor,
     recovery_attempts = recovery_attempts + attempt_owed,
     attempt_owed = 0,
     status = case when status = 'ENQUEUED' then 'PENDING' else status end,
-    started_at_epoch_ms = coalesce(started_at_epoch_ms, :now),
+    started_at_epoch_ms = coalesce(started_at_epoch_ms, cast(:now as bigint)),
     workflow_deadline_epoch_ms = coalesce(
-        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then :now + workflow_timeout_ms end
+        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then cast(:now as bigint) + workflow_timeout_ms end
     ),
-    updated_at_epoch_ms = :now,
+    updated_at_epoch_ms = cast(:now as bigint),
     wake_ms = null
 where run in (
     select run
@@ -26,86 +26,38 @@ where run in (
     where name in (select r.name from @rows(name text) as r)
     and executor_id is null
     and wake_ms is not null
-    and wake_ms <= :now
+    and wake_ms <= cast(:now as bigint)
     and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED')
     and (slot_executor = :executor or (slot_executor is null and queue_name is null))
     order by wake_ms
     limit :limit
+    @for_update @skip_locked
 )
 and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.incarnation = :incarnation)
 returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
--- name: claim [postgres]
-update pt_runs
-set executor_id = :executor,
-    fence = fence + 1,
-    recovery_attempts = recovery_attempts + attempt_owed,
-    attempt_owed = 0,
-    status = case when status = 'ENQUEUED' then 'PENDING' else status end,
-    started_at_epoch_ms = coalesce(started_at_epoch_ms, :now::bigint),
-    workflow_deadline_epoch_ms = coalesce(
-        workflow_deadline_epoch_ms, case when started_at_epoch_ms is null then :now::bigint + workflow_timeout_ms end
-    ),
-    updated_at_epoch_ms = :now::bigint,
-    wake_ms = null
-where run in (
-    select run
-    from pt_runs
-    where name in (select r.name from @rows(name text) as r)
-    and executor_id is null
-    and wake_ms is not null
-    and wake_ms <= :now::bigint
-    and completed_at_epoch_ms is null
-    and (queue_name is null or status <> 'ENQUEUED')
-    and (slot_executor = :executor or (slot_executor is null and queue_name is null))
-    order by wake_ms
-    limit :limit
-    for update skip locked
-)
-and exists (select 1 from pt_executors as e where e.executor_id = :executor and e.incarnation = :incarnation)
-returning
-    run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
-
--- name: requeue [sqlite]
+-- name: requeue
 -- These gave their slot back while they wait for an approval and have something else to do: they need a slot again.
-update pt_runs indexed by pt_runs_slotless
-set status = 'ENQUEUED'
-where status = 'WAITING_FOR_APPROVAL'
-and queue_name is not null
-and slot_executor is null
-and executor_id is null
-and wake_ms <= :now
-returning queue_name
-
--- name: requeue [postgres]
 update pt_runs
 set status = 'ENQUEUED'
 where run in (
     select run
-    from pt_runs
+    from pt_runs @indexed_by(pt_runs_slotless)
     where status = 'WAITING_FOR_APPROVAL'
     and queue_name is not null
     and slot_executor is null
     and executor_id is null
     and wake_ms <= :now
-    for update skip locked
+    @for_update @skip_locked
 )
 returning queue_name
 
--- name: next_requeue [sqlite]
+-- name: next_requeue
 -- Without the named index SQLite would scan all runs that wait for an approval.
 select min(wake_ms)
-from pt_runs indexed by pt_runs_slotless
-where status = 'WAITING_FOR_APPROVAL'
-and queue_name is not null
-and slot_executor is null
-and executor_id is null
-
--- name: next_requeue [postgres]
-select min(wake_ms)
-from pt_runs
+from pt_runs @indexed_by(pt_runs_slotless)
 where status = 'WAITING_FOR_APPROVAL'
 and queue_name is not null
 and slot_executor is null
@@ -229,20 +181,8 @@ and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, queue_name
 
--- name: retry_set_aside [sqlite]
+-- name: retry_set_aside
 -- A queued run needs a slot again; one that waits for an approval gets it through `requeue`.
-update pt_runs
-set attention = null,
-    reason = null,
-    status = case when queue_name is not null and status = 'PENDING' then 'ENQUEUED' else status end,
-    wake_ms = 0
-where attention is not null
-and name in (select r.name from @rows(name text) as r)
-and executor_id is null
-and completed_at_epoch_ms is null
-returning queue_name
-
--- name: retry_set_aside [postgres]
 -- In the order of the keys, because processes that launch at the same time would deadlock otherwise.
 update pt_runs
 set attention = null,
@@ -257,7 +197,7 @@ where run in (
     and executor_id is null
     and completed_at_epoch_ms is null
     order by run
-    for no key update
+    @for_no_key_update
 )
 and attention is not null
 returning queue_name

@@ -1,3 +1,7 @@
+-- columns: schedule
+schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
+overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+
 -- name: take
 -- The process that advances next_ms takes the tick. After a change or a disable in the meantime no row matches.
 update pt_schedules
@@ -30,9 +34,7 @@ from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: due
-select
-    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+select @columns(schedule)
 from pt_schedules
 where workflow in (select r.name from @rows(name text) as r)
 and enabled = 1
@@ -50,16 +52,12 @@ and next_ms is not null
 and next_ms > :after
 
 -- name: get
-select
-    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+select @columns(schedule)
 from pt_schedules
 where id = :id
 
 -- name: page
-select
-    schedule, id, run_name, workflow, workflow_fqn, kind, input, cron_expression, timezone, jitter_ms, catch_up,
-    overlap, scheduled_ms, enabled, reason, next_ms, last_ms, last_workflow_id, last_error, created_ms, updated_ms
+select @columns(schedule)
 from pt_schedules
 where schedule < :before
 and workflow = coalesce(:workflow, workflow)

@@ -1,11 +1,8 @@
 -- name: mark
 select run from pt_search_mark where name = 'runs'
 
--- name: lock_mark [sqlite]
-select run from pt_search_mark where name = 'runs'
-
--- name: lock_mark [postgres]
-select run from pt_search_mark where name = 'runs' for update
+-- name: lock_mark
+select run from pt_search_mark where name = 'runs' @for_update
 
 -- name: create_mark
 insert into pt_search_mark (name, run) values ('runs', 0) on conflict (name) do nothing

@@ -20,18 +20,13 @@ set due_ms = w.deadline_ms,
 -- name: run_of_id
 select run from pt_runs where id = :id
 
--- name: runs_of_ids [sqlite]
-select w.id, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
-from pt_runs as w
-where w.id in (select r.id from @rows(id text) as r)
-
--- name: runs_of_ids [postgres]
+-- name: runs_of_ids
 -- Locked, so that none of them ends before the wait for it is committed.
 select w.id, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 order by w.run
-for no key update
+@for_no_key_update
 
 -- name: value_of
 select value from pt_values where run = :run and key = :key

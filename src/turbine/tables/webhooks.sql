@@ -1,3 +1,6 @@
+-- columns: webhook
+webhook, id, url, events, enabled, case when secret is null then 0 else 1 end, created_ms, updated_ms
+
 -- name: create
 insert into pt_webhooks (id, url, events, enabled, secret, created_ms, updated_ms)
 values (:id, :url, :events, :enabled, :secret, :now, :now)
@@ -30,14 +33,12 @@ where id = :id
 delete from pt_webhooks where id = :id
 
 -- name: get
-select
-    webhook, id, url, events, enabled, case when secret is null then 0 else 1 end, created_ms, updated_ms
+select @columns(webhook)
 from pt_webhooks
 where id = :id
 
 -- name: page
-select
-    webhook, id, url, events, enabled, case when secret is null then 0 else 1 end, created_ms, updated_ms
+select @columns(webhook)
 from pt_webhooks
 where webhook < :before
 order by webhook desc

@@ -24,7 +24,8 @@ from urllib.parse import quote
 from turbine.errors import StoreUnavailable
 from turbine.ids import new_id
 from turbine.registry import StepBase, WorkflowBase
-from turbine.store.writer import Job, SimulatedCrash
+from turbine.store.crash_point import SimulatedCrash
+from turbine.store.job import Job
 from turbine.testing.rows import Rows, difference, prospect, snapshot
 from turbine.testing.world import World
 from turbine.threads import in_thread

@@ -1,11 +1,12 @@
--- What is durable of runs: their rows, steps, waits, messages, values, tags and failures.
+-- Runs: their rows, steps, waits, messages, values, tags and failures.
 
--- The schedule whose tick a run is: those that have not begun are called back when it is disabled.
--- One run of a workflow. `run` is its key inside, in the order of creation; `id` is what users see.
--- Nobody works on a run whose executor_id is null: it is due for any executor that knows its name at wake_ms.
--- wake_ms of an owned run is a letter to its owner: the run was cancelled under its hands.
--- slot_executor is who claimed it from its queue: a parked run keeps its slot there.
--- failed_positions are the steps whose failure ended the run; a resume forgets just these.
+-- One run of a workflow. `run` is its internal key, in the order of creation; `id` is the id that users see. A run with
+-- an executor_id is in progress there. Without one it is due at wake_ms, for any executor that registers its workflow.
+-- A run that has both was cancelled, and its executor does not know yet. slot_executor is the executor that claimed the
+-- run from its queue: a parked run keeps its slot there. attempt_owed is 1 when the next claim counts as a recovery
+-- attempt. attention is the reason why the run is set aside, failed_positions are the steps whose failure ended the run
+-- (a resume deletes only these), and schedule_id is the schedule that started the run: disabling it cancels those not
+-- begun.
 create table pt_runs (
     run @key,
     id text not null unique,
@@ -38,62 +39,57 @@ create table pt_runs (
     parent_workflow_id text,
     parent_position text,
     forked_from_workflow_id text,
+    schedule_id text,
     app_status text,
     app_status_color text,
     summary text,
     tags text,
     reason text,
     attention text,
-    failed_positions text,
-    schedule_id text
+    failed_positions text
 );
 
--- What may be claimed, per name, the longest due first.
+-- Runs to be claimed, by workflow and due time.
 create index pt_runs_due on pt_runs (name, wake_ms)
     where executor_id is null and wake_ms is not null and completed_at_epoch_ms is null
     and (queue_name is null or status <> 'ENQUEUED');
 
--- What an executor holds.
+-- Runs in progress, by executor.
 create index pt_runs_held on pt_runs (executor_id)
     where executor_id is not null and completed_at_epoch_ms is null;
 
--- Letters to owners.
-create index pt_runs_letters on pt_runs (executor_id)
+-- Runs that were cancelled while they are in progress.
+create index pt_runs_cancelled on pt_runs (executor_id)
     where executor_id is not null and wake_ms is not null;
 
--- What ends when its time is up.
+-- Runs with a deadline.
 create index pt_runs_deadlines on pt_runs (workflow_deadline_epoch_ms)
     where workflow_deadline_epoch_ms is not null and completed_at_epoch_ms is null;
 
--- One unfinished run for each deduplication id.
+-- Each deduplication id has at most one unfinished run.
 create unique index pt_runs_deduplication on pt_runs (deduplication_scope, deduplication_id)
     where deduplication_id is not null and completed_at_epoch_ms is null;
 
--- Runs that wait for a person and gave their slot back.
+-- Runs that wait for an approval and gave their slot back.
 create index pt_runs_slotless on pt_runs (wake_ms)
     where status = 'WAITING_FOR_APPROVAL' and queue_name is not null and slot_executor is null and executor_id is null;
 
--- Queues: who waits, in order, and who holds a slot.
+-- Queued runs, in the order of their claims.
 create index pt_runs_queued on pt_runs (queue_name, priority, run)
     where status = 'ENQUEUED' and queue_name is not null;
 
--- only: sqlite
-create index pt_runs_queue_age on pt_runs (queue_name, run)
-    where status = 'ENQUEUED' and queue_name is not null;
-
--- only: postgres
--- By an expression, which the primary key does not know: it would be taken for the order of its keys, and lead past all
--- runs that are over.
-create index pt_runs_queue_age on pt_runs (queue_name, (run + 0))
+-- By an expression on Postgres, which would read the primary key in its order otherwise, past all runs that are over.
+create index pt_runs_queue_age on pt_runs (queue_name, @no_key(run))
     where status = 'ENQUEUED' and queue_name is not null;
 
 create index pt_runs_queue_keys on pt_runs (queue_name, queue_partition_key, run)
     where status = 'ENQUEUED' and queue_name is not null and queue_partition_key is not null;
 
--- What waits in a queue for its time; most runs there wait for their turn only.
+-- Queued runs with a delay; most queued runs have none.
 create index pt_runs_delayed on pt_runs (queue_name, wake_ms)
     where status = 'ENQUEUED' and queue_name is not null and wake_ms > created_at_epoch_ms;
 
+-- Runs that hold a slot of a queue.
 create index pt_runs_slots on pt_runs (queue_name, slot_executor)
     where queue_name is not null and completed_at_epoch_ms is null and status <> 'ENQUEUED';
 
@@ -107,14 +103,14 @@ create index pt_runs_by_name on pt_runs (name, status, run);
 
 create index pt_runs_by_version on pt_runs (application_version, status, run);
 
--- What an executor held once. An expression, so that nobody who looks for what it holds now is led here.
+-- Finished runs by executor. An expression, so that queries for runs in progress do not use this index.
 create index pt_runs_by_executor on pt_runs ((executor_id || ''), run)
     where completed_at_epoch_ms is not null;
 
 create index pt_runs_by_parent on pt_runs (parent_workflow_id, run)
     where parent_workflow_id is not null;
 
--- With what figures over the last hours tell, so that they read no run.
+-- With the columns of metrics over the last hours, so that these read no rows.
 create index pt_runs_completed on pt_runs (completed_at_epoch_ms, started_at_epoch_ms, status)
     where completed_at_epoch_ms is not null;
 
@@ -123,10 +119,14 @@ create index pt_runs_duration on pt_runs ((completed_at_epoch_ms - started_at_ep
 
 create index pt_runs_attention on pt_runs (name) where attention is not null;
 
--- One row for each position that was reached; ended_at is null while the step runs. The outcome is written once.
--- kind: 0 a step, 1 a wait, 2 a child, 3 a step without checkpoint, 4 a mark (patched).
--- follows: the highest function_id of the steps whose outcomes the body had when this step began, -1 for none of them.
--- null where nobody looked. Steps that began beside each other are told apart by it, which times cannot do.
+-- Runs of schedules that have not begun.
+create index pt_runs_not_begun on pt_runs (schedule_id)
+    where schedule_id is not null and started_at_epoch_ms is null and completed_at_epoch_ms is null;
+
+-- One row for each position that a run has reached; ended_at_epoch_ms is null while the step runs. The outcome is
+-- written once. kind: 0 a step, 1 a wait, 2 a child, 3 a step without checkpoint, 4 a patch marker. follows: the
+-- highest function_id of the steps whose outcomes the body had when this step began, -1 if it had none, null if that
+-- was not recorded. It tells parallel steps from sequential ones, which times cannot do.
 create table pt_steps (
     run bigint not null,
     position text not null,
@@ -144,11 +144,11 @@ create table pt_steps (
     primary key (run, position)
 )@clustered;
 
--- Who has started a run, or asked for its result: while that one is open, the other is kept.
+-- The runs that have started a run, or have waited for its result: while they are open, it is kept.
 create index pt_steps_child on pt_steps (child_workflow_id)
     where child_workflow_id is not null;
 
--- Attempts of steps that were tried more than once.
+-- The attempts of steps that were retried.
 create table pt_step_attempts (
     run bigint not null,
     position text not null,
@@ -160,29 +160,26 @@ create table pt_step_attempts (
     primary key (run, position, number)
 )@clustered;
 
--- What a run waits for at a position: kind is sleep, retry, message, value or result; subject says which one.
--- due_ms is when to look again: the deadline, or 0 once the awaited thing has happened.
+-- The wait of a run at a position: kind is sleep, retry, message, value or result; subject says which one.
+-- due_ms is the time to check it: the deadline, or 0 once the awaited event has happened. Waits for any value of a run
+-- are found as a range of subjects, so subjects are sorted by their bytes.
 create table pt_waits (
     run bigint not null,
     position text not null,
     kind text not null,
-    subject text not null default '',
+    subject text@bytewise not null default '',
     since_ms bigint not null,
     deadline_ms bigint,
     due_ms bigint,
     primary key (run, position)
 )@clustered;
 
--- only: postgres
--- Whoever waits for any value of a run is a range of subjects, so subjects sort by their bytes here too.
-alter table pt_waits alter column subject type text collate "C";
-
 create index pt_waits_subject on pt_waits (kind, subject) where kind in ('value', 'result');
 
--- Waits that were met and not yet looked at.
+-- Waits whose event has happened and whose run has not gone on yet.
 create index pt_waits_met on pt_waits (run) where due_ms = 0;
 
--- Messages, in the order in which they were sent; consumed by the position of a receive.
+-- Messages, in the order in which they were sent; consumed_position is the receive that got the message.
 create table pt_messages (
     message @key,
     run bigint not null,
@@ -196,7 +193,7 @@ create index pt_messages_unread on pt_messages (run, topic, message) where consu
 
 create index pt_messages_run on pt_messages (run);
 
--- Published values: the last one for each key, and every one that was set, by position (a fork rebuilds from these).
+-- Published values: the last one of each key.
 create table pt_values (
     run bigint not null,
     key text not null,
@@ -205,6 +202,7 @@ create table pt_values (
     primary key (run, key)
 )@clustered;
 
+-- Every value that was published, by position; a fork restores values from these.
 create table pt_values_history (
     run bigint not null,
     position text not null,
@@ -214,9 +212,6 @@ create table pt_values_history (
     primary key (run, position)
 )@clustered;
 
-create index pt_runs_not_begun on pt_runs (schedule_id)
-    where schedule_id is not null and started_at_epoch_ms is null and completed_at_epoch_ms is null;
-
 create table pt_run_tags (
     tag text not null,
     run bigint not null,
@@ -225,7 +220,7 @@ create table pt_run_tags (
 
 create index pt_run_tags_run on pt_run_tags (run);
 
--- A run that ended in an error, and which kind of failure that was. It leaves when the run is taken up again.
+-- A run that ended in an error, and the group of its failure. The row is deleted when the run is resumed.
 create table pt_failures (
     run bigint primary key,
     fingerprint text not null
@@ -233,8 +228,8 @@ create table pt_failures (
 
 create index pt_failures_group on pt_failures (fingerprint, run);
 
--- A kind of failure: where, in which step, of which type. state is open, resolved or ignored; a resolved one that is
--- seen again is open, and state_by still tells who had resolved it.
+-- A group of like failures: same workflow, step, type and place in the code. state is open, resolved or ignored; a
+-- resolved group that occurs again is open, and state_by still names the person who had resolved it.
 create table pt_failure_groups (
     fingerprint text primary key,
     workflow text not null,

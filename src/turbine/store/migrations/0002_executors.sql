@@ -1,8 +1,8 @@
--- The processes that carry runs out, now and before.
+-- Executors: the processes that run workflows.
 
--- Processes that hold runs. incarnation is the launch that the id belongs to now; lock_token is what its lock file holds.
--- lease_until_ms is in the database's own time. How a process fares (threads, loop_delay_ms, memory_bytes) is written
--- when it renews its lease.
+-- Live executors. incarnation is the launch that uses the id now; lock_token is the text in its lock file.
+-- lease_until_ms is in the time of the database. The metrics of the process (threads, loop_delay_ms, memory_bytes) are
+-- written when it renews its lease.
 create table pt_executors (
     executor_id text primary key,
     incarnation bigint not null default 0,
@@ -23,8 +23,9 @@ create table pt_executors (
     memory_bytes bigint
 );
 
--- The last batch that each connection (lane) of a launch has committed. Evicting an executor closes its rows, which waits
--- for a batch that is being committed and lets no later one pass. On SQLite one process writes at a time, and it has none.
+-- The last batch that each connection (lane) of a launch has committed. An eviction closes the rows of an executor: it
+-- waits for a batch that is being committed, and every later batch fails. SQLite, where one process writes at a time,
+-- needs no rows.
 create table pt_batches (
     incarnation bigint not null,
     lane bigint not null,
@@ -34,8 +35,8 @@ create table pt_batches (
     primary key (incarnation, lane)
 )@clustered;
 
--- Executors that are gone: taken_by says who found them dead and set so many of their runs free; null when they left by
--- themselves. Only the newest are kept.
+-- Executors that have ended. taken_by is the executor that evicted it and released its runs (their number is in runs);
+-- null for one that was shut down in order. Only the newest rows are kept.
 create table pt_past_executors (
     number @key,
     executor_id text not null,
@@ -48,7 +49,7 @@ create table pt_past_executors (
     runs bigint not null
 );
 
--- Which process an executor was, for each launch; steps and their attempts name the one that recorded them.
+-- The process of each launch of an executor; steps and their attempts name the launch that recorded them.
 create table pt_incarnations (
     incarnation @key,
     executor_id text not null,

@@ -1,5 +1,7 @@
 -- Queues and their limits.
 
+-- declared is the declaration in the code at the last launch: limits that were changed at run time stay while it does
+-- not change.
 create table pt_queues (
     name text primary key,
     worker_concurrency bigint,
@@ -15,7 +17,7 @@ create table pt_queues (
     declared text not null
 );
 
--- Starts of the last period of queues with a rate limit; partition_key is empty where there is none.
+-- The starts of the last period of queues with a rate limit; partition_key is empty for a queue without partitions.
 create table pt_queue_starts (
     start @key,
     queue text not null,

@@ -1,8 +1,8 @@
--- When runs start by themselves, and which workflows there are.
+-- Schedules, and the registered workflows.
 
--- kind is compile, cron or once. next_ms is the next nominal tick that nobody has taken; null when there is none.
--- A tick starts the run sched-<run_name>-<nominal tick UTC>, in the transaction that moves next_ms on; with overlap
--- skip only if the run before it is over. reason says why somebody disabled it.
+-- kind is compile (declared in code), cron or once. next_ms is the next nominal tick, null when there is none. A tick
+-- starts the run sched-<run_name>-<nominal tick UTC>, in the transaction that moves next_ms on; with overlap skip only
+-- if the previous run is over. reason is given by the person who disabled the schedule.
 create table pt_schedules (
     schedule @key,
     id text not null unique,
@@ -35,9 +35,10 @@ create index pt_schedules_due on pt_schedules (workflow, next_ms) where enabled 
 
 create index pt_schedules_workflow on pt_schedules (workflow);
 
--- The registered workflows of the executors that are or were here, for those who look from another process.
--- parameters is the JSON Schema of the parameters by name, input_schema what the code says itself, if anything.
--- signature is how Python writes them, source where, as file:line.
+create index pt_schedules_updated on pt_schedules (updated_ms);
+
+-- The workflows that executors have registered, for other processes. parameters is the JSON Schema of the parameters by
+-- name, input_schema a schema given in the code, signature the parameters in Python, source the place as file:line.
 create table pt_workflows (
     name text primary key,
     fqn text not null,
@@ -58,5 +59,3 @@ create table pt_workflows (
 );
 
 create index pt_workflows_fqn on pt_workflows (fqn);
-
-create index pt_schedules_updated on pt_schedules (updated_ms);

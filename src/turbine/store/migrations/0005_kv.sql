@@ -1,22 +1,17 @@
--- Keys and values, and what they held before.
+-- Keys and values, and their history.
 
--- A key may have a schema before it has a value.
+-- A key may have a schema before it has a value. Prefixes are ranges of keys, so keys are sorted by their bytes.
 create table pt_kv (
-    key text primary key,
+    key text@bytewise primary key,
     value text,
     json_schema text,
     updated_at_epoch_ms bigint not null
 );
 
--- only: postgres
--- Prefixes are ranges of keys, so keys sort by their bytes here too.
-alter table pt_kv alter column key type text collate "C";
-
--- For those who watch: whether keys and schedules changed since they looked.
+-- The dashboard looks for keys that have changed.
 create index pt_kv_updated on pt_kv (updated_at_epoch_ms);
 
--- What a key held, each value with who wrote it; the newest row is the value of now. value is null where the key was
--- deleted.
+-- Every value of a key, and the actor who wrote it; the newest row is the present value. value is null for a deletion.
 create table pt_kv_history (
     entry @key,
     key text not null,

@@ -1,6 +1,6 @@
 -- Log lines of runs.
 
--- What runs wrote into their logs. source is user, or system for what Turbine says about a run.
+-- Log lines. source is user, or system for lines that Turbine writes about a run.
 create table pt_logs (
     log @key,
     workflow_id text,

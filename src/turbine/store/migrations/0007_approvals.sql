@@ -1,9 +1,8 @@
 -- Approvals, their assignees and their links.
 
--- Whose decision a gate waits for: a JSON array of e-mail addresses, null when it is anybody's. The same once more as
--- rows, for the inbox of each of them.
--- Gates at which runs wait for a person: one row for each position, decided at most once.
--- status is open, approved, rejected, expired or cancelled. before_* is the app status to put back afterwards.
+-- Approvals that runs wait for: one row for each position, decided at most once. status is open, approved, rejected,
+-- expired or cancelled. assignees is a JSON array of e-mail addresses, null when any approver may decide.
+-- before_label and before_color are the app status to restore afterwards.
 create table pt_approvals (
     approval @key,
     id text not null unique,
@@ -15,6 +14,7 @@ create table pt_approvals (
     title text,
     details text,
     form text,
+    assignees text,
     status text not null,
     due_ms bigint,
     created_ms bigint not null,
@@ -23,8 +23,7 @@ create table pt_approvals (
     comment text not null default '',
     data text,
     before_label text,
-    before_color text,
-    assignees text
+    before_color text
 );
 
 create unique index pt_approvals_once on pt_approvals (run, position);
@@ -35,7 +34,9 @@ create index pt_approvals_by_status on pt_approvals (status, approval);
 
 create index pt_approvals_workflow on pt_approvals (workflow_id, approval);
 
--- Links by which somebody without an account decides one gate, once.
+create index pt_approvals_unassigned on pt_approvals (approval) where assignees is null and status <> 'open';
+
+-- Links by which a person without an account decides one approval, once.
 create table pt_approval_links (
     token_hash text primary key,
     approval_id text not null,
@@ -49,12 +50,11 @@ create index pt_approval_links_expired on pt_approval_links (expires_ms);
 
 create index pt_approval_links_approval on pt_approval_links (approval_id);
 
-create index pt_approvals_unassigned on pt_approvals (approval) where assignees is null and status <> 'open';
-
+-- The assignees of approvals, one row each, for their inboxes.
 create table pt_approval_assignees (
     email text not null,
     approval bigint not null,
     primary key (email, approval)
 )@clustered;
 
-create index pt_approval_assignees_gate on pt_approval_assignees (approval);
+create index pt_approval_assignees_approval on pt_approval_assignees (approval);

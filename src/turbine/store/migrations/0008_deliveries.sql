@@ -1,6 +1,7 @@
--- Webhooks, alert channels, and what is delivered to them.
+-- Webhooks, alert channels, and the deliveries to them.
 
--- Signed URLs for machines. events is a JSON array of names; the secret is never read out again.
+-- URLs of programs, called with a signature. events is a JSON array of names; the secret is never shown again.
+-- secret_before signs too, until secret_before_until_ms: the secret before the last rotation.
 create table pt_webhooks (
     webhook @key,
     id text not null unique,
@@ -14,28 +15,26 @@ create table pt_webhooks (
     updated_ms bigint not null
 );
 
--- When a channel is not to be disturbed (JSON), and of which workflows it hears (a JSON array of names, in which `*` is
--- anything); null: never, and of all.
--- Notification URLs for people (Apprise).
+-- Notification URLs for people (Apprise). workflows is a JSON array of names, in which `*` matches anything; null for
+-- all workflows. quiet holds the quiet hours (JSON), null for none.
 create table pt_alert_channels (
     channel @key,
     id text not null unique,
     name text not null unique,
     url text not null,
     events text not null,
+    workflows text,
+    quiet text,
     enabled bigint not null,
     created_ms bigint not null,
-    updated_ms bigint not null,
-    quiet text,
-    workflows text
+    updated_ms bigint not null
 );
 
--- What is announced of a gate names them too.
--- The outbox: one row for each target of each announcement, written in the transaction of what it announces.
--- It carries what it announces, so that it can be delivered after its run is gone. kind is webhook, alert or product.
--- target is the id of the webhook, the channel or the product. executor_id is the courier that makes an attempt right
--- now; only pending ones are held.
--- attempts_before counts those that were made before it was last sent again; they are kept and count no more.
+-- The outbox: one row for each target of each event, written in the transaction of the event. It holds all that is
+-- sent, so that it can be delivered after its run was deleted. kind is webhook, alert or product; target is the id of
+-- the webhook, the channel or the product. executor_id is the executor that is making an attempt; only pending
+-- deliveries have one. attempts_before is the number of attempts before the delivery was last sent again by hand.
+-- assignees are those of the approval that the event is about.
 create table pt_deliveries (
     delivery @key,
     id text not null unique,
@@ -48,6 +47,7 @@ create table pt_deliveries (
     run_status text,
     output text,
     error text,
+    assignees text,
     message text,
     status text not null,
     attempts bigint not null default 0,
@@ -55,8 +55,7 @@ create table pt_deliveries (
     executor_id text,
     next_ms bigint,
     created_ms bigint not null,
-    updated_ms bigint not null,
-    assignees text
+    updated_ms bigint not null
 );
 
 create index pt_deliveries_due on pt_deliveries (kind, next_ms, delivery) where status = 'pending' and executor_id is null;

@@ -1,7 +1,7 @@
--- Files that steps have stored.
+-- Products: files that steps have stored.
 
--- Files that steps made. storage says where the bytes are, under the product's id: 'database', 'beside' (the folder
--- beside the SQLite file, which moves with it), or the URL of a folder or bucket.
+-- One row for each file. storage is the place of the bytes, which are named by the product's id: 'database', 'beside'
+-- (the folder beside the SQLite file, which moves with it), or the URL of a folder or bucket.
 create table pt_products (
     product @key,
     id text not null unique,
@@ -23,7 +23,7 @@ create table pt_products (
 
 create unique index pt_products_once on pt_products (run, position, file_name);
 
--- With their sizes, so that all together are summed up without reading them.
+-- With the sizes, which are summed up without reading the rows.
 create index pt_products_by_status on pt_products (status, product, size);
 
 create index pt_products_workflow on pt_products (workflow_id, product);
@@ -36,8 +36,8 @@ create table pt_product_chunks (
     primary key (upload, number)
 );
 
--- Bytes that belong to no product: uploads that have begun, and what deleted products have left. Swept unless the
--- executor that uploads is alive.
+-- Bytes without a product: unfinished uploads, and the files of deleted products. They are deleted unless the executor
+-- that uploads them is alive.
 create table pt_product_uploads (
     upload text primary key,
     storage text not null,

@@ -38,14 +38,17 @@ create table pt_tokens (
     expires_ms bigint
 );
 
--- Ways to make the first account. A link counts only while the executor that printed it lives.
+-- Approval links are checked by the name of the token that made them.
+create index pt_tokens_name on pt_tokens (name);
+
+-- Links for creating the first account. A link is valid only while the executor that printed it lives.
 create table pt_setup_links (
     token_hash text primary key,
     executor_id text not null,
     expires_ms bigint not null
 );
 
--- Attempts to sign in, by address and by account, so that no restart grants new ones.
+-- Failed sign-ins, by address and by account, so that a restart does not reset the limit.
 create table pt_login_attempts (
     attempt @key,
     kind text not null,
@@ -57,7 +60,7 @@ create index pt_login_attempts_subject on pt_login_attempts (kind, subject, at_m
 
 create index pt_login_attempts_age on pt_login_attempts (at_ms);
 
--- Every change that came in over HTTP or the command line, written in the transaction of the change itself.
+-- Every change over HTTP or the command line, written in the transaction of the change.
 create table pt_audit (
     audit @key,
     at_ms bigint not null,
@@ -78,6 +81,3 @@ create index pt_audit_action on pt_audit (action, audit);
 create index pt_audit_target on pt_audit (target, audit);
 
 create index pt_audit_workflow on pt_audit (workflow_id, audit) where workflow_id is not null;
-
--- Who made a link is looked up by name.
-create index pt_tokens_name on pt_tokens (name);

@@ -1,13 +1,13 @@
--- What Turbine does by the clock, how long runs are kept, and how large the database is.
+-- Maintenance, retention, and the size of the database.
 
--- What the house does for itself by the clock, such as garbage collection: next_ms is the tick that nobody has taken.
+-- Periodic maintenance, such as garbage collection: next_ms is its next tick.
 create table pt_maintenance (
     name text primary key,
     next_ms bigint not null
 );
 
--- How long runs are kept once they are over: those of a workflow, of a status, or of both; an empty text stands for
--- any. keep_ms is null where they are kept for ever. What no row speaks of the settings of the runtime decide.
+-- How long finished runs are kept, by workflow and status; an empty text stands for any. keep_ms is null for ever. The
+-- settings of the runtime decide for runs that match no row.
 create table pt_retention (
     workflow text not null,
     status text not null,
@@ -16,7 +16,7 @@ create table pt_retention (
     primary key (workflow, status)
 )@clustered;
 
--- How large the database was in an hour, and how much of that was free for what comes next.
+-- The size of the database at each hour, and how much of it was free for new rows.
 create table pt_sizes (
     at_ms bigint primary key,
     bytes bigint not null,

@@ -1,4 +1,4 @@
-"""Postgres behind the store: connections for writing in lanes, a few to read, one to hear of other processes."""
+"""Postgres behind the store: connections for writing in lanes, a few to read, one that listens to other processes."""
 
 from turbine.store.postgres.backend import PostgresBackend, vacuum
 from turbine.store.postgres.connection import Source

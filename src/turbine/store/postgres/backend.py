@@ -1,10 +1,10 @@
-"""Postgres as the writers see it: a connection that commits batches and knows afterwards which of them were committed.
+"""The writers' connections to Postgres: they commit batches, and find out afterwards which of them were committed.
 
 - A batch is `begin`, its statements, at most one `pg_notify`, `commit`. It also writes its number into a row of its
-  executor (one for each lane): the lock on that row keeps anybody from evicting the executor between its check and its
-  commit.
+  executor (one for each lane): the lock on that row delays an eviction of the executor that comes between its check
+  and its commit.
 - When a connection is lost during `commit`, that number tells afterwards whether the commit happened: nothing is done
-  twice and nothing is believed lost that was written. (A transaction id would not do: a server that crashed may give
+  twice, and no write is reported as lost that was kept. (A transaction id would not do: a server that crashed may give
   one out again.)
 """
 
@@ -20,11 +20,11 @@ import psycopg
 from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
-from turbine.store.postgres.connection import Connection, Source, classify, let_go
+from turbine.store.backend import Fault
+from turbine.store.postgres.connection import Connection, Source, classify, close_socket
 from turbine.store.postgres.notifications import channel_of, notification
 from turbine.store.postgres.transaction import MARKED, PostgresTx, Query
 from turbine.store.tx import Identity, Wake
-from turbine.store.writer import Fault
 
 log = logging.getLogger("turbine.store")
 
@@ -47,7 +47,7 @@ class PostgresBackend:
         self._connection = connection
         self.tx: PostgresTx | None = None if connection is None else PostgresTx(connection, lane=lane)
         self._batch = time.time_ns()
-        """The number of the batch in flight, written with it; no earlier life of this executor has used it."""
+        """The number of the batch in flight, written with it; no earlier launch of this executor has used it."""
         self._is_committing = False
         self._used = time.monotonic()
 
@@ -68,18 +68,20 @@ class PostgresBackend:
         wakes = [(kind, key) for kind, key, _ in tx.wakes]
         if tx.is_decided:
             if wakes:
-                raise RuntimeError("A function marked decisive woke somebody after its transaction was committed")
+                raise RuntimeError("A function marked with @single_statement published a wake after its commit")
             return []
-        far = [] if self.identity.is_alone else [[kind, key] for kind, key, is_remote in tx.wakes if is_remote]
+        remote = [] if self.identity.is_alone else [[kind, key] for kind, key, is_remote in tx.wakes if is_remote]
         queries: list[Query] = [("commit", None)]
-        if far and self.identity.channel:
-            told = {"channel": self.identity.channel, "text": notification(tx.executor, far)}
-            queries.insert(0, ("select pg_notify(%(channel)s, %(text)s)", told))
+        if remote and self.identity.channel:
+            parameters = {"channel": self.identity.channel, "text": notification(tx.executor, remote)}
+            queries.insert(0, ("select pg_notify(%(channel)s, %(text)s)", parameters))
         self._is_committing = True
         if not (tx.is_open or tx.is_waiting or len(queries) > 1):
             return wakes
-        done = tx.send(*queries)[-1]
-        if done.statusmessage != "COMMIT":  # Postgres answers the commit of a failed transaction with a quiet rollback
+        cursor = tx.send(*queries)[-1]
+        if (
+            cursor.statusmessage != "COMMIT"
+        ):  # Postgres answers the commit of a failed transaction with a quiet rollback
             raise RuntimeError("A statement failed and its function hid that: nothing of its transaction was written")
         return wakes
 
@@ -93,7 +95,7 @@ class PostgresBackend:
         return classify(error, is_gone=is_gone)
 
     def recover(self, patience: Callable[[], bool]) -> bool:
-        """Reconnect, patiently, and ask what became of the transaction that was in flight."""
+        """Reconnect, and look up whether the transaction that was in flight was committed."""
         may_be_committed = self.tx is not None and (self._is_committing or self.tx.is_decided)
         is_marked = self.tx is not None and self.tx.is_marked
         incarnation = 0 if self.tx is None else self.tx.incarnation
@@ -129,7 +131,7 @@ class PostgresBackend:
             self.tx = None
 
     def channel(self) -> str:
-        """Where executors on these tables notify each other."""
+        """The channel of the executors that share these tables."""
         assert self._connection is not None
         return channel_of(self._connection)
 
@@ -140,8 +142,14 @@ class PostgresBackend:
         text = f"{info.host}:{info.port}/{info.dbname}/{self.identity.channel}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def obstacle(self) -> str | None:
+        return None  # Postgres ends the transaction of a process that is stopped
+
+    def abandon(self) -> None:
+        """Do nothing: waits for locks are short here (`lock_timeout`)."""
+
     def idle(self) -> None:
-        """Close the connection of a lane that had nothing to do for long; the main lane keeps its own."""
+        """Close the connection of a lane that has been idle for long; the main lane keeps its own."""
         if self.lane != 0 and time.monotonic() - self._used > IDLE_MAX:
             self._drop()
 
@@ -150,24 +158,24 @@ class PostgresBackend:
 
     def forked(self) -> None:
         if self._connection is not None:
-            let_go(self._connection)
+            close_socket(self._connection)
 
 
 def vacuum(source: Source, tables: list[str]) -> list[str]:
-    """Free the dead rows of these tables for new ones, and count them anew; returns the tables that were skipped.
+    """Free the dead rows of these tables for new ones, and update statistics; returns the tables that were skipped.
 
     It takes no lock that a read or a write needs, and skips a table that is locked. Raises StoreUnavailable.
     """
     skipped: list[str] = []
     with source.connect() as connection:
-        told: list[str] = []
-        connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+        notices: list[str] = []
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary or ""))
         try:
             for table in tables:
-                told.clear()
+                notices.clear()
                 query = sql.SQL("vacuum (analyze, skip_locked) {}").format(sql.Identifier(table))
                 connection.execute(query)
-                if told:
+                if notices:
                     skipped.append(table)
         except psycopg.Error as error:
             raise StoreUnavailable(f"Postgres broke off the vacuum: {str(error).strip()}") from error

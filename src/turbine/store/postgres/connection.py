@@ -2,10 +2,10 @@
 
 Between this process and the server may stand a pooler, a NAT gateway or a failover. So a connection
 
-- asks TCP to find out about a dead peer, and does not wait for ever for one that has gone silent: when an answer is
-  overdue it asks the server, over a new connection, whether it still works on it;
-- is recognised as pooled when the server's own process number differs from the one that the handshake told. Then it
-  keeps nothing in the session: no prepared statements, settings for each transaction, no LISTEN.
+- uses TCP keepalives to detect a dead peer, and does not wait for ever for a silent one: when an answer is overdue it
+  asks the server, over a new connection, whether it still works on the call;
+- counts as pooled when the server's own process number differs from the one in the handshake. Then it keeps nothing in
+  the session: no prepared statements, settings for each transaction, no LISTEN.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.generators import send
 
 from turbine.errors import StoreInvalid, StoreUnavailable, TurbineError
 from turbine.masking import mask_text, scrub
+from turbine.store.backend import Fault
 from turbine.store.tx import Row
-from turbine.store.writer import Fault
 
 SILENCE = 5.0
 """Seconds without an answer after which the server is asked whether it still works on the call."""
@@ -41,52 +42,71 @@ _TCP = {
 }
 _REFUSED = ("does not exist", "authentication failed", "no password supplied", "not permitted to log in")
 _LOST_STATES = frozenset({"25P03", "26000", "42P05", "57P01", "57P02", "57P03", "57P05", "25P04"})
-"""SQLSTATEs that speak of the connection, not of the statement: timeouts of idle sessions, a server that ends, and
-prepared statements that a pooler or a restart has taken away or brought along."""
+"""SQLSTATEs of the connection, not of the statement: timeouts of idle sessions, a server that ends, and prepared
+statements that a pooler or a restart has removed or left behind."""
 
 _SERVER_CLASSES = frozenset({"25", "28", "3D", "3F", "53", "55", "57", "58", "F0", "XX"})
-"""Classes of SQLSTATEs that speak of the server or the role, not of what was to be written: full, read-only, failing,
-in recovery, without a right or a schema for a while. A person mends that, and then the same statement works.
+"""Classes of SQLSTATEs of the server or the role, not of the statement: full, read-only, failing, in recovery, without
+a privilege or a schema for a while. Once that is repaired, the same statement works.
 Source: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 _SERVER_ERRORS = (pg.InsufficientPrivilege, pg.UndefinedTable)
 
 
+class _Pipeline(psycopg.Pipeline):
+    """A pipeline that ends with the message Sync.
+
+    psycopg sends Flush after it, and then the server does not start `idle_in_transaction_session_timeout`: a process
+    that is stopped in a transaction would keep its locks for ever.
+    """
+
+    def _fetch_gen(self, *, flush: bool) -> Generator[Any, Any, None]:
+        if flush:
+            yield from send(self.pgconn)
+        yield from super()._fetch_gen(flush=False)
+
+
 class Connection(psycopg.Connection[Row]):
-    """A connection whose calls end when the other side has gone silent."""
+    """A connection whose calls end when the server has gone silent."""
 
     source: Source
     is_pooled: bool = False
     server_pid: int = 0
 
-    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
-        return super().wait(self._overheard(gen), *args, **kwargs)
+    @contextlib.contextmanager
+    def pipeline(self) -> Generator[psycopg.Pipeline]:
+        self._pipeline = self._pipeline or _Pipeline(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
 
-    def _overheard(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        """Carry the generator out, and doubt the connection whenever no answer has come for long."""
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+        return super().wait(self._watched(gen), *args, **kwargs)
+
+    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Run the generator, and check the connection whenever an answer is overdue."""
         try:
             state = next(gen)
-            began = asked = time.monotonic()
+            began = checked = time.monotonic()
             while True:
                 ready = yield state
                 if ready:
-                    asked = began = time.monotonic()
-                elif time.monotonic() - asked > SILENCE:
-                    self._doubt(time.monotonic() - began)
-                    asked = time.monotonic()
+                    checked = began = time.monotonic()
+                elif time.monotonic() - checked > SILENCE:
+                    self._check_answering(time.monotonic() - began)
+                    checked = time.monotonic()
                 state = gen.send(ready)
         except StopIteration as end:
             return end.value
 
-    def _doubt(self, seconds: float) -> None:
-        """Give up a connection on whose call the server does not work. Raises OperationalError."""
-        works = None if self.is_pooled else self._is_worked_on()
+    def _check_answering(self, seconds: float) -> None:
+        """Close the connection and raise OperationalError if the server does not work on its call."""
+        is_working = None if self.is_pooled else self._is_server_working()
         limit = POOLED_SILENCE_MAX if self.is_pooled else SILENCE_MAX
-        if works or (works is None and seconds < limit):
+        if is_working or (is_working is None and seconds < limit):
             return
         self.pgconn.finish()
         raise pg.OperationalError(f"Postgres has not answered for {seconds:.0f} s; the connection is given up")
 
-    def _is_worked_on(self) -> bool | None:
+    def _is_server_working(self) -> bool | None:
         """Whether the server works on a call of this connection; None if it cannot be asked."""
         try:
             with self.source.probe() as probe:
@@ -98,32 +118,32 @@ class Connection(psycopg.Connection[Row]):
         return None if row[0] in (None, "disabled") else row[0] == "active"
 
 
-def let_go(connection: psycopg.Connection[Row]) -> None:
-    """In a forked child: close the socket alone, without a word to the server, which is in talk with the parent.
+def close_socket(connection: psycopg.Connection[Row]) -> None:
+    """In a forked child: close the socket without a message to the server, whose client is the parent.
 
-    While it is open here, the server does not notice that the parent is dead, and keeps its locks.
+    While it is open in the child, the server does not notice the death of the parent, and keeps its locks.
     """
     with contextlib.suppress(psycopg.Error, OSError):
         os.close(connection.fileno())
 
 
 class Source:
-    """Where a database is: its URL, or what gives one each time, and whether a pooler stands before it."""
+    """The address of a database: its URL, or a callable that returns one, and whether a pooler stands before it."""
 
     def __init__(
         self, url: str | Callable[[], str], *, pooler: bool | None = None, listen_url: str | None = None
     ) -> None:
         self._url = url
         self.pooler = pooler
-        """Whether a pooler stands before the server; None until the first connection has told."""
+        """Whether a pooler stands before the server; None until the first connection has shown it."""
         self.listen_url = listen_url
 
     def connect(self) -> Connection:
-        """A connection as all of ours are.
+        """Open a connection with the settings of Turbine.
 
         Raises StoreUnavailable if the server is away, StoreInvalid for what can never work.
         """
-        connection = self._open(self._url if isinstance(self._url, str) else self._asked())
+        connection = self._open(self._url if isinstance(self._url, str) else self._call_url())
         try:
             if self.pooler is None:
                 (pid,) = connection.execute("select pg_backend_pid()").fetchone() or (0,)
@@ -142,7 +162,7 @@ class Source:
         return connection
 
     def connect_to_listen(self) -> Connection:
-        """A connection on which LISTEN hears: past the pooler, where there is one."""
+        """Open a connection for LISTEN: past the pooler, where there is one."""
         if self.listen_url is None:
             return self.connect()
         connection = self._open(self.listen_url)
@@ -154,11 +174,11 @@ class Source:
         return connection
 
     def probe(self) -> psycopg.Connection[Row]:
-        """A plain connection for one question, which is not watched itself."""
-        parameters = self._parameters(self._url if isinstance(self._url, str) else self._asked())
+        """Open a connection for one query, which is not watched itself."""
+        parameters = self._parameters(self._url if isinstance(self._url, str) else self._call_url())
         return psycopg.connect(make_conninfo("", **{**parameters, "connect_timeout": 5}), autocommit=True)
 
-    def _asked(self) -> str:
+    def _call_url(self) -> str:
         assert not isinstance(self._url, str)
         try:
             return self._url()
@@ -198,7 +218,7 @@ class Source:
 
 
 def _refused(error: Exception, url: str) -> StoreInvalid | StoreUnavailable:
-    """What is told of a connection that could not be made: psycopg quotes pieces of the URL."""
+    """The error for a connection that could not be made, without the pieces of the URL that psycopg quotes."""
     text = scrub(str(error).strip(), url)
     if not isinstance(error, psycopg.OperationalError):
         return StoreInvalid(f"The Postgres URL cannot be used: {text}")
@@ -208,7 +228,7 @@ def _refused(error: Exception, url: str) -> StoreInvalid | StoreUnavailable:
 
 
 def _settings(server_version: int) -> LiteralString:
-    """What a session of its own is set to, whatever the role has for its other programs."""
+    """The settings of a session, whatever the role has for its other programs."""
     settings = _SETTINGS
     if server_version >= 140_000:
         return settings + "; set idle_session_timeout to 0"
@@ -216,7 +236,7 @@ def _settings(server_version: int) -> LiteralString:
 
 
 # `lock_timeout` is below Postgres' `deadlock_timeout`: batches take their locks in one order (see ARCHITECTURE.md), and
-# what that order does not reach is tried again instead of becoming a deadlock. A process that is stopped in the middle
+# conflicts outside of that order are tried again instead of becoming deadlocks. A process that is stopped in the middle
 # of a transaction keeps its locks for no longer than `idle_in_transaction_session_timeout`.
 _SETTINGS: LiteralString = (
     "set timezone to 'UTC'; set synchronous_commit to on; set statement_timeout to 0; set lock_timeout to 400;"
@@ -230,7 +250,7 @@ POOLED_SETTINGS: LiteralString = (
 
 
 def classify(error: BaseException, *, is_gone: bool) -> Fault:
-    """What an error of a call means for what was to be written; `is_gone`: its connection cannot be used any more."""
+    """The meaning of an error for the batch; `is_gone`: its connection cannot be used any more."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         if isinstance(error, (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable, pg.QueryCanceled)):
             return Fault.BUSY  # a statement is cancelled by a DBA, or by the limit behind a pooler; it is not wrong
@@ -246,5 +266,5 @@ def classify(error: BaseException, *, is_gone: bool) -> Fault:
 
 
 def _is_stale_plan(error: psycopg.Error) -> bool:
-    """Whether a prepared statement no longer fits its tables, after somebody changed them."""
+    """Whether a prepared statement no longer fits its tables, after these were changed."""
     return isinstance(error, pg.FeatureNotSupported) and "cached plan" in str(error)

@@ -1,7 +1,7 @@
-"""Hearing of other processes' commits: notifications where LISTEN works, a look at the snapshot where it does not.
+"""Notices the commits of other processes: by notifications where LISTEN works, by the snapshot where it does not.
 
-Two applications may share a database, each in a schema of its own, and a channel belongs to the whole database: so its
-name is made of the schema.
+Two applications may share a database, each in a schema of its own, and a channel belongs to the database: so its name
+is made of the schema.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from turbine.errors import StoreInvalid, StoreUnavailable
-from turbine.store.postgres.connection import Connection, Source, let_go
+from turbine.store.postgres.connection import Connection, Source, close_socket
 from turbine.store.tx import Wake
 
 log = logging.getLogger("turbine.store")
@@ -26,14 +26,14 @@ log = logging.getLogger("turbine.store")
 NOTIFY_MAX_BYTES = 7000
 """Postgres takes notifications of less than 8000 bytes."""
 HEARTBEAT = 5.0
-"""Seconds after which a silent listening connection is asked for a sign of life."""
+"""Seconds after which a silent listening connection is checked."""
 POLL_IDLE = 0.1
 """Seconds between looks for commits of other processes where LISTEN does not work."""
 POLL_EAGER = 0.02
-"""The same while somebody in this process waits for something."""
+"""The same while a caller in this process waits for a commit of another one."""
 RETRY_MAX = 2.0
 
-Heard = Callable[[list[Wake]], None]
+Notify = Callable[[list[Wake]], None]
 
 
 def channel_of(connection: Connection) -> str:
@@ -47,13 +47,13 @@ def channel_of(connection: Connection) -> str:
 
 
 class Listener:
-    """A thread that hears the notifications of other executors and hands them on; after a gap it says so."""
+    """A thread that passes on the notifications of other executors; after a gap it asks to look at everything."""
 
-    def __init__(self, source: Source, channel: str, executor: str, heard: Heard) -> None:
+    def __init__(self, source: Source, channel: str, executor: str, notify: Notify) -> None:
         self._source = source
         self._channel = channel
         self._executor = executor
-        self._heard = heard
+        self._notify = notify
         self._connection: Connection | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -61,8 +61,8 @@ class Listener:
         self._thread.start()
         self._ready.wait(5)
 
-    def expect(self) -> None:
-        """Nothing to do: a notification comes by itself."""
+    def poll_eagerly(self) -> None:
+        """Do nothing: a notification comes by itself."""
 
     def _main(self) -> None:
         pause = 0.05
@@ -71,10 +71,10 @@ class Listener:
                 with self._source.connect_to_listen() as connection:
                     self._connection = connection
                     connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
-                    # An executor that believes to be alone notifies others from now on.
+                    # An executor that took itself for the only one notifies others from now on.
                     connection.execute("select pg_notify(%s, %s)", (self._channel, notification(self._executor, [])))
                     self._ready.set()
-                    self._heard([("everything", None)])  # what was committed before we listened
+                    self._notify([("everything", None)])  # for what was committed before LISTEN
                     pause = 0.05
                     self._listen(connection)
             except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
@@ -87,9 +87,9 @@ class Listener:
         beat = time.monotonic() + HEARTBEAT
         while not self._stopping.is_set():
             for notice in connection.notifies(timeout=0.1, stop_after=100):
-                sender, wakes = parsed(notice.payload)
+                sender, wakes = parse(notice.payload)
                 if sender != self._executor:
-                    self._heard(wakes)
+                    self._notify(wakes)
                 if self._stopping.is_set():
                     return
             if time.monotonic() > beat:
@@ -101,21 +101,21 @@ class Listener:
         self._thread.join(seconds)
 
     def forked(self) -> None:
-        """In a forked child: let go of the parent's connection."""
+        """In a forked child: close the socket of the parent's connection."""
         if self._connection is not None:
-            let_go(self._connection)
+            close_socket(self._connection)
 
 
 class SnapshotPoll:
     """A thread that notices commits behind a pooler, where LISTEN does not work.
 
-    The snapshot of a new transaction changes with every commit of a transaction that wrote. So one cheap question tells
-    whether there is anything to look for.
+    The snapshot of a new transaction changes with every commit of a transaction that wrote. So one cheap query tells
+    whether there is anything new.
     """
 
-    def __init__(self, source: Source, heard: Heard) -> None:
+    def __init__(self, source: Source, notify: Notify) -> None:
         self._source = source
-        self._heard = heard
+        self._notify = notify
         self._connection: Connection | None = None
         self._stopping = threading.Event()
         self._nudge = threading.Event()
@@ -123,8 +123,8 @@ class SnapshotPoll:
         self._thread = threading.Thread(target=self._main, name="turbine-listener", daemon=True)
         self._thread.start()
 
-    def expect(self) -> None:
-        """Somebody waits for a commit of another process: look often for the next second."""
+    def poll_eagerly(self) -> None:
+        """Look often for the next second."""
         was_eager = self._eager_until > time.monotonic()
         self._eager_until = time.monotonic() + 1.0
         if not was_eager:
@@ -136,7 +136,7 @@ class SnapshotPoll:
             try:
                 with self._source.connect() as connection:
                     self._connection = connection
-                    self._heard([("everything", None)])
+                    self._notify([("everything", None)])
                     pause = 0.05
                     self._poll(connection)
             except (psycopg.Error, StoreUnavailable, StoreInvalid) as error:
@@ -146,12 +146,12 @@ class SnapshotPoll:
             pause = min(pause * 2, RETRY_MAX)
 
     def _poll(self, connection: Connection) -> None:
-        seen = None
+        last = None
         while not self._stopping.is_set():
             snapshot = connection.execute("select txid_current_snapshot()::text").fetchone()
-            if seen is not None and snapshot != seen:
-                self._heard([("everything", None)])
-            seen = snapshot
+            if last is not None and snapshot != last:
+                self._notify([("everything", None)])
+            last = snapshot
             self._nudge.wait(POLL_EAGER if time.monotonic() < self._eager_until else POLL_IDLE)
             self._nudge.clear()
 
@@ -161,26 +161,26 @@ class SnapshotPoll:
         self._thread.join(seconds)
 
     def forked(self) -> None:
-        """In a forked child: let go of the parent's connection."""
+        """In a forked child: close the socket of the parent's connection."""
         if self._connection is not None:
-            let_go(self._connection)
+            close_socket(self._connection)
 
 
-def notification(executor: str, far: list[list[Any]]) -> str:
-    """The text that tells other executors of wakes; too many become one hint to look at everything."""
-    unique = [list(pair) for pair in dict.fromkeys((kind, key) for kind, key in far)]
+def notification(executor: str, wakes: list[list[Any]]) -> str:
+    """The text of a notification; too many wakes become one hint to look at everything."""
+    unique = [list(pair) for pair in dict.fromkeys((kind, key) for kind, key in wakes)]
     text = json.dumps([executor, unique], separators=(",", ":"))
     if len(text) < NOTIFY_MAX_BYTES:
         return text
     return json.dumps([executor, [["everything", None]]])
 
 
-def parsed(text: str) -> tuple[str, list[Wake]]:
+def parse(text: str) -> tuple[str, list[Wake]]:
     """The sender and the wakes of a notification; keys that were tuples are tuples again."""
     with contextlib.suppress(TypeError, ValueError):
         sender, wakes = json.loads(text)
         return sender, [(kind, _hashable(key)) for kind, key in wakes]
-    log.debug("A notification that is none of ours was heard: %r", text[:100])
+    log.debug("Ignored a notification that is not from Turbine: %r", text[:100])
     return "", [("everything", None)]
 
 

@@ -9,15 +9,15 @@ from collections.abc import Generator
 import psycopg
 
 from turbine.errors import StoreInvalid, StoreUnavailable
-from turbine.store.postgres.connection import Connection, Source, classify, let_go
+from turbine.store.backend import Fault
+from turbine.store.postgres.connection import Connection, Source, classify, close_socket
 from turbine.store.postgres.transaction import PostgresTx
-from turbine.store.writer import Fault
 
 READERS_MAX = 4
 
 
 class PostgresReaders:
-    """Snapshots for whoever only looks."""
+    """Snapshots for reads."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -34,14 +34,14 @@ class PostgresReaders:
         except BaseException as error:
             if not self._is_usable(connection, error):
                 connection.close()
-                self._close_free()  # they went the same way, most likely
+                self._close_free()  # they are broken too, most likely
                 raise
             self._give_back(connection)
             raise
         self._give_back(connection)
 
     def _borrow(self) -> Connection:
-        """A connection in a snapshot. One that a pooler, a timeout or a restart has closed meanwhile is replaced."""
+        """Begin a snapshot. A connection that a pooler, a timeout or a restart has closed meanwhile is replaced."""
         while True:
             with self._lock:
                 connection = self._free.pop() if self._free else None
@@ -74,7 +74,7 @@ class PostgresReaders:
         connection.close()
 
     def classify(self, error: BaseException) -> Fault:
-        """What an error means for a read: LOST and BUSY may be tried again."""
+        """The meaning of an error for a read: LOST and BUSY may be tried again."""
         if isinstance(error, (StoreUnavailable, StoreInvalid)):
             return Fault.LOST
         return classify(error, is_gone=False) if isinstance(error, psycopg.Error) else Fault.BAD
@@ -91,6 +91,6 @@ class PostgresReaders:
         self._close_free()
 
     def forked(self) -> None:
-        """In a forked child: let go of the parent's connections."""
+        """In a forked child: close the sockets of the parent's connections."""
         for connection in self._free:
-            let_go(connection)
+            close_socket(connection)

@@ -1,14 +1,14 @@
 """SQLite files across a fork.
 
 SQLite notes in the memory of the process which locks it holds on a file. A forked child inherits the notes and none of
-the locks. A connection that it opens beside inherited ones relies on locks that nobody holds: the next process that
+the locks. A connection that it opens beside inherited ones relies on locks that no process holds: the next process that
 closes the file as its last user removes the log under it. But a connection of the parent must not be used in the child,
 nor closed, because another thread may be in the middle of it, or of a transaction
 (https://www.sqlite.org/howtocorrupt.html, 2.6).
 
 So before a fork all threads leave SQLite for a moment, and the child closes what it has inherited before it does
-anything else. To close a connection that is at rest gives up memory and descriptors of the child: the parent's locks
-are its own, and by them SQLite sees that the log is still in use.
+anything else. Closing a connection that is at rest frees memory and descriptors of the child: the parent's locks are
+its own, and by them SQLite sees that the log is still in use.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PATIENCE = 5.0
 """Seconds that a fork waits until all threads have left SQLite."""
 
 
-class Connection(sqlite3.Connection):
-    """A connection that a forked child finds."""
+class SqliteConnection(sqlite3.Connection):
+    """A connection that is known to the fork handlers."""
 
 
-class _Passage:
-    """Lets threads into SQLite, but for the moment of a fork."""
+class _ForkGuard:
+    """Counts the threads that use SQLite, and holds them off during a fork."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
@@ -40,7 +40,7 @@ class _Passage:
         self._forks = 0
 
     def enter(self) -> None:
-        """Go in; not twice, or a fork would wait for this thread, and this thread for the fork."""
+        """Begin to use SQLite; not twice, or a fork would wait for this thread, and this thread for the fork."""
         with self._changed:
             while self._forks:
                 self._changed.wait()
@@ -53,7 +53,7 @@ class _Passage:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait until nobody is inside, and let nobody in."""
+        """Wait until no thread is inside, and let none in."""
         with self._changed:
             self._forks += 1
             self._changed.wait_for(lambda: not self._inside, PATIENCE)
@@ -68,34 +68,34 @@ class _Passage:
         return not self._inside
 
 
-_passage = _Passage()
-_connections: WeakSet[Connection] = WeakSet()
+_guard = _ForkGuard()
+_connections: WeakSet[SqliteConnection] = WeakSet()
 _was_disturbed = False
 """Whether this is a child that was forked while a thread could not leave SQLite."""
 
 
 def enter() -> None:
-    """Before a thread uses a connection: in the middle of this nothing is forked. `leave` must follow."""
-    _passage.enter()
+    """Begin to use a connection: no fork happens until `leave`, which must follow."""
+    _guard.enter()
 
 
 def leave() -> None:
-    """After a thread has used a connection, and left no transaction open."""
-    _passage.leave()
+    """End the use of a connection, which has no open transaction."""
+    _guard.leave()
 
 
 @contextlib.contextmanager
 def inside() -> Generator[None]:
-    """`enter` and `leave`."""
-    _passage.enter()
+    """Call `enter` and `leave` around a block."""
+    _guard.enter()
     try:
         yield
     finally:
-        _passage.leave()
+        _guard.leave()
 
 
-def opened(connection: Connection) -> Connection:
-    """Have a forked child close its copy of this. Raises StoreUnavailable where that was not possible."""
+def opened(connection: SqliteConnection) -> SqliteConnection:
+    """Register a connection, so that a forked child closes its copy. Raises StoreUnavailable if that is impossible."""
     if _was_disturbed:
         keep_for_ever(connection)
         raise StoreUnavailable(
@@ -107,16 +107,16 @@ def opened(connection: Connection) -> Connection:
 
 
 def _before() -> None:
-    _passage.close()
+    _guard.close()
 
 
 def _in_parent() -> None:
-    _passage.open()
+    _guard.open()
 
 
 def _in_child() -> None:
-    global _passage, _was_disturbed  # noqa: PLW0603 - what a fork does, it does to the whole process
-    is_at_rest, _passage = _passage.is_empty, _Passage()
+    global _guard, _was_disturbed  # noqa: PLW0603 - a fork concerns the whole process
+    is_at_rest, _guard = _guard.is_empty, _ForkGuard()
     _was_disturbed = _was_disturbed or (bool(_connections) and not is_at_rest)
     for connection in list(_connections):
         if is_at_rest:
