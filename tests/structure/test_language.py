@@ -66,6 +66,9 @@ NAMES = frozenset(
         "plain",
         "behind",
         "sight",
+        "sought",
+        "recut",
+        "complain",
     ]
 )
 """Identifiers that say nothing about what they hold."""
@@ -82,7 +85,6 @@ PENDING = tuple(
     for name in (
         "src/turbine/http",
         "src/turbine/operations",
-        "src/turbine/tables",
         "src/turbine/delivery",
         "src/turbine/forking.py",
         "src/turbine/probe.py",

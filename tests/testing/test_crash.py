@@ -57,7 +57,7 @@ async def forgetful() -> int:
 
 async def test_an_end_that_depends_on_deaths_is_told(database_url: str) -> None:
     incarnations.clear()
-    with pytest.raises(AssertionError, match=r"After a crash before write 1 \(workflows.start.*output is '2', not '1'"):
+    with pytest.raises(AssertionError, match=r"before write 1 \(run_starts.start.*output is '2', not '1'"):
         await crash_everywhere(forgetful, database=database_url)
 
 

@@ -22,7 +22,7 @@ from turbine.model.alert_channels import QuietHours
 from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, AttemptResult
 from turbine.store import Store
 from turbine.tables import alert_channels
-from turbine.tables.deliveries import Held
+from turbine.tables.deliveries import ClaimedDelivery
 from turbine.threads import Threads
 
 THREADS = 8
@@ -45,7 +45,7 @@ class AlertTransport:
         self._open = open
         self._threads = Threads(THREADS, "turbine-alert")
 
-    async def deliver(self, held: Held) -> AttemptResult:
+    async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
         address = await self._store.read(alert_channels.address, id=held.target)
         if address is None:
             return AttemptResult("the alert channel was deleted", final=True)
@@ -64,13 +64,13 @@ class AlertTransport:
         self._threads.close()
 
 
-def _may_wait(held: Held, quiet: QuietHours) -> bool:
+def _may_wait(held: ClaimedDelivery, quiet: QuietHours) -> bool:
     """Whether quiet hours are for a message: not for an urgent event, and not for what somebody sends by hand."""
     by_hand = held.event in (None, TEST_EVENT) or held.attempts_before > 0
     return not by_hand and not {held.event, EVERY_EVENT} & set(quiet.urgent)
 
 
-def text_of(held: Held, open: Callable[[str], str]) -> str:
+def text_of(held: ClaimedDelivery, open: Callable[[str], str]) -> str:
     """The message as it was given, or one line about what happened to a run."""
     if held.message is not None:
         return open(held.message)

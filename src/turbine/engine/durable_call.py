@@ -16,7 +16,7 @@ from turbine.registry import StepDefinition, WorkflowDefinition
 from turbine.tables import steps
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
-from turbine.tables.waits import Wait
+from turbine.tables.waits import NewWait
 
 UNTYPED: PayloadType[Any] = payload_type(Any)
 
@@ -125,7 +125,7 @@ class DurableCall:
             await execution.pause(self.open_wait, self.deadline_ms)
 
     async def take(self, function: Any, row_of: Callable[[], Any], kind: PayloadType[Any], what: str) -> Any:
-        """Wait until `function`, which looks and records in one transaction, gives a payload written by others.
+        """NewWait until `function`, which looks and records in one transaction, gives a payload written by others.
 
         Returns its `Reading`, or what else the function has answered.
         """
@@ -187,9 +187,9 @@ class DurableCall:
             follows=self.follows,
         )
 
-    def wait_row(self, kind: str, subject: str, *, child: str | None = None) -> Wait:
+    def wait_row(self, kind: str, subject: str, *, child: str | None = None) -> NewWait:
         execution = self.execution
-        return Wait(
+        return NewWait(
             run=execution.run,
             fence=execution.fence,
             position=self.position,

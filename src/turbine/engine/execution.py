@@ -24,8 +24,8 @@ from turbine.errors import ForkedProcess, NonDeterministicWorkflow, ShuttingDown
 from turbine.model.history import Recorded, RunRecords
 from turbine.registry import StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
+from turbine.tables.runs import Claimed
 from turbine.tables.steps import Outcome
-from turbine.tables.workflows import Claimed
 from turbine.threads import running_loop
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from turbine.ids import new_id
 from turbine.model.schedules import tick_text
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
-from turbine.tables.workflows import Claimed, Start, Started
+from turbine.tables.run_starts import Start, StartedRun
+from turbine.tables.runs import Claimed
 
 log = logging.getLogger("turbine")
 
@@ -130,7 +131,7 @@ def for_anyone(row: Start) -> Start:
     )
 
 
-def first_claim(row: Start, started: Started) -> Claimed:
+def first_claim(row: Start, started: StartedRun) -> Claimed:
     """The claim of a run by the executor that started it directly."""
     assert row.started_ms is not None
     return Claimed(

@@ -13,7 +13,7 @@ from turbine.http.request_context import Deciding, Operating, RequestContext, Vi
 from turbine.http.schemas import Cursor, Items, Json, Limit, Moment, RequestSchema, Schema
 from turbine.model.approvals import ApprovalRecord, ApprovalStatus
 from turbine.operations.approvals import Approvals
-from turbine.tables import details
+from turbine.tables import run_details
 
 router = APIRouter(tags=["approvals"])
 
@@ -122,7 +122,7 @@ async def listing(
 
 async def _with_summaries(context: RequestContext, records: list[ApprovalRecord]) -> list[Approval]:
     ids = sorted({one.workflow_id for one in records})
-    summaries = await context.app.store.read(details.summaries, ids=ids)
+    summaries = await context.app.store.read(run_details.summaries, ids=ids)
     shown = [Approval.model_validate(one) for one in records]
     for one in shown:
         one.summary = summaries.get(one.workflow_id)

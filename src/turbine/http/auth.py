@@ -72,7 +72,7 @@ class Authenticator:
             return None
         session_id, seen_ms, email, role = known
         if now_ms - seen_ms > SEEN_EVERY_MS:
-            await port.store.write(accounts.see_session, id=session_id, now_ms=now_ms)
+            await port.store.write(accounts.touch_session, id=session_id, now_ms=now_ms)
         return Principal(email, role, email=email, session_id=session_id)
 
     def check_unsafe(self, request: Request, principal: Principal | None) -> None:

@@ -12,8 +12,8 @@ from turbine.http.request_context import Viewing
 from turbine.http.schemas import Items, Moment, Schema
 from turbine.store import Tx
 from turbine.tables import executors, metrics
-from turbine.tables.executors import Executor as Row
-from turbine.tables.executors import PastExecutor as Gone
+from turbine.tables.executors import ExecutorRow as Row
+from turbine.tables.executors import PastExecutorRow as Gone
 
 router = APIRouter(tags=["executors"])
 DEPARTURES_SHOWN = 50
@@ -107,6 +107,6 @@ async def listing(context: Viewing) -> ExecutorList:
 
 
 def _executor_list(tx: Tx) -> tuple[list[Row], dict[str, int], list[Gone]]:
-    rows = executors.live(tx)
-    held = metrics.held(tx, executors=[row.executor_id for row in rows])
+    rows = executors.registered(tx)
+    held = metrics.held_runs(tx, executors=[row.executor_id for row in rows])
     return rows, held, executors.past_executors(tx, limit=DEPARTURES_SHOWN)

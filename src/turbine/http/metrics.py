@@ -206,7 +206,7 @@ async def summary(request: Request, context: Viewing, hours: Annotated[int, Quer
     counted: Counted = request.app.state.counted
     ended, queues, by_status = await asyncio.gather(
         app.store.read(metrics.ended_since, since_ms=since_ms),
-        app.store.read(metrics.queued, now_ms=now_ms),
+        app.store.read(metrics.open_queues, now_ms=now_ms),
         counted.by_status(app),
     )
     finished: Counter[int] = Counter()

@@ -115,12 +115,12 @@ async def listing(
     )
 
 
-def _listed(tx: Tx, *, now_ms: int | None) -> list[tuple[model.Queue, metrics.QueueFigures | None]]:
+def _listed(tx: Tx, *, now_ms: int | None) -> list[tuple[model.Queue, metrics.QueueMetrics | None]]:
     known = queues.listing(tx)
     return [(one, None if now_ms is None else metrics.queue(tx, name=one.name, now_ms=now_ms)) for one in known]
 
 
-def _numbers(found: metrics.QueueFigures) -> Numbers:
+def _numbers(found: metrics.QueueMetrics) -> Numbers:
     return Numbers(
         enqueued=found.enqueued,
         running=found.running,
@@ -164,7 +164,7 @@ async def stats(name: str, context: Viewing) -> Stats:
     )
 
 
-def _stats(tx: Tx, *, name: str, now_ms: int) -> tuple[metrics.QueueFigures, list[Any], list[Any]]:
+def _stats(tx: Tx, *, name: str, now_ms: int) -> tuple[metrics.QueueMetrics, list[Any], list[Any]]:
     return (
         metrics.queue(tx, name=name, now_ms=now_ms),
         metrics.holders(tx, name=name),

@@ -106,8 +106,8 @@ def _given(workflow: RegisteredWorkflow, stored: dict[str, Any] | None) -> Any:
 
 
 def _figures(tx: Tx, *, name: str) -> tuple[list[Any], list[tuple[str, int, int]], set[str]]:
-    newest, versions = metrics.of_name(tx, name=name)
-    alive = [row for row in executors.live(tx) if row.lease_left_ms > 0]
+    newest, versions = metrics.of_workflow(tx, name=name)
+    alive = [row for row in executors.registered(tx) if row.lease_left_ms > 0]
     return newest, versions, {row.application_version for row in alive if name in json.loads(row.names)}
 
 

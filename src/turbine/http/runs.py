@@ -32,7 +32,7 @@ from turbine.ids import check_id, check_name, check_text, new_id
 from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
 from turbine.operations import forks, runs, talk, triggers
 from turbine.operations.approvals import Approvals
-from turbine.tables.run_search import Filter
+from turbine.tables.run_search import RunFilter
 
 router = APIRouter(tags=["runs"])
 
@@ -65,7 +65,7 @@ class Wanted(RequestSchema):
     duration_min: Length | None = Field(default=None, description="Seconds that a run which is over took at least.")
     duration_max: Length | None = Field(default=None, description="Seconds that a run which is over took at most.")
 
-    def filter(self) -> Filter:
+    def filter(self) -> RunFilter:
         """The same for the database. Raises ValueError."""
         return runs.filter_of(**self.model_dump())
 
@@ -288,7 +288,7 @@ async def bulk(asked: Bulk, context: Operating) -> BulkDone:
             )
 
 
-def _affected(action: str, wanted: Filter) -> Filter:
+def _affected(action: str, wanted: RunFilter) -> RunFilter:
     """The runs among these that an act can change."""
     can = {
         "cancel": [str(status) for status in WorkflowStatus if not status.is_terminal],

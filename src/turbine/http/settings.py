@@ -107,7 +107,7 @@ async def settings(context: Viewing) -> Settings:
 class _Room(NamedTuple):
     size: int
     free: int | None
-    tables: list[storage.Table]
+    tables: list[storage.TableSize]
     products: int
     sizes: list[Size]
 

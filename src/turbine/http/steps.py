@@ -19,8 +19,9 @@ from turbine.ids import check_id, check_text
 from turbine.model.steps import Kind, StepInfo
 from turbine.model.workflows import WorkflowStatus
 from turbine.operations import runs
-from turbine.tables import details, statuses
-from turbine.tables.details import Behind
+from turbine.tables import run_details
+from turbine.tables.run_details import StepDetails
+from turbine.tables.waits import open_waits
 
 router = APIRouter(tags=["runs"])
 
@@ -136,11 +137,11 @@ async def steps(
     run = await runs.key_of(context.app, id)
     children = [step.child_workflow_id for step in page.items if step.child_workflow_id is not None]
     positions = [step.position for step in page.items]
-    behind = await context.app.store.read(details.behind, run=run, positions=positions, children=children)
+    behind = await context.app.store.read(run_details.step_details, run=run, positions=positions, children=children)
     return Items(items=[_step(one, behind, payload_limit) for one in page.items], next_cursor=page.next_cursor)
 
 
-def _step(step: StepInfo, behind: Behind, limit: int) -> Step:
+def _step(step: StepInfo, behind: StepDetails, limit: int) -> Step:
     shown = Step.model_validate(step)
     shown.kind = _KINDS.get(behind.kinds.get(step.position, Kind.STEP), "step")
     if step.output is not None and len(to_json(step.output, inf_nan_mode="constants")) > limit:
@@ -169,7 +170,7 @@ async def steps_tree(id: str, context: Viewing) -> Tree:
     found = (await runs.steps_page(context.app, id, NODES_MAX + 1, None)).items
     run = await runs.key_of(context.app, id)
     positions = [step.position for step in found]
-    behind = await context.app.store.read(details.behind, run=run, positions=positions, children=[])
+    behind = await context.app.store.read(run_details.step_details, run=run, positions=positions, children=[])
     shown = tree(status.status, status.error, found, behind.kinds, behind.follows)
     for node in shown.nodes:
         if node.output is not None and len(to_json(node.output, inf_nan_mode="constants")) > OUTPUT_MAX:
@@ -181,7 +182,7 @@ async def steps_tree(id: str, context: Viewing) -> Tree:
 async def lineage(id: str, context: Viewing) -> Lineage:
     """The ancestors, brothers, sisters and descendants of a run."""
     run = await runs.key_of(context.app, check_id(id))
-    members = await context.app.store.read(details.lineage, run=run)
+    members = await context.app.store.read(run_details.lineage, run=run)
     if not members:
         raise NotFound(kind="workflow", id=id)  # deleted between two looks
     return Lineage(
@@ -205,7 +206,7 @@ async def lineage(id: str, context: Viewing) -> Lineage:
 async def waits(id: str, context: Viewing) -> Items[Wait]:
     """What a run waits for now."""
     run = await runs.key_of(context.app, check_id(id))
-    found = await context.app.store.read(statuses.open_waits, run=run)
+    found = await context.app.store.read(open_waits, run=run)
     return Items(
         items=[
             Wait(
@@ -229,7 +230,7 @@ async def messages(
 ) -> Items[Message]:
     """The mailbox of a run, in the order in which messages were sent."""
     run = await runs.key_of(context.app, check_id(id))
-    found = await context.app.store.read(details.messages, run=run, after=cursor or 0, limit=limit + 1)
+    found = await context.app.store.read(run_details.messages, run=run, after=cursor or 0, limit=limit + 1)
     return Items(
         items=[
             Message(
@@ -248,7 +249,7 @@ async def messages(
 async def values(id: str, context: Viewing) -> Items[Value]:
     """What a run has published."""
     run = await runs.key_of(context.app, check_id(id))
-    found = await context.app.store.read(details.values, run=run)
+    found = await context.app.store.read(run_details.values, run=run)
     return Items(
         items=[
             Value(key=key, value=plain(context.app.payloads.open(value)), updated_at=to_datetime(updated_ms))

@@ -28,7 +28,7 @@ from turbine.model.workflows import Event
 from turbine.runtime import Runtime
 from turbine.runtime.signals import SIGNALS
 from turbine.tables import changes
-from turbine.tables.changes import Mark, Marks, Moved
+from turbine.tables.changes import ChangedRun, ListMarks, RunMark
 
 log = logging.getLogger("turbine.http")
 router = APIRouter(tags=["stream"])
@@ -87,13 +87,13 @@ class Stream:
 
     async def _first(self, last_id: str | None) -> list[bytes]:
         app = app_of(self._rt)
-        now: Marks = await app.store.read(changes.marks)
+        now: ListMarks = await app.store.read(changes.list_marks)
         if not last_id:
             return [b"retry: 2000\n\n", f"id: {now.runs}\n\n".encode()]
-        mark = Mark.parse(last_id)
+        mark = RunMark.parse(last_id)
         if mark is None or mark.ended_ms > now.runs.ended_ms or mark.run > now.runs.run:
             return [_event("reset", {}, now.runs)]  # of another database, or of no stream at all
-        missed = await app.store.read(changes.moved, since=mark, approval=None, limit=MISSED_MAX + 1)
+        missed = await app.store.read(changes.changed_runs, since=mark, approval=None, limit=MISSED_MAX + 1)
         if len(missed) > MISSED_MAX:
             return [_event("reset", {}, now.runs)]
         told = [_run_event(one, now.runs) for one in reversed(missed)]
@@ -145,7 +145,7 @@ class Stream:
 
         unsubscribe = app.wakes.subscribe("commit", None, heard)
         app.probe.listeners.append(listen)
-        seen: Marks | None = None
+        seen: ListMarks | None = None
         try:
             while True:
                 self._hint.clear()
@@ -166,16 +166,16 @@ class Stream:
         self._heard[event.workflow_id] = event
         self._hint.set()
 
-    async def _look(self, app: Any, seen: Marks | None) -> Marks:
-        now: Marks = await app.store.read(changes.marks)
+    async def _look(self, app: Any, seen: ListMarks | None) -> ListMarks:
+        now: ListMarks = await app.store.read(changes.list_marks)
         heard, self._heard = self._heard, {}
         if seen is None:
             return now
         lists = [name for name in LISTS if now.lists[name] != seen.lists[name]]
-        moved: list[Moved] = []
+        moved: list[ChangedRun] = []
         if "workflows" in lists or "approvals" in lists:
-            since = Mark(max(0, seen.runs.ended_ms - OVERLAP_MS), seen.runs.run)
-            moved = await app.store.read(changes.moved, since=since, approval=seen.approval, limit=50)
+            since = RunMark(max(0, seen.runs.ended_ms - OVERLAP_MS), seen.runs.run)
+            moved = await app.store.read(changes.changed_runs, since=since, approval=seen.approval, limit=50)
         rows = [one for one in moved if self._is_new(one)]
         known = {one.id for one in moved}
         others = [event for id_, event in heard.items() if id_ not in known]
@@ -189,7 +189,7 @@ class Stream:
             self._tell(message, now.runs)
         return now
 
-    def _is_new(self, one: Moved) -> bool:
+    def _is_new(self, one: ChangedRun) -> bool:
         """Whether this was not told yet: what overlaps is looked at twice."""
         key = (one.run, one.status)
         if key in self._told:
@@ -199,7 +199,7 @@ class Stream:
             self._told.popitem(last=False)
         return True
 
-    def _tell(self, message: bytes, mark: Mark) -> None:
+    def _tell(self, message: bytes, mark: RunMark) -> None:
         for queue in self._clients:
             told = message
             if queue.full():
@@ -209,17 +209,17 @@ class Stream:
             queue.put_nowait(told)
 
 
-def _run_event(one: Moved, mark: Mark) -> bytes:
+def _run_event(one: ChangedRun, mark: RunMark) -> bytes:
     at = moment_text(to_datetime(one.at_ms))
     return _event("run", {"workflow_id": one.id, "name": one.name, "status": one.status, "at": at}, mark)
 
 
-def _heard_event(event: Event, mark: Mark) -> bytes:
+def _heard_event(event: Event, mark: RunMark) -> bytes:
     told = {"workflow_id": event.workflow_id, "name": event.name, "status": event.status, "at": moment_text(event.at)}
     return _event("run", told, mark)
 
 
-def _event(name: str, data: dict[str, Any], mark: Mark) -> bytes:
+def _event(name: str, data: dict[str, Any], mark: RunMark) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\nid: {mark}\n\n".encode()
 
 

@@ -6,7 +6,7 @@ from turbine.engine.app import App
 from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.store import Tx
-from turbine.tables import waits, workflows
+from turbine.tables import runs, waits
 
 
 class CancellationListener(Loop):
@@ -24,12 +24,11 @@ class CancellationListener(Loop):
         cancelled, met = await app.store.read(_news, executor=app.executor_id)
         for run, position in met:
             self._runner.nudge(run, position)
-        if cancelled:
-            for run, fence in cancelled:
-                self._runner.cancelled(run, fence)
-            await app.store.write(workflows.take_letters, letters=cancelled)
+        for run, fence in cancelled:
+            self._runner.cancelled(run, fence)
+            app.store.post(runs.acknowledge_cancellation, (run, fence))
         return None
 
 
 def _news(tx: Tx, *, executor: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
-    return workflows.letters(tx, executor=executor), waits.met_of(tx, executor=executor)
+    return runs.pending_cancellations(tx, executor=executor), waits.met_of(tx, executor=executor)

@@ -20,7 +20,7 @@ from turbine.masking import mask_text
 from turbine.model.deliveries import AttemptResult, DeliveryKind, DeliveryStatus, backoff_ms
 from turbine.store import Tx
 from turbine.tables import deliveries, products
-from turbine.tables.deliveries import GivenBack, Held, Settled
+from turbine.tables.deliveries import ClaimedDelivery, ReturnedDelivery, SettledAttempt
 from turbine.threads import SENDER_THREADS
 
 log = logging.getLogger("turbine")
@@ -37,8 +37,8 @@ ERROR_MAX = 2000
 class MadeAttempt(NamedTuple):
     """An attempt that was made and is to be recorded."""
 
-    held: Held
-    row: Settled
+    held: ClaimedDelivery
+    row: SettledAttempt
 
 
 class DeliveryWorker(Loop):
@@ -51,9 +51,9 @@ class DeliveryWorker(Loop):
         super().__init__(app.clock)
         self._app = app
         self._transports = transports
-        self._in_flight: dict[asyncio.Task[None], Held] = {}
+        self._in_flight: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._attempts: list[MadeAttempt] = []
-        self._given_back: list[GivenBack] = []
+        self._given_back: list[ReturnedDelivery] = []
 
     async def tick(self) -> int | None:
         """Record attempts, claim what is due, and send it."""
@@ -80,7 +80,7 @@ class DeliveryWorker(Loop):
         free = {kind: AT_ONCE - taken[kind] for kind in self._transports}
         return {kind: count for kind, count in free.items() if count > 0}
 
-    async def _write(self, free: dict[str, int], now_ms: int) -> tuple[list[Held], int | None]:
+    async def _write(self, free: dict[str, int], now_ms: int) -> tuple[list[ClaimedDelivery], int | None]:
         attempts, given_back = list(self._attempts), list(self._given_back)
         answer = await self._app.store.write(
             _record_and_claim,
@@ -94,7 +94,7 @@ class DeliveryWorker(Loop):
         del self._given_back[: len(given_back)]
         return answer
 
-    async def _carry(self, held: Held) -> None:
+    async def _carry(self, held: ClaimedDelivery) -> None:
         """Make one attempt; the next tick records it."""
         app = self._app
         at_ms, began = app.clock.now_ms(), app.loop.time()
@@ -107,7 +107,7 @@ class DeliveryWorker(Loop):
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # by this loop; else a sender raises it like any other error
-                self._given_back.append(GivenBack(held.delivery, at_ms))
+                self._given_back.append(ReturnedDelivery(held.delivery, at_ms))
                 return
             attempt_result = AttemptResult("CancelledError")
         except Exception as error:  # noqa: BLE001 - the user's sender, or the network: the error is the result of the attempt
@@ -116,14 +116,16 @@ class DeliveryWorker(Loop):
                 return
             attempt_result = AttemptResult(f"{type(error).__name__}: {error}")
         if attempt_result.not_before_ms is not None:
-            self._given_back.append(GivenBack(held.delivery, attempt_result.not_before_ms))
+            self._given_back.append(ReturnedDelivery(held.delivery, attempt_result.not_before_ms))
             return
         self._attempts.append(self._attempt_of(held, attempt_result, at_ms, round((app.loop.time() - began) * 1000)))
 
-    def _give_back(self, held: Held) -> None:
-        self._given_back.append(GivenBack(held.delivery, self._app.clock.now_ms() + GIVEN_BACK_MS))
+    def _give_back(self, held: ClaimedDelivery) -> None:
+        self._given_back.append(ReturnedDelivery(held.delivery, self._app.clock.now_ms() + GIVEN_BACK_MS))
 
-    def _attempt_of(self, held: Held, attempt_result: AttemptResult, at_ms: int, duration_ms: int) -> MadeAttempt:
+    def _attempt_of(
+        self, held: ClaimedDelivery, attempt_result: AttemptResult, at_ms: int, duration_ms: int
+    ) -> MadeAttempt:
         number = held.attempts + 1
         made = number - held.attempts_before
         config, now_ms = self._app.config, self._app.clock.now_ms()
@@ -146,7 +148,7 @@ class DeliveryWorker(Loop):
             status = DeliveryStatus.PENDING
             next_ms = now_ms + backoff_ms(made)
         error = None if error is None else _storable(error)
-        row = Settled(
+        row = SettledAttempt(
             held.delivery, number, at_ms, duration_ms, attempt_result.status_code, error, status, next_ms, now_ms
         )
         return MadeAttempt(held, row)
@@ -203,16 +205,16 @@ def _record_and_claim(
     tx: Tx,
     *,
     attempts: Sequence[MadeAttempt],
-    given_back: Sequence[GivenBack],
+    given_back: Sequence[ReturnedDelivery],
     free: Mapping[str, int],
     now_ms: int,
-) -> tuple[list[Held], int | None]:
+) -> tuple[list[ClaimedDelivery], int | None]:
     """Record attempts, and the products that they finish; then claim. Also returns when the next delivery is due."""
-    settled = deliveries.settle(tx, [attempt.row for attempt in attempts]) if attempts else set[Settled]()
+    settled = deliveries.settle(tx, [attempt.row for attempt in attempts]) if attempts else set[SettledAttempt]()
     for held, row in attempts:
         is_over = row in settled and row.status != DeliveryStatus.PENDING
         if is_over and held.kind == DeliveryKind.PRODUCT:
-            products.delivered(tx, product_id=held.target, error=row.error, now_ms=now_ms)
+            products.note_delivery(tx, product_id=held.target, error=row.error, now_ms=now_ms)
     if given_back:
         deliveries.give_back(tx, given_back)
     claimed = [

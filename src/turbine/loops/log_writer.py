@@ -24,7 +24,7 @@ from turbine.model.logs import LogSource
 from turbine.registry import current_scope
 from turbine.store import Store
 from turbine.tables import logs
-from turbine.tables.logs import Line
+from turbine.tables.logs import LogLine
 
 BUFFER_MAX = 10_000
 BATCH_MAX = 500
@@ -48,7 +48,7 @@ class LogWriter(Loop):
         self._loop = loop
         self._executor_id = executor_id
         self._lock = threading.Lock()
-        self._lines: list[Line] = []
+        self._lines: list[LogLine] = []
         self._dropped = 0
         self._in_flight = 0
         self._tap = _Tap(self)
@@ -86,7 +86,7 @@ class LogWriter(Loop):
         self.detach()
         while lines := self._next():
             try:
-                self._store.post(logs.keep, lines)
+                self._store.post(logs.add, lines)
             except StoreUnavailable as error:  # its writer has died, and the log says so: logs may be lost in a crash
                 logging.getLogger("turbine.store").warning("%s log lines were not stored: %s", len(lines), error)
                 return
@@ -99,7 +99,7 @@ class LogWriter(Loop):
         if place is None or not _is_kept(record) or record.__dict__.get("_turbine_kept") is self:
             return
         record.__dict__["_turbine_kept"] = self
-        line = Line(
+        line = LogLine(
             *place, record.levelno, _clean(record.name)[:_NAME_MAX], _text(record), _source(record), self._now()
         )
         with self._lock:
@@ -156,10 +156,10 @@ class LogWriter(Loop):
             if len(lines) < BATCH_MAX:
                 return
 
-    async def _write(self, lines: list[Line]) -> None:
+    async def _write(self, lines: list[LogLine]) -> None:
         lost = 0
         try:
-            await self._store.submit(logs.keep, lines, sum(len(line.message) for line in lines))
+            await self._store.submit(logs.add, lines, sum(len(line.message) for line in lines))
         except StoreUnavailable:
             with self._lock:
                 free = BUFFER_MAX - len(self._lines)
@@ -174,7 +174,7 @@ class LogWriter(Loop):
                 self._dropped += lost
                 self._in_flight -= bool(lines)
 
-    def _next(self) -> list[Line]:
+    def _next(self) -> list[LogLine]:
         """Take the next lines out of the buffer; after a loss, with a line that says how many were lost."""
         with self._lock:
             lines, self._lines = self._lines[:BATCH_MAX], self._lines[BATCH_MAX:]
@@ -182,7 +182,7 @@ class LogWriter(Loop):
             self._in_flight += bool(lines or dropped)
         if dropped:
             text = f"{dropped} log records were dropped: they came faster than the database took them"
-            lines.append(Line(None, None, logging.WARNING, "turbine", text, LogSource.SYSTEM, self._now()))
+            lines.append(LogLine(None, None, logging.WARNING, "turbine", text, LogSource.SYSTEM, self._now()))
         return lines
 
 

@@ -15,8 +15,8 @@ from turbine.loops.loop import Loop
 from turbine.loops.runner import Runner
 from turbine.platform import remove_file
 from turbine.store import Tx
-from turbine.tables import executors, workflows
-from turbine.tables.executors import Executor
+from turbine.tables import executors, runs
+from turbine.tables.executors import ExecutorRow
 
 log = logging.getLogger("turbine")
 
@@ -70,7 +70,7 @@ class Recovery(Loop):
         await self._audit()
         return None
 
-    def _watch(self, live: Sequence[Executor]) -> None:
+    def _watch(self, live: Sequence[ExecutorRow]) -> None:
         """Note since when each lease has not been renewed, by our own monotonic clock."""
         now = time.monotonic()
         if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
@@ -85,7 +85,7 @@ class Recovery(Loop):
             )
         self._watched = watched
 
-    def _has_expired(self, executor: Executor) -> bool:
+    def _has_expired(self, executor: ExecutorRow) -> bool:
         """Whether a lease has run out. No wall clock decides that alone: it may be set while all executors live.
 
         On Postgres it is the server's clock, and the lease must also not have been renewed for half of its time while
@@ -106,15 +106,15 @@ class Recovery(Loop):
             return
         self._audited = now
         app = self._app
-        held = await app.store.read(executors.held, executor_id=app.executor_id)
+        held = await app.store.read(executors.held_runs, executor_id=app.executor_id)
         strays = {pair for pair in held if not self._runner.holds(pair[0])}
         lost = strays & self._strays
         self._strays = strays - lost
         if lost:
-            await asyncio.gather(*(app.store.submit(workflows.release, pair) for pair in lost))
+            await asyncio.gather(*(app.store.submit(runs.release, pair) for pair in lost))
             log.warning("%s runs that this executor held without carrying them out are released", len(lost))
 
-    async def _judge(self, executor: Executor) -> None:
+    async def _judge(self, executor: ExecutorRow) -> None:
         if is_dead_on_this_machine(executor.lock_path, executor.lock_token):
             why, seen_ms = "its process has ended", None
         elif self._lease.healthy_for >= self._lease_seconds and self._has_expired(executor):
@@ -135,7 +135,7 @@ class Recovery(Loop):
             remove_file(Path(executor.lock_path))
         log.log(
             logging.INFO if not freed else logging.WARNING,
-            "Executor %s (process %s on %s) is dead: %s. %s of its runs go on",
+            "ExecutorRow %s (process %s on %s) is dead: %s. %s of its runs go on",
             executor.executor_id,
             executor.process_id,
             executor.hostname,
@@ -148,8 +148,8 @@ class Recovery(Loop):
             executors.release_orphans, executor_id=executor_id, now_ms=self._app.clock.now_ms()
         )
         if freed:
-            log.warning("Executor %s is gone; %s of its runs go on", executor_id, freed)
+            log.warning("ExecutorRow %s is gone; %s of its runs go on", executor_id, freed)
 
 
-def _executors(tx: Tx) -> tuple[list[Executor], list[str]]:
-    return executors.live(tx), executors.orphans(tx)
+def _executors(tx: Tx) -> tuple[list[ExecutorRow], list[str]]:
+    return executors.registered(tx), executors.orphans(tx)

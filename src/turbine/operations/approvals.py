@@ -20,9 +20,9 @@ from turbine.operations.audit import line_of
 from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.tables import approval_links, approvals
-from turbine.tables.approval_links import Link
-from turbine.tables.approvals import Decision
-from turbine.tables.audit import Line
+from turbine.tables.approval_links import ApprovalLinkRow
+from turbine.tables.approvals import ApprovalDecision
+from turbine.tables.audit import AuditLine
 
 LINK_MAX = timedelta(days=31)
 
@@ -119,7 +119,7 @@ class Approvals(Resource):
         app = self._app()
         found = await app.store.read(approval_links.find, token_hash=hash_secret(token), now_ms=app.clock.now_ms())
         if found is None:
-            raise approval_links.gone()
+            raise approval_links.link_not_found()
         return await self.get(found.approval_id), to_datetime(found.expires_ms)
 
     async def decide_by_link(
@@ -129,7 +129,7 @@ class Approvals(Resource):
         app = self._app()
         decision, check = prepare(app, approved, comment, None, data)
 
-        def line(link: Link, workflow_id: str) -> Line:
+        def line(link: ApprovalLinkRow, workflow_id: str) -> AuditLine:
             principal = Principal(f"link made by {link.made_by}", Role.OPERATOR)
             return line_of(
                 app.clock.now_ms(),
@@ -143,13 +143,13 @@ class Approvals(Resource):
         used = await app.store.write(
             approval_links.decide, token_hash=hash_secret(token), decision=decision, check=check, line_of=line
         )
-        assert isinstance(used, Link)  # what it refuses with was raised
+        assert isinstance(used, ApprovalLinkRow)  # what it refuses with was raised
         return await self.get(used.approval_id)
 
 
 def prepare(
     app: App, approved: bool, comment: str, by: str | None, data: Any
-) -> tuple[Decision, Callable[[dict[str, Any] | None], Exception | None]]:
+) -> tuple[ApprovalDecision, Callable[[dict[str, Any] | None], Exception | None]]:
     """A decision as it is stored, and what judges it against the form of its gate.
 
     Raises TypeError and ValueError for a comment or name that no database takes, SerializationError for the data.
@@ -157,7 +157,7 @@ def prepare(
     if not isinstance(approved, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"approved must be True or False, not {approved!r}")
     text = None if data is None else payload_type(Any).encode(data, "the filled-in form")
-    decision = Decision(
+    decision = ApprovalDecision(
         approved,
         check_text(comment, "comment"),
         None if by is None else check_text(by, "name of the person"),

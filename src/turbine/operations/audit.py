@@ -20,7 +20,7 @@ from turbine.operations.resources import Resource
 from turbine.store import Store, Tx
 from turbine.store.tx import take_locks
 from turbine.tables import audit
-from turbine.tables.audit import Line, Wanted
+from turbine.tables.audit import AuditFilter, AuditLine
 
 DETAIL_MAX = 4096
 """Characters of what is noted beside a change; a payload is no business of the audit."""
@@ -33,10 +33,10 @@ class AuditedStore(Store):
     the line. A write that refuses, or says that nothing changed (False or 0), has none.
     """
 
-    def __init__(self, inner: Store, line: Line) -> None:
+    def __init__(self, inner: Store, line: AuditLine) -> None:
         self.__dict__.update(inner.__dict__)
         self._inner = inner
-        self._line: Line | None = line
+        self._line: AuditLine | None = line
 
     def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:
         if self._line is None:
@@ -54,7 +54,7 @@ class AuditedStore(Store):
         return await self._inner.read(function, *args, **kwargs)
 
 
-def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: Line) -> Any:
+def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: AuditLine) -> Any:
     if getattr(function, "bulk", False):
         take_locks(tx, [(function, argument)])
         (answer,) = function(tx, [argument])
@@ -91,12 +91,12 @@ def line_of(
     *,
     workflow_id: str | None = None,
     detail: dict[str, Any] | None = None,
-) -> Line:
+) -> AuditLine:
     """The line of a change."""
     text = None if not detail else json.dumps(detail, default=str)
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
-    return Line(now_ms, principal.name, principal.role, action, target, workflow_id, text)
+    return AuditLine(now_ms, principal.name, principal.role, action, target, workflow_id, text)
 
 
 class Audit(Resource):
@@ -115,7 +115,7 @@ class Audit(Resource):
         cursor: str | None = None,
     ) -> Page[AuditRecord]:
         """One page of changes, newest first. Raises ValueError for a limit or cursor that can never be right."""
-        wanted = Wanted(
+        wanted = AuditFilter(
             actor=None if actor is None else check_name(actor, "actor"),
             action=None if action is None else check_name(action, "action"),
             target=None if target is None else check_name(target, "target"),
@@ -124,6 +124,6 @@ class Audit(Resource):
             before_ms=None if before is None else to_ms(before, "before"),
         )
         found = await self._app().store.read(
-            audit.page, wanted=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)
+            audit.page, filter=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)
         )
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)

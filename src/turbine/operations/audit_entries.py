@@ -10,7 +10,7 @@ from turbine.engine.app import App
 from turbine.model.accounts import Actor
 from turbine.store.store import Audit
 from turbine.tables import audit
-from turbine.tables.audit import Line
+from turbine.tables.audit import AuditLine
 
 DETAIL_MAX = 4096
 """Characters of the detail of a line; payloads are not audited."""
@@ -29,5 +29,5 @@ def audit_of(
     text = json.dumps(given, default=str) if given else None
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
-    line = Line(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
+    line = AuditLine(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
     return partial(audit.add, line=line)

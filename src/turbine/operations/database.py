@@ -77,7 +77,7 @@ def newest_schema() -> int:
 
 def applied_schema(tx: Tx) -> int:
     """The number of the last migration that was applied; 0 without tables."""
-    return doctor.schema(tx) if tx.row(_HAS_SCHEMA) else 0
+    return doctor.schema_version(tx) if tx.row(_HAS_SCHEMA) else 0
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import deliveries, products
-from turbine.tables.deliveries import Wanted
+from turbine.tables.deliveries import DeliveryFilter
 
 
 class Deliveries(Resource):
@@ -34,7 +34,7 @@ class Deliveries(Resource):
         `target` is the id of a webhook, an alert channel or a product. Raises ValueError for a status, kind, limit or
         cursor that can never be right.
         """
-        wanted = Wanted(
+        wanted = DeliveryFilter(
             status=_several(status, lambda one: str(DeliveryStatus(one))),
             kind=_several(kind, lambda one: str(DeliveryKind(one))),
             event=_several(event, lambda one: check_name(one, "event")),
@@ -43,7 +43,7 @@ class Deliveries(Resource):
         )
         before = after_key(cursor)
         found = await self._app().store.read(
-            deliveries.page, wanted=wanted, limit=check_limit(limit) + 1, before=before
+            deliveries.page, filter=wanted, limit=check_limit(limit) + 1, before=before
         )
         items = [record for _, record in found[:limit]]
         return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)

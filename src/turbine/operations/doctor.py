@@ -102,8 +102,8 @@ def _schema(tx: Tx) -> Check:
 
 
 def _executors(tx: Tx) -> Check:
-    alive = [executor.executor_id for executor in executors.live(tx) if executor.lease_left_ms > 0]
-    count = doctor.open_runs(tx)
+    alive = [executor.executor_id for executor in executors.registered(tx) if executor.lease_left_ms > 0]
+    count = doctor.count_open(tx)
     text = f"{len(alive)} live" + (f": {', '.join(alive)}" if alive else "")
     if count and not alive:
         text = f"{_up_to(count)} runs are open, but no process is running; start one"
@@ -111,7 +111,7 @@ def _executors(tx: Tx) -> Check:
 
 
 def _set_aside(tx: Tx) -> Check:
-    count = doctor.set_aside(tx)
+    count = doctor.count_set_aside(tx)
     text = f"{_up_to(count)} runs are set aside and need attention" if count else "no run is set aside"
     return check("set aside", not count, text, count=count)
 

@@ -9,9 +9,10 @@ from turbine.engine.app import App
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
-from turbine.tables import executors, queues, statuses
+from turbine.tables import executors, queues, run_records
 from turbine.tables.queues import Blockage
-from turbine.tables.statuses import Facts
+from turbine.tables.run_records import RunFacts
+from turbine.tables.waits import open_waits
 
 _WAITS = {
     "sleep": ("sleeping", "It sleeps until {until}.", "It wakes by itself, or at once: await rt.release({id!r})."),
@@ -94,7 +95,7 @@ def _waiting(workflow_id: str, waits: Waits) -> Explanation:
     )
 
 
-def _unheld(facts: Facts) -> Explanation:
+def _unheld(facts: RunFacts) -> Explanation:
     if facts.wake_ms:
         until = to_datetime(facts.wake_ms)
         return Explanation(
@@ -111,7 +112,7 @@ def _unheld(facts: Facts) -> Explanation:
     )
 
 
-def _queued(facts: Facts, blockage: Blockage) -> Explanation:
+def _queued(facts: RunFacts, blockage: Blockage) -> Explanation:
     """Why a run stays in its queue, and who is in its way."""
     queue = facts.queue_name
     holders = [one.workflow_id for one in blockage.holders]
@@ -141,14 +142,14 @@ def _queued(facts: Facts, blockage: Blockage) -> Explanation:
     return Explanation("queue", text, since=to_datetime(facts.updated_ms), until=until, held_by=holders, advice=advice)
 
 
-def _facts(tx: Tx, *, workflow_id: str, now_ms: int) -> tuple[Facts, Waits, bool, Blockage | None] | None:
-    facts = statuses.facts(tx, workflow_id=workflow_id)
+def _facts(tx: Tx, *, workflow_id: str, now_ms: int) -> tuple[RunFacts, Waits, bool, Blockage | None] | None:
+    facts = run_records.facts(tx, workflow_id=workflow_id)
     if facts is None:
         return None
-    known = executors.names_known(tx, names=[facts.name])
+    known = executors.known_workflows(tx, names=[facts.name])
     blockage = None
     if facts.queue_name is not None and facts.status == "ENQUEUED":
         blockage = queues.blockage(
             tx, name=facts.queue_name, key=facts.partition_key, workflow_id=workflow_id, now_ms=now_ms
         )
-    return facts, statuses.open_waits(tx, run=facts.run), facts.name in known, blockage
+    return facts, open_waits(tx, run=facts.run), facts.name in known, blockage

@@ -15,8 +15,8 @@ from turbine.model import history
 from turbine.model.exports import ExportedFailure, ExportedStep, ExportedWait, History
 from turbine.model.positions import order
 from turbine.store import Tx
-from turbine.tables import statuses, steps
-from turbine.tables.statuses import Found
+from turbine.tables import run_records, steps
+from turbine.tables.run_records import StoredRun
 
 
 async def export(app: App, workflow_id: str) -> History:
@@ -63,9 +63,9 @@ def _loose(payloads: Payloads, inputs: str, recorded: history.RunRecords) -> Ite
             yield place
 
 
-def _read(tx: Tx, *, workflow_id: str) -> tuple[Found, str | None, history.RunRecords] | None:
-    found = statuses.one(tx, workflow_id=workflow_id)
-    known = statuses.outcome(tx, workflow_id=workflow_id)
+def _read(tx: Tx, *, workflow_id: str) -> tuple[StoredRun, str | None, history.RunRecords] | None:
+    found = run_records.get(tx, workflow_id=workflow_id)
+    known = run_records.result(tx, workflow_id=workflow_id)
     if found is None or known is None:
         return None
     _, (_, _, error, _) = known

@@ -60,7 +60,7 @@ class Failures(Resource):
         """
         app = self._app()
         await app.store.write(
-            failures.mark,
+            failures.set_state,
             fingerprint=check_name(fingerprint, "fingerprint"),
             state=FailureState(state),
             actor=None if by is None else check_text(by, "name of the person"),

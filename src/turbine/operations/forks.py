@@ -14,8 +14,8 @@ from turbine.model.positions import NOTE, READING, check_position, is_before
 from turbine.operations import triggers
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
-from turbine.tables import statuses, workflows
-from turbine.tables.workflows import Start, Started
+from turbine.tables import run_forks, run_records, run_starts
+from turbine.tables.run_starts import Start, StartedRun
 
 
 async def fork(
@@ -37,11 +37,11 @@ async def fork(
     recorded), QueueNotFound, and NotRegistered for other input of a workflow that no process has registered.
     """
     limit = check_position(from_step)
-    found = await app.store.read(statuses.one, workflow_id=workflow_id)
+    found = await app.store.read(run_records.get, workflow_id=workflow_id)
     if found is None:
         raise WorkflowNotFound(workflow_id)
     assert found.inputs is not None
-    recorded = await app.store.read(workflows.positions_of, run=found.run)
+    recorded = await app.store.read(run_forks.positions_of, run=found.run)
     before = [
         (position, is_done)
         for position, is_done in recorded
@@ -88,7 +88,7 @@ def _is_copied(position: str) -> bool:
 
 async def _expect_fork(app: App, new_id: str, source_id: str) -> None:
     """A second fork under one id joins the first; any other run of that id is in the way."""
-    there = await app.store.read(statuses.one, workflow_id=new_id)
+    there = await app.store.read(run_records.get, workflow_id=new_id)
     if there is None or there.status.forked_from != source_id:
         raise WorkflowConflict(
             f"The workflow id {new_id!r} is taken by a run that is no fork of {source_id!r}. Use another new_id.",
@@ -125,9 +125,9 @@ async def _inputs(app: App, name: str, stored: str, args: tuple[Any, ...] | None
 def _fork(
     tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str | None, str | None]]
 ) -> Any:
-    (answer,) = workflows.start(tx, [row])
-    if isinstance(answer, Started) and answer.is_new:
-        workflows.copy_history(
+    (answer,) = run_starts.start(tx, [row])
+    if isinstance(answer, StartedRun) and answer.is_new:
+        run_forks.copy_history(
             tx, source=source, target=answer.run, positions=positions, edits=edits, now_ms=row.created_ms
         )
     return answer

@@ -10,7 +10,8 @@ from turbine.engine.app import App
 from turbine.model.retention import RetentionRule, rule_for
 from turbine.operations import products
 from turbine.store import Tx
-from turbine.tables import deliveries, failures, kv, logs, retention, storage, workflows
+from turbine.tables import deliveries, failures, kv, logs, retention, storage
+from turbine.tables import runs as run_table
 
 RUNS_AT_ONCE = 100
 """Runs in one transaction: they may have many steps each."""
@@ -49,9 +50,9 @@ async def collect(app: App, older_than_ms: int | None) -> int:
     if older_than_ms is not None:
         before_ms = now_ms - older_than_ms
         await _collect_deliveries(app, before_ms)
-        await _in_batches(app, failures.collect, before_ms, ROWS_AT_ONCE)
-        await _in_batches(app, kv.forget_deleted, before_ms, ROWS_AT_ONCE)
-    await _in_batches(app, logs.forget, now_ms - LOGS_KEPT_MS, ROWS_AT_ONCE)
+        await _in_batches(app, failures.delete_unused_groups, before_ms, ROWS_AT_ONCE)
+        await _in_batches(app, kv.delete_old_history, before_ms, ROWS_AT_ONCE)
+    await _in_batches(app, logs.delete, now_ms - LOGS_KEPT_MS, ROWS_AT_ONCE)
     await products.sweep(app)
     return count
 
@@ -68,7 +69,7 @@ async def preview(app: App, older_than_ms: int | None) -> Collectable:
         count += len(runs)
         looks += 1
         if rules:
-            kinds.update({(name, status): n for name, status, n in await store.read(retention.kinds, runs=runs)})
+            kinds.update({(name, status): n for name, status, n in await store.read(retention.counts, runs=runs)})
         if count >= storage.COUNT_MAX or looks >= LOOKS_MAX:
             is_partial = True
             break
@@ -86,14 +87,16 @@ async def _due(app: App, usual_ms: int | None, now_ms: int) -> AsyncGenerator[li
     """Runs that are due, a stretch at a time."""
     after_ms: int | None = -1
     while after_ms is not None:
-        runs, after_ms = await app.store.read(retention.next_due, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
+        runs, after_ms = await app.store.read(retention.next_batch, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
         yield runs
 
 
 async def _collect_deliveries(app: App, before_ms: int) -> None:
     after = (-1, -1)
-    while found := await app.store.read(deliveries.over_before, before_ms=before_ms, after=after, limit=ROWS_AT_ONCE):
-        await app.store.write(deliveries.forget, deliveries=[key for _, key in found])
+    while found := await app.store.read(
+        deliveries.settled_before, before_ms=before_ms, after=after, limit=ROWS_AT_ONCE
+    ):
+        await app.store.write(deliveries.delete, deliveries=[key for _, key in found])
         after = found[-1]
 
 
@@ -108,4 +111,4 @@ async def _in_batches(app: App, forget: Callable[..., int], before_ms: int, limi
 
 def _forget_runs(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> int:
     still = retention.due(tx, runs=runs, now_ms=now_ms, usual_ms=usual_ms)
-    return workflows.delete(tx, runs=still) if still else 0
+    return run_table.delete(tx, runs=still) if still else 0

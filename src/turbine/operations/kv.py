@@ -18,7 +18,7 @@ from turbine.operations.pages import check_limit
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import kv
-from turbine.tables.kv import Entry
+from turbine.tables.kv import KvEntry
 
 
 class Missing:
@@ -63,12 +63,12 @@ class Kv(Resource):
             kv.set_,
             key=_key(key),
             value=app.payloads.seal(plain, what),
-            plain=plain,
+            json_text=plain,
             now_ms=app.clock.now_ms(),
             expect=_require_json(expect, "the expected value") if has_expectation else None,
             expects_missing=expects_missing,
             open=app.payloads.open,
-            complain=_complain,
+            validate=_complain,
             actor=_person(by),
         )
 
@@ -121,7 +121,7 @@ class Kv(Resource):
             schema=text,
             now_ms=app.clock.now_ms(),
             open=app.payloads.open,
-            complain=_complain,
+            validate=_complain,
         )
 
 
@@ -129,7 +129,7 @@ def _complain(schema: dict[str, Any], text: str) -> list[dict[str, Any]]:
     return complaints(schema, plain_value(text))
 
 
-def _record(entry: Entry, payloads: Payloads) -> KVRecord:
+def _record(entry: KvEntry, payloads: Payloads) -> KVRecord:
     value = None
     if entry.value is not None:
         value = payload_type(Any).decode(payloads.open(entry.value), f"the value of key {entry.key!r}")

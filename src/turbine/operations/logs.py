@@ -12,7 +12,7 @@ from turbine.model.workflows import Page
 from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.tables import logs
-from turbine.tables.logs import Filter
+from turbine.tables.logs import LogFilter
 
 
 class Logs(Resource):
@@ -70,7 +70,7 @@ class Logs(Resource):
     ) -> Page[LogRecord]:
         """Like `list`, but quick: a page may be short, or empty, though there are more."""
         app = self._app()
-        wanted = Filter(
+        wanted = LogFilter(
             workflow_id=None if workflow_id is None else check_id(workflow_id),
             position=None if step is None else check_name(step, "step"),
             level=None if level is None else _number(level),
@@ -81,11 +81,11 @@ class Logs(Resource):
         check_limit(limit)
         key = after_key(cursor)
         await app.log_sink.flush()
-        found = await app.store.read(logs.page, wanted=wanted, limit=limit + 1, after=key, ascending=ascending)
+        found = await app.store.read(logs.page, filter=wanted, limit=limit + 1, after=key, ascending=ascending)
         items = [record for _, record in found.records[:limit]]
         if len(found.records) > limit:
             return Page(items, str(found.records[limit - 1][0]))
-        return Page(items, None if found.behind is None else str(found.behind))
+        return Page(items, None if found.resume_after is None else str(found.resume_after))
 
 
 def _number(level: str | int) -> int:

@@ -11,7 +11,7 @@ from turbine.ids import check_name, check_text, new_id
 from turbine.model.deliveries import DeliveryStatus
 from turbine.operations.poll_until import look_until
 from turbine.tables import alert_channels, deliveries
-from turbine.tables.alert_channels import Message
+from turbine.tables.alert_channels import AlertMessage
 
 TEST_TEXT = "[Turbine] This is a test message. The alert channel works."
 
@@ -36,7 +36,7 @@ async def send(
     if not text:
         raise ValueError("the message is empty; say something")
     delivery_id = _fresh_id() if place is None else _id_of(f"{workflow_id} {run} {place}")
-    row = Message(delivery_id, run, workflow_id, app.payloads.seal(text, "the message"), app.clock.now_ms())
+    row = AlertMessage(delivery_id, run, workflow_id, app.payloads.seal(text, "the message"), app.clock.now_ms())
     left: Any = await app.store.write(alert_channels.notify, name=check_name(channel, "channel name"), message=row)
     if wait and left is not None:
         await _verdict(app, delivery_id, f"The message to {channel!r}")
@@ -45,7 +45,7 @@ async def send(
 async def test(app: App, channel_id: str) -> None:
     """Send a fixed text to a channel and wait for the verdict. Raises NotFound, DeliveryFailed."""
     text = app.payloads.seal(TEST_TEXT, "the message")
-    row = Message(_fresh_id(), None, None, text, app.clock.now_ms())
+    row = AlertMessage(_fresh_id(), None, None, text, app.clock.now_ms())
     await app.store.write(alert_channels.test, id=channel_id, message=row)
     await _verdict(app, row.id, "The test message")
 

@@ -17,7 +17,7 @@ from turbine.model.workflows import Page
 from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.tables import products
-from turbine.tables.products import Stored, Wanted
+from turbine.tables.products import ProductFilter, StoredProduct
 from turbine.threads import in_thread
 
 log = logging.getLogger("turbine")
@@ -47,7 +47,7 @@ class Products(Resource):
         app = self._app()
         found = await app.store.read(
             products.page,
-            wanted=Wanted(
+            filter=ProductFilter(
                 workflow_id=None if workflow_id is None else check_id(workflow_id),
                 status=None if statuses is None else [str(ProductStatus(one)) for one in statuses],
                 search=check_name(search, "search text") if search else None,
@@ -70,7 +70,7 @@ class Products(Resource):
         """
         return ProductFile(self._app, id)
 
-    def open_blocking(self, stored: Stored) -> BinaryIO:
+    def open_blocking(self, stored: StoredProduct) -> BinaryIO:
         """The bytes of a product as a file for the calling thread."""
         try:
             return self._app().storages.open(stored.storage, stored.id, stored.size)
@@ -79,7 +79,7 @@ class Products(Resource):
                 f"The bytes of product {stored.id} are not where they were put: {error}", kind="product", id=stored.id
             ) from error
 
-    async def stored(self, id: str) -> Stored:
+    async def stored(self, id: str) -> StoredProduct:
         """The row of a product. Raises NotFound."""
         return await _stored(self._app(), id)
 
@@ -98,7 +98,7 @@ class Products(Resource):
         stored = await app.store.write(
             products.resend, product_id=id, delivery_id=delivery_id(), now_ms=app.clock.now_ms()
         )
-        assert isinstance(stored, Stored)  # the write raises what it refuses with
+        assert isinstance(stored, StoredProduct)  # the write raises what it refuses with
         return stored.record(app.payloads.open)
 
 
@@ -137,8 +137,8 @@ class ProductFile:
         return self._file
 
 
-async def _stored(app: App, id: str) -> Stored:
-    found = await app.store.read(products.one, product_id=check_id(id, "product id"))
+async def _stored(app: App, id: str) -> StoredProduct:
+    found = await app.store.read(products.get, product_id=check_id(id, "product id"))
     if found is None:
         raise NotFound(kind="product", id=id)
     return found
@@ -148,7 +148,9 @@ async def sweep(app: App) -> int:
     """Remove bytes that nobody owns: of uploads that died, and of products whose run was deleted. Returns how many."""
     count, after = 0, ""
     while True:
-        found = await app.store.read(products.dead_uploads, executor=app.executor_id, after=after, limit=SWEPT_AT_ONCE)
+        found = await app.store.read(
+            products.abandoned_uploads, executor=app.executor_id, after=after, limit=SWEPT_AT_ONCE
+        )
         for upload, place in found:
             if upload not in app.storages.active:
                 count += await _remove(app, upload, place)
@@ -159,12 +161,12 @@ async def sweep(app: App) -> int:
 
 async def _remove(app: App, upload: str, place: str) -> bool:
     """Remove the bytes of an upload and then its row; False, and the row stays, when that is not possible now."""
-    if not await app.store.write(products.release, upload=upload):
+    if not await app.store.write(products.abandon_upload, upload=upload):
         return False
     try:
         await app.io.run(app.storages.remove, place, upload)
     except Exception as error:  # noqa: BLE001 - storages raise what they like; the next sweep tries again
         log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(place), error)
         return False
-    await app.store.write(products.deregister, upload=upload)
+    await app.store.write(products.forget_upload, upload=upload)
     return True

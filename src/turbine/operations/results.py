@@ -10,7 +10,7 @@ from turbine.engine.execution import Execution
 from turbine.engine.results import Stored
 from turbine.errors import ResultTimeout, WorkflowNotFound
 from turbine.operations.poll_until import POLL, look_until
-from turbine.tables import statuses
+from turbine.tables import run_records
 
 
 async def await_outcome(
@@ -27,7 +27,7 @@ async def await_outcome(
             return stored
 
     async def look() -> Stored | None:
-        known = await app.store.read(statuses.outcome, workflow_id=workflow_id)
+        known = await app.store.read(run_records.result, workflow_id=workflow_id)
         if known is None:
             raise WorkflowNotFound(workflow_id)
         is_over, outcome = known

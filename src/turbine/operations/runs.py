@@ -23,10 +23,10 @@ from turbine.operations import products
 from turbine.operations.pages import after_key, check_limit
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
-from turbine.tables import details, run_search, statuses, steps, workflows
-from turbine.tables.run_search import Filter
-from turbine.tables.statuses import Found
-from turbine.tables.workflows import Start, Started
+from turbine.tables import run_details, run_records, run_search, run_starts, runs, steps
+from turbine.tables.run_records import StoredRun
+from turbine.tables.run_search import RunFilter
+from turbine.tables.run_starts import Start, StartedRun
 
 log = logging.getLogger("turbine")
 
@@ -40,7 +40,7 @@ async def start(
     options: StartOptions,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> tuple[Started, Start]:
+) -> tuple[StartedRun, Start]:
     """Start a run of a registered workflow, or join the run that has its id. Durable when it returns.
 
     Raises ShuttingDown, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict,
@@ -56,12 +56,12 @@ async def start(
     row = prepare(app, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    entered = app.store.submit(workflows.start, row, len(inputs))
+    entered = app.store.submit(run_starts.start, row, len(inputs))
     # A caller who goes away takes nothing with him: what he has started is carried out.
     entered.add_done_callback(partial(_take_up, app, definition, row))
     if row.direct:
         app.expect(entered)
-    started = cast(Started, await asyncio.shield(entered))
+    started = cast(StartedRun, await asyncio.shield(entered))
     if not started.is_new and not started.same_input:
         log.warning("Run %s was started before with another input; that one counts, this one is ignored", row.id)
     return started, row
@@ -71,7 +71,7 @@ def _take_up(app: App, definition: WorkflowDefinition, row: Start, entered: asyn
     """Tell of a run that was just started, and carry it out if that is ours to do."""
     if entered.cancelled() or entered.exception() is not None:
         return
-    started: Started = entered.result()
+    started: StartedRun = entered.result()
     if started.is_new and app.probe.listeners:
         status = WorkflowStatus(row.status)
         app.probe.tell(Event(f"workflow.{status}", row.id, row.name, status, None, to_datetime(row.created_ms)))
@@ -81,13 +81,13 @@ def _take_up(app: App, definition: WorkflowDefinition, row: Start, entered: asyn
 
 async def status(app: App, workflow_id: str) -> Status:
     """A run as it is now, payloads included. Raises WorkflowNotFound."""
-    found = await app.store.read(statuses.one, workflow_id=workflow_id)
+    found = await app.store.read(run_records.get, workflow_id=workflow_id)
     if found is None:
         raise WorkflowNotFound(workflow_id)
     return _complete(found, app.payloads)
 
 
-def _complete(found: Found, payloads: Payloads) -> Status:
+def _complete(found: StoredRun, payloads: Payloads) -> Status:
     output = None if found.output is None else plain(payloads.open(found.output))
     inputs = None if found.inputs is None else plain(payloads.open(found.inputs))
     return replace(found.status, output=output, input=inputs)
@@ -137,8 +137,8 @@ async def page(
         duration_max=duration_max,
     )
     found = await app.store.read(
-        statuses.page,
-        wanted=wanted,
+        run_records.page,
+        filter=wanted,
         limit=limit + 1,
         after=after_key(cursor),
         ascending=ascending,
@@ -166,9 +166,9 @@ def filter_of(
     error_class: str | Sequence[str] | None = None,
     duration_min: float | None = None,
     duration_max: float | None = None,
-) -> Filter:
+) -> RunFilter:
     """What a list asks for, checked. Raises ValueError for what can never be right."""
-    return Filter(
+    return RunFilter(
         status=_several(status, "status", lambda value, _: str(WorkflowStatus(value))),
         name=_several(name, "name"),
         executor_id=_several(executor_id, "executor_id"),
@@ -187,9 +187,9 @@ def filter_of(
     )
 
 
-async def count(app: App, wanted: Filter, limit: int) -> int:
+async def count(app: App, wanted: RunFilter, limit: int) -> int:
     """How many runs a filter lets through, counted up to a limit."""
-    return await app.store.read(run_search.count, wanted=wanted, limit=limit)
+    return await app.store.read(run_search.count, filter=wanted, limit=limit)
 
 
 def _length(seconds: float | None, what: str) -> int | None:
@@ -221,7 +221,7 @@ async def steps_of(app: App, workflow_id: str) -> list[StepInfo]:
 def _steps(
     tx: Tx, *, workflow_id: str, payloads: Payloads, after: tuple[int, str] = (-1, ""), limit: int = 2**62
 ) -> list[StepInfo] | None:
-    run = workflows.run_of(tx, workflow_id=workflow_id)
+    run = runs.run_of(tx, workflow_id=workflow_id)
     if run is None:
         return None
     return steps.listing(tx, run=run, workflow_id=workflow_id, open=payloads.open, after=after, limit=limit)
@@ -258,7 +258,7 @@ async def step_output(app: App, workflow_id: str, position: str) -> Any:
 
 async def key_of(app: App, workflow_id: str) -> int:
     """The key of a run. Raises WorkflowNotFound."""
-    run = await app.store.read(workflows.run_of, workflow_id=workflow_id)
+    run = await app.store.read(runs.run_of, workflow_id=workflow_id)
     if run is None:
         raise WorkflowNotFound(workflow_id)
     return run
@@ -268,7 +268,7 @@ async def cancel(app: App, workflow_id: str, reason: str | None) -> bool:
     """Cancel a run and its children; False when it was over already. Raises WorkflowNotFound."""
     run = await key_of(app, workflow_id)
     return await app.store.write(
-        workflows.cancel, run=run, reason=reason or "cancelled by request", now_ms=app.clock.now_ms()
+        runs.cancel, run=run, reason=reason or "cancelled by request", now_ms=app.clock.now_ms()
     )
 
 
@@ -278,7 +278,7 @@ async def resume(app: App, workflow_id: str) -> bool:
     Raises WorkflowNotFound, and Deduplicated when its deduplication id is held by another run by now.
     """
     run = await key_of(app, workflow_id)
-    changed: bool | Deduplicated = await app.store.write(workflows.resume, run=run, now_ms=app.clock.now_ms())
+    changed: bool | Deduplicated = await app.store.write(runs.resume, run=run, now_ms=app.clock.now_ms())
     return bool(changed)
 
 
@@ -288,12 +288,12 @@ async def release(app: App, workflow_id: str) -> bool:
     Raises WorkflowNotFound.
     """
     run = await key_of(app, workflow_id)
-    return await app.store.write(details.expedite, run=run, now_ms=app.clock.now_ms())
+    return await app.store.write(run_details.expedite, run=run, now_ms=app.clock.now_ms())
 
 
 async def delete(app: App, workflow_ids: Sequence[str]) -> int:
     """Remove runs that are over, with all that belongs to them; open and unknown ones are left. Returns how many."""
-    runs = [await key_of(app, check_id(workflow_id)) for workflow_id in workflow_ids]
-    count = await app.store.write(workflows.delete, runs=runs)
+    keys = [await key_of(app, check_id(workflow_id)) for workflow_id in workflow_ids]
+    count = await app.store.write(runs.delete, runs=keys)
     await products.sweep(app)
     return count

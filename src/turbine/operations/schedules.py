@@ -31,8 +31,8 @@ from turbine.operations.resources import Resource
 from turbine.operations.triggers import Known
 from turbine.registry import UNSET, StartOptions, WorkflowBase
 from turbine.tables import schedules
-from turbine.tables.schedules import Compiled, ScheduleRow
-from turbine.tables.workflows import Start, Started
+from turbine.tables.run_starts import Start, StartedRun
+from turbine.tables.schedules import DeclaredSchedule, ScheduleRow
 
 log = logging.getLogger("turbine")
 
@@ -209,7 +209,7 @@ class Schedules(Resource):
             row=changed,
             seen_ms=row.updated_ms,
             is_rescheduled=is_rescheduled,
-            recall=recall if changed.enabled else schedules.DISABLED,
+            cancel_reason=recall if changed.enabled else schedules.DISABLED,
         )
         return await self.get(row.id)
 
@@ -266,7 +266,7 @@ class Schedules(Resource):
             )
         ticks = _ticks(app, row, start_ms, min(end_ms, app.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
-        there: set[str] = await app.store.read(schedules.there, ids=ids)
+        there: set[str] = await app.store.read(schedules.existing_ids, ids=ids)
         starts: list[Start] = []
         failed: dict[str, str] = {}
         for id_, tick in zip(ids, ticks, strict=True):
@@ -277,7 +277,7 @@ class Schedules(Resource):
                     failed[id_] = f"{type(error).__name__}: {error}"
         started = [one.id for one in starts]
         if starts and not dry_run:
-            results: list[Started | Exception] = await app.store.write(schedules.backfill, starts=starts)
+            results: list[StartedRun | Exception] = await app.store.write(schedules.backfill, starts=starts)
             for one, result in zip(starts, results, strict=True):
                 if isinstance(result, Exception):
                     failed[one.id] = f"{type(result).__name__}: {result}"
@@ -309,7 +309,7 @@ async def sync_declared(app: App) -> None:
     """Bring the schedules that code declares into the database; what people decided about them stays."""
     now_ms = app.clock.now_ms()
     compiled = [
-        Compiled(
+        DeclaredSchedule(
             id=new_id(),
             workflow=definition.name,
             workflow_fqn=definition.fqn,

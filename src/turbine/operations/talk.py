@@ -11,13 +11,13 @@ from turbine.operations.poll_until import look_until
 from turbine.operations.runs import key_of
 from turbine.registry import UNSET
 from turbine.tables import messages
-from turbine.tables.messages import Sent
+from turbine.tables.messages import NewMessage
 
 
 async def send(app: App, workflow_id: str, message: Any, topic: str) -> None:
     """Put a message into a run's mailbox; durable when it returns. Raises WorkflowNotFound, SerializationError."""
     text = app.payloads.seal(payload_type(Any).encode(message, "the message"), "the message")
-    await app.store.submit(messages.send, Sent(workflow_id, topic, text, app.clock.now_ms(), None), len(text))
+    await app.store.submit(messages.send, NewMessage(workflow_id, topic, text, app.clock.now_ms(), None), len(text))
 
 
 async def get_value(

@@ -18,9 +18,9 @@ from turbine.model.workflows import RegisteredWorkflow
 from turbine.operations import runs
 from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
 from turbine.store import Tx
-from turbine.tables import registry, workflows
-from turbine.tables.registry import Mirrored
-from turbine.tables.workflows import Started
+from turbine.tables import registry, run_starts
+from turbine.tables.registry import WorkflowRow
+from turbine.tables.run_starts import StartedRun
 
 log = logging.getLogger("turbine")
 
@@ -61,7 +61,7 @@ async def find(app: App, workflow: str | WorkflowBase[..., Any]) -> Known:
     if here is not None:
         return Known(here, None, here.takes_tick)
     name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
-    candidates: list[tuple[Mirrored, str | None]] = await app.store.read(_look, name=name)
+    candidates: list[tuple[WorkflowRow, str | None]] = await app.store.read(_look, name=name)
     if not candidates:
         raise NotRegistered(
             f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
@@ -105,7 +105,7 @@ def _require_one(fqn: str, names: list[str]) -> None:
         )
 
 
-def _look(tx: Tx, *, name: str) -> list[tuple[Mirrored, str | None]]:
+def _look(tx: Tx, *, name: str) -> list[tuple[WorkflowRow, str | None]]:
     return [(mirrored, registry.version(tx, name=mirrored.name)) for mirrored in registry.find(tx, name_or_fqn=name)]
 
 
@@ -142,7 +142,7 @@ async def start(app: App, known: Known, options: StartOptions, arguments: Argume
     inputs = encoded(app, known.definition, arguments)
     of_there = replace(options, application_version=options.application_version or known.version)
     row = for_anyone(prepare(app, known.definition, of_there, inputs, None))
-    cast(Started, await app.store.submit(workflows.start, row, len(inputs)))
+    cast(StartedRun, await app.store.submit(run_starts.start, row, len(inputs)))
     return row.id
 
 
@@ -154,7 +154,7 @@ async def mirror(app: App) -> None:
 
 async def everywhere(app: App) -> list[RegisteredWorkflow]:
     """The workflows that any process has registered, by name."""
-    mirrored: list[Mirrored] = await app.store.read(registry.listing)
+    mirrored: list[WorkflowRow] = await app.store.read(registry.listing)
     return [_registered(one, app) for one in mirrored]
 
 
@@ -175,7 +175,7 @@ def registered_here(definition: WorkflowDefinition) -> RegisteredWorkflow:
     )
 
 
-def _registered(one: Mirrored, app: App) -> RegisteredWorkflow:
+def _registered(one: WorkflowRow, app: App) -> RegisteredWorkflow:
     parameters = _parsed(one.parameters)
     return RegisteredWorkflow(
         name=one.name,
@@ -203,11 +203,11 @@ def _parameters(definition: WorkflowDefinition) -> tuple[str | None, bool, Excep
         return None, False, error
 
 
-def _mirrored(definition: WorkflowDefinition) -> Mirrored:
+def _mirrored(definition: WorkflowDefinition) -> WorkflowRow:
     parameters, takes_tick, error = _parameters(definition)
     if error is not None:
         log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
-    return Mirrored(
+    return WorkflowRow(
         name=definition.name,
         fqn=definition.fqn,
         triggerable=int(definition.triggerable),

@@ -23,8 +23,8 @@ from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import webhooks
-from turbine.tables.deliveries import Held
-from turbine.tables.webhooks import Changes, Receiver
+from turbine.tables.deliveries import ClaimedDelivery
+from turbine.tables.webhooks import Receiver, WebhookChanges
 
 ROTATION_MS = 24 * 3600 * 1000
 """How long a secret that was replaced goes on to sign beside the new one."""
@@ -87,7 +87,7 @@ class Webhooks(Resource):
         record: Any = await app.store.write(
             webhooks.update,
             id=check_name(id, "webhook id"),
-            changes=Changes(
+            changes=WebhookChanges(
                 url=None if url is UNSET else _checked_url(url, app),
                 events=None if events is UNSET else events_json(events, "webhook", least=1),
                 enabled=None if enabled is UNSET else check_enabled(enabled),
@@ -123,7 +123,7 @@ class Webhooks(Resource):
         return DeliveryAttempt(1, to_datetime(now_ms), attempt_result.status_code, None, took)
 
 
-async def _attempt(app: App, receiver: Receiver, held: Held) -> AttemptResult:
+async def _attempt(app: App, receiver: Receiver, held: ClaimedDelivery) -> AttemptResult:
     way = WebhookTransport(app.store, app.clock, app.config, app.payloads.open)
     try:
         return await way.attempt(receiver, held)
@@ -131,9 +131,9 @@ async def _attempt(app: App, receiver: Receiver, held: Held) -> AttemptResult:
         await way.close()
 
 
-def _test_event(id: str, now_ms: int) -> Held:
+def _test_event(id: str, now_ms: int) -> ClaimedDelivery:
     """An event that no run has left, and that is not kept."""
-    return Held(
+    return ClaimedDelivery(
         delivery=0,
         id=f"msg_{new_id().replace('-', '')}",
         kind=DeliveryKind.WEBHOOK,

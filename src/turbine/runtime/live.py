@@ -42,7 +42,7 @@ from turbine.registry import threads
 from turbine.store import Store, Tx
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
-from turbine.tables import workflows as workflow_table
+from turbine.tables import runs as run_table
 from turbine.threads import RuntimeThreads, in_thread, made_in_thread, unbroken
 from turbine.wake import WakeKind, Wakes
 
@@ -196,7 +196,7 @@ class Live:
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.app.clock.now_ms())
         await self.recovery.tick()
         await self.store.write(
-            workflow_table.retry_set_aside, names=self.app.registry.names(), now_ms=self.app.clock.now_ms()
+            run_table.retry_set_aside, names=self.app.registry.names(), now_ms=self.app.clock.now_ms()
         )
         await triggers.mirror(self.app)
         await sync_declared(self.app)
@@ -226,7 +226,7 @@ class Live:
             await triggers.mirror(self.app)
             await sync_declared(self.app)
             now_ms = self.app.clock.now_ms()
-            await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
+            await self.store.write(run_table.retry_set_aside, names=[name], now_ms=now_ms)
         except Exception as error:
             log.warning("The new code of workflow %r is in use, but the database could not be told: %s", name, error)
             raise
@@ -240,7 +240,7 @@ class Live:
                     self.runner.nudge(key[0], key[1])
                 case WakeKind.CANCELLED:
                     if self.runner.cancelled(*key):
-                        self.store.post(workflow_table.take_letters_of, (key[0], key[1]))
+                        self.store.post(run_table.acknowledge_cancellation, (key[0], key[1]))
                 case WakeKind.DUE | WakeKind.DEADLINE:
                     self.timers.call_at(key)
                 case WakeKind.DONE:
@@ -463,7 +463,7 @@ class Live:
         if not await self.delivery_worker.is_idle():
             return False
         names = self.app.registry.names()
-        due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.app.executor_id)
+        due_ms = await self.store.read(run_table.next_due, names=names, executor=self.app.executor_id)
         now_ms = self.app.clock.now_ms()
         if due_ms is not None and due_ms <= now_ms:
             self.timers.call()

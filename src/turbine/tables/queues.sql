@@ -3,7 +3,7 @@ name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priori
 release_while_waiting, paused
 
 -- name: declare
--- What was changed at run time stays as long as the declaration is the same as at the last launch.
+-- Changes at run time stay as long as the declaration is the same as at the last launch.
 insert into pt_queues as q (
     name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
     release_while_waiting, paused, updated_ms, declared
@@ -49,16 +49,16 @@ select @columns(queue)
 from pt_queues
 order by name
 
--- name: hold
--- Claims of one queue take turns: what is counted below cannot change before the commit.
+-- name: lock
+-- Claims of one queue exclude each other, so the counts below cannot change before the commit.
 select @columns(queue)
 from pt_queues
 where name = :name
 @for_no_key_update
 
 -- name: slots
--- All slots, and those of this executor. A parked run keeps its slot, unless the queue says otherwise: then parking has
--- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside has none.
+-- All slots, and those of this executor. A parked run keeps its slot unless the queue has `release_while_waiting`. A run
+-- that was set aside has no slot.
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
@@ -82,7 +82,7 @@ and status <> 'ENQUEUED'
 and slot_executor is not null
 
 -- name: keys
--- Keys that somebody waits for and that have a slot to give, those who have waited longest first.
+-- Keys with due runs and a free slot, those with the oldest runs first.
 select queue_partition_key
 from pt_runs
 where queue_name = :queue
@@ -100,14 +100,14 @@ and queue_partition_key not in (
     and s.status <> 'ENQUEUED'
     and s.slot_executor is not null
     group by s.queue_partition_key
-    having count(*) >= :everywhere
-    or sum(case when s.slot_executor = :executor then 1 else 0 end) >= :here
+    having count(*) >= :total
+    or sum(case when s.slot_executor = :executor then 1 else 0 end) >= :own
 )
 group by queue_partition_key
 order by min(run)
 limit :limit
 
--- name: oldest
+-- name: oldest_runs
 select run
 from pt_runs
 where queue_name = :queue
@@ -119,7 +119,7 @@ order by @no_key(run)
 limit :limit
 @for_update @skip_locked
 
--- name: most_urgent
+-- name: most_urgent_runs
 select run
 from pt_runs
 where queue_name = :queue
@@ -131,8 +131,8 @@ order by priority, run
 limit :limit
 @for_update @skip_locked
 
--- name: oldest_of_key
--- Without the name of the index, SQLite would read all queued runs, whatever their key.
+-- name: oldest_runs_of_key
+-- Without the named index SQLite would scan all waiting runs of the queue, whatever their key.
 select run
 from pt_runs @indexed_by(pt_runs_queue_keys)
 where queue_name = :queue
@@ -145,7 +145,7 @@ order by run
 limit :limit
 @for_update @skip_locked
 
--- name: most_urgent_of_key
+-- name: most_urgent_runs_of_key
 select run
 from pt_runs @indexed_by(pt_runs_queue_keys)
 where queue_name = :queue
@@ -198,24 +198,24 @@ and status = 'ENQUEUED'
 and wake_ms <= :now
 limit 1
 
--- name: note_starts
+-- name: add_starts
 insert into pt_queue_starts (queue, partition_key, started_ms)
 select :queue, coalesce(w.queue_partition_key, ''), :now
 from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 
--- name: forget_starts
+-- name: delete_old_starts
 delete from pt_queue_starts
 where queue = :queue
 and started_ms <= :since
 
 -- name: rate_clock
--- The time by which a rate is measured: the database's own, so that machines whose clocks differ agree; `:at` in tests.
--- And the newest start.
+-- The time by which a rate is measured, and the newest start. It is the time of the database, the same for all machines;
+-- tests pass `:at`.
 select coalesce(cast(:at as bigint), @now), (select max(started_ms) from pt_queue_starts where queue = :queue)
 
--- name: move_starts
--- The clock was set back: what seems to start later has started by now.
+-- name: clamp_starts
+-- For a clock that was set back: starts in the future count as starts of now.
 update pt_queue_starts
 set started_ms = :now
 where queue = :queue
@@ -244,7 +244,6 @@ and queue_name is not null
 group by status
 
 -- name: holders
--- The runs that hold the slots of a queue, the oldest first.
 select run, id, name, slot_executor, started_at_epoch_ms
 from pt_runs
 where queue_name = :queue
@@ -257,7 +256,7 @@ order by run
 limit :limit
 
 -- name: waits_for
--- Which of these runs waits for the result of a run.
+-- Those of these runs that wait for the result of a run.
 select w.run
 from pt_waits as w
 where w.kind = 'result'

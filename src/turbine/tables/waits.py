@@ -17,7 +17,7 @@ from turbine.tables.steps import Outcome
 SQL = Statements(Path(__file__))
 
 
-class Wait(NamedTuple):
+class NewWait(NamedTuple):
     """A row of `begin`: a call that will take its time, and when to look again."""
 
     run: int
@@ -36,7 +36,7 @@ class Wait(NamedTuple):
 class ResultLook(NamedTuple):
     """A row of `await_result`: the wait, its time, how a failure is recorded, and the error of a last look in vain."""
 
-    wait: Wait
+    wait: NewWait
     now_ms: int
     failure: Callable[[str, str | None, str | None], str]
     """The error to record for (status, error, reason) of a run that has no value."""
@@ -46,7 +46,7 @@ class ResultLook(NamedTuple):
 class ValueLook(NamedTuple):
     """A row of `await_value`: the wait, whose value it is for, and the error of a last look in vain."""
 
-    wait: Wait
+    wait: NewWait
     workflow_id: str
     key: str
     now_ms: int
@@ -55,10 +55,10 @@ class ValueLook(NamedTuple):
 
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.run)])
-def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
+def begin(tx: Tx, rows: Sequence[NewWait]) -> list[Answer]:
     """Write that runs wait from now on. Repeating it changes nothing: the first deadline stays."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
-    enter(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
+    insert(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
     return [answers[row.run, row.fence] for row in rows]
 
 
@@ -75,7 +75,7 @@ def await_result(tx: Tx, rows: Sequence[ResultLook]) -> list[Answer | tuple[Any,
     ids = rows_json([[row.wait.subject] for row in held])
     targets = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=ids)} if held else {}
     results: list[Answer | tuple[Any, ...] | None] = []
-    waiting: list[Wait] = []
+    waiting: list[NewWait] = []
     settled: list[Outcome] = []
     for row in rows:
         wait = row.wait
@@ -86,7 +86,7 @@ def await_result(tx: Tx, rows: Sequence[ResultLook]) -> list[Answer | tuple[Any,
             settled.append(ended(wait, row.now_ms, error=encode_error(WorkflowNotFound(wait.subject))))
             results.append(None)
         else:
-            _, completed, status, output, error, reason = targets[wait.subject]
+            completed, status, output, error, reason = targets[wait.subject]
             if completed is not None:
                 failure = None if status == "SUCCESS" else row.failure(status, error, reason)
                 settled.append(ended(wait, row.now_ms, None if failure else output, failure))
@@ -97,7 +97,7 @@ def await_result(tx: Tx, rows: Sequence[ResultLook]) -> list[Answer | tuple[Any,
             else:
                 waiting.append(wait)
                 results.append(Answer.WAIT)
-    enter(tx, waiting)
+    insert(tx, waiting)
     settle(tx, settled)
     return results
 
@@ -129,13 +129,13 @@ def await_value(tx: Tx, rows: Sequence[ValueLook]) -> list[Answer | str | None]:
             settled.append(ended(wait, row.now_ms, error=row.timed_out))
             results.append(Answer.DONE)
         else:
-            enter(tx, [wait._replace(subject=f"{target[0]}/{row.key}")])
+            insert(tx, [wait._replace(subject=f"{target[0]}/{row.key}")])
             results.append(Answer.WAIT)
     settle(tx, settled)
     return results
 
 
-def ended(wait: Wait, now_ms: int, output: str | None = None, error: str | None = None) -> Outcome:
+def ended(wait: NewWait, now_ms: int, output: str | None = None, error: str | None = None) -> Outcome:
     """The outcome of the call that waits."""
     return Outcome(
         run=wait.run,
@@ -162,7 +162,7 @@ def settle(tx: Tx, outcomes: Sequence[Outcome]) -> None:
             raise RuntimeError(f"position {outcome.position} of run {outcome.run} was settled twice")
 
 
-def enter(tx: Tx, rows: Sequence[Wait]) -> None:
+def insert(tx: Tx, rows: Sequence[NewWait]) -> None:
     """Write waits of runs of which the caller knows that they may write."""
     if rows:
         text = rows_json(rows)
@@ -171,13 +171,16 @@ def enter(tx: Tx, rows: Sequence[Wait]) -> None:
 
 
 def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
-    """What these waits wait for has happened: their runs are due."""
+    """Meet all waits for these subjects."""
     waiting = tx.rows(SQL.waiting_for, kind=kind, rows=rows_json([[subject] for subject in subjects]))
     met(tx, [(run, position) for run, position in waiting])
 
 
 def met(tx: Tx, waiting: Sequence[tuple[int, str]], *, parked: Collection[int] | None = None) -> None:
-    """Mark waits as met, and parked runs as due at once. `parked`: which ones are, if the caller holds their rows."""
+    """Mark waits, (run, position), as met, and their parked runs as due.
+
+    `parked`: which of the runs are parked, if the caller has locked their rows and knows.
+    """
     if not waiting:
         return
     runs = sorted({run for run, _ in waiting})
@@ -192,7 +195,7 @@ def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
     if not runs:
         return
     woken = tx.rows(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
-    queues = {queue for _, status, queue in woken if status == "ENQUEUED" and queue is not None}
+    queues = {queue for status, queue in woken if status == "ENQUEUED" and queue is not None}
     for queue in queues:
         tx.wake("queue", queue)
     if len(queues) < len(woken):
@@ -200,5 +203,10 @@ def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
 
 
 def met_of(tx: Tx, *, executor: str) -> list[tuple[int, str]]:
-    """Waits of an executor's runs that were met: what wakes would have told."""
+    """Met waits, (run, position), of runs that an executor holds, in case their wakes were lost."""
     return [(run, position) for run, position in tx.rows(SQL.met_of, executor=executor)]
+
+
+def open_waits(tx: Tx, *, run: int) -> list[tuple[str, str, str, int, int | None]]:
+    """The waits of a run: (position, kind, subject, since_ms, deadline_ms)."""
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in tx.rows(SQL.open_waits, run=run)]

@@ -45,7 +45,7 @@ HOUSEKEEPING = (
     "turbine.testing",
 )
 """Modules whose writes are about processes, not about runs: a run cannot notice a crash there."""
-PROGRESS = ("begin", "retry_set_aside", "take_letters", "take_letters_of", "declare")
+PROGRESS = ("begin", "begin_upload", "retry_set_aside", "acknowledge_cancellation", "declare")
 """Writes that only show progress, or that are repeated at every look."""
 
 Side = Literal["before", "after"]

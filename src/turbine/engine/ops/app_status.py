@@ -6,8 +6,8 @@ from turbine.engine.durable_call import DurableCall
 from turbine.engine.execution import Execution
 from turbine.model.steps import Kind
 from turbine.model.words import SET_APP_STATUS
-from turbine.tables import statuses
-from turbine.tables.statuses import AppStatus
+from turbine.tables import run_records
+from turbine.tables.run_records import AppStatus
 
 
 async def set_in_body(execution: Execution, note: str, label: str, color: str) -> None:
@@ -19,7 +19,7 @@ async def set_in_body(execution: Execution, note: str, label: str, color: str) -
         call.started_ms = now_ms = execution.app.clock.now_ms()
         outcome = call.outcome(None, kind=Kind.NOTE)
         await call.write(
-            statuses.set_app_status, AppStatus(execution.run, execution.fence, label, color, now_ms, outcome)
+            run_records.set_app_status, AppStatus(execution.run, execution.fence, label, color, now_ms, outcome)
         )
 
 
@@ -27,4 +27,4 @@ async def set_in_step(execution: Execution, label: str, color: str) -> None:
     """Show a label on the run from a step, in any thread or loop; a step that runs again sets it again."""
     execution.check()
     row = AppStatus(execution.run, execution.fence, label, color, execution.app.clock.now_ms(), None)
-    execution.accept(await execution.app.store.submit(statuses.set_app_status, row))
+    execution.accept(await execution.app.store.submit(run_records.set_app_status, row))

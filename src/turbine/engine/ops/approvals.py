@@ -18,7 +18,7 @@ from turbine.model.accounts import email_of
 from turbine.model.approvals import ApprovalResult
 from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.tables import approvals
-from turbine.tables.approvals import ApprovalRequest, Decided
+from turbine.tables.approvals import ApprovalRequest, DecidedApproval
 
 ASSIGNEES_MAX = 100
 
@@ -53,7 +53,7 @@ async def wait_for_approval(
         details_text = payloads.seal(UNTYPED.encode(details, "the details of the approval"), "the details")
     form_text = None if schema is None else json.dumps(schema)
 
-    def decided(decision: Decided) -> str:
+    def decided(decision: DecidedApproval) -> str:
         return payloads.seal(
             _decision_text(decision, None if decision.data is None else payloads.open(decision.data)), "the decision"
         )
@@ -81,10 +81,10 @@ async def wait_for_approval(
 
         async def look() -> Any:
             row = request._replace(now_ms=execution.app.clock.now_ms(), is_late=call.is_late)
-            return await execution.write(approvals.ask, row, size)
+            return await execution.write(approvals.request, row, size)
 
         decision = await call.wait_for(look)
-        if not isinstance(decision, Decided):
+        if not isinstance(decision, DecidedApproval):
             raise call.failed(late)
         data = None
         if decision.data is not None:
@@ -127,7 +127,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
     return {**definitions[name], "$defs": others} if others else dict(definitions[name])
 
 
-def _decision_text(decision: Decided, data: str | None) -> str:
+def _decision_text(decision: DecidedApproval, data: str | None) -> str:
     facts = {
         "approved": decision.is_approved,
         "comment": decision.comment,

@@ -14,10 +14,10 @@ from turbine.model.steps import Kind
 from turbine.model.words import RESULT
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
-from turbine.tables import waits, workflows
+from turbine.tables import run_starts, waits
 from turbine.tables.ownership import Answer
+from turbine.tables.run_starts import StartedRun
 from turbine.tables.waits import ResultLook
-from turbine.tables.workflows import Started
 
 
 class ResultCall(DurableCall):
@@ -111,11 +111,11 @@ class ChildCall(ResultCall):
         record = self.outcome(None, child=start.id, is_done=is_done)
 
         def take_up(answer: Any) -> None:
-            if isinstance(answer, Started) and answer.is_held:
+            if isinstance(answer, StartedRun) and answer.is_held:
                 app.adopt(first_claim(start, answer), definition)
 
         try:
-            answer = await execution.write(workflows.start_child, (start, record), len(start.inputs), then=take_up)
+            answer = await execution.write(run_starts.start_child, (start, record), len(start.inputs), then=take_up)
         except (TurbineError, ValueError) as error:  # a refusal: recorded, so that a replay raises it too
             refusal = error
         else:

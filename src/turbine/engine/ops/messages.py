@@ -12,7 +12,7 @@ from turbine.model.steps import Kind
 from turbine.model.words import RECV, SEND
 from turbine.registry import UNSET
 from turbine.tables import messages
-from turbine.tables.messages import Receive, Sent
+from turbine.tables.messages import NewMessage, Receive
 
 
 async def send(execution: Execution, position: str, destination: str, message: Any, topic: str) -> None:
@@ -26,7 +26,7 @@ async def send(execution: Execution, position: str, destination: str, message: A
         call.begin()
         step = call.outcome(None, kind=Kind.STEP)
         try:
-            await call.write(messages.send, Sent(destination, topic, body, step.ended_ms or 0, step), len(body))
+            await call.write(messages.send, NewMessage(destination, topic, body, step.ended_ms or 0, step), len(body))
         except WorkflowNotFound as error:
             raise await call.fail(error) from None
 
