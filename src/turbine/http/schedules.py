@@ -13,6 +13,7 @@ from turbine.http.request_context import Operating, RequestContext, Viewing
 from turbine.http.schemas import Cursor, Items, Json, Limit, Moment, RequestSchema, RunRow, Schema, Seconds, When, given
 from turbine.model import schedules as model
 from turbine.model.schedules import CatchUp, Overlap, ScheduleRecord, ScheduleType
+from turbine.model.times import moment_text
 from turbine.operations.schedules import Schedules
 
 router = APIRouter(tags=["schedules"])
@@ -175,7 +176,7 @@ async def preview_times(asked: Preview, context: Viewing) -> Previewed:
 
 def _words(wanted: model.Schedule) -> str:
     if wanted.scheduled_at is not None:
-        return f"once, at {schemas.moment_text(wanted.scheduled_at)}"
+        return f"once, at {moment_text(wanted.scheduled_at)}"
     zone = f" in {wanted.timezone}" if wanted.timezone else ""
     return f"{wanted.cron_expression}{zone}"
 
@@ -188,7 +189,7 @@ async def one(id: str, context: Viewing) -> ScheduleDetail:
     shown.next = await context.rt.schedules.preview(id, 10) if record.enabled else []
     shown.last_runs = await _last_runs(context, record)
     shown.description = record.cron_expression or (
-        "" if record.scheduled_at is None else f"once, at {schemas.moment_text(record.scheduled_at)}"
+        "" if record.scheduled_at is None else f"once, at {moment_text(record.scheduled_at)}"
     )
     return shown
 

@@ -92,7 +92,7 @@ async def session(request: Request) -> Session:
     """Who is signed in; the first thing that the dashboard asks."""
     rt = runtime_of(request)
     kind = authenticator_of(request).kind
-    principal: Principal | None = request.scope["turbine.caller"]
+    principal: Principal | None = request.scope["turbine.principal"]
     port = app_of(rt)
     needs_setup = principal is None and kind == "accounts" and await port.store.read(accounts.is_empty)
     if needs_setup and request.app.state.setup_path is not None:

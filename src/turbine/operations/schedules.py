@@ -29,7 +29,7 @@ from turbine.model.workflows import Page
 from turbine.operations import triggers
 from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
-from turbine.operations.triggers import Known
+from turbine.operations.triggers import StartableWorkflow
 from turbine.registry import UNSET, StartOptions, WorkflowBase
 from turbine.tables import schedules
 from turbine.tables.schedules import Compiled, ScheduleRow
@@ -334,7 +334,7 @@ async def sync_declared(app: App) -> None:
         )
 
 
-def _checked_input(app: App, known: Known, value: Any) -> str | None:
+def _checked_input(app: App, known: StartableWorkflow, value: Any) -> str | None:
     """The input as it is stored. Raises NotTriggerable, and ValidationFailed if a run could not start with it."""
     known.require_triggerable()
     if value is None and known.takes_tick:
@@ -359,7 +359,7 @@ def _ticks(app: App, row: ScheduleRow, start_ms: int, end_ms: int) -> list[int]:
     return found
 
 
-def _start(app: App, known: Known, row: ScheduleRow, id: str, tick_ms: int) -> Start:
+def _start(app: App, known: StartableWorkflow, row: ScheduleRow, id: str, tick_ms: int) -> Start:
     value = _opened(app, row.input)
     arguments = known.accept(tick_text(tick_ms) if value is None and known.takes_tick else value)
     inputs = encoded(app, known.definition, arguments)
