@@ -103,7 +103,7 @@ async def get_approval(id: str, context: Viewing) -> ApprovalRecord:
 @router.post("/approvals/{id:key}/decide")
 async def decide(id: str, request: DecisionRequest, context: Deciding) -> ApprovalRecord:
     """Decide, at most once. Approvers decide approvals that are assigned to them or to no one."""
-    approvals = Approvals(lambda: context.app, context.principal)
+    approvals = context.acting(Approvals)
     return await approvals.decide(
         (await approvals.get(id)).workflow_id,
         request.approved,
@@ -118,7 +118,7 @@ async def decide(id: str, request: DecisionRequest, context: Deciding) -> Approv
 @router.post("/approvals/{id:key}/link", status_code=201)
 async def link(id: str, body: LinkRequest, context: Operating, request: Request) -> LinkResponse:
     """Make a link with which a person without an account decides this approval, once."""
-    approvals = Approvals(lambda: context.app, context.principal)
+    approvals = context.acting(Approvals)
     made = await approvals.link(id, lasts=timedelta(hours=body.hours), by=context.principal.name)
     return LinkResponse(
         token=made.token, path=f"{base_of(request)}/_/turbine/decide#{made.token}", expires=made.expires

@@ -45,5 +45,4 @@ async def get_failure(fingerprint: str, context: Viewing) -> FailureGroup:
 @router.put("/errors/{fingerprint:key}/state")
 async def mark(fingerprint: str, request: MarkRequest, context: Operating) -> FailureGroup:
     """Resolve, ignore or reopen a group of failures. `POST workflows/bulk` resumes its runs."""
-    failures = Failures(lambda: context.app, context.principal)
-    return await failures.mark(fingerprint, request.state, by=context.principal.name)
+    return await context.acting(Failures).mark(fingerprint, request.state, by=context.principal.name)

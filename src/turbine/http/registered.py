@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter
 
@@ -11,7 +10,7 @@ from turbine.http import schemas
 from turbine.http.request_context import Viewing
 from turbine.http.schedules import Schedule
 from turbine.http.schemas import Json, RunRow
-from turbine.model.records import DESCRIBED
+from turbine.model.records import DESCRIBED, extended
 from turbine.model.workflows import OpenVersion, Page, RegisteredWorkflow, WorkflowStatus
 from turbine.queries.registered import get_registered, list_registered, workflow_metrics
 
@@ -49,9 +48,9 @@ async def get_workflow(name: str, context: Viewing) -> RegisteredResponse:
     workflow = await get_registered(context.app, name)
     metrics = await workflow_metrics(context.app, workflow)
     schedules = await context.rt.schedules.list(name)
-    declared: dict[str, Any] = {item.name: getattr(workflow, item.name) for item in fields(workflow)}
-    return RegisteredResponse(
-        **declared,
+    return extended(
+        RegisteredResponse,
+        workflow,
         success_rate=metrics.success_rate,
         p50=metrics.p50,
         p95=metrics.p95,

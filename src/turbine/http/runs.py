@@ -32,9 +32,9 @@ Duration = Annotated[float, Field(ge=0, le=DURATION_MAX, allow_inf_nan=False)]
 class RunFilterRequest(RunFilter):
     """Which runs: all given fields must match; a field with several values matches any of them."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    status: Annotated[list[Annotated[WorkflowStatus, Field(strict=False)]] | None, Query()] = None
+    status: Annotated[list[WorkflowStatus] | None, Query()] = None
     name: Annotated[Texts | None, Query()] = None
     executor_id: Annotated[Texts | None, Query()] = None
     version: Annotated[Texts | None, Query()] = None
@@ -42,8 +42,8 @@ class RunFilterRequest(RunFilter):
     tag: Annotated[Texts | None, Query()] = None
     queue: Annotated[Texts | None, Query()] = None
     parent_id: Annotated[Texts | None, Query()] = None
-    created_after: Annotated[When | None, Query(strict=False)] = None
-    created_before: Annotated[When | None, Query(strict=False)] = None
+    created_after: Annotated[When | None, Query()] = None
+    created_before: Annotated[When | None, Query()] = None
     search: Annotated[
         str | None, Query(max_length=1000, description="Part of id, name, summary, tags, input or error.")
     ] = None

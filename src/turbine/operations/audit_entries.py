@@ -10,6 +10,7 @@ from typing import Any
 
 from turbine.engine.app import App
 from turbine.model.accounts import Actor
+from turbine.registry import UNSET
 from turbine.store import Tx
 from turbine.store.store import Audit
 from turbine.store.tx import take_locks
@@ -25,7 +26,7 @@ def audit_of(
 ) -> Audit | None:
     """Returns a function that writes the audit entry of a change, None for a change by the process itself.
 
-    Pass it to `Store.write_audited`. `action` is noun and verb, such as `workflow.cancel`. Details that are None are
+    Pass it to `Store.write_audited`. `action` is an object and a verb, such as `workflow.cancel`. Details that are None are
     left out.
     """
     if actor is None:
@@ -37,8 +38,8 @@ def audit_line(
     app: App, actor: Actor, action: str, target: str, *, workflow_id: str | None = None, **detail: Any
 ) -> AuditLine:
     """Builds the audit entry of a change."""
-    given = {name: value for name, value in detail.items() if value is not None}
-    text = json.dumps(given, default=str) if given else None
+    noted = {name: value for name, value in detail.items() if value is not None}
+    text = json.dumps(noted, default=str) if noted else None
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
     return AuditLine(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
@@ -62,3 +63,15 @@ def _write_row(tx: Tx, *, function: Callable[..., Any], row: Any, write_audit: A
     if not isinstance(answer, Exception) and getattr(answer, "is_new", True):
         write_audit(tx)
     return answer
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Returns the fields of an update that are set; the others stay as they are."""
+    return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+async def audit_act(app: App, actor: Actor | None, action: str, target: str, **detail: Any) -> None:
+    """Writes the audit entry of an act that is not one write, before it begins."""
+    audit = audit_of(app, actor, action, target, **detail)
+    if audit is not None:
+        await app.store.write(audit)

@@ -22,7 +22,7 @@ def refused(field: str, message: str, kind: str) -> ValidationFailed:
     return ValidationFailed(what="The record", errors=[{"path": [field], "message": message, "type": kind}])
 
 
-def events_json(events: Sequence[str], noun: str, *, least: int) -> str:
+def events_json(events: Sequence[str], kind: str, *, least: int) -> str:
     """Returns the stored list of events, without duplicates. Raises ValidationFailed for unknown or too few ones."""
     if isinstance(events, str):
         raise refused("events", f"must be a list, such as [{events!r}]", "list_type")
@@ -30,7 +30,7 @@ def events_json(events: Sequence[str], noun: str, *, least: int) -> str:
         if event not in _EVENTS:
             raise refused("events", f"{event!r} is unknown; use one of {', '.join(_EVENTS)}", "unknown_event")
     if len(events) < least:
-        raise refused("events", f"a {noun} needs at least one event", "too_short")
+        raise refused("events", f"a {kind} needs at least one event", "too_short")
     return json.dumps(list(dict.fromkeys(events)))
 
 

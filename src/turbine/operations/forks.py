@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from turbine.codec import encode_error, loose, payload_type
 from turbine.engine.app import App
@@ -86,12 +86,16 @@ async def parse_input(app: App, workflow_id: str, value: dict[str, Any]) -> tupl
     Raises WorkflowNotFound, NotRegistered, ValidationFailed.
     """
     workflow = await triggers.find(app, (await get_run(app, workflow_id)).name)
-    if set(value) <= {"args", "kwargs"} and workflow.parameters is None:
-        stored = {"args": value.get("args", []), "kwargs": value.get("kwargs", {})}
-        if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
-            from pydantic_core import to_json  # `import turbine` does not wait for pydantic
+    if set(value) <= {"args", "kwargs"}:
+        args, kwargs = value.get("args", []), value.get("kwargs", {})
+        if isinstance(args, list) and isinstance(kwargs, dict):
+            if workflow.parameters is None:
+                from pydantic_core import to_json  # `import turbine` does not wait for pydantic
 
-            return workflow.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
+                stored = to_json({"args": args, "kwargs": kwargs}, inf_nan_mode="constants")
+                return workflow.definition.signature.decode(stored.decode())
+            if value:  # the code that could check it is in another process
+                return tuple(cast("list[Any]", args)), cast("dict[str, Any]", kwargs)
     args, kwargs = workflow.accept(value)
     return tuple(args), dict(kwargs)
 

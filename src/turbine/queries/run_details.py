@@ -30,7 +30,7 @@ from turbine.model.workflows import Page, WorkflowStatus
 from turbine.queries.steps_tree import NODES_MAX, build_tree
 from turbine.store import Tx
 from turbine.tables import details, messages, statuses, steps, workflows
-from turbine.tables.details import Behind
+from turbine.tables.details import Behind as StepDetails
 
 OUTPUT_MAX = 64 * 1024
 """Bytes of JSON that an output in a list of steps may have."""
@@ -60,7 +60,7 @@ async def page_steps(
     Raises WorkflowNotFound, ValueError for a wrong cursor.
     """
     size = _ALL if limit is None else limit
-    rows, behind = await _read_run(
+    rows, facts = await _read_run(
         app,
         workflow_id,
         _steps_with_details,
@@ -73,17 +73,17 @@ async def page_steps(
         rows,
         size,
         lambda step: f"{step.function_id}-{step.position}",
-        lambda step: _step_detail(step, behind, output_max),
+        lambda step: _step_detail(step, facts, output_max),
     )
 
 
 async def steps_tree(app: App, workflow_id: str) -> StepsTree:
     """Returns the steps of a run as a graph. Raises WorkflowNotFound."""
-    status, error, rows, behind = await _read_run(
+    status, error, rows, facts = await _read_run(
         app, workflow_id, _tree_rows, workflow_id=workflow_id, payloads=app.payloads
     )
     shown = [replace(step, output=None) if exceeds(step.output, OUTPUT_MAX) else step for step in rows]
-    return build_tree(status, error, shown, behind.kinds, behind.follows)
+    return build_tree(status, error, shown, facts.kinds, facts.follows)
 
 
 async def step_output(app: App, workflow_id: str, position: str) -> Any:
@@ -181,23 +181,23 @@ def _steps(
     return steps.listing(tx, run=run, workflow_id=workflow_id, open=payloads.open, after=after, limit=limit)
 
 
-def _steps_with_details(tx: Tx, *, run: int, **arguments: Any) -> tuple[list[StepInfo], Behind]:
+def _steps_with_details(tx: Tx, *, run: int, **arguments: Any) -> tuple[list[StepInfo], StepDetails]:
     rows = _steps(tx, run=run, **arguments)
-    return rows, _behind(tx, run, rows)
+    return rows, _step_facts(tx, run, rows)
 
 
-def _behind(tx: Tx, run: int, rows: Sequence[StepInfo]) -> Behind:
+def _step_facts(tx: Tx, run: int, rows: Sequence[StepInfo]) -> StepDetails:
     children = [step.child_workflow_id for step in rows if step.child_workflow_id is not None]
     return details.behind(tx, run=run, positions=[step.position for step in rows], children=children)
 
 
 def _tree_rows(
     tx: Tx, *, run: int, workflow_id: str, payloads: Payloads
-) -> tuple[WorkflowStatus, str | None, list[StepInfo], Behind]:
+) -> tuple[WorkflowStatus, str | None, list[StepInfo], StepDetails]:
     stored = statuses.one(tx, workflow_id=workflow_id)
     assert stored is not None  # its key was found in this snapshot
     rows = _steps(tx, run=run, workflow_id=workflow_id, payloads=payloads, limit=NODES_MAX + 1)
-    return stored.status.status, stored.status.error, rows, _behind(tx, run, rows)
+    return stored.status.status, stored.status.error, rows, _step_facts(tx, run, rows)
 
 
 def _step_cursor(cursor: str | None) -> tuple[int, str]:
@@ -209,38 +209,38 @@ def _step_cursor(cursor: str | None) -> tuple[int, str]:
     return int(number), check_text(position, "cursor")
 
 
-def _step_detail(step: StepInfo, behind: Behind, output_max: int) -> StepDetail:
+def _step_detail(step: StepInfo, facts: StepDetails, output_max: int) -> StepDetail:
     is_long = exceeds(step.output, output_max)
-    child_status = behind.child_statuses.get(step.child_workflow_id or "")
+    child_status = facts.child_statuses.get(step.child_workflow_id or "")
     return StepDetail(
         workflow_id=step.workflow_id,
         function_id=step.function_id,
         function_name=step.function_name,
         position=step.position,
-        kind=_KINDS.get(behind.kinds.get(step.position, Kind.STEP), "step"),
+        kind=_KINDS.get(facts.kinds.get(step.position, Kind.STEP), "step"),
         output=None if is_long else step.output,
         output_truncated=is_long,
         error=step.error,
         started_at=step.started_at,
         ended_at=step.ended_at,
-        attempts=_attempts(step, behind),
+        attempts=_attempts(step, facts),
         child_workflow_id=step.child_workflow_id,
         child_status=None if child_status is None else WorkflowStatus(child_status),
     )
 
 
-def _attempts(step: StepInfo, behind: Behind) -> list[AttemptDetail]:
+def _attempts(step: StepInfo, facts: StepDetails) -> list[AttemptDetail]:
     attempts: list[AttemptDetail] = []
     for attempt in step.attempts:
         is_last = attempt is step.attempts[-1]
-        incarnation = behind.incarnation(step.position, attempt.number, is_last=is_last)
+        incarnation = facts.incarnation(step.position, attempt.number, is_last=is_last)
         attempts.append(
             AttemptDetail(
                 attempt.number,
                 attempt.started_at,
                 attempt.ended_at,
                 attempt.error,
-                behind.traceback(step.position, attempt.number, is_last=is_last),
+                facts.traceback(step.position, attempt.number, is_last=is_last),
                 None if incarnation is None else ProcessRecord(**incarnation._asdict()),
             )
         )

@@ -57,9 +57,9 @@ class _RecordedOrder(NamedTuple):
     kinds: Mapping[str, int]
     follows: Mapping[str, int]
 
-    def allows(self, earlier: StepInfo, later: StepInfo) -> bool:
-        """Whether the body may have had the outcome of `earlier` when `later` began."""
-        last_step = self.follows.get(later.position)
+    def allows(self, earlier: StepInfo, step: StepInfo) -> bool:
+        """Whether the body may have had the outcome of `earlier` when `step` began."""
+        last_step = self.follows.get(step.position)
         is_step = self.kinds.get(earlier.position, Kind.STEP) in (Kind.STEP, Kind.UNCHECKED, Kind.BROKEN_OFF)
         return last_step is None or not is_step or earlier.function_id <= last_step
 
@@ -77,10 +77,10 @@ def _predecessors(
     return parents, {step for step in above if step >= index - WINDOW}
 
 
-def _follows(earlier: StepInfo, later: StepInfo, order_known: _RecordedOrder) -> bool:
-    if _are_branches(earlier.position, later.position) or not order_known.allows(earlier, later):
+def _follows(earlier: StepInfo, step: StepInfo, order_known: _RecordedOrder) -> bool:
+    if _are_branches(earlier.position, step.position) or not order_known.allows(earlier, step):
         return False
-    return earlier.ended_at is not None and earlier.ended_at <= later.started_at
+    return earlier.ended_at is not None and earlier.ended_at <= step.started_at
 
 
 def _are_branches(first: str, second: str) -> bool:
