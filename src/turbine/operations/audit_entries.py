@@ -26,7 +26,7 @@ def audit_of(
 ) -> Audit | None:
     """Returns a function that writes the audit entry of a change, None for a change by the process itself.
 
-    Pass it to `Store.write_audited`. `action` is an object and a verb, such as `workflow.cancel`. Details that are None are
+    Pass it to `Store.write_audited`. `action` is object and verb, such as `workflow.cancel`. Details that are None are
     left out.
     """
     if actor is None:
