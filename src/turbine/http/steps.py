@@ -75,11 +75,16 @@ async def list_values(id: str, context: Viewing) -> Page[ValueRecord]:
 
 @router.get("/workflows/{id:key}/logs")
 async def list_logs(
-    id: str, context: Viewing, log_filter: logs.Filtered, limit: Limit = 50, cursor: Cursor = None
+    id: str,
+    context: Viewing,
+    log_filter: logs.Filtered,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    ascending: bool = False,
 ) -> Page[LogRecord]:
     """The log records of a run."""
     await run_key(context.app, check_id(id))
-    return await logs.page(context, log_filter, id, limit, cursor)
+    return await context.rt.logs.look(log_filter, id, limit=limit, cursor=cursor, ascending=ascending)
 
 
 @router.get("/workflows/{id:key}/audit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from turbine.model.records import DESCRIBED
@@ -34,3 +35,17 @@ class LogRecord:
     source: LogSource
 
     __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which records: all given fields must match."""
+
+    step: str | None = None
+    """A position."""
+    level: str | int | None = None
+    """The lowest level shown, such as `"WARNING"` or a number."""
+    search: str | None = None
+    """A part of the message or of the logger's name."""
+    after: datetime | None = None
+    before: datetime | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from turbine.model.records import DESCRIBED
+from turbine.model.steps import StepInfo
 from turbine.model.times import Moment
 from turbine.model.workflows import WorkflowStatus
 
@@ -14,47 +15,12 @@ NodeStatus = Literal["success", "error", "running", "cancelled", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessRecord:
-    """The process that executed an attempt."""
+class StepDetail(StepInfo):
+    """A step with its kind and the status of its child."""
 
-    executor_id: str
-    hostname: str
-    process_id: int
-    application_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptDetail:
-    """One execution of a step's body."""
-
-    number: int
-    started_at: Moment
-    ended_at: Moment | None
-    error: str | None
-    traceback: str | None = None
-    process: ProcessRecord | None = None
-    """The process that executed it; null once it is forgotten, after ten thousand launches."""
-
-    __pydantic_config__ = DESCRIBED
-
-
-@dataclass(frozen=True, slots=True)
-class StepDetail:
-    """The record at a position of a run."""
-
-    workflow_id: str
-    function_id: int
-    function_name: str
-    position: str
-    kind: KindName
-    output: Any
-    output_truncated: bool
+    kind: KindName = "step"
+    output_truncated: bool = False
     """Whether the output is too long for this list; `…/steps/{position}/output` has it."""
-    error: str | None
-    started_at: Moment
-    ended_at: Moment | None
-    attempts: list[AttemptDetail]
-    child_workflow_id: str | None
     child_status: WorkflowStatus | None = None
 
     __pydantic_config__ = DESCRIBED

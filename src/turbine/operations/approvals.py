@@ -83,9 +83,8 @@ class Approvals(Resource):
         With `only_as`, an e-mail address or an empty text for none, an approval that is assigned to others is refused
         with NotAllowed, as the HTTP API does for approvers. Otherwise anyone may decide it.
         """
-        decided, _ = await _decide(
-            self._app(), self._actor, workflow_id, approved, comment, by, data, approval_id, only_as
-        )
+        options = {"by": by, "data": data, "approval_id": approval_id, "only_as": only_as}
+        decided, _ = await _decide(self._app(), self._actor, workflow_id, approved, comment, **options)
         return await self.get(decided)
 
     async def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
@@ -139,19 +138,10 @@ class Approvals(Resource):
 
 
 async def approve_run(
-    app: App,
-    actor: Actor | None,
-    workflow_id: str,
-    approved: bool,
-    comment: str = "",
-    *,
-    by: str | None = None,
-    data: Any = None,
-    approval_id: str | None = None,
-    only_as: str | None = None,
+    app: App, actor: Actor | None, workflow_id: str, approved: bool, comment: str = "", **options: Any
 ) -> RunChange:
-    """Decides an approval of a run, as `Approvals.decide` does."""
-    _, status = await _decide(app, actor, workflow_id, approved, comment, by, data, approval_id, only_as)
+    """Decides an approval of a run, with the options of `Approvals.decide`."""
+    _, status = await _decide(app, actor, workflow_id, approved, comment, **options)
     return RunChange(workflow_id, True, status)
 
 
@@ -161,10 +151,11 @@ async def _decide(
     workflow_id: str,
     approved: bool,
     comment: str,
-    by: str | None,
-    data: Any,
-    approval_id: str | None,
-    only_as: str | None,
+    *,
+    by: str | None = None,
+    data: Any = None,
+    approval_id: str | None = None,
+    only_as: str | None = None,
 ) -> tuple[str, WorkflowStatus]:
     decision, check = prepare(app, approved, comment, by, data)
     target = approval_id or workflow_id

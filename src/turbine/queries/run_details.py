@@ -13,19 +13,18 @@ from turbine.engine.payloads import Payloads
 from turbine.errors import NotFound, WorkflowNotFound
 from turbine.ids import check_text
 from turbine.model.pages import cut_page, invalid_cursor
+from turbine.model.records import extended
 from turbine.model.run_details import (
-    AttemptDetail,
     KindName,
     Lineage,
     MessageRecord,
-    ProcessRecord,
     RelatedRun,
     StepDetail,
     StepsTree,
     ValueRecord,
     WaitRecord,
 )
-from turbine.model.steps import Kind, StepInfo
+from turbine.model.steps import Kind, ProcessRecord, StepAttempt, StepInfo
 from turbine.model.workflows import Page, WorkflowStatus
 from turbine.queries.steps_tree import NODES_MAX, build_tree
 from turbine.store import Tx
@@ -212,39 +211,27 @@ def _step_cursor(cursor: str | None) -> tuple[int, str]:
 def _step_detail(step: StepInfo, facts: StepDetails, output_max: int) -> StepDetail:
     is_long = exceeds(step.output, output_max)
     child_status = facts.child_statuses.get(step.child_workflow_id or "")
-    return StepDetail(
-        workflow_id=step.workflow_id,
-        function_id=step.function_id,
-        function_name=step.function_name,
-        position=step.position,
+    return extended(
+        StepDetail,
+        replace(
+            step,
+            output=None if is_long else step.output,
+            attempts=[_with_process(step, attempt, facts) for attempt in step.attempts],
+        ),
         kind=_KINDS.get(facts.kinds.get(step.position, Kind.STEP), "step"),
-        output=None if is_long else step.output,
         output_truncated=is_long,
-        error=step.error,
-        started_at=step.started_at,
-        ended_at=step.ended_at,
-        attempts=_attempts(step, facts),
-        child_workflow_id=step.child_workflow_id,
         child_status=None if child_status is None else WorkflowStatus(child_status),
     )
 
 
-def _attempts(step: StepInfo, facts: StepDetails) -> list[AttemptDetail]:
-    attempts: list[AttemptDetail] = []
-    for attempt in step.attempts:
-        is_last = attempt is step.attempts[-1]
-        incarnation = facts.incarnation(step.position, attempt.number, is_last=is_last)
-        attempts.append(
-            AttemptDetail(
-                attempt.number,
-                attempt.started_at,
-                attempt.ended_at,
-                attempt.error,
-                facts.traceback(step.position, attempt.number, is_last=is_last),
-                None if incarnation is None else ProcessRecord(**incarnation._asdict()),
-            )
-        )
-    return attempts
+def _with_process(step: StepInfo, attempt: StepAttempt, facts: StepDetails) -> StepAttempt:
+    is_last = attempt is step.attempts[-1]
+    incarnation = facts.incarnation(step.position, attempt.number, is_last=is_last)
+    return replace(
+        attempt,
+        traceback=facts.traceback(step.position, attempt.number, is_last=is_last),
+        process=None if incarnation is None else ProcessRecord(**incarnation._asdict()),
+    )
 
 
 def exceeds(value: Any, size: int) -> bool:
