@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from turbine.http.request_context import RequestContext, needs
-from turbine.model.accounts import Role
+from turbine.http.request_context import Viewing
 
 router = APIRouter(tags=["openapi"])
-Reading = Annotated[RequestContext, Depends(needs(Role.VIEWER))]
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(_: Reading, request: Request) -> Response:
+async def openapi(_: Viewing, request: Request) -> Response:
     """The OpenAPI document."""
     return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs(_: Reading, request: Request) -> Response:
+async def docs(_: Viewing, request: Request) -> Response:
     """All operations on one page, without scripts and without content from other servers."""
     document: dict[str, Any] = request.app.openapi()
     rows = "".join(
