@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from turbine.clock import NoTimeZone, check_aware
+from turbine.model.times import Moment, Seconds, moment_text
 from turbine.model.workflows import Page, Status, WorkflowStatus
 from turbine.registry import UNSET
 
 T = TypeVar("T")
-
-
-def moment_text(moment: datetime) -> str:
-    """A time as the API shows it: ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Moment = Annotated[
-    datetime,
-    PlainSerializer(moment_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-27T03:00:00.000Z"]}),
-]
-Seconds = Annotated[
-    timedelta,
-    PlainSerializer(lambda span: span.total_seconds(), return_type=float, when_used="json"),
-    WithJsonSchema({"type": "number", "description": "Seconds"}),
-]
 
 
 NO_ZONE = "timezone_aware"
