@@ -15,9 +15,11 @@ from turbine.errors import NotAllowed, NotSignedIn
 from turbine.http import ids
 from turbine.model.accounts import Principal, Role
 from turbine.operations.audit import audited
+from turbine.operations.resources import Resource
 from turbine.runtime import Runtime
 
 T = TypeVar("T")
+AnyResource = TypeVar("AnyResource", bound=Resource)
 
 ids.register()  # every route stands on this room, and knows `{id:key}` by it
 
@@ -37,6 +39,10 @@ class RequestContext:
         """The port for one change: `action` is noun and verb. Its transaction also writes the line of the audit."""
         known = {name: value for name, value in detail.items() if value is not None}
         return audited(self.app, self.principal, action, target, workflow_id=workflow_id, detail=known)
+
+    def acting(self, resource: type[AnyResource]) -> AnyResource:
+        """A resource whose changes the audit ascribes to the principal: `context.acting(Webhooks).delete(id)`."""
+        return resource(lambda: self.app, self.principal)
 
     @property
     def only_as(self) -> str | None:

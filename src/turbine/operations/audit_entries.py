@@ -8,6 +8,7 @@ from typing import Any
 
 from turbine.engine.app import App
 from turbine.model.accounts import Actor
+from turbine.registry import UNSET
 from turbine.store.store import Audit
 from turbine.tables import audit
 from turbine.tables.audit import Line
@@ -31,3 +32,8 @@ def audit_of(
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
     line = Line(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
     return partial(audit.add, line=line)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields of an update that are set; the others stay as they are."""
+    return {name: value for name, value in fields.items() if value is not UNSET}

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
+from turbine.model.workflows import Page
+
+T = TypeVar("T")
 LIMIT_MAX = 10_000
 
 
@@ -19,3 +25,9 @@ def after_key(cursor: str | None) -> int | None:
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
         raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
     return int(cursor)
+
+
+def page_of(rows: Sequence[tuple[int | str, T]], limit: int) -> Page[T]:
+    """The page of rows that were read with their keys, one row more than the limit."""
+    cursor = str(rows[limit - 1][0]) if len(rows) > limit else None
+    return Page([record for _, record in rows[:limit]], cursor)
