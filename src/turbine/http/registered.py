@@ -12,8 +12,8 @@ from pydantic import Field
 from turbine.errors import NotFound
 from turbine.http import schemas
 from turbine.http.request_context import Viewing
-from turbine.http.schedules import Schedule
 from turbine.http.schemas import Items, Json, RunRow, Schema
+from turbine.model.schedules import ScheduleRecord
 from turbine.model.workflows import RegisteredWorkflow, WorkflowStatus
 from turbine.store import Tx
 from turbine.tables import executors, metrics
@@ -57,7 +57,7 @@ class RegisteredDetail(Registered):
     counts: dict[WorkflowStatus, int] = Field(default_factory=dict[WorkflowStatus, int])
     last_errors: list[RunRow] = Field(default_factory=list[RunRow])
     versions: list[Version] = Field(default_factory=list[Version])
-    schedules: list[Schedule] = Field(default_factory=list[Schedule])
+    schedules: list[ScheduleRecord] = Field(default_factory=list[ScheduleRecord])
     last_input: Json = Field(default=None, description="What the newest run was given, as `POST trigger` takes it.")
 
 
@@ -89,7 +89,7 @@ async def one(name: str, context: Viewing) -> RegisteredDetail:
         Version(version=version, open=count, set_aside=set_aside, live=version in live)
         for version, count, set_aside in versions
     ]
-    shown.schedules = [Schedule.model_validate(found) for found in (await context.rt.schedules.list(name)).items]
+    shown.schedules = (await context.rt.schedules.list(name)).items
     last = await context.rt.list(name=name, limit=1, load_input=True)
     shown.last_input = _given(known[name], last.items[0].input) if last.items else None
     return shown

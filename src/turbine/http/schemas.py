@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from turbine.clock import NoTimeZone, check_aware
-from turbine.model.times import Moment, Seconds, moment_text
+from turbine.model.times import Moment, Seconds
 from turbine.model.workflows import Page, Status, WorkflowStatus
 from turbine.registry import UNSET
 

@@ -11,13 +11,14 @@ from pydantic_core import to_json
 from turbine.clock import to_datetime
 from turbine.codec import plain
 from turbine.errors import NotFound
-from turbine.http import audit, logs
+from turbine.http import logs
 from turbine.http.request_context import Viewing
 from turbine.http.schemas import Cursor, Items, Json, Limit, Moment, Schema
 from turbine.http.tree import NODES_MAX, Tree, tree
 from turbine.ids import check_id, check_text
+from turbine.model.audit import AuditRecord
 from turbine.model.steps import Kind, StepInfo
-from turbine.model.workflows import WorkflowStatus
+from turbine.model.workflows import Page, WorkflowStatus
 from turbine.operations import runs
 from turbine.tables import details, statuses
 from turbine.tables.details import Behind
@@ -267,7 +268,6 @@ async def logs_of(
 
 
 @router.get("/workflows/{id:key}/audit")
-async def audit_of(id: str, context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[audit.Line]:
+async def audit_of(id: str, context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Page[AuditRecord]:
     """Who did what to a run."""
-    page = await context.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)
-    return Items[audit.Line].model_validate(page)
+    return await context.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)

@@ -22,8 +22,8 @@ from turbine.clock import to_datetime
 from turbine.errors import StoreUnavailable, TurbineError
 from turbine.http.auth import Authenticator
 from turbine.http.request_context import Viewing, app_of
-from turbine.http.schemas import moment_text
 from turbine.http.servers import is_ending, uvicorn_here
+from turbine.model.times import moment_text
 from turbine.model.workflows import Event
 from turbine.runtime import Runtime
 from turbine.runtime.signals import SIGNALS

@@ -20,9 +20,11 @@ from turbine.ids import check_id, check_name, check_text
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Page, Status, WorkflowStatus
 from turbine.operations import products
+from turbine.operations.audit_entries import submit_audited
 from turbine.operations.pages import after_key, check_limit
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
+from turbine.store.store import Audit
 from turbine.tables import details, run_search, statuses, steps, workflows
 from turbine.tables.run_search import Filter
 from turbine.tables.statuses import Found
@@ -40,6 +42,8 @@ async def start(
     options: StartOptions,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    *,
+    audit: Audit | None = None,
 ) -> tuple[Started, Start]:
     """Start a run of a registered workflow, or join the run that has its id. Durable when it returns.
 
@@ -56,7 +60,7 @@ async def start(
     row = prepare(app, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    entered = app.store.submit(workflows.start, row, len(inputs))
+    entered = submit_audited(app, audit, workflows.start, row, len(inputs))
     # A caller who goes away takes nothing with him: what he has started is carried out.
     entered.add_done_callback(partial(_take_up, app, definition, row))
     if row.direct:
@@ -295,5 +299,5 @@ async def delete(app: App, workflow_ids: Sequence[str]) -> int:
     """Remove runs that are over, with all that belongs to them; open and unknown ones are left. Returns how many."""
     runs = [await key_of(app, check_id(workflow_id)) for workflow_id in workflow_ids]
     count = await app.store.write(workflows.delete, runs=runs)
-    await products.sweep(app)
+    await products.collect_bytes(app)
     return count

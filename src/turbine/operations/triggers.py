@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from turbine.clock import span_ms
 from turbine.engine.app import App
@@ -17,11 +17,12 @@ from turbine.engine.starting import prepare
 from turbine.errors import NotRegistered, NotTriggerable, ShuttingDown
 from turbine.model.workflows import RegisteredWorkflow
 from turbine.operations import runs
+from turbine.operations.audit_entries import submit_audited
 from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
 from turbine.store import Tx
+from turbine.store.store import Audit
 from turbine.tables import registry, workflows
 from turbine.tables.registry import Mirrored
-from turbine.tables.workflows import Started
 
 log = logging.getLogger("turbine")
 
@@ -131,10 +132,10 @@ async def trigger(
     return await start(app, known, options.start_options, arguments)
 
 
-async def start(app: App, known: Known, options: StartOptions, arguments: Arguments) -> str:
+async def start(app: App, known: Known, options: StartOptions, arguments: Arguments, audit: Audit | None = None) -> str:
     """Start a workflow here, or leave it to a process that has its code. Returns the run's id."""
     if known.parameters is None:
-        _, row = await runs.start(app, known.definition, options, *arguments)
+        _, row = await runs.start(app, known.definition, options, *arguments, audit=audit)
         return row.id
     if app.is_draining():
         raise ShuttingDown(
@@ -143,7 +144,7 @@ async def start(app: App, known: Known, options: StartOptions, arguments: Argume
     inputs = encoded(app, known.definition, arguments)
     of_there = replace(options, application_version=options.application_version or known.version)
     row = for_anyone(prepare(app, known.definition, of_there, inputs, None))
-    cast(Started, await app.store.submit(workflows.start, row, len(inputs)))
+    await submit_audited(app, audit, workflows.start, row, len(inputs))
     return row.id
 
 
