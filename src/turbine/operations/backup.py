@@ -44,7 +44,7 @@ def _check_file(store: Store) -> None:
             " pg_dump --format=custom --file=turbine.dump <url>"
         )
     if store.is_memory:
-        raise TurbineError("An in-memory database cannot be backed up; give the runtime a file: sqlite:///shop.db")
+        raise TurbineError("A database in memory cannot be backed up; give the runtime a file: sqlite:///shop.db")
 
 
 def _new_folder(store: Store) -> Path:

@@ -76,7 +76,7 @@ class Products(Resource):
         try:
             return self._app().storages.open(stored.storage, stored.id, stored.size)
         except FileNotFoundError as error:
-            message = f"The bytes of product {stored.id} are gone: {error}"
+            message = f"The bytes of product {stored.id} are not where they were put: {error}"
             raise NotFound(message, kind="product", id=stored.id) from error
 
     async def resend(self, id: str) -> ProductRecord:
