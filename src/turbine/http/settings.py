@@ -76,7 +76,7 @@ class CollectRequest(RequestSchema):
 
 
 class CollectResponse(Schema):
-    """What was removed."""
+    """The number of removed runs."""
 
     runs: int
 

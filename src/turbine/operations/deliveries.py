@@ -35,7 +35,7 @@ class Deliveries(Resource):
         `target` is the id of a webhook, an alert channel or a product. Raises ValueError for an invalid status, kind,
         limit or cursor.
         """
-        wanted = Wanted(
+        filter_ = Wanted(
             status=_several(status, DeliveryStatus),
             kind=_several(kind, DeliveryKind),
             event=_several(event, lambda text: check_name(text, "event")),
@@ -43,7 +43,7 @@ class Deliveries(Resource):
             target=_several(target, lambda text: check_name(text, "target")),
         )
         rows = await self._app().store.read(
-            deliveries.page, wanted=wanted, limit=check_limit(limit) + 1, before=after_key(cursor)
+            deliveries.page, wanted=filter_, limit=check_limit(limit) + 1, before=after_key(cursor)
         )
         return page_of(rows, limit)
 

@@ -1,4 +1,4 @@
-"""What webhooks and alert channels may be told to hear of and when, and how a wrong field of theirs is refused."""
+"""Validation of webhooks and alert channels: their events, workflows and quiet hours."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 def refused(field: str, message: str, kind: str) -> ValidationFailed:
-    """The error for one field of a record."""
+    """The error for an invalid field of a record."""
     return ValidationFailed(what="The record", errors=[{"path": [field], "message": message, "type": kind}])
 
 
-def events_json(events: Sequence[str], who: str, *, least: int) -> str:
+def events_json(events: Sequence[str], kind: str, *, least: int) -> str:
     """The stored list of events, each once; ValidationFailed for an unknown one or for too few."""
     if isinstance(events, str):
         raise refused("events", f"must be a list, such as [{events!r}]", "list_type")
-    known = (*EVENTS, EVERY_EVENT)
+    choices = (*EVENTS, EVERY_EVENT)
     for event in events:
-        if event not in known:
-            raise refused("events", f"{event!r} is unknown; known are {', '.join(known)}", "unknown_event")
+        if event not in choices:
+            raise refused("events", f"{event!r} is unknown; choose from {', '.join(choices)}", "unknown_event")
     if len(events) < least:
-        raise refused("events", f"a {who} needs at least one event", "too_short")
+        raise refused("events", f"a {kind} needs at least one event", "too_short")
     return json.dumps(list(dict.fromkeys(events)))
 
 
 def check_enabled(enabled: bool) -> bool:
-    """The flag itself; ValidationFailed for what is none."""
+    """The flag itself; ValidationFailed for anything but True and False."""
     if not isinstance(enabled, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise refused("enabled", "must be True or False", "bool_type")
     return enabled
 
 
 def workflows_json(names: Sequence[str]) -> str:
-    """The stored list of workflow names, each once; ValidationFailed for what is no name."""
+    """The stored list of workflow names, each once; ValidationFailed for an invalid name."""
     if isinstance(names, str):
         raise refused("workflows", f"must be a list, such as [{names!r}]", "list_type")
     if len(names) > WORKFLOWS_MAX:
-        raise refused("workflows", f"takes at most {WORKFLOWS_MAX} names; `*` in one is anything", "too_long")
+        raise refused("workflows", f"takes at most {WORKFLOWS_MAX} names; `*` in a name matches anything", "too_long")
     for name in names:
         try:
             check_name(name, "workflow name")
@@ -56,7 +56,7 @@ def workflows_json(names: Sequence[str]) -> str:
 
 
 def quiet_json(quiet: QuietHours | None) -> str:
-    """The stored form of quiet hours, `null` for none. ValidationFailed names the field of them that is wrong."""
+    """The stored form of quiet hours, `null` for none. ValidationFailed names the invalid field."""
     if quiet is None:
         return "null"
     if not isinstance(quiet, QuietHours):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -80,14 +80,14 @@ def quiet_json(quiet: QuietHours | None) -> str:
     )
 
 
-def _each_of(field: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """What was given of what is known, in that order, each once."""
+def _each_of(field: str, given: Sequence[str], choices: Sequence[str]) -> list[str]:
+    """The given values in the order of the choices, each once."""
     if isinstance(given, str):
         raise _unquiet(field, f"must be a list, such as [{given!r}]", "list_type")
-    for one in given:
-        if one not in known:
-            raise _unquiet(field, f"{one!r} is unknown; known are {', '.join(known)}", "unknown")
-    return [one for one in known if one in given]
+    for value in given:
+        if value not in choices:
+            raise _unquiet(field, f"{value!r} is unknown; choose from {', '.join(choices)}", "unknown")
+    return [value for value in choices if value in given]
 
 
 def _unquiet(field: str, message: str, kind: str) -> ValidationFailed:

@@ -53,15 +53,15 @@ async def preview(app: App, older_than_ms: int | None) -> Collectable:
     store = app.store
     now_ms = app.clock.now_ms()
     rules = await store.read(retention.listing, after=("", ""), limit=retention.RULES_MAX)
-    count, looks = 0, 0
+    count, batches = 0, 0
     kinds: Counter[tuple[str, str]] = Counter()
     is_partial = False
     async for runs in _due(app, older_than_ms, now_ms):
         count += len(runs)
-        looks += 1
+        batches += 1
         if rules:
             kinds.update({(name, status): n for name, status, n in await store.read(retention.kinds, runs=runs)})
-        if count >= storage.COUNT_MAX or looks >= LOOKS_MAX:
+        if count >= storage.COUNT_MAX or batches >= LOOKS_MAX:
             is_partial = True
             break
     by_rule: Counter[RetentionRule] = Counter()
