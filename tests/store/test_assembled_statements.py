@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from turbine.clock import to_datetime
+from turbine.model.run_filter import RunFilter
 from turbine.store import Statement, Tx, open_store
 from turbine.store.store import Store
 from turbine.tables import audit, deliveries, failures, logs, metrics, products, run_search, search, statuses
-from turbine.tables.run_search import Filter
 
 GROWING = re.compile(
     r"pt_(workflow_status|workflow_tags|failures|search_apart|audit|logs|products|deliveries|delivery_attempts)\b"
@@ -27,13 +28,13 @@ FILTERS: dict[str, dict[str, Any]] = {
     "tag": {"tag": ["red", "blue"]},
     "queue": {"queue": ["render"]},
     "parent": {"parent_id": ["run-1"]},
-    "after": {"created_after_ms": 50},
-    "before": {"created_before_ms": 10**12},
+    "after": {"created_after": to_datetime(50)},
+    "before": {"created_before": to_datetime(10**12)},
     "search": {"search": "needle"},
     "fingerprint": {"fingerprint": ["f1"]},
     "class": {"error_class": ["ValueError"]},
-    "longer": {"duration_min_ms": 1},
-    "shorter": {"duration_max_ms": 10**6},
+    "longer": {"duration_min": 0.001},
+    "shorter": {"duration_max": 1000},
 }
 LEADS = {
     "status": "pt_runs_by_status",
@@ -151,8 +152,8 @@ def store(request: pytest.FixtureRequest) -> Store:
     return request.getfixturevalue(f"filled_{request.param}")
 
 
-def wanted(names: Sequence[str]) -> Filter:
-    return Filter(**{field: value for name in names for field, value in FILTERS[name].items()})
+def wanted(names: Sequence[str]) -> RunFilter:
+    return RunFilter(**{field: value for name in names for field, value in FILTERS[name].items()})
 
 
 @pytest.mark.parametrize("few", [run_search.FEW, -1], ids=["text read", "text looked up"])
@@ -184,7 +185,7 @@ def test_each_filter_has_an_index_that_leads(filled_sqlite: Store, name: str, in
 
 def test_without_a_filter_the_list_walks_along_the_keys_and_stops(store: Store) -> None:
     for more in PAGES:
-        for text, plan in plans(store, run_search.keys, wanted=Filter(), limit=51, **more):
+        for text, plan in plans(store, run_search.keys, wanted=RunFilter(), limit=51, **more):
             assert "limit" in text
             assert not re.search(r"Seq Scan|Sort", plan), plan
             assert [] == put_in_order(plan), plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +14,17 @@ from turbine.cli.client import Document, plain
 from turbine.clock import parse_moment, to_datetime
 from turbine.engine.app import App
 from turbine.errors import NotFound, QueueNotFound, StoreInvalid, TurbineError
-from turbine.ids import check_id, check_name, new_id
+from turbine.ids import check_id, new_id
 from turbine.masking import mask_url
-from turbine.model.accounts import Principal, Role, TokenRecord
+from turbine.model.accounts import Actor, Principal, Role, TokenRecord
 from turbine.model.queues import Queue, RateLimit
 from turbine.model.retention import scope_of
 from turbine.model.schedules import Schedule, ScheduleType
-from turbine.model.steps import Kind, StepInfo
-from turbine.model.workflows import Status
-from turbine.operations import forks, runs, talk, triggers, vacuum
+from turbine.model.workflows import RunChange, Status
+from turbine.operations import forks, messages, runs, triggers, vacuum
 from turbine.operations import queues as queueing
 from turbine.operations.accounts import Accounts
-from turbine.operations.approvals import Approvals
+from turbine.operations.approvals import approve_run
 from turbine.operations.audit import audited, line_of
 from turbine.operations.deliveries import Deliveries
 from turbine.operations.kv import MISSING, Kv
@@ -34,18 +32,17 @@ from turbine.operations.retention import Retention
 from turbine.operations.schedules import Schedules
 from turbine.operations.tokens import Tokens
 from turbine.platform import user_name
+from turbine.queries import run_details
 from turbine.registry import UNSET
 from turbine.runtime import Runtime
 from turbine.runtime.live import Live
 from turbine.store import Tx
-from turbine.tables import audit, details, metrics, queues
-from turbine.tables.details import Behind
+from turbine.tables import audit, metrics, queues
 from turbine.threads import in_thread
 
 T = TypeVar("T")
 
 SEALED = "(sealed by the codec of its application)"
-_KINDS = {Kind.WAIT: "wait", Kind.CHILD: "child", Kind.MARK: "mark"}
 
 
 class Local:
@@ -89,7 +86,7 @@ class Local:
     async def _change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> App:
         """The port for one change, whose transaction also writes the line of the audit, as a server would."""
         known = {name: value for name, value in detail.items() if value is not None}
-        principal = Principal(_actor(), Role.ADMIN)
+        principal = Principal(_actor().name, Role.ADMIN)
         return audited(await self._app(), principal, action, target, workflow_id=workflow_id, detail=known)
 
     async def _writer(self) -> Runtime:
@@ -116,47 +113,37 @@ class Local:
         return plain(await (await self._runtime()).explain(id))
 
     async def steps(self, id: str) -> list[Document]:
-        found = await (await self._runtime()).steps(id)
-        port = await self._app()
-        children = [step.child_workflow_id for step in found if step.child_workflow_id is not None]
-        run = await runs.key_of(port, id)
-        positions = [step.position for step in found]
-        behind = await port.store.read(details.behind, run=run, positions=positions, children=children)
-        return [_step(step, behind) for step in found]
+        return plain((await run_details.page_steps(await self._app(), check_id(id), output_max=2**62)).items)
 
     async def logs(self, wanted: Document, limit: int, cursor: str | None, *, ascending: bool) -> Document:
         rt = await self._runtime()
         return plain(await rt.logs.list(**wanted, limit=limit, cursor=cursor, ascending=ascending))
 
     async def cancel(self, id: str, reason: str | None) -> Document:
-        port = await self._change("workflow.cancel", id, workflow_id=id, reason=reason)
-        return await self._acted(id, runs.cancel(port, check_id(id), reason))
+        return plain(await runs.cancel_run(await self._app(), _actor(), id, reason))
 
     async def resume(self, id: str) -> Document:
-        port = await self._change("workflow.resume", id, workflow_id=id)
-        return await self._acted(id, runs.resume(port, check_id(id)))
+        return plain(await runs.resume_run(await self._app(), _actor(), id))
 
     async def release(self, id: str) -> Document:
-        port = await self._change("workflow.release", id, workflow_id=id)
-        return await self._acted(id, runs.release(port, check_id(id)))
+        return plain(await runs.release_run(await self._app(), _actor(), id))
 
     async def fork(self, id: str, asked: Document) -> Document:
         if "input" in asked or asked.get("edits"):
             await self._writer()
         args, kwargs = await self._arguments(id, asked["input"]) if "input" in asked else (None, None)
-        fresh = asked.get("new_id")
-        port = await self._change("workflow.fork", id, workflow_id=id, from_step=asked["from_step"], new_id=fresh)
-        forked = await forks.fork(
-            port,
-            check_id(id),
+        fork = await forks.fork_run(
+            await self._app(),
+            _actor(),
+            id,
             asked["from_step"],
             args=None if args is None else tuple(args),
             kwargs=kwargs,
-            new_id=None if fresh is None else check_id(fresh),
+            new_id=asked.get("new_id"),
             edits=asked.get("edits"),
             queue=asked.get("queue"),
         )
-        return await self._acted(forked)
+        return plain(fork)
 
     async def _arguments(self, id: str, given: Any) -> tuple[list[Any], Document]:
         """Another input, as it is recorded or by name of parameter. Raises ValidationFailed."""
@@ -172,27 +159,18 @@ class Local:
         name, value = asked.pop("name"), asked.pop("input", None)
         id_ = check_id(asked.pop("id")) if asked.get("id") is not None else new_id()
         asked.pop("id", None)
-        port = await self._change("workflow.trigger", name, workflow_id=id_)
-        return await triggers.trigger(port, name, value, id=id_, **asked)
+        return await triggers.trigger_workflow(await self._app(), _actor(), name, value, id=id_, **asked)
 
     async def approve(self, id: str, asked: Document) -> Document:
         if asked.get("data") is not None:
             await self._writer()
-        target = asked.get("approval_id") or id
-        port = await self._change("approval.decide", target, workflow_id=id, approved=asked.get("approved", True))
-        await Approvals(lambda: port).decide(id, **asked, by=user_name())
-        return await self._acted(id)
+        decision: Document = {"approved": True, **asked}
+        return plain(await approve_run(await self._app(), _actor(), id, by=user_name(), **decision))
 
     async def send(self, id: str, message: Any, topic: str) -> Document:
         await self._writer()
-        port = await self._change("workflow.send", id, workflow_id=id, topic=topic)
-        await talk.send(port, check_id(id), message, check_name(topic, "topic") if topic else "")
-        return await self._acted(id)
-
-    async def _acted(self, id: str, act: Coroutine[Any, Any, bool] | None = None) -> Document:
-        changed = True if act is None else await act
-        status = (await (await self._runtime()).status(id)).status
-        return {"workflow_id": id, "changed": changed, "status": status.value}
+        await messages.send_message(await self._app(), _actor(), id, message, topic)
+        return plain(RunChange(id, True, (await (await self._runtime()).status(id)).status))
 
     # Queues
 
@@ -292,13 +270,13 @@ class Local:
         expect = asked.get("expect", UNSET)
         await self._writer()
         port = await self._change("kv.set", key)
-        await Kv(lambda: port).set(key, asked["value"], MISSING if expect is None else expect, by=_actor())
+        await Kv(lambda: port).set(key, asked["value"], MISSING if expect is None else expect, by=_actor().name)
         return await self.key(key)
 
     async def delete_key(self, key: str) -> None:
         await self.key(key)
         port = await self._change("kv.delete", key)
-        await Kv(lambda: port).delete(key, by=_actor())
+        await Kv(lambda: port).delete(key, by=_actor().name)
 
     # What leaves the house
 
@@ -326,7 +304,7 @@ class Local:
 
     async def vacuum(self) -> Document:
         port = await self._app()
-        line = line_of(port.clock.now_ms(), Principal(_actor(), Role.ADMIN), "database.vacuum", "database")
+        line = line_of(port.clock.now_ms(), Principal(_actor().name, Role.ADMIN), "database.vacuum", "database")
         await port.store.write(audit.add, line=line)
         return plain(await vacuum.vacuum(port))
 
@@ -432,8 +410,8 @@ def require_database(url: str) -> None:
         )
 
 
-def _actor() -> str:
-    return f"cli:{user_name()}"
+def _actor() -> Actor:
+    return Actor(f"cli:{user_name()}", Role.ADMIN)
 
 
 def _without_token(token: TokenRecord) -> Document:
@@ -456,19 +434,6 @@ def _run(status: Status) -> Document:
 
 def _without_payloads(run: Document) -> Document:
     return {name: value for name, value in run.items() if name not in ("input", "output")}
-
-
-def _step(step: StepInfo, behind: Behind) -> Document:
-    shown = plain(step)
-    shown["kind"] = _KINDS.get(Kind(behind.kinds.get(step.position, Kind.STEP)), "step")
-    shown["child_status"] = behind.child_statuses.get(step.child_workflow_id or "")
-    shown["output_truncated"] = False
-    for attempt in shown["attempts"]:
-        is_last = attempt is shown["attempts"][-1]
-        attempt["traceback"] = behind.traceback(step.position, attempt["number"], is_last=is_last)
-        incarnation = behind.incarnation(step.position, attempt["number"], is_last=is_last)
-        attempt["process"] = None if incarnation is None else incarnation._asdict()
-    return shown
 
 
 def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueFigures]]:

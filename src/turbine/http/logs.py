@@ -1,4 +1,4 @@
-"""What bodies and steps have logged."""
+"""Routes of log records."""
 
 from __future__ import annotations
 
@@ -8,26 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from turbine.http.request_context import RequestContext, Viewing
-from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, When
+from turbine.http.schemas import Cursor, Limit, When
+from turbine.model.logs import LogRecord
+from turbine.model.workflows import Page
 
 router = APIRouter(tags=["logs"])
 
 
-class Log(Schema):
-    """A log record."""
-
-    id: str
-    at: Moment
-    level: str
-    logger: str
-    message: str
-    workflow_id: str | None
-    step: str | None
-    source: str
-
-
 @dataclass(frozen=True, slots=True)
-class Filters:
+class LogFilterRequest:
     """Which records."""
 
     step: Annotated[str | None, Query(max_length=2000, description="Position of a step.")] = None
@@ -38,34 +27,33 @@ class Filters:
     ascending: bool = False
 
 
-RequestSchema = Annotated[Filters, Depends()]
+Filtered = Annotated[LogFilterRequest, Depends()]
 
 
 @router.get("/logs")
-async def listing(
+async def list_logs(
     context: Viewing,
-    asked: RequestSchema,
+    log_filter: Filtered,
     workflow_id: Annotated[str | None, Query(max_length=2000)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Items[Log]:
-    """A page of records, newest first. One of a search over all runs may be short, or empty, though there are more."""
-    return await page(context, asked, workflow_id, limit, cursor)
+) -> Page[LogRecord]:
+    """A page of records, newest first; with a searched text it may be short or empty although there are more."""
+    return await page(context, log_filter, workflow_id, limit, cursor)
 
 
 async def page(
-    context: RequestContext, asked: Filters, workflow_id: str | None, limit: int, cursor: str | None
-) -> Items[Log]:
-    """The same for one run, or all."""
-    found = await context.rt.logs.look(
+    context: RequestContext, log_filter: LogFilterRequest, workflow_id: str | None, limit: int, cursor: str | None
+) -> Page[LogRecord]:
+    """Returns a page of the records of one run, or of all."""
+    return await context.rt.logs.look(
         workflow_id=workflow_id,
-        step=asked.step,
-        level=asked.level,
-        search=asked.search,
-        after=asked.after,
-        before=asked.before,
-        ascending=asked.ascending,
+        step=log_filter.step,
+        level=log_filter.level,
+        search=log_filter.search,
+        after=log_filter.after,
+        before=log_filter.before,
+        ascending=log_filter.ascending,
         limit=limit,
         cursor=cursor,
     )
-    return Items[Log].model_validate(found)

@@ -78,7 +78,7 @@ async def get_session(request: Request) -> SessionResponse:
     """The signed-in account; the first request of the dashboard."""
     rt = runtime_of(request)
     kind = authenticator_of(request).kind
-    principal: Principal | None = request.scope["turbine.caller"]
+    principal: Principal | None = request.scope["turbine.principal"]
     app = app_of(rt)
     needs_setup = principal is None and kind == "accounts" and await sign_in.needs_setup(app)
     if needs_setup and request.app.state.setup_path is not None:

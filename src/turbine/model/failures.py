@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 class FailureState(StrEnum):
@@ -28,8 +30,8 @@ class FailureGroup:
     """Of the newest one."""
     place: str | None
     """File, line and function of the innermost line of user code."""
-    first_at: datetime
-    last_at: datetime
+    first_at: Moment
+    last_at: Moment
     count: int
     """Runs that stand failed now, up to 10,000. One that was taken up again is none of them."""
     workflow_ids: list[str]
@@ -37,4 +39,6 @@ class FailureGroup:
     state: FailureState
     state_by: str | None
     """Who said so; of an open one, who had resolved it before it came back."""
-    state_at: datetime | None
+    state_at: Moment | None
+
+    __pydantic_config__ = DESCRIBED

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 class LogSource(StrEnum):
@@ -20,7 +22,7 @@ class LogRecord:
     """A log record as its row tells it. `at` is an aware UTC time."""
 
     id: str
-    at: datetime
+    at: Moment
     level: str
     """`INFO`, `WARNING`, …; `Level 25` for a number that has no name here."""
     logger: str
@@ -30,3 +32,5 @@ class LogRecord:
     step: str | None
     """The position of the step that wrote it; None for the body of the workflow."""
     source: LogSource
+
+    __pydantic_config__ = DESCRIBED

@@ -12,5 +12,5 @@ DESCRIBED: Any = {"use_attribute_docstrings": True}
 
 
 def extended(kind: type[T], record: Any, **more: Any) -> T:
-    """A record of a wider kind: the fields of `record`, and more."""
+    """Returns a record of a wider class: the fields of `record`, and more."""
     return kind(**{field.name: getattr(record, field.name) for field in fields(record)}, **more)

@@ -26,17 +26,23 @@ def audit_of(
 ) -> Audit | None:
     """Returns a function that writes the audit entry of a change, None for a change by the process itself.
 
-    Pass it to `Store.write_audited`. `action` is noun and verb, such as `workflow.cancel`. Details that are None are
-    left out.
+    Pass it to `Store.write_audited`. `action` is an object and a verb, such as `workflow.cancel`. Details that are
+    None are left out.
     """
     if actor is None:
         return None
+    return partial(audit.add, line=audit_line(app, actor, action, target, workflow_id=workflow_id, **detail))
+
+
+def audit_line(
+    app: App, actor: Actor, action: str, target: str, *, workflow_id: str | None = None, **detail: Any
+) -> AuditLine:
+    """Builds the audit entry of a change."""
     noted = {name: value for name, value in detail.items() if value is not None}
     text = json.dumps(noted, default=str) if noted else None
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
-    line = AuditLine(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
-    return partial(audit.add, line=line)
+    return AuditLine(app.clock.now_ms(), actor.name, actor.role, action, target, workflow_id, text)
 
 
 def submit_audited(
@@ -60,12 +66,12 @@ def _write_row(tx: Tx, *, function: Callable[..., Any], row: Any, write_audit: A
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The fields of an update that are set; the others stay as they are."""
+    """Returns the fields of an update that are set; the others stay as they are."""
     return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 async def audit_act(app: App, actor: Actor | None, action: str, target: str, **detail: Any) -> None:
-    """Write the audit line of an act that is not one write, before it begins."""
+    """Writes the audit entry of an act that is not one write, before it begins."""
     audit = audit_of(app, actor, action, target, **detail)
     if audit is not None:
         await app.store.write(audit)

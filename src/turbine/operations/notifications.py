@@ -9,7 +9,7 @@ from turbine.engine.app import App
 from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, check_text, new_id
 from turbine.model.deliveries import DeliveryStatus
-from turbine.operations.poll_until import look_until
+from turbine.queries.poll_until import poll_until
 from turbine.store.store import Audit
 from turbine.tables import alert_channels, deliveries
 from turbine.tables.alert_channels import Message
@@ -74,4 +74,4 @@ async def _wait_until_delivered(app: App, delivery_id: str, what: str) -> None:
             )
         return True if status == DeliveryStatus.DELIVERED else None
 
-    await look_until(app, "delivered", delivery_id, look)
+    await poll_until(app, "delivered", delivery_id, look)

@@ -30,7 +30,7 @@ from turbine.operations import triggers
 from turbine.operations.audit_entries import given
 from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
-from turbine.operations.triggers import Known
+from turbine.operations.triggers import StartableWorkflow
 from turbine.registry import UNSET, StartOptions, WorkflowBase
 from turbine.store import Tx
 from turbine.store.store import Audit
@@ -386,7 +386,7 @@ async def sync_declared(app: App) -> None:
         )
 
 
-def _checked_input(app: App, target: Known, value: Any) -> str | None:
+def _checked_input(app: App, target: StartableWorkflow, value: Any) -> str | None:
     """The input as it is stored. Raises NotTriggerable, and ValidationFailed if a run could not start with it."""
     target.require_triggerable()
     if value is None and target.takes_tick:
@@ -413,7 +413,7 @@ def _ticks(app: App, row: ScheduleRow, start_ms: int, end_ms: int) -> list[int]:
     return first
 
 
-def _start(app: App, target: Known, row: ScheduleRow, id: str, tick_ms: int) -> Start:
+def _start(app: App, target: StartableWorkflow, row: ScheduleRow, id: str, tick_ms: int) -> Start:
     value = _opened(app, row.input)
     arguments = target.accept(tick_text(tick_ms) if value is None and target.takes_tick else value)
     inputs = encoded(app, target.definition, arguments)

@@ -1,1 +1,1 @@
-"""Reads for pages of the API, each one consistent snapshot. They change nothing and leave no line in the audit."""
+"""Reads for pages: each query takes one snapshot of the database and returns records. Nothing here writes."""

@@ -37,26 +37,28 @@ from turbine.loops.lease import Lease
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.run_filter import RunFilter
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.operations import backup as backups
-from turbine.operations import explain as explaining
-from turbine.operations import exports, forks, garbage, notifications, results, runs, talk, triggers, vacuum
+from turbine.operations import forks, garbage, messages, notifications, runs, triggers, vacuum
 from turbine.operations import queues as queueing
 from turbine.operations.accounts import Accounts
 from turbine.operations.alert_channels import AlertChannels
 from turbine.operations.approvals import Approvals
-from turbine.operations.audit import Audit
 from turbine.operations.deliveries import Deliveries
 from turbine.operations.failures import Failures
 from turbine.operations.kv import Kv
-from turbine.operations.logs import Logs
 from turbine.operations.products import Products
 from turbine.operations.retention import Retention
 from turbine.operations.schedules import Schedules
 from turbine.operations.tokens import Tokens
 from turbine.operations.webhooks import Webhooks
 from turbine.probe import Probe
+from turbine.queries import explain, exports, registered, results, run_details
+from turbine.queries import runs as run_queries
+from turbine.queries.audit import Audit
+from turbine.queries.logs import Logs
 from turbine.registry import UNSET, Registry, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.live import UNWIND, Live
@@ -210,11 +212,11 @@ class Runtime:
 
     def registered_workflows(self) -> list[RegisteredWorkflow]:
         """The workflows that this runtime knows."""
-        return [triggers.registered_here(known) for known in self._registry]
+        return [registered.describe(definition) for definition in self._registry]
 
     async def workflows_everywhere(self) -> list[RegisteredWorkflow]:
         """The workflows that any live process knows, by name, as each was when its process was launched."""
-        return await self._in_loop(lambda: triggers.everywhere(self._app()))
+        return await self._in_loop(lambda: registered.list_registered(self._app()))
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow of this name (or fqn) is known here and may be started from outside."""
@@ -468,7 +470,7 @@ class Runtime:
         if definition.fn is not None:
             definition = self._registry.require(definition)
         result = definition.result  # an annotation that cannot be read is told before anything is started
-        _, row = await self._in_loop(lambda: runs.start(app, definition, workflow.start_options, args, kwargs))
+        _, row = await self._in_loop(lambda: runs.start_run(app, definition, workflow.start_options, args, kwargs))
         return self.handle(row.id, result, definition)
 
     async def trigger(
@@ -490,8 +492,8 @@ class Runtime:
         NotTriggerable, ValidationFailed with paths in `.errors`, ShuttingDown, and what `run` raises.
         """
         return await self._in_loop(
-            lambda: triggers.trigger(
-                self._app(), workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
+            lambda: triggers.trigger_workflow(
+                self._app(), None, workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
             )
         )
 
@@ -522,11 +524,11 @@ class Runtime:
 
     async def status(self, workflow_id: str) -> Status:
         """A run as it is now. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.status(self._app(), check_id(workflow_id)))
+        return await self._in_loop(lambda: run_queries.get_run(self._app(), check_id(workflow_id)))
 
     async def steps(self, id: str) -> list[StepInfo]:
         """The recorded steps of a run, in the order of their first recording. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.steps_of(self._app(), check_id(id)))
+        return await self._in_loop(lambda: run_details.list_steps(self._app(), check_id(id)))
 
     async def list(
         self,
@@ -558,28 +560,26 @@ class Runtime:
         `next_cursor`.
         Raises ValueError for a limit, status or cursor that can never be right.
         """
+        run_filter = RunFilter(
+            status=status,
+            name=name,
+            executor_id=executor_id,
+            version=version,
+            ids=ids,
+            tag=tag,
+            queue=queue,
+            parent_id=parent_id,
+            created_after=created_after,
+            created_before=created_before,
+            search=search,
+            fingerprint=fingerprint,
+            error_class=error_class,
+            duration_min=duration_min,
+            duration_max=duration_max,
+        )
         return await self._in_loop(
-            lambda: runs.page(
-                self._app(),
-                status=status,
-                name=name,
-                executor_id=executor_id,
-                version=version,
-                ids=ids,
-                tag=tag,
-                queue=queue,
-                parent_id=parent_id,
-                created_after=created_after,
-                created_before=created_before,
-                search=search,
-                fingerprint=fingerprint,
-                error_class=error_class,
-                duration_min=duration_min,
-                duration_max=duration_max,
-                limit=limit,
-                cursor=cursor,
-                ascending=ascending,
-                load_input=load_input,
+            lambda: run_queries.list_runs(
+                self._app(), run_filter, limit=limit, cursor=cursor, ascending=ascending, load_input=load_input
             )
         )
 
@@ -588,7 +588,7 @@ class Runtime:
 
         False when the run was over already. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.cancel(self._app(), check_id(id), reason))
+        return (await self._in_loop(lambda: runs.cancel_run(self._app(), None, id, reason))).changed
 
     async def resume(self, id: str) -> Handle[Any]:
         """Take up a run that was cancelled, failed, dead-lettered or set aside; of others nothing changes.
@@ -597,7 +597,7 @@ class Runtime:
         Children that were cancelled with it are taken up with it. Attempts count from 0 and the deadline is cleared.
         Raises WorkflowNotFound, Deduplicated.
         """
-        await self._in_loop(lambda: runs.resume(self._app(), check_id(id)))
+        await self._in_loop(lambda: runs.resume_run(self._app(), None, id))
         return self.retrieve(id)
 
     async def release(self, id: str) -> bool:
@@ -605,7 +605,7 @@ class Runtime:
 
         It does not matter who carries the run out. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.release(self._app(), check_id(id)))
+        return (await self._in_loop(lambda: runs.release_run(self._app(), None, id))).changed
 
     async def fork(
         self,
@@ -623,31 +623,32 @@ class Runtime:
         `from_step` and the keys of `edits` are positions; `edits` replace recorded outputs; `args` and `kwargs` the
         input. It starts at once unless a queue is given. Raises WorkflowNotFound, ValueError, QueueNotFound.
         """
-        workflow_id = await self._in_loop(
-            lambda: forks.fork(
+        fork = await self._in_loop(
+            lambda: forks.fork_run(
                 self._app(),
-                check_id(id),
+                None,
+                id,
                 from_step,
                 args=None if args is None else tuple(args),
                 kwargs=None if kwargs is None else dict(kwargs),
-                new_id=None if new_id is None else check_id(new_id),
+                new_id=new_id,
                 edits=edits,
                 queue=queue,
             )
         )
-        return self.retrieve(workflow_id)
+        return self.retrieve(fork.workflow_id)
 
     async def delete(self, *ids: str) -> int:
         """Remove runs that are over, with all that belongs to them; returns how many. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.delete(self._app(), ids))
+        return await self._in_loop(lambda: runs.delete_runs(self._app(), ids))
 
     async def explain(self, id: str) -> Explanation:
         """Why a run is not moving, and what would release it. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: explaining.explain(self._app(), check_id(id)))
+        return await self._in_loop(lambda: explain.explain(self._app(), check_id(id)))
 
     async def export(self, id: str) -> History:
         """A run with all that was recorded of it, as plain data; payloads are opened. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: exports.export(self._app(), check_id(id)))
+        return await self._in_loop(lambda: exports.export_run(self._app(), check_id(id)))
 
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Remove runs that ended longer ago than this (default: `gc_retention`); returns how many.
@@ -724,8 +725,7 @@ class Runtime:
 
         A message to a run that is over stays in its mailbox. Raises WorkflowNotFound, SerializationError.
         """
-        topic = _topic(topic)
-        await self._in_loop(lambda: talk.send(self._app(), check_id(id), message, topic))
+        await self._in_loop(lambda: messages.send_message(self._app(), None, id, message, topic))
 
     async def get_value(
         self,
@@ -743,12 +743,12 @@ class Runtime:
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         kind = payload_type(type)
         return await self._in_loop(
-            lambda: talk.get_value(self._app(), check_id(id), check_name(key, "key"), kind, seconds, default)
+            lambda: results.await_value(self._app(), check_id(id), check_name(key, "key"), kind, seconds, default)
         )
 
     async def values(self, id: str) -> dict[str, Any]:
         """All values that a run has published. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: talk.values(self._app(), check_id(id)))
+        return await self._in_loop(lambda: run_details.get_values(self._app(), check_id(id)))
 
     # Products
 
@@ -882,7 +882,3 @@ def _overridden(workflow: WorkflowBase[P, R], overrides: dict[str, Any]) -> Work
 
 def _fresh_executor_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{new_id()}"
-
-
-def _topic(topic: str) -> str:
-    return check_name(topic, "topic") if topic else ""

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statements, Tx
 from turbine.store.tx import rows_json
@@ -135,7 +136,7 @@ def of_name(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int | Non
 
     Of those also how many were set aside, because their history does not fit the code.
     """
-    runs = run_search.keys(tx, wanted=run_search.Filter(name=[name]), limit=1000)
+    runs = run_search.keys(tx, wanted=RunFilter(name=[name]), limit=1000)
     rows = tx.rows(SQL.spans, rows=rows_json([[run] for run in runs]))
     newest = [(status, started, ended) for status, started, ended in rows]
     versions = tx.rows(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statement, Tx
 from turbine.store.tx import rows_json
@@ -58,27 +59,7 @@ _OFTEN = " etaoinsrhldcumfpgwybvkxjqz"
 """Letters by how often they are written, the most frequent first."""
 
 
-class Filter(NamedTuple):
-    """What a list asks for; every field that is given must hold."""
-
-    status: Sequence[str] | None = None
-    name: Sequence[str] | None = None
-    executor_id: Sequence[str] | None = None
-    version: Sequence[str] | None = None
-    ids: Sequence[str] | None = None
-    tag: Sequence[str] | None = None
-    queue: Sequence[str] | None = None
-    parent_id: Sequence[str] | None = None
-    created_after_ms: int | None = None
-    created_before_ms: int | None = None
-    search: str | None = None
-    fingerprint: Sequence[str] | None = None
-    error_class: Sequence[str] | None = None
-    duration_min_ms: int | None = None
-    duration_max_ms: int | None = None
-
-
-def keys(tx: Tx, *, wanted: Filter, limit: int, after: int | None = None, ascending: bool = False) -> list[int]:
+def keys(tx: Tx, *, wanted: RunFilter, limit: int, after: int | None = None, ascending: bool = False) -> list[int]:
     """The keys of the runs that a filter lets through, newest first (or oldest), starting after a key."""
     runs: list[int] = []
     for asked in _asked(tx, wanted, after, ascending):
@@ -90,7 +71,7 @@ def keys(tx: Tx, *, wanted: Filter, limit: int, after: int | None = None, ascend
     return runs
 
 
-def count(tx: Tx, *, wanted: Filter, limit: int) -> int:
+def count(tx: Tx, *, wanted: RunFilter, limit: int) -> int:
     """How many runs a filter lets through, counted up to a limit."""
     statements = _asked(tx, wanted, None, False)
     if all(asked.is_disjoint for asked in statements):
@@ -170,7 +151,7 @@ class _Asked(NamedTuple):
 _RUNS = _Source("pt_runs as w", "w.run")
 
 
-def _asked(tx: Tx, wanted: Filter, after: int | None, ascending: bool) -> list[_Asked]:
+def _asked(tx: Tx, wanted: RunFilter, after: int | None, ascending: bool) -> list[_Asked]:
     """The statements that find the runs of a filter."""
     parameters: dict[str, Any] = {}
     span = _span(tx, wanted, parameters)
@@ -189,7 +170,7 @@ def _asked(tx: Tx, wanted: Filter, after: int | None, ascending: bool) -> list[_
 
 
 def _part(
-    wanted: Filter, dialect: str, source: _Source, span: Sequence[str], parameters: dict[str, Any], place: int
+    wanted: RunFilter, dialect: str, source: _Source, span: Sequence[str], parameters: dict[str, Any], place: int
 ) -> tuple[str, str, str]:
     tables, *own = _own(source, place, parameters)
     clauses = [*own, *(clause.format(key=source.key) for clause in span)]
@@ -212,7 +193,7 @@ def _own(source: _Source, place: int, parameters: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _span(tx: Tx, wanted: Filter, parameters: dict[str, Any]) -> list[str]:
+def _span(tx: Tx, wanted: RunFilter, parameters: dict[str, Any]) -> list[str]:
     """What a filter's times ask of a key. Only near the edges the row itself is asked when it was made."""
     clauses: list[str] = []
     made = "(select c.created_at_epoch_ms from pt_runs as c where c.run = {key})"
@@ -237,9 +218,9 @@ def _span(tx: Tx, wanted: Filter, parameters: dict[str, Any]) -> list[str]:
     return clauses
 
 
-def _sources(tx: Tx, wanted: Filter, span: Sequence[str], parameters: dict[str, Any]) -> list[_Source]:
+def _sources(tx: Tx, wanted: RunFilter, span: Sequence[str], parameters: dict[str, Any]) -> list[_Source]:
     """The shortest way to what is wanted: of all indexes that lead there the one with the fewest entries."""
-    if any(values == [] or values == () for values in wanted):
+    if wanted.matches_nothing:
         return []
     leads = _leads(wanted)
     is_searched = wanted.search is not None and len(wanted.search) >= search.SHORTEST
@@ -274,7 +255,7 @@ def _size(tx: Tx, sources: Sequence[_Source], span: Sequence[str], parameters: d
     return min(size, most)
 
 
-def _leads(wanted: Filter) -> list[list[_Source]]:
+def _leads(wanted: RunFilter) -> list[list[_Source]]:
     """Indexes that lead to what is wanted, the narrowest kinds first; each is in the order of keys, or short."""
     leads: list[list[_Source]] = []
     if wanted.ids is not None:
@@ -327,7 +308,7 @@ def _each(
     return [_Source(table, key, (text,), tuple(zip(values, one, strict=True)), fields) for one in combinations]
 
 
-def _lengths(wanted: Filter, column: str = _LENGTH) -> tuple[str, dict[str, int]]:
+def _lengths(wanted: RunFilter, column: str = _LENGTH) -> tuple[str, dict[str, int]]:
     """What a filter asks of the time that a run took; empty when it asks nothing."""
     bounds = {"duration_min": wanted.duration_min_ms, "duration_max": wanted.duration_max_ms}
     given = {name: value for name, value in bounds.items() if value is not None}
@@ -384,7 +365,7 @@ def _all(clauses: Sequence[str]) -> str:
     return "\nand ".join(clauses) or "true"
 
 
-def _clauses(wanted: Filter, dialect: str, source: _Source, parameters: dict[str, Any]) -> list[str]:
+def _clauses(wanted: RunFilter, dialect: str, source: _Source, parameters: dict[str, Any]) -> list[str]:
     """What a run of a source must fulfil further. In SQLite a `+` keeps any other index from leading."""
     clauses: list[str] = []
     aside = "+" if dialect == "sqlite" else ""

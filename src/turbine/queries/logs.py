@@ -1,4 +1,4 @@
-"""Looking into the logs of runs."""
+"""Log records of runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from datetime import datetime
 from turbine.clock import to_ms
 from turbine.ids import check_id, check_name
 from turbine.model.logs import LogRecord
+from turbine.model.pages import after_key, check_limit, cut_page
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit
 from turbine.operations.resources import Resource
 from turbine.tables import logs
-from turbine.tables.logs import Filter
 
 
 class Logs(Resource):
-    """What bodies and steps have logged in the last 5 days: `rt.logs`."""
+    """Lists what bodies and steps logged in the last 5 days: `rt.logs`."""
 
     async def list(
         self,
@@ -31,15 +30,15 @@ class Logs(Resource):
         cursor: str | None = None,
         ascending: bool = False,
     ) -> Page[LogRecord]:
-        """One page of records, newest first; what is given must hold.
+        """Returns one page of records, newest first; all given filters must match.
 
         `step` is a position, `level` the lowest one shown (`"WARNING"` or a number), `search` a part of the message or
-        of the logger's name. What this process has logged before the call is found. Raises ValueError for a limit,
-        level or cursor that can never be right.
+        of the logger's name. Records that this process logged before the call are included. Raises ValueError for a
+        wrong limit, level or cursor.
         """
         items: list[LogRecord] = []
         while True:
-            found = await self.look(
+            page = await self.look(
                 workflow_id=workflow_id,
                 step=step,
                 level=level,
@@ -50,8 +49,8 @@ class Logs(Resource):
                 cursor=cursor,
                 ascending=ascending,
             )
-            items += found.items
-            cursor = found.next_cursor
+            items += page.items
+            cursor = page.next_cursor
             if cursor is None or len(items) == limit:
                 return Page(items, cursor)
 
@@ -68,12 +67,12 @@ class Logs(Resource):
         cursor: str | None = None,
         ascending: bool = False,
     ) -> Page[LogRecord]:
-        """Like `list`, but quick: a page may be short, or empty, though there are more."""
+        """Like `list`, but quick: a page may be short, or empty, although there are more."""
         app = self._app()
-        wanted = Filter(
+        log_filter = logs.Filter(
             workflow_id=None if workflow_id is None else check_id(workflow_id),
             position=None if step is None else check_name(step, "step"),
-            level=None if level is None else _number(level),
+            level=None if level is None else _level_number(level),
             search=check_name(search, "search text") if search else None,
             after_ms=None if after is None else to_ms(after, "after"),
             before_ms=None if before is None else to_ms(before, "before"),
@@ -81,16 +80,16 @@ class Logs(Resource):
         check_limit(limit)
         key = after_key(cursor)
         await app.log_sink.flush()
-        found = await app.store.read(logs.page, wanted=wanted, limit=limit + 1, after=key, ascending=ascending)
-        items = [record for _, record in found.records[:limit]]
-        if len(found.records) > limit:
-            return Page(items, str(found.records[limit - 1][0]))
-        return Page(items, None if found.behind is None else str(found.behind))
+        rows = await app.store.read(logs.page, wanted=log_filter, limit=limit + 1, after=key, ascending=ascending)
+        page = cut_page(rows.records, limit, lambda row: row[0], lambda row: row[1])
+        if page.next_cursor is None and rows.behind is not None:
+            return Page(page.items, str(rows.behind))
+        return page
 
 
-def _number(level: str | int) -> int:
-    known = logging.getLevelNamesMapping()
-    number = known.get(level.upper()) if isinstance(level, str) else level
+def _level_number(level: str | int) -> int:
+    numbers = logging.getLevelNamesMapping()
+    number = numbers.get(level.upper()) if isinstance(level, str) else level
     if number is None or isinstance(number, bool) or not 0 <= number < 2**31:
-        raise ValueError(f"{level!r} is no level of a log; use one of {', '.join(known)}, or a number")
+        raise ValueError(f"{level!r} is not a log level; use one of {', '.join(numbers)}, or a number")
     return number
