@@ -24,7 +24,7 @@ _TUNNELS = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16
 _SHORTHAND = re.compile(r"(?:0[xX][0-9a-fA-F]*|\d+)(?:\.(?:0[xX][0-9a-fA-F]*|\d+)){0,3}")
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """The receiver's address is not one that webhooks may reach."""
 
 
@@ -58,14 +58,14 @@ def literal(host: str) -> Address | None:
 
 
 def check_literal(host: str) -> None:
-    """Raise Refused for a host that is a literal address and not public."""
+    """Raise AddressRefused for a host that is a literal address and not public."""
     address = literal(host)
     if address is not None and not is_public(address):
-        raise Refused(_refusal(host, address))
+        raise AddressRefused(_refusal(host, address))
 
 
 async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """The addresses of a host in the order of the resolver. Raises OSError, and Refused if any of them is not public.
+    """The addresses of a host in the order of the resolver. Raises OSError, and AddressRefused if one is not public.
 
     One private address is enough to refuse the name: mixing them is an attack that hopes for the private one.
     """
@@ -75,7 +75,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
         for text in texts:
             address = ipaddress.ip_address(text.partition("%")[0])
             if not is_public(address):
-                raise Refused(_refusal(host, address))
+                raise AddressRefused(_refusal(host, address))
     return texts
 
 

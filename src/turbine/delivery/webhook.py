@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from turbine.clock import Clock, to_datetime
 from turbine.codec import describe_error
 from turbine.config import Config
-from turbine.delivery.addresses import Refused, resolve
+from turbine.delivery.addresses import AddressRefused, resolve
 from turbine.delivery.signatures import body_signature, standard_signature
 from turbine.masking import scrub
 from turbine.model.deliveries import AttemptResult
@@ -60,7 +60,7 @@ class WebhookTransport:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._post(receiver.url, headers, body)
-        except Refused as error:
+        except AddressRefused as error:
             return AttemptResult(str(error), final=True)
         except TimeoutError:
             return AttemptResult(f"no answer within {self._timeout:g} s")

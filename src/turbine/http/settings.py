@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from turbine.http.request_context import Administering, RequestContext, Viewing
 from turbine.http.schemas import RequestSchema, Schema
 from turbine.masking import mask_url
-from turbine.model.retention import Collectable
+from turbine.model.retention import GarbagePreview
 from turbine.model.storage import StorageReport, Vacuumed
 from turbine.operations import backup, garbage, vacuum
 from turbine.platform import SYSTEM
@@ -84,7 +84,7 @@ class CollectResponse(Schema):
 @router.get("/garbage")
 async def preview_garbage(
     context: Administering, older_than: Annotated[float | None, Query(ge=0, le=10**9, allow_inf_nan=False)] = None
-) -> Collectable:
+) -> GarbagePreview:
     """Count what garbage collection would remove now; nothing changes."""
     return await garbage.preview(context.app, _age_ms(context, older_than))
 

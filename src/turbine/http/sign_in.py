@@ -16,7 +16,7 @@ from turbine.http.request_context import Viewing, app_of, runtime_of
 from turbine.http.schemas import RequestSchema, Schema
 from turbine.model.accounts import Principal, Role
 from turbine.operations import sign_in
-from turbine.operations.sign_in import Client, OpenedSession
+from turbine.operations.sign_in import Browser, OpenedSession
 
 router = APIRouter(tags=["sign-in"])
 
@@ -102,7 +102,7 @@ async def log_in(credentials: SignInRequest, request: Request, response: Respons
     """Sign a browser in. After too many attempts, for an account or from an address, 429 for a while."""
     _require_accounts(request)
     app = app_of(runtime_of(request))
-    opened = await sign_in.sign_in(app, credentials.email, credentials.password, _client(request))
+    opened = await sign_in.sign_in(app, credentials.email, credentials.password, _browser(request))
     return _signed_in(opened, request, response)
 
 
@@ -120,7 +120,7 @@ async def set_up(account: SetUpRequest, request: Request, response: Response) ->
     """Create the first account, an administrator, with the link that was printed at startup. It works once."""
     _require_accounts(request)
     app = app_of(runtime_of(request))
-    opened = await sign_in.set_up(app, account.token, account.email, account.password, _client(request))
+    opened = await sign_in.set_up(app, account.token, account.email, account.password, _browser(request))
     return _signed_in(opened, request, response)
 
 
@@ -141,5 +141,5 @@ def _signed_in(opened: OpenedSession, request: Request, response: Response) -> S
     return SignInResponse(role=opened.role, email=opened.email, csrf=auth.csrf_of_secret(opened.secret))
 
 
-def _client(request: Request) -> Client:
-    return Client(request.client.host[:100] if request.client else None, request.headers.get("user-agent"))
+def _browser(request: Request) -> Browser:
+    return Browser(request.client.host[:100] if request.client else None, request.headers.get("user-agent"))

@@ -14,7 +14,7 @@ from turbine.operations.tokens import Tokens
 router = APIRouter(tags=["tokens"])
 
 
-class TokenRequest(RequestSchema):
+class ApiTokenRequest(RequestSchema):
     """A new token; without `expires` it never expires."""
 
     name: str = Field(min_length=1, max_length=200, examples=["ci"])
@@ -29,7 +29,7 @@ async def list_tokens(context: Administering, limit: Limit = 50, cursor: Cursor 
 
 
 @router.post("/tokens", status_code=201)
-async def create_token(request: TokenRequest, context: Administering) -> TokenRecord:
+async def create_token(request: ApiTokenRequest, context: Administering) -> TokenRecord:
     """Create a token; it is shown only once."""
     return await context.acting(Tokens).create(request.name, request.role, request.expires)
 

@@ -39,7 +39,7 @@ class RuleCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Collectable:
+class GarbagePreview:
     """What garbage collection would remove now, each counted up to 10,000."""
 
     runs: int

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from turbine.engine.app import App
 from turbine.model.accounts import Actor
-from turbine.model.retention import Collectable, RetentionRule, RuleCount, rule_for
+from turbine.model.retention import GarbagePreview, RetentionRule, RuleCount, rule_for
 from turbine.operations import products
 from turbine.operations.audit_entries import audit_act
 from turbine.store import Tx
@@ -48,7 +48,7 @@ async def collect(app: App, older_than_ms: int | None, *, actor: Actor | None = 
     return count
 
 
-async def preview(app: App, older_than_ms: int | None) -> Collectable:
+async def preview(app: App, older_than_ms: int | None) -> GarbagePreview:
     """Count what `collect` would remove now; nothing changes."""
     store = app.store
     now_ms = app.clock.now_ms()
@@ -71,7 +71,7 @@ async def preview(app: App, older_than_ms: int | None) -> Collectable:
             by_rule[rule] += n
     before_ms = None if older_than_ms is None else now_ms - older_than_ms
     rest = await store.read(storage.collectable, before_ms=before_ms, logs_before_ms=now_ms - LOGS_KEPT_MS)
-    return Collectable(
+    return GarbagePreview(
         runs=min(count, storage.COUNT_MAX),
         partial=is_partial,
         by_rule=[RuleCount(rule.workflow, rule.status, rule.keep, n) for rule, n in by_rule.items()],

@@ -31,7 +31,7 @@ LINK_MS = 15 * 60 * 1000
 AGENT_MAX = 300
 
 
-class Client(NamedTuple):
+class Browser(NamedTuple):
     """The browser that signs in: its network address and what it calls itself."""
 
     address: str | None
@@ -46,16 +46,16 @@ class OpenedSession(NamedTuple):
     role: Role
 
 
-async def sign_in(app: App, email: str, password: str, client: Client) -> OpenedSession:
+async def sign_in(app: App, email: str, password: str, browser: Browser) -> OpenedSession:
     """Open a session. Raises NotSignedIn, and TooManyAttempts for an account or from an address."""
     email = check_email(email)
-    await _record_attempt(app, client.address, email)
+    await _record_attempt(app, browser.address, email)
     account = await app.store.read(accounts.password_of, email=email)
     is_right = await is_password(password, None if account is None else account.password)
     if account is None or not is_right or not account.enabled:
         raise NotSignedIn("E-mail address or password is wrong")
-    secret, session = _new_session(app, client)
-    audit = audit_of(app, Actor(email, account.role), "session.login", email, address=client.address)
+    secret, session = _new_session(app, browser)
+    audit = audit_of(app, Actor(email, account.role), "session.login", email, address=browser.address)
     await app.store.write_audited(audit, accounts.sign_in, account=account.account, email=email, session=session)
     return OpenedSession(secret, email, account.role)
 
@@ -67,11 +67,11 @@ async def sign_out(app: App, principal: Principal) -> None:
         await app.store.write_audited(audit, accounts.remove_session, id=principal.session_id)
 
 
-async def set_up(app: App, token: str, email: str, password: str, client: Client) -> OpenedSession:
+async def set_up(app: App, token: str, email: str, password: str, browser: Browser) -> OpenedSession:
     """Create the first account, an admin, by the token of the set-up link. Raises Conflict, NotAllowed."""
     email = check_email(email)
     hashed = await hash_password(check_password(password))
-    secret, session = _new_session(app, client)
+    secret, session = _new_session(app, browser)
     await app.store.write_audited(
         audit_of(app, Actor(email, Role.ADMIN), "account.setup", email),
         accounts.set_up,
@@ -147,13 +147,13 @@ async def _record_attempt(app: App, address: str | None, email: str) -> None:
         raise TooManyAttempts(retry_after=-(-wait_ms // 1000))
 
 
-def _new_session(app: App, client: Client) -> tuple[str, NewSession]:
+def _new_session(app: App, browser: Browser) -> tuple[str, NewSession]:
     secret, now_ms = new_secret(), app.clock.now_ms()
     return secret, NewSession(
         id=secrets.token_hex(8),
         token_hash=hash_secret(secret),
-        address=client.address,
-        agent=None if client.agent is None else client.agent.replace("\0", "")[:AGENT_MAX],
+        address=browser.address,
+        agent=None if browser.agent is None else browser.agent.replace("\0", "")[:AGENT_MAX],
         now_ms=now_ms,
         expires_ms=now_ms + SESSION_MS,
     )

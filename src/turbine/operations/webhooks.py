@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.delivery.addresses import Refused, check_literal
+from turbine.delivery.addresses import AddressRefused, check_literal
 from turbine.delivery.signatures import key_of
 from turbine.delivery.webhook import WebhookTransport
 from turbine.engine.app import App
@@ -179,7 +179,7 @@ def _checked_url(url: str, app: App) -> str:
     if not app.config.allow_private_addresses:
         try:
             check_literal(parts.raw_host.decode("ascii"))
-        except Refused as error:
+        except AddressRefused as error:
             raise refused("url", str(error), "private_address") from error
     return url
 
