@@ -86,7 +86,6 @@ PENDING = tuple(
         "src/turbine/registry",
         "src/turbine/codec",
         "src/turbine/model",
-        "src/turbine/delivery",
         "src/turbine/testing",
         "src/turbine/",
         "ui",

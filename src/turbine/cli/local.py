@@ -306,9 +306,7 @@ class Local:
         port = await self._app()
         line = line_of(port.clock.now_ms(), Principal(_actor().name, Role.ADMIN), "database.vacuum", "database")
         await port.store.write(audit.add, line=line)
-        done = plain(await vacuum.vacuum(port))
-        done["done"] = done.pop("is_done")
-        return done
+        return plain(await vacuum.vacuum(port))
 
     async def rules(self, limit: int, cursor: str | None) -> Document:
         return plain(await (await self._runtime()).retention.list(limit=limit, cursor=cursor))

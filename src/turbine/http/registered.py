@@ -8,9 +8,9 @@ from fastapi import APIRouter
 
 from turbine.http import schemas
 from turbine.http.request_context import Viewing
-from turbine.http.schedules import Schedule
 from turbine.http.schemas import Json, RunRow
 from turbine.model.records import DESCRIBED, extended
+from turbine.model.schedules import ScheduleRecord
 from turbine.model.workflows import OpenVersion, Page, RegisteredWorkflow, WorkflowStatus
 from turbine.queries.registered import get_registered, list_registered, workflow_metrics
 
@@ -29,7 +29,7 @@ class RegisteredResponse(RegisteredWorkflow):
     counts: dict[WorkflowStatus, int] = field(default_factory=dict[WorkflowStatus, int])
     last_errors: list[RunRow] = field(default_factory=list[RunRow])
     versions: list[OpenVersion] = field(default_factory=list[OpenVersion])
-    schedules: list[Schedule] = field(default_factory=list[Schedule])
+    schedules: list[ScheduleRecord] = field(default_factory=list[ScheduleRecord])
     last_input: Json = None
     """The input of the newest run, as `POST trigger` takes it."""
 
@@ -57,6 +57,6 @@ async def get_workflow(name: str, context: Viewing) -> RegisteredResponse:
         counts=metrics.counts,
         last_errors=[schemas.run_row(run) for run in metrics.last_errors],
         versions=metrics.versions,
-        schedules=[Schedule.model_validate(schedule) for schedule in schedules.items],
+        schedules=schedules.items,
         last_input=metrics.last_input,
     )

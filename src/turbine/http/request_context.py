@@ -14,7 +14,6 @@ from turbine.engine.app import App
 from turbine.errors import NotAllowed, NotSignedIn
 from turbine.http import ids
 from turbine.model.accounts import Principal, Role
-from turbine.operations.audit import audited
 from turbine.operations.resources import Resource
 from turbine.runtime import Runtime
 
@@ -34,11 +33,6 @@ class RequestContext:
     @property
     def app(self) -> App:
         return app_of(self.rt)
-
-    def change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> App:
-        """Returns the app for one change, which also writes its audit entry. `action` is an object and a verb."""
-        given = {name: value for name, value in detail.items() if value is not None}
-        return audited(self.app, self.principal, action, target, workflow_id=workflow_id, detail=given)
 
     def acting(self, resource: type[AnyResource]) -> AnyResource:
         """Returns a resource whose changes are audited as the principal's: `context.acting(Webhooks).delete(id)`."""

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from turbine.http import audit, logs
+from turbine.http import logs
 from turbine.http.request_context import Viewing
-from turbine.http.schemas import Cursor, Items, Json, Limit, json_response
+from turbine.http.schemas import Cursor, Json, Limit, json_response
 from turbine.ids import check_id
+from turbine.model.audit import AuditRecord
 from turbine.model.logs import LogRecord
 from turbine.model.run_details import Lineage, MessageRecord, StepDetail, StepsTree, ValueRecord, WaitRecord
 from turbine.model.workflows import Page
@@ -88,7 +89,6 @@ async def list_logs(
 
 
 @router.get("/workflows/{id:key}/audit")
-async def list_audit(id: str, context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[audit.Line]:
+async def list_audit(id: str, context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Page[AuditRecord]:
     """The audit entries of a run."""
-    page = await context.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)
-    return Items[audit.Line].model_validate(page)
+    return await context.rt.audit.list(workflow_id=check_id(id), limit=limit, cursor=cursor)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from turbine.cron import on_the_wall, zone_of
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -28,6 +30,8 @@ class QuietHours:
     """The days on which they begin, of mon tue wed thu fri sat sun; without any, each day."""
     urgent: Sequence[str] = ()
     """Events that are told all the same."""
+
+    __pydantic_config__ = DESCRIBED
 
     def until(self, at: datetime) -> datetime | None:
         """When the quiet of a time (aware) is over, in UTC; None when it is not quiet then."""
@@ -68,12 +72,14 @@ class AlertChannelRecord:
     events: list[str]
     """What it hears of by itself; without any it hears of messages only that are sent to it by name."""
     enabled: bool
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     workflows: list[str] = field(default_factory=list[str])
     """The workflows whose events it hears of: names, in which `*` is anything; without any, all."""
     quiet: QuietHours | None = None
     """When its alerts wait."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 def masked(url: str) -> str:

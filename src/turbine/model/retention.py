@@ -1,11 +1,12 @@
-"""How long runs are kept once they are over."""
+"""How long runs are kept after their end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment, Seconds
 from turbine.model.workflows import WorkflowStatus
 
 
@@ -13,23 +14,54 @@ from turbine.model.workflows import WorkflowStatus
 class RetentionRule:
     """How long the runs of a workflow, of a status, or of both are kept; None stands for any.
 
-    The rule that says most decides: one for workflow and status, then one for the workflow, then one for the status.
+    The most specific rule decides: one for workflow and status, then one for the workflow, then one for the status.
     """
 
     workflow: str | None
     status: WorkflowStatus | None
-    keep: timedelta | None
-    """Counted from the end of the run; None keeps it for ever."""
-    updated: datetime
+    keep: Seconds | None
+    """Counted from the end of the run; None keeps it forever."""
+    updated: Moment
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How many runs a retention rule lets go."""
+
+    workflow: str | None
+    status: WorkflowStatus | None
+    keep: Seconds | None
+    runs: int
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class GarbagePreview:
+    """What garbage collection would remove now, each counted up to 10,000."""
+
+    runs: int
+    partial: bool
+    """Whether there may be more runs than that."""
+    by_rule: list[RuleCount]
+    """Of these runs, the ones that a retention rule lets go."""
+    deliveries: int
+    logs: int
+    older_than: float | None
+    """Seconds; null where runs are kept forever."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 def scope_of(workflow: str | None, status: str | None) -> str:
-    """Of which runs a rule speaks, in one text: `place_order ERROR`, `* ERROR`, `place_order *`."""
+    """The runs of a rule in one text: `place_order ERROR`, `* ERROR`, `place_order *`."""
     return f"{workflow or '*'} {status or '*'}"
 
 
 def rule_for(rules: Iterable[RetentionRule], workflow: str, status: str) -> RetentionRule | None:
-    """The rule that decides about a run, if any speaks of it."""
-    known = {(rule.workflow, rule.status): rule for rule in rules}
-    asked = WorkflowStatus(status)
-    return known.get((workflow, asked)) or known.get((workflow, None)) or known.get((None, asked))
+    """The rule that decides about a run, if there is one."""
+    by_scope = {(rule.workflow, rule.status): rule for rule in rules}
+    end = WorkflowStatus(status)
+    return by_scope.get((workflow, end)) or by_scope.get((workflow, None)) or by_scope.get((None, end))

@@ -26,8 +26,8 @@ def audit_of(
 ) -> Audit | None:
     """Returns a function that writes the audit entry of a change, None for a change by the process itself.
 
-    Pass it to `Store.write_audited`. `action` is object and verb, such as `workflow.cancel`. Details that are None are
-    left out.
+    Pass it to `Store.write_audited`. `action` is an object and a verb, such as `workflow.cancel`. Details that are
+    None are left out.
     """
     if actor is None:
         return None

@@ -146,7 +146,7 @@ async def delete_run(app: App, actor: Actor | None, workflow_id: str, **detail: 
     audit = audit_of(app, actor, "workflow.delete", workflow_id, workflow_id=workflow_id, **detail)
     if not await app.store.write_audited(audit, workflows.delete, runs=[run]):
         raise Conflict(f"Run {workflow_id!r} is still open; cancel it first", workflow_id=workflow_id)
-    await products.sweep(app)
+    await products.collect_bytes(app)
     return RunChange(workflow_id, True, None)
 
 
@@ -154,7 +154,7 @@ async def delete_runs(app: App, workflow_ids: Sequence[str]) -> int:
     """Deletes the runs among these that are over, and returns their number. Raises WorkflowNotFound."""
     runs = [await run_key(app, check_id(workflow_id)) for workflow_id in workflow_ids]
     count = await app.store.write(workflows.delete, runs=runs)
-    await products.sweep(app)
+    await products.collect_bytes(app)
     return count
 
 

@@ -671,7 +671,7 @@ class Runtime:
         `VACUUM (ANALYZE)` of the tables of Turbine, which makes room inside them. Raises StoreUnavailable, Conflict
         for a SQLite file that was not made by Turbine.
         """
-        return await self._in_loop(lambda: vacuum.whole(self._app()))
+        return await self._in_loop(lambda: vacuum.vacuum_all(self._app()))
 
     async def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything goes on; returns its path.

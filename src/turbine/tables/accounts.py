@@ -1,10 +1,11 @@
 """Accounts, their sessions, API tokens and set-up links, and the count of attempts to sign in.
 
-Whoever asks brings a secret; only hashes are compared here. What people change is written with its line of the audit.
+Whoever asks brings a secret; only hashes are compared here.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,6 @@ from turbine.clock import to_datetime
 from turbine.errors import Conflict, NotAllowed, NotFound
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
 from turbine.store import Statements, Tx
-from turbine.tables import audit
-from turbine.tables.audit import Line
 
 SQL = Statements(Path(__file__))
 
@@ -47,11 +46,11 @@ class Known(NamedTuple):
 # Accounts
 
 
-def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> bool | Exception:
-    """Make an account. Refuses an e-mail address that is taken with Conflict."""
+def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> AccountRecord | Conflict:
+    """Create an account. Refuses an e-mail address that is taken with Conflict."""
     if tx.row(SQL.add, id=id, email=email, password=password, role=role, now=now_ms) is None:
         return Conflict(f"There is an account for {email} already; change that one, or delete it first")
-    return True
+    return AccountRecord(id, email, role, True, to_datetime(now_ms))
 
 
 def is_empty(tx: Tx) -> bool:
@@ -85,7 +84,7 @@ def password_of(tx: Tx, *, email: str) -> Known | None:
 
 def change(
     tx: Tx, *, id: str, role: Role | None, enabled: bool | None, password: str | None, kept_session: str, now_ms: int
-) -> bool | Exception:
+) -> AccountRecord | NotFound | Conflict:
     """Change an account. Refuses with NotFound, and with Conflict what would leave no admin who can sign in.
 
     A new password or a disabled account ends its sessions, but for `kept_session`.
@@ -103,7 +102,7 @@ def change(
     tx.run(SQL.change, account=key, role=new_role, enabled=int(is_enabled), password=password, now=now_ms)
     if password is not None or not is_enabled:
         tx.run(SQL.remove_sessions_of, account=key, kept=kept_session)
-    return True
+    return replace(now_known, role=new_role, enabled=is_enabled)
 
 
 def remove(tx: Tx, *, id: str) -> bool | Exception:
@@ -132,14 +131,13 @@ def _last_admin() -> Conflict:
 # Sessions
 
 
-def sign_in(tx: Tx, *, account: int, email: str, session: NewSession, line: Line) -> None:
+def sign_in(tx: Tx, *, account: int, email: str, session: NewSession) -> None:
     """Open a session for somebody whose password was right; that attempt no longer counts."""
     tx.run(SQL.forget_attempts, kind="account", subject=email)
     if session.address is not None:
         tx.run(SQL.forget_last_attempt, kind="address", subject=session.address)
     tx.run(SQL.forget_expired_sessions, now=session.now_ms)
     _open(tx, account, session)
-    audit.add(tx, line=line)
 
 
 def _open(tx: Tx, account: int, session: NewSession) -> None:
@@ -194,9 +192,7 @@ def offer_link(tx: Tx, *, token_hash: str, now_ms: int, expires_ms: int) -> bool
     return True
 
 
-def set_up(
-    tx: Tx, *, token_hash: str, id: str, email: str, password: str, session: NewSession, line: Line
-) -> bool | Exception:
+def set_up(tx: Tx, *, token_hash: str, id: str, email: str, password: str, session: NewSession) -> bool | Exception:
     """Make the first account by a set-up link, and sign it in. Refuses with Conflict or NotAllowed."""
     if not is_empty(tx):
         return Conflict("This Turbine is set up already; sign in, or ask an administrator for an account")
@@ -208,7 +204,6 @@ def set_up(
     assert row is not None  # there is no other account
     tx.run(SQL.forget_links)
     _open(tx, row[0], session)
-    audit.add(tx, line=line)
     return True
 
 

@@ -63,7 +63,7 @@ def set_(
     open: Open,
     complain: Complain,
     actor: str | None = None,
-) -> Conflict | ValidationFailed | None:
+) -> Entry | Conflict | ValidationFailed:
     """Write a key, `value` sealed and `plain` its JSON; with an expectation only if the stored JSON is that one.
 
     Refuses with ValidationFailed what does not fit the schema of the key.
@@ -82,7 +82,7 @@ def set_(
             return ValidationFailed(what=f"The value of key {key!r}", errors=errors)
     tx.defer(SQL.set, key=key, value=value, now=now_ms)
     _remember(tx, key, value, actor, now_ms)
-    return None
+    return Entry(key, value, None if stored is None else stored.schema, now_ms)
 
 
 def _remember(tx: Tx, key: str, value: str | None, actor: str | None, now_ms: int) -> None:
@@ -98,7 +98,7 @@ def _is_same(one: str, other: str) -> bool:
 
 def set_schema(
     tx: Tx, *, key: str, schema: str | None, now_ms: int, open: Open, complain: Complain
-) -> ValidationFailed | None:
+) -> Entry | ValidationFailed:
     """Give a key a schema, or take it away; refuses with ValidationFailed if its value does not fit."""
     tx.row(SQL.lock, key=key)
     value = get(tx, key=key)
@@ -108,7 +108,7 @@ def set_schema(
             return ValidationFailed(what=f"The stored value of key {key!r}", errors=errors)
     tx.run(SQL.set_schema, key=key, schema=schema, now=now_ms)
     tx.run(SQL.forget_empty, key=key)
-    return None
+    return Entry(key, value, schema, now_ms)
 
 
 def delete(tx: Tx, *, key: str, now_ms: int, actor: str | None = None) -> bool:
