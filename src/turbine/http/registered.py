@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from turbine.http import schemas
 from turbine.http.request_context import Viewing
-from turbine.http.schemas import Json, RunRow
+from turbine.http.schemas import Json, RunResponse
 from turbine.model.records import DESCRIBED, extended
 from turbine.model.schedules import ScheduleRecord
 from turbine.model.workflows import OpenVersion, Page, RegisteredWorkflow, WorkflowStatus
@@ -27,7 +27,7 @@ class RegisteredResponse(RegisteredWorkflow):
     p95: float | None = None
     """Seconds."""
     counts: dict[WorkflowStatus, int] = field(default_factory=dict[WorkflowStatus, int])
-    last_errors: list[RunRow] = field(default_factory=list[RunRow])
+    last_errors: list[RunResponse] = field(default_factory=list[RunResponse])
     versions: list[OpenVersion] = field(default_factory=list[OpenVersion])
     schedules: list[ScheduleRecord] = field(default_factory=list[ScheduleRecord])
     last_input: Json = None
@@ -55,7 +55,7 @@ async def get_workflow(name: str, context: Viewing) -> RegisteredResponse:
         p50=metrics.p50,
         p95=metrics.p95,
         counts=metrics.counts,
-        last_errors=[schemas.run_row(run) for run in metrics.last_errors],
+        last_errors=[schemas.run_response(run) for run in metrics.last_errors],
         versions=metrics.versions,
         schedules=schedules.items,
         last_input=metrics.last_input,

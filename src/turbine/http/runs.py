@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from turbine.errors import ValidationFailed
 from turbine.http import schemas
 from turbine.http.request_context import Deciding, Operating, Viewing
-from turbine.http.schemas import Cursor, Json, Limit, RequestSchema, Run, RunRow, Schema, When
+from turbine.http.schemas import Cursor, Json, Limit, RequestSchema, RunDetailResponse, RunResponse, Schema, When
 from turbine.ids import check_id, check_name
 from turbine.model.run_filter import DURATION_MAX, RunFilter
 from turbine.model.workflows import BulkChange, Count, Explanation, Page, RunChange, WorkflowStatus
@@ -138,12 +138,12 @@ class TriggerResponse(Schema):
 @router.get("/workflows")
 async def list_runs(
     context: Viewing, run_filter: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
-) -> Page[RunRow]:
+) -> Page[RunResponse]:
     """A page of runs, newest first."""
     page = await queries.list_runs(
         context.app, run_filter, limit=limit, cursor=cursor, ascending=ascending, load_output=False
     )
-    return Page([schemas.run_row(run) for run in page.items], page.next_cursor)
+    return Page([schemas.run_response(run) for run in page.items], page.next_cursor)
 
 
 @router.get("/workflows/count")
@@ -202,9 +202,9 @@ async def get_run(
     payload_limit: Annotated[
         int | None, Query(ge=0, description="Bytes of JSON that input and output may have.")
     ] = None,
-) -> Run:
+) -> RunDetailResponse:
     """A run with its input and output."""
-    run = schemas.run(await context.rt.status(id))
+    run = schemas.run_detail_response(await context.rt.status(id))
     if payload_limit is not None:
         if exceeds(run.input, payload_limit):
             run.input, run.input_truncated = None, True

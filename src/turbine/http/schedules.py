@@ -12,7 +12,7 @@ from pydantic import Field
 from turbine.errors import ValidationFailed
 from turbine.http import schemas
 from turbine.http.request_context import Operating, RequestContext, Viewing
-from turbine.http.schemas import Cursor, Json, Limit, RequestSchema, RunRow, Schema, When, given
+from turbine.http.schemas import Cursor, Json, Limit, RequestSchema, RunResponse, Schema, When, given
 from turbine.model.records import DESCRIBED, extended
 from turbine.model.schedules import Backfill, CatchUp, Overlap, Schedule, ScheduleRecord, ScheduleType, run_id
 from turbine.model.times import Moment, moment_text
@@ -29,7 +29,7 @@ class ScheduleDetailResponse(ScheduleRecord):
     """A schedule with its next times and its last runs."""
 
     next: list[Moment] = field(default_factory=list[Moment])
-    last_runs: list[RunRow] = field(default_factory=list[RunRow])
+    last_runs: list[RunResponse] = field(default_factory=list[RunResponse])
     description: str = ""
 
     __pydantic_config__ = DESCRIBED
@@ -169,7 +169,7 @@ async def get_schedule(id: str, context: Viewing) -> ScheduleDetailResponse:
     )
 
 
-async def _last_runs(context: RequestContext, record: ScheduleRecord) -> list[RunRow]:
+async def _last_runs(context: RequestContext, record: ScheduleRecord) -> list[RunResponse]:
     """The runs of the last ten ticks; after a change of the times also those of earlier ticks."""
     times, now_ms = _times(record), context.app.clock.now_ms()
     ticks = [] if times is None else times.latest(now_ms, 10, context.app.config.timezone)
@@ -179,7 +179,7 @@ async def _last_runs(context: RequestContext, record: ScheduleRecord) -> list[Ru
         prefix = f"sched-{record.name}-"
         newest = (await context.rt.list(name=record.workflow, limit=200)).items
         runs = [*runs, *(run for run in newest if run.workflow_id.startswith(prefix) and run.workflow_id not in ids)]
-    return [schemas.run_row(run) for run in sorted(runs, key=lambda run: run.created_at, reverse=True)[:10]]
+    return [schemas.run_response(run) for run in sorted(runs, key=lambda run: run.created_at, reverse=True)[:10]]
 
 
 @router.get("/schedules/{id:key}/preview")

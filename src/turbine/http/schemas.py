@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -12,8 +12,6 @@ from pydantic_core import PydanticCustomError, to_json
 from turbine.clock import NoTimeZone, check_aware
 from turbine.model.times import Moment, Seconds
 from turbine.model.workflows import Status, WorkflowStatus
-
-T = TypeVar("T")
 
 NO_ZONE = "timezone_aware"
 """The error type of a time without a time zone."""
@@ -47,14 +45,7 @@ class RequestSchema(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Items(Schema, Generic[T]):
-    """A page of a list."""
-
-    items: list[T]
-    next_cursor: str | None = Field(default=None, description="Asks for the next page; null at the end.")
-
-
-class RunRow(Schema):
+class RunResponse(Schema):
     """A run without its payloads."""
 
     workflow_id: str = Field(examples=["order-1"])
@@ -86,7 +77,7 @@ class RunRow(Schema):
     attention: str | None
 
 
-class Run(RunRow):
+class RunDetailResponse(RunResponse):
     """A run with its payloads; a payload that is too long is left out, and its flag is set."""
 
     input: Json = None
@@ -95,17 +86,17 @@ class Run(RunRow):
     output_truncated: bool = False
 
 
-def run_row(status: Status) -> RunRow:
+def run_response(status: Status) -> RunResponse:
     """Returns a run as lists show it."""
-    return _with_duration(RunRow.model_validate(status), status)
+    return _with_duration(RunResponse.model_validate(status), status)
 
 
-def run(status: Status) -> Run:
+def run_detail_response(status: Status) -> RunDetailResponse:
     """Returns a run with its payloads."""
-    return _with_duration(Run.model_validate(status), status)
+    return _with_duration(RunDetailResponse.model_validate(status), status)
 
 
-R = TypeVar("R", bound=RunRow)
+R = TypeVar("R", bound=RunResponse)
 
 
 def _with_duration(row: R, status: Status) -> R:
