@@ -69,7 +69,7 @@ class Logs(Resource):
     ) -> Page[LogRecord]:
         """Like `list`, but quick: a page may be short, or empty, although there are more."""
         app = self._app()
-        log_filter = logs.Filter(
+        log_filter = logs.LogFilter(
             workflow_id=None if workflow_id is None else check_id(workflow_id),
             position=None if step is None else check_name(step, "step"),
             level=None if level is None else _level_number(level),
@@ -80,10 +80,10 @@ class Logs(Resource):
         check_limit(limit)
         key = after_key(cursor)
         await app.log_sink.flush()
-        rows = await app.store.read(logs.page, wanted=log_filter, limit=limit + 1, after=key, ascending=ascending)
+        rows = await app.store.read(logs.page, filter=log_filter, limit=limit + 1, after=key, ascending=ascending)
         page = cut_page(rows.records, limit, lambda row: row[0], lambda row: row[1])
-        if page.next_cursor is None and rows.behind is not None:
-            return Page(page.items, str(rows.behind))
+        if page.next_cursor is None and rows.resume_after is not None:
+            return Page(page.items, str(rows.resume_after))
         return page
 
 
