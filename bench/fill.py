@@ -567,8 +567,8 @@ def note_failures(store: Store) -> None:
     after = 0
     while rows := store.read_blocking(lambda tx, after: tx.rows(FAILED, after=after, limit=INDEX_BATCH), after=after):
         after = rows[-1][0]
-        noted = [failures.Failure(*row[:4]) for row in rows]
-        store.write_blocking(failures.note, failures=noted, now_ms=rows[-1][4])
+        noted = [failures.RunFailure(*row[:4]) for row in rows]
+        store.write_blocking(failures.record, failures=noted, now_ms=rows[-1][4])
 
 
 def index(url: str) -> None:

@@ -14,7 +14,7 @@ from worker import Worker, main
 
 from turbine.loops import delivery_worker
 from turbine.store.writer import Job
-from turbine.tables import workflows
+from turbine.tables import runs
 
 
 class Death:
@@ -37,7 +37,7 @@ class Death:
 
 def kind_of(job: Job) -> str:
     """Which of the writes between an outcome and its delivery this is."""
-    if job.function is workflows.finish:
+    if job.function is runs.finish:
         return "finish"
     if job.function is delivery_worker._note_and_claim:
         return "settle" if job.argument["attempts"] else "claim"

@@ -18,7 +18,7 @@ from crew import Crew, Worker
 from turbine.model.deliveries import DeliveryRecord
 from turbine.store import open_store
 from turbine.tables import deliveries
-from turbine.tables.deliveries import Wanted
+from turbine.tables.deliveries import DeliveryFilter
 
 pytestmark = pytest.mark.crash
 
@@ -82,7 +82,9 @@ def hire(crew: Crew, url: str) -> Worker:
 def rows(url: str) -> list[DeliveryRecord]:
     store = open_store(url)
     try:
-        return [one for _, one in store.read_blocking(deliveries.page, wanted=Wanted(), limit=1000, before=None)]
+        return [
+            one for _, one in store.read_blocking(deliveries.page, filter=DeliveryFilter(), limit=1000, before=None)
+        ]
     finally:
         store.close()
 

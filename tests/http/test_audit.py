@@ -38,7 +38,7 @@ async def test_a_refused_deletion_is_not_audited_when_bytes_of_a_dead_upload_are
     operator = await site.holder("operator")
     await site.rt.run(listener.options(id="open"))
     app = site.rt._app()
-    await app.store.write(products.begin, upload="dead", storage="database", now_ms=app.clock.now_ms())
+    await app.store.write(products.begin_upload, upload="dead", storage="database", now_ms=app.clock.now_ms())
     refused = await operator.delete("workflows/open")
     assert (409, "PENDING") == (refused.status_code, (await operator.get("workflows/open")).json()["status"])
     bulk = (await operator.post("workflows/bulk", json={"action": "delete", "ids": ["open"]})).json()
@@ -48,7 +48,7 @@ async def test_a_refused_deletion_is_not_audited_when_bytes_of_a_dead_upload_are
     assert {"workflow_id": "open", "changed": True, "status": None} == (await operator.delete("workflows/open")).json()
     assert ["workflow.cancel", "workflow.delete"] == await actions(operator, "open")
     await site.rt.delete()  # removes the bytes
-    assert [] == await app.store.read(products.dead_uploads, executor=app.executor_id, after="", limit=1)
+    assert [] == await app.store.read(products.abandoned_uploads, executor=app.executor_id, after="", limit=1)
 
 
 async def test_starting_a_run_again_or_forking_it_again_is_audited_once(open_site) -> None:

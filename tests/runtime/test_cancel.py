@@ -18,7 +18,7 @@ from turbine import AwaitedCancelled, Runtime, WorkflowNotFound, WorkflowStatus,
 from turbine.store import Statement
 from turbine.store.postgres import PostgresBackend, Source
 from turbine.store.tx import Identity
-from turbine.tables import workflows
+from turbine.tables import runs
 from turbine.tables.ownership import lock
 
 calls: Counter[str] = Counter()
@@ -421,8 +421,8 @@ async def test_what_a_run_begins_while_another_process_cancels_it_ends_with_it(p
         handle = await rt.run(act_at_once, deed)
         elsewhere = PostgresBackend(Source(postgres_url), Identity(), lane=None)
         tx = elsewhere.begin()
-        run = workflows.run_of(tx, workflow_id=handle.workflow_id)
-        assert workflows.cancel(tx, run=run, reason="elsewhere", now_ms=1)
+        run = runs.run_of(tx, workflow_id=handle.workflow_id)
+        assert runs.cancel(tx, run=run, reason="elsewhere", now_ms=1)
         client.set()
         with psycopg.connect(postgres_url, autocommit=True) as watch:
             for _ in range(500):
@@ -446,7 +446,7 @@ async def test_a_child_that_was_being_started_while_its_parent_was_cancelled_is_
         await rt.wait_idle()
         elsewhere = PostgresBackend(Source(postgres_url), Identity(), lane=None)
         tx = elsewhere.begin()
-        run = workflows.run_of(tx, workflow_id="parent")
+        run = runs.run_of(tx, workflow_id="parent")
         lock(tx, [run])
         made = "insert into pt_runs (id, status, name, inputs, application_version, application_id,"
         made += (

@@ -12,7 +12,7 @@ import pytest
 import turbine
 from turbine import Conflict, Runtime
 from turbine.store import Statement
-from turbine.tables import executors, workflows
+from turbine.tables import executors, runs
 
 started: list[str] = []
 
@@ -98,7 +98,7 @@ async def test_a_free_lock_file_that_the_executor_never_had_proves_nothing(datab
         await rt._live._first_look()
         await rt._live._first_look()
 
-        assert other.executor_id in {row.executor_id for row in await store.read(executors.live)}
+        assert other.executor_id in {row.executor_id for row in await store.read(executors.registered)}
 
 
 async def test_runs_that_are_ours_in_the_database_and_not_in_memory_are_given_back(
@@ -115,7 +115,7 @@ async def test_runs_that_are_ours_in_the_database_and_not_in_memory_are_given_ba
             """ values ('lost', 'PENDING', 'job', '{"args":[],"kwargs":{}}', '', '', 0, 1, 1, 1, 0, 1, 0)"""
         )
         await store.write(lambda tx: tx.run(made))
-        claimed = await store.write(workflows.claim, names=["job"], limit=9, now_ms=now_ms)
+        claimed = await store.write(runs.claim, names=["job"], limit=9, now_ms=now_ms)
         assert ["lost"] == [run.id for run in claimed]  # and the answer is lost
 
         while (await rt.status("lost")).executor_id is not None:  # noqa: ASYNC110 - the row is the only witness
@@ -145,6 +145,6 @@ async def test_keys_of_deleted_runs_never_come_back(database_url: str) -> None:
         for number in range(3):
             id_ = f"run-{number}"
             await (await rt.run(job.options(id=id_))).result()
-            keys.append(await rt._app().store.read(workflows.run_of, workflow_id=id_))
+            keys.append(await rt._app().store.read(runs.run_of, workflow_id=id_))
             await rt.delete(id_)
     assert sorted(set(keys)) == keys

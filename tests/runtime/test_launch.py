@@ -114,7 +114,7 @@ async def test_a_launch_that_fails_leaves_nothing_behind(database_url, refusing,
     async with Runtime(database_url) as other:
         from turbine.tables import executors
 
-        live = await other._live.store.read(executors.live)
+        live = await other._live.store.read(executors.registered)
         assert [other.executor_id] == [one.executor_id for one in live]
 
     await rt.launch()

@@ -101,7 +101,7 @@ def worker(calls: str, url: str, name: str) -> subprocess.Popen[str]:
 def lock_paths(url: str) -> list[str | None]:
     store = open_store(url)
     try:
-        return [row.lock_path for row in store.read_blocking(executors.live)]
+        return [row.lock_path for row in store.read_blocking(executors.registered)]
     finally:
         store.close()
 

@@ -637,7 +637,7 @@ class Killer:
         self._look("after", jobs)
 
     def _look(self, moment: str, jobs: Any) -> None:
-        if moment == self.moment and any(job.function is products.keep for job in jobs):
+        if moment == self.moment and any(job.function is products.add for job in jobs):
             os.kill(os.getpid(), signal.SIGKILL)
 
 

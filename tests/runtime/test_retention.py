@@ -97,7 +97,7 @@ async def test_rules_hold_where_runs_are_else_kept_for_ever(launch) -> None:
 
 
 async def test_what_rules_keep_is_passed_over_a_stretch_at_a_time(launch, monkeypatch) -> None:
-    monkeypatch.setattr("turbine.tables.retention.STRETCH", 3)
+    monkeypatch.setattr("turbine.tables.retention.BATCH_SIZE", 3)
     monkeypatch.setattr("turbine.operations.garbage.RUNS_AT_ONCE", 2)
     rt = await launch(order, report)
     await rt.retention.set(None, workflow="order")

@@ -615,7 +615,7 @@ async def test_a_tick_is_skipped_while_the_run_before_is_not_over(world):
     skipped = await w.runtime.schedules.get(record.id)
     await w.advance(hours=1)
 
-    assert "skipped: the run before, sched-slow-2026-03-27T03:00:00Z, was not over" == skipped.last_error
+    assert "skipped: the previous run, sched-slow-2026-03-27T03:00:00Z, had not ended" == skipped.last_error
     assert ["sched-slow-2026-03-27T03:00:00Z", "sched-slow-2026-03-27T05:00:00Z"] == await runs(w.runtime)
     changed = await w.runtime.schedules.update(record.id, overlap="start")
     assert ("start", None) == (changed.overlap, changed.last_error)

@@ -14,7 +14,7 @@ from turbine.clock import to_datetime
 from turbine.model.run_filter import RunFilter
 from turbine.store import Statement, Tx, open_store
 from turbine.store.store import Store
-from turbine.tables import audit, deliveries, failures, logs, metrics, products, run_search, search, statuses
+from turbine.tables import audit, deliveries, failures, logs, metrics, products, run_records, run_search, search
 
 GROWING = re.compile(
     r"pt_(workflow_status|workflow_tags|failures|search_apart|audit|logs|products|deliveries|delivery_attempts)\b"
@@ -164,9 +164,9 @@ def test_no_list_and_no_count_of_runs_goes_through_all_of_them(store: Store, mon
         combined = [names for names in combined if "search" in names]
     for names in combined:
         asked = wanted(names)
-        found = plans(store, run_search.count, wanted=asked, limit=10_001)
+        found = plans(store, run_search.count, filter=asked, limit=10_001)
         for more in PAGES[: 3 if len(names) == 1 else 1]:
-            found += plans(store, statuses.page, wanted=asked, limit=51, load_input=False, **(BASE | more))
+            found += plans(store, run_records.page, filter=asked, limit=51, load_input=False, **(BASE | more))
         assert found
         for text, plan in found:
             assert [] == scanned(plan), f"{names}\n{text}\n{plan}"
@@ -179,13 +179,13 @@ BASE: dict[str, Any] = {"after": None, "ascending": False}
 
 @pytest.mark.parametrize(("name", "index"), LEADS.items())
 def test_each_filter_has_an_index_that_leads(filled_sqlite: Store, name: str, index: str) -> None:
-    found = plans(filled_sqlite, run_search.keys, wanted=wanted([name]), limit=51)
+    found = plans(filled_sqlite, run_search.keys, filter=wanted([name]), limit=51)
     assert any(re.search(index, plan) for _, plan in found), found
 
 
 def test_without_a_filter_the_list_walks_along_the_keys_and_stops(store: Store) -> None:
     for more in PAGES:
-        for text, plan in plans(store, run_search.keys, wanted=RunFilter(), limit=51, **more):
+        for text, plan in plans(store, run_search.keys, filter=RunFilter(), limit=51, **more):
             assert "limit" in text
             assert not re.search(r"Seq Scan|Sort", plan), plan
             assert [] == put_in_order(plan), plan
@@ -196,31 +196,31 @@ def test_the_check_finds_a_list_that_has_lost_its_index(tmp_path) -> None:
     try:
         store.write_blocking(one_run)
         store.write_blocking(lambda tx: tx.run(Statement.of("drop index pt_runs_by_parent")))
-        found = plans(store, run_search.keys, wanted=wanted(["parent"]), limit=51)
+        found = plans(store, run_search.keys, filter=wanted(["parent"]), limit=51)
         assert any(scanned(plan) for _, plan in found), found
     finally:
         store.close()
 
 
 LISTS = {
-    "audit by actor": (audit.page, audit.Wanted(actor="ada")),
-    "audit by action": (audit.page, audit.Wanted(action="act")),
-    "audit by target": (audit.page, audit.Wanted(target="it")),
-    "audit of a run": (audit.page, audit.Wanted(workflow_id="run-1")),
-    "audit since": (audit.page, audit.Wanted(after_ms=50)),
-    "audit until": (audit.page, audit.Wanted(before_ms=10**12)),
-    "audit of a time by actor": (audit.page, audit.Wanted(actor="ada", after_ms=50, before_ms=10**12)),
-    "logs of a run": (logs.page, logs.Filter(workflow_id="run-1")),
-    "logs of a step": (logs.page, logs.Filter(workflow_id="run-1", position="0", level=20, search="b")),
-    "severe logs": (logs.page, logs.Filter(level=40)),
-    "deliveries by status": (deliveries.page, deliveries.Wanted(status=["dead"])),
-    "deliveries by kind": (deliveries.page, deliveries.Wanted(kind=["webhook"])),
-    "deliveries by target": (deliveries.page, deliveries.Wanted(target=["t"])),
-    "deliveries by event": (deliveries.page, deliveries.Wanted(event=["e"])),
-    "deliveries of a run": (deliveries.page, deliveries.Wanted(workflow_id=["run-1"])),
-    "deliveries by all": (deliveries.page, deliveries.Wanted(["dead"], ["webhook"], ["e"], ["run-1"], ["t"])),
-    "products by status": (products.page, products.Wanted(status=["failed"])),
-    "products of a run": (products.page, products.Wanted(workflow_id="run-1")),
+    "audit by actor": (audit.page, audit.AuditFilter(actor="ada")),
+    "audit by action": (audit.page, audit.AuditFilter(action="act")),
+    "audit by target": (audit.page, audit.AuditFilter(target="it")),
+    "audit of a run": (audit.page, audit.AuditFilter(workflow_id="run-1")),
+    "audit since": (audit.page, audit.AuditFilter(after_ms=50)),
+    "audit until": (audit.page, audit.AuditFilter(before_ms=10**12)),
+    "audit of a time by actor": (audit.page, audit.AuditFilter(actor="ada", after_ms=50, before_ms=10**12)),
+    "logs of a run": (logs.page, logs.LogFilter(workflow_id="run-1")),
+    "logs of a step": (logs.page, logs.LogFilter(workflow_id="run-1", position="0", level=20, search="b")),
+    "severe logs": (logs.page, logs.LogFilter(level=40)),
+    "deliveries by status": (deliveries.page, deliveries.DeliveryFilter(status=["dead"])),
+    "deliveries by kind": (deliveries.page, deliveries.DeliveryFilter(kind=["webhook"])),
+    "deliveries by target": (deliveries.page, deliveries.DeliveryFilter(target=["t"])),
+    "deliveries by event": (deliveries.page, deliveries.DeliveryFilter(event=["e"])),
+    "deliveries of a run": (deliveries.page, deliveries.DeliveryFilter(workflow_id=["run-1"])),
+    "deliveries by all": (deliveries.page, deliveries.DeliveryFilter(["dead"], ["webhook"], ["e"], ["run-1"], ["t"])),
+    "products by status": (products.page, products.ProductFilter(status=["failed"])),
+    "products of a run": (products.page, products.ProductFilter(workflow_id="run-1")),
 }
 
 
@@ -230,16 +230,16 @@ def test_no_other_list_goes_through_its_table(store: Store, label: str, key: int
     function, asked = LISTS[label]
     further = {"ascending": False} if function is logs.page else {}
     place = "after" if function in (audit.page, logs.page) else "before"
-    for text, plan in plans(store, function, wanted=asked, limit=51, **{place: key}, **further):
+    for text, plan in plans(store, function, filter=asked, limit=51, **{place: key}, **further):
         # What walks along its key stops at the end of the page; `severe` has an index of its own.
         may_walk = "pt_logs_severe" in plan
         assert may_walk or [] == scanned(plan), f"{text}\n{plan}"
 
 
 def test_a_text_in_all_logs_is_looked_for_in_some_lines_at_a_time(store: Store, monkeypatch) -> None:
-    monkeypatch.setattr(logs, "LOOKED_AT", 0)
+    monkeypatch.setattr(logs, "SCANNED_MAX", 0)
     for ascending in (False, True):
-        found = plans(store, logs.page, wanted=logs.Filter(search="b"), limit=51, after=None, ascending=ascending)
+        found = plans(store, logs.page, filter=logs.LogFilter(search="b"), limit=51, after=None, ascending=ascending)
         assert "log <" in found[-1][0] if ascending else "log >" in found[-1][0]
         assert [] == scanned(found[-1][1]), found[-1]
 
@@ -250,14 +250,14 @@ def test_figures_are_counted_in_indexes(store: Store) -> None:
         (metrics.by_status, {"from_ms": 1, "to_ms": 10**12}),
         *((metrics.calendar, {"edges": edges, "name": name, "status": None, "tag": tag})
           for name in (None, "order") for tag in (None, "red")),
-        (metrics.of_name, {"name": "order"}),
+        (metrics.of_workflow, {"name": "order"}),
         (metrics.queue, {"name": "render", "now_ms": 1000}),
         (metrics.holders, {"name": "render"}),
         (metrics.partitions, {"name": "render"}),
         (metrics.ended_since, {"since_ms": 1}),
         (metrics.tags, {}),
         (metrics.gauges, {"now_ms": 1000}),
-        (metrics.queued, {"now_ms": 1000}),
+        (metrics.open_queues, {"now_ms": 1000}),
         (failures.groups, {"since_ms": 0, "until_ms": 10**12, "state": None, "after": None, "limit": 51}),
     ]  # fmt: skip
     for function, parameters in asked:

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from turbine.store import Statement, Store, Tx
-from turbine.tables import kv, messages, steps, waits, workflows
+from turbine.tables import kv, messages, run_starts, steps, waits
+from turbine.tables import runs as run_table
 from turbine.tables.ownership import Answer
 
 EXECUTOR = "me"
@@ -33,8 +34,8 @@ class Write:
     argument: Any
 
 
-def start(id: str, **columns: Any) -> workflows.Start:
-    row = workflows.Start(
+def start(id: str, **columns: Any) -> run_starts.Start:
+    row = run_starts.Start(
         id=id,
         status="PENDING",
         name="place_order",
@@ -85,8 +86,8 @@ def outcome_of(run: int, position: str, *, fence: int = 1, output: str | None = 
     )
 
 
-def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) -> waits.Wait:
-    return waits.Wait(
+def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) -> waits.NewWait:
+    return waits.NewWait(
         run=run,
         fence=fence,
         position=position,
@@ -103,13 +104,13 @@ def wait(run: int, position: str, *, kind: str, subject: str, fence: int = 1) ->
 
 def prepare(store: Store) -> list[int]:
     """Ten runs of ours; the keys are the same in each database that is new."""
-    runs = [store.submit_blocking(workflows.start, start(f"run-{n}")).wait().run for n in range(10)]
+    runs = [store.submit_blocking(run_starts.start, start(f"run-{n}")).wait().run for n in range(10)]
     for write in (
         Write(steps.record, outcome_of(runs[0], "0")),
         Write(waits.begin, wait(runs[1], "0", kind="message", subject="news")),
-        Write(messages.send, messages.Sent("run-2", "news", '"old"', NOW, None)),
+        Write(messages.send, messages.NewMessage("run-2", "news", '"old"', NOW, None)),
         Write(waits.await_result, wait(runs[8], "0", kind="result", subject="run-9")),
-        Write(workflows.park, (runs[8], 1)),
+        Write(run_table.park, (runs[8], 1)),
     ):
         store.submit_blocking(write.function, write.argument).wait()
     return runs
@@ -120,30 +121,30 @@ def writes(runs: list[int]) -> list[Write]:
     foreign = [Write(steps.record, outcome_of(runs[n], "1", fence=2)) for n in range(3)]
     recorded = [Write(steps.record, outcome_of(runs[n], "1", output=f'"{n} ✓ \\u0000"')) for n in range(5)]
     settled = Write(steps.record, outcome_of(runs[0], "0", output='"too late"'))
-    started = [Write(workflows.start, start(f"new-{n}", queue="q", direct=0, status="ENQUEUED")) for n in range(3)]
-    joined = [Write(workflows.start, start("run-0")), Write(workflows.start, start("run-0", name="another"))]
-    twins = [Write(workflows.start, start("twin")) for _ in range(2)]
+    started = [Write(run_starts.start, start(f"new-{n}", queue="q", direct=0, status="ENQUEUED")) for n in range(3)]
+    joined = [Write(run_starts.start, start("run-0")), Write(run_starts.start, start("run-0", name="another"))]
+    twins = [Write(run_starts.start, start("twin")) for _ in range(2)]
     held = {"queue": "q", "direct": 0, "status": "ENQUEUED", "deduplication_scope": "q", "deduplication_id": "d"}
-    rivals = [Write(workflows.start, start("rival", **held)), Write(workflows.start, start("rival", **held))]
+    rivals = [Write(run_starts.start, start("rival", **held)), Write(run_starts.start, start("rival", **held))]
     child = Write(
-        workflows.start_child,
+        run_starts.start_child,
         (start("child", parent_run=runs[3], parent_id="run-3", parent_position="2"), outcome_of(runs[3], "2")),
     )
-    sent = [Write(messages.send, messages.Sent("run-1", "news", f'"{n}"', NOW, None)) for n in range(3)]
+    sent = [Write(messages.send, messages.NewMessage("run-1", "news", f'"{n}"', NOW, None)) for n in range(3)]
     sent += [
-        Write(messages.send, messages.Sent("nobody", "news", '"lost"', NOW, outcome_of(runs[4], "3"))),
-        Write(messages.send, messages.Sent("run-5", "news", '"with a step"', NOW, outcome_of(runs[4], "4"))),
+        Write(messages.send, messages.NewMessage("nobody", "news", '"lost"', NOW, outcome_of(runs[4], "3"))),
+        Write(messages.send, messages.NewMessage("run-5", "news", '"with a step"', NOW, outcome_of(runs[4], "4"))),
     ]
     received = Write(
         messages.receive, messages.Receive(wait(runs[2], "1", kind="message", subject="news"), "news", NOW, False)
     )
     value = Write(messages.set_value, (outcome_of(runs[6], "0"), "key", '"value"'))
     finished = [
-        Write(workflows.finish, workflows.Finish(runs[9], 1, "SUCCESS", '"end"', None, None, NOW)),
-        Write(workflows.finish, workflows.Finish(runs[7], 2, "SUCCESS", '"not ours"', None, None, NOW)),
+        Write(run_table.finish, run_table.Finish(runs[9], 1, "SUCCESS", '"end"', None, None, NOW)),
+        Write(run_table.finish, run_table.Finish(runs[7], 2, "SUCCESS", '"not ours"', None, None, NOW)),
     ]
-    entry = {"key": "k", "value": "1", "plain": "1", "now_ms": NOW, "expect": None, "expects_missing": True}
-    stored = Write(kv.set_, {**entry, "open": str, "complain": no_complaint})
+    entry = {"key": "k", "value": "1", "json_text": "1", "now_ms": NOW, "expect": None, "expects_missing": True}
+    stored = Write(kv.set_, {**entry, "open": str, "validate": no_complaint})
     return [*foreign, *recorded[3:], settled, *started, *joined, *twins, *rivals, child, *sent, received, value,
             *finished, stored]  # fmt: skip
 
@@ -168,7 +169,7 @@ def rows(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def comparable(answer: Any) -> Any:
-    if isinstance(answer, workflows.Started):
+    if isinstance(answer, run_starts.StartedRun):
         return answer._replace(run=0)
     return f"{type(answer).__name__}: {answer}" if isinstance(answer, Exception) else answer
 
@@ -223,7 +224,7 @@ def test_of_two_outcomes_for_one_position_in_one_batch_the_first_is_written(fres
     pairs = {
         "record": [Write(steps.record, step) for step in (stale, *steps_)],
         "send": [
-            Write(messages.send, messages.Sent("run-5", "news", step.output or "", NOW, step))
+            Write(messages.send, messages.NewMessage("run-5", "news", step.output or "", NOW, step))
             for step in (stale, *steps_)
         ],
         "set_value": [Write(messages.set_value, (step, "key", step.output)) for step in (stale, *steps_)],
@@ -243,8 +244,8 @@ def test_the_order_in_which_callers_meet_changes_no_row(fresh, doorstop, outcome
     random_ = random.Random(seed)
     reference = fresh("reference")
     jobs = writes(prepare(reference))
-    jobs = [job for job in jobs if not isinstance(job.argument, messages.Sent) or job.argument.body != '"2"']
-    jobs = [job for job in jobs if not isinstance(job.argument, messages.Sent) or job.argument.body != '"1"']
+    jobs = [job for job in jobs if not isinstance(job.argument, messages.NewMessage) or job.argument.body != '"2"']
+    jobs = [job for job in jobs if not isinstance(job.argument, messages.NewMessage) or job.argument.body != '"1"']
     for job in jobs:
         outcome(reference.submit_blocking(job.function, job.argument).wait)
 

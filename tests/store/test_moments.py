@@ -39,8 +39,8 @@ def test_the_key_of_a_moment_is_that_of_the_first_run_made_then_or_later(databas
             store.write_blocking(lambda tx: tx.defer(CLEAR))
             store.write_blocking(lambda tx, rows: tx.defer(PUT, rows=rows), rows=rows_json(rows))
             asked = [0, times[0], times[-1], times[-1] + 1, *(dice.randrange(times[-1] + 2) for _ in range(50))]
-            found = store.read_blocking(run_ids_by_time.first_runs, moments=asked)
-            alone = [store.read_blocking(run_ids_by_time.first_runs, moments=[moment])[0] for moment in asked[:8]]
+            found = store.read_blocking(run_ids_by_time.first_runs, times_ms=asked)
+            alone = [store.read_blocking(run_ids_by_time.first_runs, times_ms=[moment])[0] for moment in asked[:8]]
             for moment, key in [*zip(asked, found, strict=True), *zip(asked, alone, strict=False)]:
                 assert [run for run, at in rows if at >= moment] == [run for run in keys if run >= key], moment
     finally:
@@ -53,7 +53,7 @@ def test_few_questions_find_a_moment_among_many_runs(database_url) -> None:
 
     def find(tx: Tx) -> list[int]:
         watching: Any = Counting(tx, asked)
-        return run_ids_by_time.first_runs(watching, moments=[400_000])
+        return run_ids_by_time.first_runs(watching, times_ms=[400_000])
 
     try:
         store.write_blocking(lambda tx: tx.defer(PUT, rows=rows_json([[run, run * 100] for run in range(1, 20_001)])))

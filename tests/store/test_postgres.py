@@ -433,7 +433,7 @@ def test_a_transaction_id_that_a_crash_gave_to_somebody_else_proves_nothing(own_
 
 def test_a_commit_of_another_store_is_heard_with_its_keys(postgres_store, postgres_url, opened) -> None:
     def wake(tx: Tx, *, key: object, far: bool = True) -> None:
-        tx.wake("entry", key, far=far)
+        tx.wake("entry", key, remote=far)
 
     keys = ["plain", 7, None, "ünï 🐘 \\ \" '", (12, "0.1")]
     other = opened(postgres_url)

@@ -66,6 +66,9 @@ NAMES = frozenset(
         "plain",
         "behind",
         "sight",
+        "sought",
+        "recut",
+        "complain",
     ]
 )
 """Identifiers that say nothing about what they hold."""
@@ -81,7 +84,6 @@ PENDING = tuple(
         "src/turbine/loops",
         "src/turbine/runtime",
         "src/turbine/store",
-        "src/turbine/tables",
         "src/turbine/sync",
         "src/turbine/registry",
         "src/turbine/codec",

@@ -57,7 +57,9 @@ async def forgetful() -> int:
 
 async def test_an_end_that_depends_on_deaths_is_told(database_url: str) -> None:
     incarnations.clear()
-    with pytest.raises(AssertionError, match=r"After a death before write 1 \(workflows.start.*output is '2', not '1'"):
+    with pytest.raises(
+        AssertionError, match=r"After a death before write 1 \(run_starts.start.*output is '2', not '1'"
+    ):
         await crash_everywhere(forgetful, database=database_url)
 
 

@@ -136,12 +136,12 @@ def _schema(tx: Tx) -> Document:
 
 
 def _applied(tx: Tx) -> int:
-    return doctor.schema(tx) if tx.row(_HAS_SCHEMA) else 0
+    return doctor.schema_version(tx) if tx.row(_HAS_SCHEMA) else 0
 
 
 def _live(tx: Tx) -> Document:
-    alive = [one for one in executors.live(tx) if one.lease_left_ms > 0]
-    count = doctor.open_runs(tx)
+    alive = [one for one in executors.registered(tx) if one.lease_left_ms > 0]
+    count = doctor.count_open(tx)
     text = f"{len(alive)} live" + (f": {', '.join(one.executor_id for one in alive)}" if alive else "")
     if count and not alive:
         text = f"no process is there for {_up_to(count)} open runs; start one"
@@ -149,7 +149,7 @@ def _live(tx: Tx) -> Document:
 
 
 def _set_aside(tx: Tx) -> Document:
-    count = doctor.set_aside(tx)
+    count = doctor.count_set_aside(tx)
     text = f"{_up_to(count)} runs are set aside and need a person" if count else "no run is set aside"
     return _check("set aside", not count, text, count=count)
 

@@ -436,7 +436,7 @@ def _without_payloads(run: Document) -> Document:
     return {name: value for name, value in run.items() if name not in ("input", "output")}
 
 
-def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueFigures]]:
+def _queues(tx: Tx, *, now_ms: int) -> list[tuple[Queue, metrics.QueueMetrics]]:
     return [(queue, metrics.queue(tx, name=queue.name, now_ms=now_ms)) for queue in queues.listing(tx)]
 
 
@@ -444,7 +444,7 @@ def _queue(queue: Queue) -> Document:
     return plain(queue)
 
 
-def _figures(numbers: metrics.QueueFigures) -> Document:
+def _figures(numbers: metrics.QueueMetrics) -> Document:
     return {
         "enqueued": numbers.enqueued,
         "running": numbers.running,

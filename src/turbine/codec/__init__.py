@@ -15,8 +15,11 @@ from turbine.codec.failure import (
     settle_error,
 )
 from turbine.codec.misfit import Misfit
-from turbine.codec.payload import LOOSE, PayloadType, loose, payload_type, plain
+from turbine.codec.payload import LOOSE, PayloadType, json_value, loose, payload_type
 from turbine.codec.signature import Signature, UnresolvedAnnotation, source_of
+
+plain = json_value
+"""The former name of `json_value`."""
 
 __all__ = [
     "LOOSE",
@@ -31,6 +34,7 @@ __all__ = [
     "enclosing",
     "encode_error",
     "error_facts",
+    "json_value",
     "loose",
     "payload_type",
     "plain",

@@ -325,7 +325,7 @@ def payload_type(annotation: Any, names: Mapping[str, Any] | None = None) -> Pay
         return PayloadType(annotation)
 
 
-def plain(text: str | None) -> Any:
+def json_value(text: str | None) -> Any:
     """The plain JSON value of a stored text, as the HTTP API shows it; None for no text."""
     return None if text is None else pydantic_core.from_json(text)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from turbine.model.deliveries import AttemptResult
-from turbine.tables.deliveries import Held
+from turbine.tables.deliveries import ClaimedDelivery
 
 
 class Transport(Protocol):
     """The way in which deliveries of one kind leave the process."""
 
-    async def deliver(self, held: Held) -> AttemptResult:
+    async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
         """Make one attempt. An exception counts as a failed attempt that may be repeated.
 
         ShuttingDown and StoreUnavailable of the runtime itself are the exception: then the delivery is given back and

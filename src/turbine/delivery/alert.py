@@ -23,7 +23,7 @@ from turbine.model.alert_channels import QuietHours
 from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, AttemptResult
 from turbine.store import Store
 from turbine.tables import alert_channels
-from turbine.tables.deliveries import Held
+from turbine.tables.deliveries import ClaimedDelivery
 from turbine.threads import Threads
 
 THREADS = 8
@@ -46,7 +46,7 @@ class AlertTransport:
         self._open = open
         self._threads = Threads(THREADS, "turbine-alert")
 
-    async def deliver(self, held: Held) -> AttemptResult:
+    async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
         address = await self._store.read(alert_channels.address, id=held.target)
         if address is None:
             return AttemptResult("the alert channel was deleted", final=True)
@@ -65,13 +65,13 @@ class AlertTransport:
         self._threads.close()
 
 
-def _can_wait(held: Held, quiet: QuietHours) -> bool:
+def _can_wait(held: ClaimedDelivery, quiet: QuietHours) -> bool:
     """Whether quiet hours apply to a message: not to an urgent event, and not to one that is sent by hand."""
     is_manual = held.event in (None, TEST_EVENT) or held.attempts_before > 0
     return not is_manual and not {held.event, EVERY_EVENT} & set(quiet.urgent)
 
 
-def text_of(held: Held, open: Callable[[str], str]) -> str:
+def text_of(held: ClaimedDelivery, open: Callable[[str], str]) -> str:
     """The message itself, or one line about an event of a run."""
     if held.message is not None:
         return open(held.message)

@@ -17,7 +17,7 @@ from turbine.model.products import ProductRecord, ProductStorages
 from turbine.registry import WorkflowBase
 from turbine.store import Store
 from turbine.tables import products
-from turbine.tables.deliveries import Held
+from turbine.tables.deliveries import ClaimedDelivery
 from turbine.threads import Threads
 
 
@@ -52,8 +52,8 @@ class ProductTransport:
         self._sender = sender
         self._threads = threads
 
-    async def deliver(self, held: Held) -> AttemptResult:
-        stored = await self._store.read(products.one, product_id=held.target)
+    async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
+        stored = await self._store.read(products.get, product_id=held.target)
         if stored is None:
             return AttemptResult("the product was deleted, together with its run", final=True)
         product = stored.record(self._open)

@@ -21,7 +21,7 @@ from turbine.model.deliveries import AttemptResult
 from turbine.model.times import moment_text
 from turbine.store import Store
 from turbine.tables import webhooks
-from turbine.tables.deliveries import Held
+from turbine.tables.deliveries import ClaimedDelivery
 from turbine.tables.webhooks import Receiver
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class WebhookTransport:
         self._open = open
         self._transport: httpx.AsyncHTTPTransport | None = None
 
-    async def deliver(self, held: Held) -> AttemptResult:
+    async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
         receiver = await self._store.read(webhooks.receiver, id=held.target)
         if receiver is None:
             return AttemptResult("the webhook was deleted", final=True)
@@ -51,7 +51,7 @@ class WebhookTransport:
             return AttemptResult("the webhook is disabled; enable it and send this again", final=True)
         return await self.attempt(receiver, held)
 
-    async def attempt(self, receiver: Receiver, held: Held) -> AttemptResult:
+    async def attempt(self, receiver: Receiver, held: ClaimedDelivery) -> AttemptResult:
         """Post to a receiver once."""
         body = body_of(held, self._open)
         headers = self._headers(held, receiver, body)
@@ -73,7 +73,7 @@ class WebhookTransport:
             await self._transport.aclose()
             self._transport = None
 
-    def _headers(self, held: Held, receiver: Receiver, body: bytes) -> dict[str, str]:
+    def _headers(self, held: ClaimedDelivery, receiver: Receiver, body: bytes) -> dict[str, str]:
         now_ms = self._clock.now_ms()
         headers = {
             "Content-Type": "application/json",
@@ -178,7 +178,7 @@ async def _beginning(response: httpx.Response) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def body_of(held: Held, open: Callable[[str], str]) -> bytes:
+def body_of(held: ClaimedDelivery, open: Callable[[str], str]) -> bytes:
     """The body of a webhook: the same bytes at every attempt. A missing output or error is left out."""
     from pydantic_core import from_json, to_json
 

@@ -21,7 +21,7 @@ from turbine.probe import Probe
 from turbine.registry import Registry, StepDefinition, WorkflowDefinition
 from turbine.registry.threads import CodePlace
 from turbine.store import Store
-from turbine.tables.workflows import Claimed
+from turbine.tables.runs import Claimed
 from turbine.threads import Threads
 from turbine.wake import Wakes
 

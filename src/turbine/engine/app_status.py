@@ -5,9 +5,9 @@ from __future__ import annotations
 from turbine.engine.execution import Execution
 from turbine.model.steps import Kind
 from turbine.model.words import SET_APP_STATUS
-from turbine.tables import statuses
+from turbine.tables import run_records
 from turbine.tables.ownership import Answer
-from turbine.tables.statuses import AppStatus
+from turbine.tables.run_records import AppStatus
 from turbine.tables.steps import Outcome
 
 
@@ -24,7 +24,7 @@ async def set_in_body(execution: Execution, note: str, label: str, color: str) -
     execution.busy += 1
     try:
         row = AppStatus(execution.run, execution.fence, label, color, now_ms, outcome)
-        answer = await execution.write(statuses.set_app_status, row)
+        answer = await execution.write(run_records.set_app_status, row)
         if answer is not Answer.DONE:
             raise execution.refuse(answer)
     finally:
@@ -35,6 +35,6 @@ async def set_in_step(execution: Execution, label: str, color: str) -> None:
     """The same for a step, whichever thread or loop it runs in; a step that runs again sets it again."""
     execution.check()
     row = AppStatus(execution.run, execution.fence, label, color, execution.app.clock.now_ms(), None)
-    answer = await execution.app.store.submit(statuses.set_app_status, row)
+    answer = await execution.app.store.submit(run_records.set_app_status, row)
     if answer is not Answer.DONE:
         raise execution.refuse(answer)

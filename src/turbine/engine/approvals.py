@@ -19,7 +19,7 @@ from turbine.model.accounts import email_of
 from turbine.model.approvals import ApprovalResult
 from turbine.model.words import WAIT_FOR_APPROVAL
 from turbine.tables import approvals
-from turbine.tables.approvals import ApprovalRequest, Decided
+from turbine.tables.approvals import ApprovalRequest, DecidedApproval
 from turbine.tables.ownership import Answer
 
 ASSIGNEES_MAX = 100
@@ -75,8 +75,8 @@ async def wait_for_approval(
                 call.is_late,
                 assignees,
             )
-            answer = await execution.write(approvals.ask, row, len(details_text or "") + len(form_text or ""))
-            if isinstance(answer, Decided):
+            answer = await execution.write(approvals.request, row, len(details_text or "") + len(form_text or ""))
+            if isinstance(answer, DecidedApproval):
                 return await _settled(call, answer, form)
             if answer is Answer.DONE:
                 error = ApprovalTimeout(
@@ -129,7 +129,7 @@ def _opened(schema: dict[str, Any]) -> dict[str, Any]:
     return {**definitions[name], "$defs": others} if others else dict(definitions[name])
 
 
-def _written(decided: Decided, data: str | None) -> str:
+def _written(decided: DecidedApproval, data: str | None) -> str:
     facts = {
         "approved": decided.is_approved,
         "comment": decided.comment,
@@ -140,7 +140,7 @@ def _written(decided: Decided, data: str | None) -> str:
     return f'{json.dumps(facts)[:-1]}, "data": {data or "null"}}}'
 
 
-async def _settled(call: Operation, decided: Decided, form: Any) -> ApprovalResult:
+async def _settled(call: Operation, decided: DecidedApproval, form: Any) -> ApprovalResult:
     """Record a decision, and in it the filled-in form as its type reads it."""
     data, value = None, None
     if decided.data is not None:

@@ -14,11 +14,11 @@ from turbine.errors import ResultTimeout, TurbineError, WorkflowNotFound
 from turbine.model.steps import Kind
 from turbine.model.words import RESULT
 from turbine.registry import StartOptions, WorkflowDefinition, current_scope
-from turbine.tables import steps, waits, workflows
+from turbine.tables import run_starts, steps, waits
 from turbine.tables.ownership import Answer
+from turbine.tables.run_starts import Start, StartedRun
 from turbine.tables.steps import Outcome
-from turbine.tables.waits import Wait
-from turbine.tables.workflows import Start, Started
+from turbine.tables.waits import NewWait
 
 
 def stands_in_body() -> Branch | None:
@@ -134,7 +134,7 @@ async def _start(
         now_ms,
         now_ms if is_done else None,
     )
-    answer: Started | Answer | Exception = await _write_start(execution, definition, start, step)
+    answer: StartedRun | Answer | Exception = await _write_start(execution, definition, start, step)
     if isinstance(answer, Answer):
         raise execution.refuse(answer)
     if isinstance(answer, Exception):
@@ -144,13 +144,13 @@ async def _start(
 
 async def _write_start(
     execution: Execution, definition: WorkflowDefinition, start: Start, step: Outcome
-) -> Started | Answer | Exception:
+) -> StartedRun | Answer | Exception:
     def take_up(answer: Any) -> None:
-        if isinstance(answer, Started) and answer.is_held:
+        if isinstance(answer, StartedRun) and answer.is_held:
             execution.app.adopt(first_claim(start, answer), definition)
 
     try:
-        return await execution.write(workflows.start_child, (start, step), len(start.inputs), then=take_up)
+        return await execution.write(run_starts.start_child, (start, step), len(start.inputs), then=take_up)
     except (TurbineError, ValueError) as error:  # a refusal: recorded, so that a replay sees it too
         return error
 
@@ -213,7 +213,7 @@ async def _await(
 ) -> Any:
     app = execution.app
     kind = Kind.CHILD if name != RESULT else Kind.WAIT
-    row = Wait(
+    row = NewWait(
         execution.run,
         execution.fence,
         position,

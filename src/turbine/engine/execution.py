@@ -23,7 +23,7 @@ from turbine.errors import ForkedProcess, NonDeterministicWorkflow, ShuttingDown
 from turbine.model.history import History, Recorded
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition
 from turbine.tables.ownership import Answer
-from turbine.tables.workflows import Claimed
+from turbine.tables.runs import Claimed
 
 if TYPE_CHECKING:
     from turbine.engine.bodies import Body

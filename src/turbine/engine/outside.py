@@ -13,7 +13,7 @@ from turbine.errors import ValidationFailed
 from turbine.model.schedules import tick_text
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import WorkflowDefinition
-from turbine.tables.workflows import Start
+from turbine.tables.run_starts import Start
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 

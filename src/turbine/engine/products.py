@@ -27,7 +27,7 @@ from turbine.registry import current_scope
 from turbine.tables import products
 from turbine.tables.deliveries import NewDelivery
 from turbine.tables.ownership import Answer
-from turbine.tables.products import NewProduct, Stored
+from turbine.tables.products import NewProduct, StoredProduct
 
 log = logging.getLogger("turbine")
 
@@ -87,18 +87,20 @@ class _Sending:
             raise self.execution.ending() from error
         return stored.record(self.execution.app.payloads.open)
 
-    async def _known(self) -> Stored | None:
+    async def _known(self) -> StoredProduct | None:
         run, position, store = self.execution.run, self.frame.position, self.execution.app.store
         if self._in_thread:
             return store.read_blocking(products.find, run=run, position=position, file_name=self.file_name)
         return await store.read(products.find, run=run, position=position, file_name=self.file_name)
 
-    async def _store(self, source: Iterator[Any] | AsyncIterator[Any]) -> Stored:
+    async def _store(self, source: Iterator[Any] | AsyncIterator[Any]) -> StoredProduct:
         app = self.execution.app
         chunk_buffer = ChunkBuffer(partial(app.storages.create, self.id))
         app.storages.active.add(self.id)
         try:
-            await self._write(products.begin, upload=self.id, storage=app.storages.place, now_ms=app.clock.now_ms())
+            await self._write(
+                products.begin_upload, upload=self.id, storage=app.storages.place, now_ms=app.clock.now_ms()
+            )
             await self._copy(source, chunk_buffer)
             await self._block(chunk_buffer.finish)
             self.execution.check()
@@ -125,7 +127,7 @@ class _Sending:
         else:  # what it reads is the user's code, and may take its time
             await self.execution.app.threads.run(_copy, source, chunk_buffer, self.execution)
 
-    async def _keep(self, chunk_buffer: ChunkBuffer) -> Stored:
+    async def _keep(self, chunk_buffer: ChunkBuffer) -> StoredProduct:
         execution, frame = self.execution, self.frame
         now_ms = execution.app.clock.now_ms()
         product = NewProduct(
@@ -149,7 +151,7 @@ class _Sending:
                 delivery_id(), "product", self.id, None, execution.run, execution.id, execution.definition.name, None,
                 now_ms,
             )  # fmt: skip
-        kept = await self._write(products.keep, product=product, delivery=delivery)
+        kept = await self._write(products.add, product=product, delivery=delivery)
         if isinstance(kept, Answer):
             raise execution.refuse(kept)
         return kept
@@ -158,9 +160,9 @@ class _Sending:
         """Remove what was written, unless it became a product: the row decides, also when this task was cancelled."""
         app = self.execution.app
         try:
-            if await self._write(products.release, upload=self.id):
+            if await self._write(products.abandon_upload, upload=self.id):
                 await self._block(app.storages.remove, app.storages.place, self.id)
-                await self._write(products.deregister, upload=self.id)
+                await self._write(products.forget_upload, upload=self.id)
         except Exception as error:  # noqa: BLE001 - what it was discarded for counts; garbage collection tries again
             log.warning("An unfinished upload of %r is removed later: %r", self.file_name, error)
 

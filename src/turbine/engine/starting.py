@@ -13,7 +13,8 @@ from turbine.engine.app import App
 from turbine.ids import new_id
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import StartOptions, WorkflowDefinition
-from turbine.tables.workflows import Claimed, Start, Started
+from turbine.tables.run_starts import Start, StartedRun
+from turbine.tables.runs import Claimed
 
 log = logging.getLogger("turbine")
 
@@ -107,7 +108,7 @@ def prepare(
     )
 
 
-def first_claim(row: Start, started: Started) -> Claimed:
+def first_claim(row: Start, started: StartedRun) -> Claimed:
     """What a run that was started directly is to the executor that started it."""
     assert row.started_ms is not None
     return Claimed(

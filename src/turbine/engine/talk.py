@@ -15,10 +15,10 @@ from turbine.model.steps import Kind
 from turbine.model.words import GET_VALUE, PATCHED, RECV, SEND, SET_VALUE, SLEEP, SLEEP_UNTIL
 from turbine.registry import UNSET
 from turbine.tables import messages, steps, waits
-from turbine.tables.messages import Receive, Sent
+from turbine.tables.messages import NewMessage, Receive
 from turbine.tables.ownership import Answer
 from turbine.tables.steps import Outcome
-from turbine.tables.waits import Wait
+from turbine.tables.waits import NewWait
 
 UNTYPED: PayloadType[Any] = payload_type(Any)
 
@@ -75,9 +75,9 @@ class Operation:
             execution.app.clock.now_ms(),
         )
 
-    def wait(self, kind: str, subject: str) -> Wait:
+    def wait(self, kind: str, subject: str) -> NewWait:
         execution = self.execution
-        return Wait(
+        return NewWait(
             execution.run,
             execution.fence,
             self.position,
@@ -169,7 +169,7 @@ async def send(execution: Execution, position: str, destination: str, message: A
     try:
         call.begin(None)
         step = call.outcome(None, kind=Kind.STEP)
-        row = Sent(destination, topic, body, step.ended_ms or 0, step)
+        row = NewMessage(destination, topic, body, step.ended_ms or 0, step)
         try:
             answer = await execution.write(messages.send, row, len(body))
         except WorkflowNotFound as error:

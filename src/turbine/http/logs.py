@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query
 
 from turbine.http.request_context import Viewing
 from turbine.http.schemas import Cursor, Limit, When
-from turbine.model.logs import LogFilter, LogRecord
+from turbine.model.logs import LogQuery, LogRecord
 from turbine.model.workflows import Page
 
 router = APIRouter(tags=["logs"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogFilterRequest(LogFilter):
+class LogFilterRequest(LogQuery):
     """Which records: all given fields must match."""
 
     step: Annotated[str | None, Query(max_length=2000, description="Position of a step.")] = None

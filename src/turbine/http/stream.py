@@ -26,7 +26,7 @@ from turbine.http.request_context import Viewing, app_of
 from turbine.http.servers import is_ending, uvicorn_here
 from turbine.model.times import moment_text
 from turbine.model.workflows import Event
-from turbine.queries.changes import Mark, Marks, Moved, current_marks, moved_runs
+from turbine.queries.changes import ChangedRun, ListMarks, RunMark, current_marks, moved_runs
 from turbine.runtime import Runtime
 from turbine.runtime.signals import SIGNALS
 
@@ -91,7 +91,7 @@ class Stream:
         marks = await current_marks(app)
         if not last_id:
             return [b"retry: 2000\n\n", f"id: {marks.runs}\n\n".encode()]
-        mark = Mark.parse(last_id)
+        mark = RunMark.parse(last_id)
         if mark is None or mark.ended_ms > marks.runs.ended_ms or mark.run > marks.runs.run:
             return [_message("reset", {}, marks.runs)]  # the id of another database, or of no stream
         missed = await moved_runs(app, mark, approval=None, limit=MISSED_MAX + 1)
@@ -144,7 +144,7 @@ class Stream:
 
         unsubscribe = app.wakes.subscribe("commit", None, on_commit)
         app.probe.listeners.append(on_event)
-        previous: Marks | None = None
+        previous: ListMarks | None = None
         try:
             while True:
                 self._hint.clear()
@@ -165,15 +165,15 @@ class Stream:
         self._events[event.workflow_id] = event
         self._hint.set()
 
-    async def _read(self, app: App, previous: Marks | None) -> Marks:
+    async def _read(self, app: App, previous: ListMarks | None) -> ListMarks:
         marks = await current_marks(app)
         events, self._events = self._events, {}
         if previous is None:
             return marks
         lists = [name for name in LISTS if marks.lists[name] != previous.lists[name]]
-        moved: list[Moved] = []
+        moved: list[ChangedRun] = []
         if "workflows" in lists or "approvals" in lists:
-            since = Mark(max(0, previous.runs.ended_ms - OVERLAP_MS), previous.runs.run)
+            since = RunMark(max(0, previous.runs.ended_ms - OVERLAP_MS), previous.runs.run)
             moved = await moved_runs(app, since, approval=previous.approval, limit=50)
         fresh = [run for run in moved if self._is_unsent(run)]
         moved_ids = {run.id for run in moved}
@@ -188,7 +188,7 @@ class Stream:
             self._send(message, marks.runs)
         return marks
 
-    def _is_unsent(self, run: Moved) -> bool:
+    def _is_unsent(self, run: ChangedRun) -> bool:
         """Notes a run as sent; whether it was not sent before. Overlapping times are read twice."""
         key = (run.run, run.status)
         if key in self._sent:
@@ -198,7 +198,7 @@ class Stream:
             self._sent.popitem(last=False)
         return True
 
-    def _send(self, message: bytes, mark: Mark) -> None:
+    def _send(self, message: bytes, mark: RunMark) -> None:
         for queue in self._clients:
             if not queue.full():
                 queue.put_nowait(message)
@@ -208,18 +208,18 @@ class Stream:
             queue.put_nowait(_message("reset", {}, mark))
 
 
-def _run_message(run: Moved, mark: Mark) -> bytes:
+def _run_message(run: ChangedRun, mark: RunMark) -> bytes:
     at = moment_text(to_datetime(run.at_ms))
     return _message("run", {"workflow_id": run.id, "name": run.name, "status": run.status, "at": at}, mark)
 
 
-def _event_message(event: Event, mark: Mark) -> bytes:
+def _event_message(event: Event, mark: RunMark) -> bytes:
     at = moment_text(event.at)
     data = {"workflow_id": event.workflow_id, "name": event.name, "status": event.status, "at": at}
     return _message("run", data, mark)
 
 
-def _message(name: str, data: dict[str, Any], mark: Mark) -> bytes:
+def _message(name: str, data: dict[str, Any], mark: RunMark) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\nid: {mark}\n\n".encode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from turbine.engine.app import App
 from turbine.loops.runner import Runner
 from turbine.store import Tx
-from turbine.tables import waits, workflows
+from turbine.tables import runs, waits
 
 
 class CancellationListener:
@@ -17,15 +17,14 @@ class CancellationListener:
 
     async def tick(self) -> int | None:
         app = self._app
-        letters, met = await app.store.read(_mail, executor=app.executor_id)
+        cancelled, met = await app.store.read(_mail, executor=app.executor_id)
         for run, position in met:
             self._runner.nudge(run, position)
-        if letters:
-            for run, fence in letters:
-                self._runner.cancelled(run, fence)
-            await app.store.write(workflows.take_letters, letters=letters)
+        for run, fence in cancelled:
+            self._runner.cancelled(run, fence)
+            app.store.post(runs.acknowledge_cancellation, (run, fence))
         return None
 
 
 def _mail(tx: Tx, *, executor: str) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
-    return workflows.letters(tx, executor=executor), waits.met_of(tx, executor=executor)
+    return runs.pending_cancellations(tx, executor=executor), waits.met_of(tx, executor=executor)

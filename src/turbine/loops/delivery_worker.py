@@ -20,7 +20,7 @@ from turbine.masking import mask_text
 from turbine.model.deliveries import AttemptResult, DeliveryKind, DeliveryStatus, backoff_ms
 from turbine.store import Tx
 from turbine.tables import deliveries, products
-from turbine.tables.deliveries import GivenBack, Held, Settled
+from turbine.tables.deliveries import ClaimedDelivery, ReturnedDelivery, SettledAttempt
 
 log = logging.getLogger("turbine")
 
@@ -36,8 +36,8 @@ ERROR_MAX = 2000
 class Attempt(NamedTuple):
     """An attempt that was made and is to be noted."""
 
-    held: Held
-    note: Settled
+    held: ClaimedDelivery
+    note: SettledAttempt
 
 
 class DeliveryWorker:
@@ -47,9 +47,9 @@ class DeliveryWorker:
         """`ways` may change at any time; what has no way here is left to other processes."""
         self._app = app
         self._ways = ways
-        self._under_way: dict[asyncio.Task[None], Held] = {}
+        self._under_way: dict[asyncio.Task[None], ClaimedDelivery] = {}
         self._attempts: list[Attempt] = []
-        self._given_back: list[GivenBack] = []
+        self._given_back: list[ReturnedDelivery] = []
         self.loop_task = Loop("courier", self.tick, app.clock)
 
     def heard(self, kind: str, key: int | str | None) -> None:
@@ -84,7 +84,7 @@ class DeliveryWorker:
         room = {kind: AT_ONCE - taken[kind] for kind in self._ways}
         return {kind: count for kind, count in room.items() if count > 0}
 
-    async def _turn(self, room: dict[str, int], now_ms: int) -> tuple[list[Held], int | None]:
+    async def _turn(self, room: dict[str, int], now_ms: int) -> tuple[list[ClaimedDelivery], int | None]:
         attempts, given_back = list(self._attempts), list(self._given_back)
         answer = await self._app.store.write(
             _note_and_claim,
@@ -98,7 +98,7 @@ class DeliveryWorker:
         del self._given_back[: len(given_back)]
         return answer
 
-    async def _carry(self, held: Held) -> None:
+    async def _carry(self, held: ClaimedDelivery) -> None:
         """Make one attempt; how it went is noted by the next tick."""
         app = self._app
         at_ms, began = app.clock.now_ms(), app.loop.time()
@@ -111,7 +111,7 @@ class DeliveryWorker:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # by us; else a sender raises it as any other error
-                self._given_back.append(GivenBack(held.delivery, at_ms))
+                self._given_back.append(ReturnedDelivery(held.delivery, at_ms))
                 return
             attempt_result = AttemptResult("CancelledError")
         except Exception as error:  # noqa: BLE001 - the user's sender, and the whole network: its error is the verdict
@@ -120,14 +120,14 @@ class DeliveryWorker:
                 return
             attempt_result = AttemptResult(f"{type(error).__name__}: {error}")
         if attempt_result.not_before_ms is not None:
-            self._given_back.append(GivenBack(held.delivery, attempt_result.not_before_ms))
+            self._given_back.append(ReturnedDelivery(held.delivery, attempt_result.not_before_ms))
             return
         self._attempts.append(self._noted(held, attempt_result, at_ms, round((app.loop.time() - began) * 1000)))
 
-    def _give_back(self, held: Held) -> None:
-        self._given_back.append(GivenBack(held.delivery, self._app.clock.now_ms() + GIVEN_BACK_MS))
+    def _give_back(self, held: ClaimedDelivery) -> None:
+        self._given_back.append(ReturnedDelivery(held.delivery, self._app.clock.now_ms() + GIVEN_BACK_MS))
 
-    def _noted(self, held: Held, attempt_result: AttemptResult, at_ms: int, duration_ms: int) -> Attempt:
+    def _noted(self, held: ClaimedDelivery, attempt_result: AttemptResult, at_ms: int, duration_ms: int) -> Attempt:
         number = held.attempts + 1
         made = number - held.attempts_before
         config, now_ms = self._app.config, self._app.clock.now_ms()
@@ -150,7 +150,7 @@ class DeliveryWorker:
             status = DeliveryStatus.PENDING
             next_ms = now_ms + backoff_ms(made)
         error = None if error is None else _storable(error)
-        note = Settled(
+        note = SettledAttempt(
             held.delivery, number, at_ms, duration_ms, attempt_result.status_code, error, status, next_ms, now_ms
         )
         return Attempt(held, note)
@@ -207,16 +207,16 @@ def _note_and_claim(
     tx: Tx,
     *,
     attempts: Sequence[Attempt],
-    given_back: Sequence[GivenBack],
+    given_back: Sequence[ReturnedDelivery],
     room: Mapping[str, int],
     now_ms: int,
-) -> tuple[list[Held], int | None]:
+) -> tuple[list[ClaimedDelivery], int | None]:
     """Note attempts, and what they make of products; then claim. Also answers when the next delivery is due."""
-    settled = deliveries.settle(tx, [attempt.note for attempt in attempts]) if attempts else set[Settled]()
+    settled = deliveries.settle(tx, [attempt.note for attempt in attempts]) if attempts else set[SettledAttempt]()
     for held, note in attempts:
         is_over = note in settled and note.status != DeliveryStatus.PENDING
         if is_over and held.kind == DeliveryKind.PRODUCT:
-            products.delivered(tx, product_id=held.target, error=note.error, now_ms=now_ms)
+            products.note_delivery(tx, product_id=held.target, error=note.error, now_ms=now_ms)
     if given_back:
         deliveries.give_back(tx, given_back)
     claimed = [

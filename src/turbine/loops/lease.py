@@ -18,7 +18,7 @@ from turbine.forking import tell_after_fork
 from turbine.platform import FileLock, machine_id
 from turbine.store import Store
 from turbine.tables import executors
-from turbine.tables.executors import Executor, ProcessMetrics
+from turbine.tables.executors import ExecutorRow, ProcessMetrics
 
 log = logging.getLogger("turbine")
 
@@ -127,7 +127,7 @@ class Lease:
 
         It is dead when we hold the very file that it had locked, or when it lets its lease run out while we look.
         """
-        seen: Executor | None = None
+        seen: ExecutorRow | None = None
         until = 0.0
         while not self._stopping.is_set():
             former = self._store.read_blocking(executors.get, executor_id=self._executor_id)
@@ -233,7 +233,7 @@ class Lease:
             self._lock.remove()
 
 
-def _lease_left(former: Executor, store: Store) -> float:
+def _lease_left(former: ExecutorRow, store: Store) -> float:
     """Seconds after which a lease that is not renewed has surely run out.
 
     On SQLite both read the clock of this machine, which may have been set meanwhile, so it is waited for in full.

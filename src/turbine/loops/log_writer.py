@@ -23,7 +23,7 @@ from turbine.model.logs import LogSource
 from turbine.registry import current_scope
 from turbine.store import Store
 from turbine.tables import logs
-from turbine.tables.logs import Line
+from turbine.tables.logs import LogLine
 
 BUFFER_MAX = 10_000
 BATCH_MAX = 500
@@ -45,7 +45,7 @@ class LogWriter:
         self._loop = loop
         self._executor_id = executor_id
         self._lock = threading.Lock()
-        self._lines: list[Line] = []
+        self._lines: list[LogLine] = []
         self._dropped = 0
         self._in_flight = 0
         self._tap = _Tap(self)
@@ -84,7 +84,7 @@ class LogWriter:
         self.drop()
         while lines := self._next():
             try:
-                self._store.post(logs.keep, lines)
+                self._store.post(logs.add, lines)
             except StoreUnavailable as error:  # its writer has died, and the log says so: logs may be lost in a crash
                 logging.getLogger("turbine.store").warning("%s log lines of runs were not kept: %s", len(lines), error)
                 return
@@ -97,7 +97,7 @@ class LogWriter:
         if place is None or not _is_wanted(record) or record.__dict__.get("_turbine_kept") is self:
             return
         record.__dict__["_turbine_kept"] = self
-        line = Line(
+        line = LogLine(
             *place, record.levelno, _clean(record.name)[:_NAME_MAX], _text(record), _source(record), self._now()
         )
         with self._lock:
@@ -154,10 +154,10 @@ class LogWriter:
             if len(lines) < BATCH_MAX:
                 return
 
-    async def _write(self, lines: list[Line]) -> None:
+    async def _write(self, lines: list[LogLine]) -> None:
         lost = 0
         try:
-            await self._store.submit(logs.keep, lines, sum(len(line.message) for line in lines))
+            await self._store.submit(logs.add, lines, sum(len(line.message) for line in lines))
         except StoreUnavailable:
             with self._lock:
                 room = BUFFER_MAX - len(self._lines)
@@ -172,7 +172,7 @@ class LogWriter:
                 self._dropped += lost
                 self._in_flight -= bool(lines)
 
-    def _next(self) -> list[Line]:
+    def _next(self) -> list[LogLine]:
         """Take the next lines out of the buffer; the first ones after a loss say how great it was."""
         with self._lock:
             lines, self._lines = self._lines[:BATCH_MAX], self._lines[BATCH_MAX:]
@@ -180,7 +180,7 @@ class LogWriter:
             self._in_flight += bool(lines or dropped)
         if dropped:
             told = f"{dropped} log records were dropped: they came faster than the database took them"
-            lines.append(Line(None, None, logging.WARNING, "turbine", told, LogSource.SYSTEM, self._now()))
+            lines.append(LogLine(None, None, logging.WARNING, "turbine", told, LogSource.SYSTEM, self._now()))
         return lines
 
 

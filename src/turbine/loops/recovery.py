@@ -14,8 +14,8 @@ from turbine.loops.lease import Lease, is_dead_here
 from turbine.loops.runner import Runner
 from turbine.platform import remove_file
 from turbine.store import Tx
-from turbine.tables import executors, workflows
-from turbine.tables.executors import Executor
+from turbine.tables import executors, runs
+from turbine.tables.executors import ExecutorRow
 
 log = logging.getLogger("turbine")
 
@@ -66,7 +66,7 @@ class Recovery:
         await self._audit()
         return None
 
-    def _watch(self, live: Sequence[Executor]) -> None:
+    def _watch(self, live: Sequence[ExecutorRow]) -> None:
         """Note since when each lease has not been renewed, by our own monotonic clock."""
         now = time.monotonic()
         if now - self._looked > max(self._lease_seconds / 2, ABSENCE):
@@ -81,7 +81,7 @@ class Recovery:
             )
         self._watched = watched
 
-    def _has_expired(self, executor: Executor) -> bool:
+    def _has_expired(self, executor: ExecutorRow) -> bool:
         """Whether a lease has run out. No wall clock decides that alone: it may be set while everybody lives.
 
         On Postgres it is the server's clock, and the lease must not have been renewed for half of its time while we
@@ -102,15 +102,15 @@ class Recovery:
             return
         self._audited = now
         app = self._app
-        held = await app.store.read(executors.held, executor_id=app.executor_id)
+        held = await app.store.read(executors.held_runs, executor_id=app.executor_id)
         strays = {pair for pair in held if not self._runner.knows(pair[0])}
         lost = strays & self._strays
         self._strays = strays - lost
         if lost:
-            await asyncio.gather(*(app.store.submit(workflows.release, pair) for pair in lost))
+            await asyncio.gather(*(app.store.submit(runs.release, pair) for pair in lost))
             log.warning("%s runs that were this executor's, but not in its memory, are given back", len(lost))
 
-    async def _judge(self, executor: Executor) -> None:
+    async def _judge(self, executor: ExecutorRow) -> None:
         if is_dead_here(executor.lock_path, executor.lock_token):
             why, seen_ms = "its process has ended", None
         elif self._lease.healthy_for >= self._lease_seconds and self._has_expired(executor):
@@ -147,5 +147,5 @@ class Recovery:
             log.warning("Executor %s is gone; %s of its runs go on", executor_id, freed)
 
 
-def _look(tx: Tx) -> tuple[list[Executor], list[str]]:
-    return executors.live(tx), executors.orphans(tx)
+def _look(tx: Tx) -> tuple[list[ExecutorRow], list[str]]:
+    return executors.registered(tx), executors.orphans(tx)

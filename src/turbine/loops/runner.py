@@ -29,9 +29,9 @@ from turbine.errors import StoreUnavailable
 from turbine.model.history import History
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import WorkflowDefinition
-from turbine.tables import steps, workflows
+from turbine.tables import runs, steps
 from turbine.tables.ownership import Answer
-from turbine.tables.workflows import Claimed, Finish
+from turbine.tables.runs import Claimed, Finish
 
 log = logging.getLogger("turbine")
 
@@ -116,7 +116,7 @@ class Runner:
             except Exception as error:
                 log.exception("The end of run %s could not be written; it is set aside", execution.id)
                 attention = f"Turbine could not write the end of this run: {error!r}. Resume tries again"
-                await self._persist(workflows.set_aside, (execution.run, execution.fence, attention))
+                await self._persist(runs.set_aside, (execution.run, execution.fence, attention))
                 is_over = True
             if is_over:
                 self._drop(execution)
@@ -127,7 +127,7 @@ class Runner:
             while execution.busy > 0 and not self._is_ending.is_set():  # a task of the body may outlive it in a step
                 await self._bear(AT_LEAST)
             if self._is_ending.is_set():
-                await self._persist(workflows.release, (execution.run, execution.fence))
+                await self._persist(runs.release, (execution.run, execution.fence))
                 self._drop(execution)
                 return
             history = (await self._histories([execution.claimed])).get(execution.run)
@@ -175,7 +175,7 @@ class Runner:
                 (one,) = claimed
                 log.exception("The history of run %s cannot be read; it is set aside", one.id)
                 attention = f"Turbine could not read the history of this run: {error!r}. Resume tries again"
-                await self._persist(workflows.set_aside, (one.run, one.fence, attention))
+                await self._persist(runs.set_aside, (one.run, one.fence, attention))
                 return {}
             pause = await self._bear(pause)
 
@@ -226,15 +226,15 @@ class Runner:
                 log.debug("Run %s failed: %s", execution.id, describe_error(error))
                 await self._finish(execution, WorkflowStatus.ERROR, None, error, positions)
             case Parked():
-                await self._persist(workflows.park, pair)
+                await self._persist(runs.park, pair)
             case SetAside(attention):
                 log.error("Run %s of %s was set aside: %s", execution.id, execution.definition.name, attention)
-                await self._persist(workflows.set_aside, (*pair, attention))
+                await self._persist(runs.set_aside, (*pair, attention))
             case Interrupted():
                 is_ending = self.app.is_draining() or self.app.is_torn_down()
                 if execution.signal is not Signal.INTERRUPT and not is_ending:
                     return False
-                await self._persist(workflows.release, pair)
+                await self._persist(runs.release, pair)
             case Cancelled():
                 self._resolve(execution, (WorkflowStatus.CANCELLED, None, None, execution.reason), is_known=False)
             case Lost():
@@ -251,7 +251,7 @@ class Runner:
     ) -> None:
         now_ms = self.app.clock.now_ms()
         row = Finish(execution.run, execution.fence, status, output, error, " ".join(positions) or None, now_ms)
-        answer = await self._persist(workflows.finish, row, len(output or ""))
+        answer = await self._persist(runs.finish, row, len(output or ""))
         if answer is Answer.DONE:
             self._resolve(execution, (status, output, error, None), is_known=True)
 
@@ -384,7 +384,7 @@ class Runner:
         if stuck:
             with contextlib.suppress(StoreUnavailable, TimeoutError):
                 async with asyncio.timeout_at(until):
-                    await self.app.store.write(workflows.return_attempts, pairs=stuck)
+                    await self.app.store.write(runs.return_attempts, pairs=stuck)
         return bool(stuck)
 
     def forked(self) -> None:

@@ -34,8 +34,8 @@ from turbine.model.workflows import Event, WorkflowStatus
 from turbine.registry import StartOptions
 from turbine.store import Tx
 from turbine.tables import schedules
+from turbine.tables.run_starts import Start, StartedRun
 from turbine.tables.schedules import Firing, ScheduleRow
-from turbine.tables.workflows import Start, Started
 
 log = logging.getLogger("turbine")
 
@@ -157,7 +157,7 @@ class Scheduler:
 
     async def _fire(self, firing: Firing) -> None:
         app = self._app
-        results: list[Started | Exception] | None = await app.store.write(schedules.fire, firing=firing)
+        results: list[StartedRun | Exception] | None = await app.store.write(schedules.fire, firing=firing)
         for row, result in zip(firing.starts, results or [], strict=False):
             if isinstance(result, Exception):
                 log.warning("The scheduled run %s was not started: %s", row.id, result)

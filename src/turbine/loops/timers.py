@@ -5,8 +5,8 @@ from __future__ import annotations
 from turbine.engine.app import App
 from turbine.loops.runner import Runner
 from turbine.store import Tx
-from turbine.tables import workflows
-from turbine.tables.workflows import Claimed
+from turbine.tables import runs
+from turbine.tables.runs import Claimed
 
 CLAIM_MAX = 250
 """Runs claimed in one statement."""
@@ -28,16 +28,16 @@ class Timers:
             _next, names=app.registry.names(), executor=app.executor_id
         )
         if deadline_ms is not None and deadline_ms <= now_ms:
-            await app.store.write(workflows.expire, now_ms=now_ms, limit=CLAIM_MAX)
+            await app.store.write(runs.expire, now_ms=now_ms, limit=CLAIM_MAX)
             return now_ms
         if requeue_ms is not None and requeue_ms <= now_ms:
-            await app.store.write(workflows.requeue, now_ms=now_ms)
+            await app.store.write(runs.requeue, now_ms=now_ms)
             return now_ms
         if due_ms is not None and due_ms <= now_ms and not app.is_draining():
             if len(self._runner.executions) >= HELD_MAX:
                 return now_ms + 100
             claimed: list[Claimed] = await app.store.write(
-                workflows.claim, names=app.registry.names(), limit=CLAIM_MAX, now_ms=now_ms
+                runs.claim, names=app.registry.names(), limit=CLAIM_MAX, now_ms=now_ms
             )
             await self._runner.adopt_all(claimed)
             if claimed:
@@ -47,5 +47,5 @@ class Timers:
 
 
 def _next(tx: Tx, *, names: list[str], executor: str) -> tuple[int | None, int | None, int | None]:
-    due_ms = workflows.next_due(tx, names=names, executor=executor)
-    return due_ms, workflows.next_deadline(tx), workflows.next_requeue(tx)
+    due_ms = runs.next_due(tx, names=names, executor=executor)
+    return due_ms, runs.next_deadline(tx), runs.next_requeue(tx)

@@ -38,7 +38,7 @@ class LogRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogFilter:
+class LogQuery:
     """Which records: all given fields must match."""
 
     step: str | None = None

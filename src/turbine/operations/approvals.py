@@ -22,10 +22,10 @@ from turbine.operations.audit_entries import audit_line, audit_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.store.store import Audit
-from turbine.tables import approval_links, approvals, details, statuses
-from turbine.tables.approval_links import Link as StoredLink
-from turbine.tables.approvals import Decision
-from turbine.tables.audit import Line as AuditLine
+from turbine.tables import approval_links, approvals, run_details, run_records
+from turbine.tables.approval_links import ApprovalLinkRow as StoredLink
+from turbine.tables.approvals import ApprovalDecision
+from turbine.tables.audit import AuditLine
 
 LINK_MAX = timedelta(days=31)
 
@@ -115,7 +115,7 @@ class Approvals(Resource):
         app = self._app()
         link = await app.store.read(approval_links.find, token_hash=hash_secret(token), now_ms=app.clock.now_ms())
         if link is None:
-            raise approval_links.gone()
+            raise approval_links.link_not_found()
         return await self.get(link.approval_id), to_datetime(link.expires_ms)
 
     async def decide_by_link(
@@ -176,14 +176,14 @@ def _write_decision(tx: Tx, *, audit: Audit | None, workflow_id: str, **argument
         return decided
     if audit is not None:
         audit(tx)
-    facts = statuses.facts(tx, workflow_id=workflow_id)
+    facts = run_records.facts(tx, workflow_id=workflow_id)
     assert facts is not None  # its approval was decided in this transaction
     return decided, WorkflowStatus(facts.status)
 
 
 def prepare(
     app: App, approved: bool, comment: str, by: str | None, data: Any
-) -> tuple[Decision, Callable[[dict[str, Any] | None], Exception | None]]:
+) -> tuple[ApprovalDecision, Callable[[dict[str, Any] | None], Exception | None]]:
     """Returns a decision as it is stored, and a check of its data against the form of the approval.
 
     Raises TypeError and ValueError for a comment or name that no database takes, SerializationError for the data.
@@ -191,7 +191,7 @@ def prepare(
     if not isinstance(approved, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"approved must be True or False, not {approved!r}")
     text = None if data is None else payload_type(Any).encode(data, "the filled-in form")
-    decision = Decision(
+    decision = ApprovalDecision(
         approved,
         check_text(comment, "comment"),
         None if by is None else check_text(by, "name of the person"),
@@ -221,5 +221,5 @@ def _record(tx: Tx, *, approval_id: str, open: Callable[[str], str]) -> Approval
 
 
 def _with_summaries(tx: Tx, records: Sequence[ApprovalRecord]) -> list[ApprovalRecord]:
-    summaries = details.summaries(tx, ids=sorted({record.workflow_id for record in records}))
+    summaries = run_details.summaries(tx, ids=sorted({record.workflow_id for record in records}))
     return [replace(record, summary=summaries.get(record.workflow_id)) for record in records]

@@ -13,7 +13,7 @@ from turbine.model.accounts import Principal
 from turbine.store import Store, Tx
 from turbine.store.tx import take_locks
 from turbine.tables import audit
-from turbine.tables.audit import Line
+from turbine.tables.audit import AuditLine
 
 DETAIL_MAX = 4096
 """Characters of what is noted beside a change; a payload is no business of the audit."""
@@ -26,10 +26,10 @@ class AuditedStore(Store):
     the line. A write that refuses, or says that nothing changed (False or 0), has none.
     """
 
-    def __init__(self, inner: Store, line: Line) -> None:
+    def __init__(self, inner: Store, line: AuditLine) -> None:
         self.__dict__.update(inner.__dict__)
         self._inner = inner
-        self._line: Line | None = line
+        self._line: AuditLine | None = line
 
     def submit(self, function: Callable[..., Any], argument: Any, size: int = 0) -> asyncio.Future[Any]:
         if self._line is None:
@@ -47,7 +47,7 @@ class AuditedStore(Store):
         return await self._inner.read(function, *args, **kwargs)
 
 
-def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: Line) -> Any:
+def _with_line(tx: Tx, *, function: Callable[..., Any], argument: Any, line: AuditLine) -> Any:
     if getattr(function, "bulk", False):
         take_locks(tx, [(function, argument)])
         (answer,) = function(tx, [argument])
@@ -84,9 +84,9 @@ def line_of(
     *,
     workflow_id: str | None = None,
     detail: dict[str, Any] | None = None,
-) -> Line:
+) -> AuditLine:
     """The line of a change."""
     text = None if not detail else json.dumps(detail, default=str)
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
-    return Line(now_ms, principal.name, principal.role, action, target, workflow_id, text)
+    return AuditLine(now_ms, principal.name, principal.role, action, target, workflow_id, text)

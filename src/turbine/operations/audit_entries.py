@@ -15,7 +15,7 @@ from turbine.store import Tx
 from turbine.store.store import Audit
 from turbine.store.tx import take_locks
 from turbine.tables import audit
-from turbine.tables.audit import Line as AuditLine
+from turbine.tables.audit import AuditLine
 
 DETAIL_MAX = 4096
 """Characters of the detail of an entry; payloads are not audited."""

@@ -13,7 +13,7 @@ from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import deliveries, products
-from turbine.tables.deliveries import Wanted
+from turbine.tables.deliveries import DeliveryFilter
 
 
 class Deliveries(Resource):
@@ -35,7 +35,7 @@ class Deliveries(Resource):
         `target` is the id of a webhook, an alert channel or a product. Raises ValueError for an invalid status, kind,
         limit or cursor.
         """
-        filter_ = Wanted(
+        filter_ = DeliveryFilter(
             status=_several(status, DeliveryStatus),
             kind=_several(kind, DeliveryKind),
             event=_several(event, lambda text: check_name(text, "event")),
@@ -43,7 +43,7 @@ class Deliveries(Resource):
             target=_several(target, lambda text: check_name(text, "target")),
         )
         rows = await self._app().store.read(
-            deliveries.page, wanted=filter_, limit=check_limit(limit) + 1, before=after_key(cursor)
+            deliveries.page, filter=filter_, limit=check_limit(limit) + 1, before=after_key(cursor)
         )
         return page_of(rows, limit)
 

@@ -71,7 +71,7 @@ class Failures(Resource):
 
 
 def _mark(tx: Tx, *, audit: Audit | None, fingerprint: str, **arguments: Any) -> Any:
-    changed = failures.mark(tx, fingerprint=fingerprint, **arguments)
+    changed = failures.set_state(tx, fingerprint=fingerprint, **arguments)
     if isinstance(changed, NotFound):
         return changed
     if changed and audit is not None:

@@ -20,9 +20,9 @@ from turbine.queries.runs import get_run
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.store.store import Audit
-from turbine.tables import statuses, workflows
-from turbine.tables.statuses import Found as StoredStatus
-from turbine.tables.workflows import Start, Started
+from turbine.tables import run_forks, run_records, run_starts
+from turbine.tables.run_records import StoredRun as StoredStatus
+from turbine.tables.run_starts import Start, StartedRun
 
 Edit = tuple[str, str | None, str | None]
 """A position, and the output or the error that replaces the record there, as they are stored."""
@@ -49,7 +49,7 @@ async def fork_run(
     a record), QueueNotFound, and NotRegistered for other input of a workflow that no process has registered.
     """
     until = check_position(from_step)
-    stored = await app.store.read(statuses.one, workflow_id=check_id(workflow_id))
+    stored = await app.store.read(run_records.get, workflow_id=check_id(workflow_id))
     if stored is None:
         raise WorkflowNotFound(workflow_id)
     assert stored.inputs is not None
@@ -104,7 +104,7 @@ async def _edited_steps(app: App, run: int, until: str, edits: Mapping[Any, Any]
     """Returns the edits as they are stored, and the positions that are copied."""
     recorded = {
         position: is_done
-        for position, is_done in await app.store.read(workflows.positions_of, run=run)
+        for position, is_done in await app.store.read(run_forks.positions_of, run=run)
         if _is_copied(position) and is_before(position.removeprefix(READING), until)
     }
     stored: list[Edit] = []
@@ -163,9 +163,9 @@ def _start_row(app: App, source: StoredStatus, inputs: str, new_id: str | None, 
 def _write_fork(
     tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[Edit], audit: Audit | None
 ) -> Any:
-    (answer,) = workflows.start(tx, [row])
-    if isinstance(answer, Started) and answer.is_new:
-        workflows.copy_history(
+    (answer,) = run_starts.start(tx, [row])
+    if isinstance(answer, StartedRun) and answer.is_new:
+        run_forks.copy_history(
             tx, source=source, target=answer.run, positions=positions, edits=edits, now_ms=row.created_ms
         )
         if audit is not None:
@@ -175,7 +175,7 @@ def _write_fork(
 
 async def _status_of_fork(app: App, new_id: str, source_id: str) -> WorkflowStatus | None:
     """Returns the status of a fork with this id. Raises WorkflowConflict for any other run with it."""
-    stored = await app.store.read(statuses.one, workflow_id=new_id)
+    stored = await app.store.read(run_records.get, workflow_id=new_id)
     if stored is None or stored.status.forked_from != source_id:
         raise WorkflowConflict(
             f"The workflow id {new_id!r} is taken by a run that is not a fork of {source_id!r}. Use another new_id.",

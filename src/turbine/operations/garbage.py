@@ -11,7 +11,8 @@ from turbine.model.retention import GarbagePreview, RetentionRule, RuleCount, ru
 from turbine.operations import products
 from turbine.operations.audit_entries import audit_act
 from turbine.store import Tx
-from turbine.tables import deliveries, failures, kv, logs, retention, storage, workflows
+from turbine.tables import deliveries, failures, kv, logs, retention, storage
+from turbine.tables import runs as run_table
 
 RUNS_AT_ONCE = 100
 """Runs in one transaction: they may have many steps each."""
@@ -41,9 +42,9 @@ async def collect(app: App, older_than_ms: int | None, *, actor: Actor | None = 
     if older_than_ms is not None:
         before_ms = now_ms - older_than_ms
         await _collect_deliveries(app, before_ms)
-        await _in_batches(app, failures.collect, before_ms)
-        await _in_batches(app, kv.forget_deleted, before_ms)
-    await _in_batches(app, logs.forget, now_ms - LOGS_KEPT_MS)
+        await _in_batches(app, failures.delete_unused_groups, before_ms)
+        await _in_batches(app, kv.delete_old_history, before_ms)
+    await _in_batches(app, logs.delete, now_ms - LOGS_KEPT_MS)
     await products.collect_bytes(app)
     return count
 
@@ -60,7 +61,7 @@ async def preview(app: App, older_than_ms: int | None) -> GarbagePreview:
         count += len(runs)
         batches += 1
         if rules:
-            kinds.update({(name, status): n for name, status, n in await store.read(retention.kinds, runs=runs)})
+            kinds.update({(name, status): n for name, status, n in await store.read(retention.counts, runs=runs)})
         if count >= storage.COUNT_MAX or batches >= LOOKS_MAX:
             is_partial = True
             break
@@ -84,14 +85,14 @@ async def preview(app: App, older_than_ms: int | None) -> GarbagePreview:
 async def _due(app: App, usual_ms: int | None, now_ms: int) -> AsyncGenerator[list[int]]:
     after_ms: int | None = -1
     while after_ms is not None:
-        runs, after_ms = await app.store.read(retention.next_due, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
+        runs, after_ms = await app.store.read(retention.next_batch, after_ms=after_ms, now_ms=now_ms, usual_ms=usual_ms)
         yield runs
 
 
 async def _collect_deliveries(app: App, before_ms: int) -> None:
     after = (-1, -1)
-    while rows := await app.store.read(deliveries.over_before, before_ms=before_ms, after=after, limit=ROWS_AT_ONCE):
-        await app.store.write(deliveries.forget, deliveries=[key for _, key in rows])
+    while rows := await app.store.read(deliveries.settled_before, before_ms=before_ms, after=after, limit=ROWS_AT_ONCE):
+        await app.store.write(deliveries.delete, deliveries=[key for _, key in rows])
         after = rows[-1]
 
 
@@ -102,4 +103,4 @@ async def _in_batches(app: App, forget: Callable[..., int], before_ms: int) -> N
 
 def _forget_runs(tx: Tx, *, runs: Sequence[int], now_ms: int, usual_ms: int | None) -> int:
     due = retention.due(tx, runs=runs, now_ms=now_ms, usual_ms=usual_ms)
-    return workflows.delete(tx, runs=due) if due else 0
+    return run_table.delete(tx, runs=due) if due else 0

@@ -22,7 +22,7 @@ from turbine.operations.pages import check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import kv
-from turbine.tables.kv import Entry
+from turbine.tables.kv import KvEntry
 
 
 class Missing:
@@ -99,7 +99,7 @@ async def set_key(
     return _record(await _write(app, key, value, expect, by, actor), app.payloads)
 
 
-async def _write(app: App, key: str, value: Any, expect: Any, by: str | None, actor: Actor | None) -> Entry:
+async def _write(app: App, key: str, value: Any, expect: Any, by: str | None, actor: Actor | None) -> KvEntry:
     json_text = require_json(value, _value_of(key))
     expects_missing = isinstance(expect, Missing)
     has_expectation = expect is not UNSET and not expects_missing
@@ -108,12 +108,12 @@ async def _write(app: App, key: str, value: Any, expect: Any, by: str | None, ac
         kv.set_,
         key=_key(key),
         value=app.payloads.seal(json_text, _value_of(key)),
-        plain=json_text,
+        json_text=json_text,
         now_ms=app.clock.now_ms(),
         expect=require_json(expect, "the expected value") if has_expectation else None,
         expects_missing=expects_missing,
         open=app.payloads.open,
-        complain=_complain,
+        validate=_complain,
         actor=_author(by, actor),
     )
     return entry
@@ -140,7 +140,7 @@ async def set_key_schema(app: App, key: str, schema: Any, *, actor: Actor | None
         schema=text,
         now_ms=app.clock.now_ms(),
         open=app.payloads.open,
-        complain=_complain,
+        validate=_complain,
     )
     return _record(entry, app.payloads)
 
@@ -149,7 +149,7 @@ def _complain(schema: dict[str, Any], text: str) -> list[dict[str, Any]]:
     return complaints(schema, plain_value(text))
 
 
-def _record(entry: Entry, payloads: Payloads) -> KVRecord:
+def _record(entry: KvEntry, payloads: Payloads) -> KVRecord:
     schema = None if entry.schema is None else json.loads(entry.schema)
     return KVRecord(entry.key, _opened(entry.value, entry.key, payloads), schema, to_datetime(entry.updated_ms))
 

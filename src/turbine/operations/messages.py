@@ -10,7 +10,7 @@ from turbine.ids import check_id, check_name
 from turbine.model.accounts import Actor
 from turbine.operations.audit_entries import audit_of, submit_audited
 from turbine.tables import messages
-from turbine.tables.messages import Sent
+from turbine.tables.messages import NewMessage
 
 
 async def send_message(app: App, actor: Actor | None, workflow_id: str, message: Any, topic: str = "") -> None:
@@ -20,6 +20,6 @@ async def send_message(app: App, actor: Actor | None, workflow_id: str, message:
     """
     topic = check_name(topic, "topic") if topic else ""
     text = app.payloads.seal(payload_type(Any).encode(message, "the message"), "the message")
-    row = Sent(check_id(workflow_id), topic, text, app.clock.now_ms(), None)
+    row = NewMessage(check_id(workflow_id), topic, text, app.clock.now_ms(), None)
     audit = audit_of(app, actor, "workflow.send", workflow_id, workflow_id=workflow_id, topic=topic)
     await submit_audited(app, audit, messages.send, row, len(text))

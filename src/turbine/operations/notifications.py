@@ -12,7 +12,7 @@ from turbine.model.deliveries import DeliveryStatus
 from turbine.queries.poll_until import poll_until
 from turbine.store.store import Audit
 from turbine.tables import alert_channels, deliveries
-from turbine.tables.alert_channels import Message
+from turbine.tables.alert_channels import AlertMessage
 
 TEST_TEXT = "[Turbine] This is a test message. The alert channel works."
 
@@ -37,7 +37,7 @@ async def send(
     if not text:
         raise ValueError("the message is empty")
     delivery_id = _fresh_id() if place is None else _id_of(f"{workflow_id} {run} {place}")
-    row = Message(delivery_id, run, workflow_id, app.payloads.seal(text, "the message"), app.clock.now_ms())
+    row = AlertMessage(delivery_id, run, workflow_id, app.payloads.seal(text, "the message"), app.clock.now_ms())
     sent: Any = await app.store.write(alert_channels.notify, name=check_name(channel, "channel name"), message=row)
     if wait and sent is not None:
         await _wait_until_delivered(app, delivery_id, f"The message to {channel!r}")
@@ -46,7 +46,7 @@ async def send(
 async def test(app: App, channel_id: str, audit: Audit | None) -> None:
     """Send a fixed text to a channel and wait until it is delivered. Raises NotFound, DeliveryFailed."""
     text = app.payloads.seal(TEST_TEXT, "the message")
-    row = Message(_fresh_id(), None, None, text, app.clock.now_ms())
+    row = AlertMessage(_fresh_id(), None, None, text, app.clock.now_ms())
     await app.store.write_audited(audit, alert_channels.test, id=channel_id, message=row)
     await _wait_until_delivered(app, row.id, "The test message")
 

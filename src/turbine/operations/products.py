@@ -17,7 +17,7 @@ from turbine.model.workflows import Page
 from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.tables import products
-from turbine.tables.products import Stored, Wanted
+from turbine.tables.products import ProductFilter, StoredProduct
 from turbine.threads import in_thread
 
 log = logging.getLogger("turbine")
@@ -45,7 +45,7 @@ class Products(Resource):
         app = self._app()
         rows = await app.store.read(
             products.page,
-            wanted=Wanted(
+            filter=ProductFilter(
                 workflow_id=None if workflow_id is None else check_id(workflow_id),
                 status=None if statuses is None else [str(ProductStatus(status)) for status in statuses],
                 search=check_name(search, "search text") if search else None,
@@ -67,11 +67,11 @@ class Products(Resource):
         """
         return ProductFile(self._app, id)
 
-    async def stored(self, id: str) -> Stored:
+    async def stored(self, id: str) -> StoredProduct:
         """The row of a product. Raises NotFound."""
         return await _stored(self._app(), id)
 
-    def open_blocking(self, stored: Stored) -> BinaryIO:
+    def open_blocking(self, stored: StoredProduct) -> BinaryIO:
         """The bytes of a product as a file for the calling thread. Raises NotFound when they are gone."""
         try:
             return self._app().storages.open(stored.storage, stored.id, stored.size)
@@ -135,8 +135,8 @@ class ProductFile:
         return self._file
 
 
-async def _stored(app: App, id: str) -> Stored:
-    stored = await app.store.read(products.one, product_id=check_id(id, "product id"))
+async def _stored(app: App, id: str) -> StoredProduct:
+    stored = await app.store.read(products.get, product_id=check_id(id, "product id"))
     if stored is None:
         raise NotFound(kind="product", id=id)
     return stored
@@ -146,7 +146,9 @@ async def collect_bytes(app: App) -> int:
     """Remove bytes without an owner: of uploads that died, and of products whose run was deleted. Returns how many."""
     count, after = 0, ""
     while True:
-        rows = await app.store.read(products.dead_uploads, executor=app.executor_id, after=after, limit=REMOVED_AT_ONCE)
+        rows = await app.store.read(
+            products.abandoned_uploads, executor=app.executor_id, after=after, limit=REMOVED_AT_ONCE
+        )
         for upload, location in rows:
             if upload not in app.storages.active:
                 count += await _remove(app, upload, location)
@@ -157,12 +159,12 @@ async def collect_bytes(app: App) -> int:
 
 async def _remove(app: App, upload: str, location: str) -> bool:
     """Remove the bytes of an upload and then its row; False, and the row stays, when that is not possible now."""
-    if not await app.store.write(products.release, upload=upload):
+    if not await app.store.write(products.abandon_upload, upload=upload):
         return False
     try:
         await app.io.run(app.storages.remove, location, upload)
     except Exception as error:  # noqa: BLE001 - storages raise anything; the next collection tries again
         log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(location), error)
         return False
-    await app.store.write(products.deregister, upload=upload)
+    await app.store.write(products.forget_upload, upload=upload)
     return True

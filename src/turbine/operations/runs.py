@@ -23,8 +23,9 @@ from turbine.queries.runs import COUNT_MAX, count_runs, list_runs, run_key
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
 from turbine.store.store import Audit
-from turbine.tables import details, statuses, workflows
-from turbine.tables.workflows import Start, Started
+from turbine.tables import run_details, run_records, run_starts
+from turbine.tables import runs as run_table
+from turbine.tables.run_starts import Start, StartedRun
 
 log = logging.getLogger("turbine")
 
@@ -46,7 +47,7 @@ async def start_run(
     kwargs: dict[str, Any],
     *,
     audit: Audit | None = None,
-) -> tuple[Started, Start]:
+) -> tuple[StartedRun, Start]:
     """Starts a run of a registered workflow, or joins the run with its id. Durable when it returns.
 
     Raises ShuttingDown, TypeError, SerializationError, ValueError, QueueNotFound, WorkflowConflict, Deduplicated;
@@ -62,7 +63,7 @@ async def start_run(
     row = prepare(app, definition, options, inputs, (args, kwargs))
     if definition.fn is None and row.queue is None:
         raise ValueError(f"workflow {definition.name!r} is remote and needs a queue: use options(queue=...)")
-    write: asyncio.Future[Started] = submit_audited(app, audit, workflows.start, row, len(inputs))
+    write: asyncio.Future[StartedRun] = submit_audited(app, audit, run_starts.start, row, len(inputs))
     # A callback, because a run that was started is executed even if the caller is cancelled meanwhile.
     write.add_done_callback(partial(_execute, app, definition, row))
     if row.direct:
@@ -73,7 +74,7 @@ async def start_run(
     return started, row
 
 
-def _execute(app: App, definition: WorkflowDefinition, row: Start, write: asyncio.Future[Started]) -> None:
+def _execute(app: App, definition: WorkflowDefinition, row: Start, write: asyncio.Future[StartedRun]) -> None:
     if write.cancelled() or write.exception() is not None:
         return
     started = write.result()
@@ -96,7 +97,7 @@ async def cancel_run(
         app,
         audit_of(app, actor, "workflow.cancel", workflow_id, workflow_id=workflow_id, reason=reason, **detail),
         workflow_id,
-        partial(workflows.cancel, reason=reason or "cancelled by request"),
+        partial(run_table.cancel, reason=reason or "cancelled by request"),
     )
 
 
@@ -106,13 +107,13 @@ async def resume_run(app: App, actor: Actor | None, workflow_id: str, **detail: 
     Raises WorkflowNotFound, and Deduplicated if another run holds its deduplication id by now.
     """
     audit = audit_of(app, actor, "workflow.resume", workflow_id, workflow_id=workflow_id, **detail)
-    return await _change(app, audit, workflow_id, workflows.resume)
+    return await _change(app, audit, workflow_id, run_table.resume)
 
 
 async def release_run(app: App, actor: Actor | None, workflow_id: str) -> RunChange:
     """Ends the sleep of a run, the pause before a retry, or the delay of its start now. Raises WorkflowNotFound."""
     audit = audit_of(app, actor, "workflow.release", workflow_id, workflow_id=workflow_id)
-    return await _change(app, audit, workflow_id, details.expedite)
+    return await _change(app, audit, workflow_id, run_details.expedite)
 
 
 async def _change(
@@ -127,7 +128,7 @@ async def _change(
 
 
 def _write_change(tx: Tx, *, workflow_id: str, change: Callable[..., bool | Deduplicated], audit: Audit | None) -> Any:
-    run = workflows.run_of(tx, workflow_id=workflow_id)
+    run = run_table.run_of(tx, workflow_id=workflow_id)
     if run is None:
         return WorkflowNotFound(workflow_id)
     changed = change(tx, run=run)
@@ -135,7 +136,7 @@ def _write_change(tx: Tx, *, workflow_id: str, change: Callable[..., bool | Dedu
         return changed
     if changed and audit is not None:
         audit(tx)
-    facts = statuses.facts(tx, workflow_id=workflow_id)
+    facts = run_records.facts(tx, workflow_id=workflow_id)
     assert facts is not None  # none of these changes deletes it
     return RunChange(workflow_id, changed, WorkflowStatus(facts.status))
 
@@ -144,7 +145,7 @@ async def delete_run(app: App, actor: Actor | None, workflow_id: str, **detail: 
     """Deletes a run that is over, with all that belongs to it. Raises WorkflowNotFound, Conflict for an open run."""
     run = await run_key(app, check_id(workflow_id))
     audit = audit_of(app, actor, "workflow.delete", workflow_id, workflow_id=workflow_id, **detail)
-    if not await app.store.write_audited(audit, workflows.delete, runs=[run]):
+    if not await app.store.write_audited(audit, run_table.delete, runs=[run]):
         raise Conflict(f"Run {workflow_id!r} is still open; cancel it first", workflow_id=workflow_id)
     await products.collect_bytes(app)
     return RunChange(workflow_id, True, None)
@@ -153,7 +154,7 @@ async def delete_run(app: App, actor: Actor | None, workflow_id: str, **detail: 
 async def delete_runs(app: App, workflow_ids: Sequence[str]) -> int:
     """Deletes the runs among these that are over, and returns their number. Raises WorkflowNotFound."""
     runs = [await run_key(app, check_id(workflow_id)) for workflow_id in workflow_ids]
-    count = await app.store.write(workflows.delete, runs=runs)
+    count = await app.store.write(run_table.delete, runs=runs)
     await products.collect_bytes(app)
     return count
 

@@ -35,8 +35,8 @@ from turbine.registry import UNSET, StartOptions, WorkflowBase
 from turbine.store import Tx
 from turbine.store.store import Audit
 from turbine.tables import schedules
-from turbine.tables.schedules import Compiled, ScheduleRow
-from turbine.tables.workflows import Start, Started
+from turbine.tables.run_starts import Start, StartedRun
+from turbine.tables.schedules import DeclaredSchedule, ScheduleRow
 
 log = logging.getLogger("turbine")
 
@@ -248,7 +248,7 @@ class Schedules(Resource):
             row=changed,
             seen_ms=row.updated_ms,
             is_rescheduled=is_rescheduled,
-            recall=recall if changed.enabled else schedules.DISABLED,
+            cancel_reason=recall if changed.enabled else schedules.DISABLED,
         )
         return _record(app, saved)
 
@@ -311,7 +311,7 @@ class Schedules(Resource):
             )
         ticks = _ticks(app, row, start_ms, min(end_ms, app.clock.now_ms()))
         ids = [run_id(row.run_name, tick) for tick in ticks]
-        existing: set[str] = await app.store.read(schedules.there, ids=ids)
+        existing: set[str] = await app.store.read(schedules.existing_ids, ids=ids)
         starts: list[Start] = []
         failed: dict[str, str] = {}
         for id_, tick in zip(ids, ticks, strict=True):
@@ -323,7 +323,9 @@ class Schedules(Resource):
         started = [run.id for run in starts]
         if starts and not dry_run:
             audit = self._audit("schedule.backfill", id, schedule_name=row.run_name, start=start, end=end)
-            results: list[Started | Exception] = await app.store.write_audited(audit, schedules.backfill, starts=starts)
+            results: list[StartedRun | Exception] = await app.store.write_audited(
+                audit, schedules.backfill, starts=starts
+            )
             for run, result in zip(starts, results, strict=True):
                 if isinstance(result, Exception):
                     failed[run.id] = f"{type(result).__name__}: {result}"
@@ -352,9 +354,9 @@ class Schedules(Resource):
 
 
 def _save(
-    tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool, recall: str | None
+    tx: Tx, *, row: ScheduleRow, seen_ms: int, is_rescheduled: bool, cancel_reason: str | None
 ) -> ScheduleRow | NotFound | Conflict | None:
-    refusal = schedules.save(tx, row=row, seen_ms=seen_ms, is_rescheduled=is_rescheduled, recall=recall)
+    refusal = schedules.save(tx, row=row, seen_ms=seen_ms, is_rescheduled=is_rescheduled, cancel_reason=cancel_reason)
     return schedules.get(tx, id=row.id) if refusal is None else refusal
 
 
@@ -362,7 +364,7 @@ async def sync_declared(app: App) -> None:
     """Bring the schedules that code declares into the database; one that was disabled by hand stays disabled."""
     now_ms = app.clock.now_ms()
     compiled = [
-        Compiled(
+        DeclaredSchedule(
             id=new_id(),
             workflow=definition.name,
             workflow_fqn=definition.fqn,

@@ -135,7 +135,7 @@ async def principal_of_session(app: App, secret: str) -> Principal | None:
         return None
     session_id, seen_ms, email, role = row
     if now_ms - seen_ms > SEEN_EVERY_MS:
-        await app.store.write(accounts.see_session, id=session_id, now_ms=now_ms)
+        await app.store.write(accounts.touch_session, id=session_id, now_ms=now_ms)
     return Principal(email, role, email=email, session_id=session_id)
 
 

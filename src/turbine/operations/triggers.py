@@ -22,8 +22,8 @@ from turbine.queries.registered import describe, parameters_of, parsed
 from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
 from turbine.store import Tx
 from turbine.store.store import Audit
-from turbine.tables import registry, workflows
-from turbine.tables.registry import Mirrored
+from turbine.tables import registry, run_starts
+from turbine.tables.registry import WorkflowRow
 
 log = logging.getLogger("turbine")
 
@@ -65,7 +65,7 @@ async def find(app: App, workflow: str | WorkflowBase[..., Any]) -> StartableWor
     if local is not None:
         return StartableWorkflow(local, None, local.takes_tick)
     name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
-    candidates: list[tuple[Mirrored, str | None]] = await app.store.read(_mirrored_rows, name=name)
+    candidates: list[tuple[WorkflowRow, str | None]] = await app.store.read(_mirrored_rows, name=name)
     if not candidates:
         raise NotRegistered(
             f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
@@ -109,7 +109,7 @@ def _require_unique(fqn: str, names: list[str]) -> None:
         )
 
 
-def _mirrored_rows(tx: Tx, *, name: str) -> list[tuple[Mirrored, str | None]]:
+def _mirrored_rows(tx: Tx, *, name: str) -> list[tuple[WorkflowRow, str | None]]:
     return [(row, registry.version(tx, name=row.name)) for row in registry.find(tx, name_or_fqn=name)]
 
 
@@ -158,7 +158,7 @@ async def start(
     inputs = encoded(app, definition, arguments)
     options = replace(options, application_version=options.application_version or startable.version)
     row = for_anyone(prepare(app, definition, options, inputs, None))
-    await submit_audited(app, audit, workflows.start, row, len(inputs))
+    await submit_audited(app, audit, run_starts.start, row, len(inputs))
     return row.id
 
 
@@ -168,12 +168,12 @@ async def mirror(app: App) -> None:
     await app.store.write(registry.mirror, workflows=rows, now_ms=app.clock.now_ms())
 
 
-def _mirrored(definition: WorkflowDefinition) -> Mirrored:
+def _mirrored(definition: WorkflowDefinition) -> WorkflowRow:
     parameters, takes_tick, error = parameters_of(definition)
     if error is not None:
         log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
     record = describe(definition)
-    return Mirrored(
+    return WorkflowRow(
         name=record.name,
         fqn=record.fqn,
         triggerable=int(record.triggerable),

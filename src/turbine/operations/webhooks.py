@@ -24,8 +24,8 @@ from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import webhooks
-from turbine.tables.deliveries import Held
-from turbine.tables.webhooks import Changes, Receiver
+from turbine.tables.deliveries import ClaimedDelivery
+from turbine.tables.webhooks import Receiver, WebhookChanges
 
 ROTATION_MS = 24 * 3600 * 1000
 """How long a replaced secret still signs beside the new one."""
@@ -85,7 +85,7 @@ class Webhooks(Resource):
         """
         app = self._app()
         now_ms = app.clock.now_ms()
-        changes = Changes(
+        changes = WebhookChanges(
             url=None if url is UNSET else _checked_url(url, app),
             events=None if events is UNSET else events_json(events, "webhook", least=1),
             enabled=None if enabled is UNSET else check_enabled(enabled),
@@ -132,7 +132,7 @@ class Webhooks(Resource):
         return DeliveryAttempt(1, to_datetime(now_ms), result.status_code, None, duration)
 
 
-async def _attempt(app: App, receiver: Receiver, held: Held) -> AttemptResult:
+async def _attempt(app: App, receiver: Receiver, held: ClaimedDelivery) -> AttemptResult:
     transport = WebhookTransport(app.store, app.clock, app.config, app.payloads.open)
     try:
         return await transport.attempt(receiver, held)
@@ -140,9 +140,9 @@ async def _attempt(app: App, receiver: Receiver, held: Held) -> AttemptResult:
         await transport.close()
 
 
-def _test_event(id: str, now_ms: int) -> Held:
+def _test_event(id: str, now_ms: int) -> ClaimedDelivery:
     """A delivery of no run, which has no row."""
-    return Held(
+    return ClaimedDelivery(
         delivery=0,
         id=f"msg_{new_id().replace('-', '')}",
         kind=DeliveryKind.WEBHOOK,

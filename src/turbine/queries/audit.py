@@ -29,7 +29,7 @@ class Audit(Resource):
         cursor: str | None = None,
     ) -> Page[AuditRecord]:
         """Returns one page of changes, newest first. Raises ValueError for a wrong limit or cursor."""
-        audit_filter = audit.Wanted(
+        audit_filter = audit.AuditFilter(
             actor=None if actor is None else check_name(actor, "actor"),
             action=None if action is None else check_name(action, "action"),
             target=None if target is None else check_name(target, "target"),
@@ -38,6 +38,6 @@ class Audit(Resource):
             before_ms=None if before is None else to_ms(before, "before"),
         )
         rows = await self._app().store.read(
-            audit.page, wanted=audit_filter, limit=check_limit(limit) + 1, after=after_key(cursor)
+            audit.page, filter=audit_filter, limit=check_limit(limit) + 1, after=after_key(cursor)
         )
         return cut_page(rows, limit, lambda record: record.id)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from turbine.engine.app import App
 from turbine.tables import changes
-from turbine.tables.changes import Mark, Marks, Moved
+from turbine.tables.changes import ChangedRun, ListMarks, RunMark
 
-__all__ = ["Mark", "Marks", "Moved", "current_marks", "moved_runs"]
+__all__ = ["ChangedRun", "ListMarks", "RunMark", "current_marks", "moved_runs"]
 
 
-async def current_marks(app: App) -> Marks:
+async def current_marks(app: App) -> ListMarks:
     """Returns the marks of all lists."""
-    return await app.store.read(changes.marks)
+    return await app.store.read(changes.list_marks)
 
 
-async def moved_runs(app: App, since: Mark, *, approval: int | None, limit: int) -> list[Moved]:
+async def moved_runs(app: App, since: RunMark, *, approval: int | None, limit: int) -> list[ChangedRun]:
     """Returns the runs that started or ended since a mark, or opened an approval after one, the latest first."""
-    return await app.store.read(changes.moved, since=since, approval=approval, limit=limit)
+    return await app.store.read(changes.changed_runs, since=since, approval=approval, limit=limit)

@@ -9,7 +9,7 @@ from turbine.engine.app import App
 from turbine.model.executors import ExecutorList, ExecutorRecord, PastExecutorRecord
 from turbine.store import Tx
 from turbine.tables import executors, metrics
-from turbine.tables.executors import Executor, PastExecutor
+from turbine.tables.executors import ExecutorRow, PastExecutorRow
 
 PAST_MAX = 50
 """Past executors that are listed."""
@@ -55,7 +55,7 @@ async def list_executors(app: App) -> ExecutorList:
     )
 
 
-def _read(tx: Tx) -> tuple[list[Executor], dict[str, int], list[PastExecutor]]:
-    rows = executors.live(tx)
-    held = metrics.held(tx, executors=[row.executor_id for row in rows])
+def _read(tx: Tx) -> tuple[list[ExecutorRow], dict[str, int], list[PastExecutorRow]]:
+    rows = executors.registered(tx)
+    held = metrics.held_runs(tx, executors=[row.executor_id for row in rows])
     return rows, held, executors.past_executors(tx, limit=PAST_MAX)

@@ -11,9 +11,9 @@ from turbine.engine.code_location import stack
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
-from turbine.tables import executors, queues, statuses
+from turbine.tables import executors, queues, run_records, waits
 from turbine.tables.queues import Blockage
-from turbine.tables.statuses import Facts
+from turbine.tables.run_records import RunFacts
 
 _WAITS = {
     "sleep": (
@@ -44,7 +44,7 @@ _WAITS = {
 class _Situation(NamedTuple):
     """The rows that an explanation is made of."""
 
-    facts: Facts
+    facts: RunFacts
     waits: list[tuple[str, str, str, int, int | None]]
     is_registered: bool
     blockage: Blockage | None
@@ -109,7 +109,7 @@ def _waiting(workflow_id: str, waits: list[tuple[str, str, str, int, int | None]
     )
 
 
-def _unclaimed(facts: Facts) -> Explanation:
+def _unclaimed(facts: RunFacts) -> Explanation:
     updated = to_datetime(facts.updated_ms)
     if facts.wake_ms:
         until = to_datetime(facts.wake_ms)
@@ -123,7 +123,7 @@ def _unclaimed(facts: Facts) -> Explanation:
     )
 
 
-def _queued(facts: Facts, blockage: Blockage) -> Explanation:
+def _queued(facts: RunFacts, blockage: Blockage) -> Explanation:
     queue = facts.queue_name
     holders = [holder.workflow_id for holder in blockage.holders]
     until = None if blockage.more_ms is None else to_datetime(blockage.more_ms)
@@ -153,7 +153,7 @@ def _queued(facts: Facts, blockage: Blockage) -> Explanation:
 
 
 def _situation(tx: Tx, *, workflow_id: str, now_ms: int) -> _Situation | None:
-    facts = statuses.facts(tx, workflow_id=workflow_id)
+    facts = run_records.facts(tx, workflow_id=workflow_id)
     if facts is None:
         return None
     blockage = None
@@ -161,5 +161,5 @@ def _situation(tx: Tx, *, workflow_id: str, now_ms: int) -> _Situation | None:
         blockage = queues.blockage(
             tx, name=facts.queue_name, key=facts.partition_key, workflow_id=workflow_id, now_ms=now_ms
         )
-    is_registered = facts.name in executors.names_known(tx, names=[facts.name])
-    return _Situation(facts, statuses.open_waits(tx, run=facts.run), is_registered, blockage)
+    is_registered = facts.name in executors.known_workflows(tx, names=[facts.name])
+    return _Situation(facts, waits.open_waits(tx, run=facts.run), is_registered, blockage)

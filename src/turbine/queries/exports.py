@@ -14,8 +14,8 @@ from turbine.model import history
 from turbine.model.exports import ExportedFailure, ExportedStep, ExportedWait, History
 from turbine.model.positions import order
 from turbine.store import Tx
-from turbine.tables import statuses, steps
-from turbine.tables.statuses import Found as StoredStatus
+from turbine.tables import run_records, steps
+from turbine.tables.run_records import StoredRun as StoredStatus
 
 
 async def export_run(app: App, workflow_id: str) -> History:
@@ -57,8 +57,8 @@ async def export_run(app: App, workflow_id: str) -> History:
 
 
 def _read(tx: Tx, *, workflow_id: str) -> tuple[StoredStatus, str | None, history.History] | None:
-    stored = statuses.one(tx, workflow_id=workflow_id)
-    outcome = statuses.outcome(tx, workflow_id=workflow_id)
+    stored = run_records.get(tx, workflow_id=workflow_id)
+    outcome = run_records.result(tx, workflow_id=workflow_id)
     if stored is None or outcome is None:
         return None
     _, (_, _, error, _) = outcome

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from turbine.clock import to_ms
 from turbine.ids import check_id, check_name
-from turbine.model.logs import LogFilter, LogRecord
+from turbine.model.logs import LogQuery, LogRecord
 from turbine.model.pages import after_key, check_limit, cut_page
 from turbine.model.workflows import Page
 from turbine.operations.resources import Resource
@@ -36,12 +36,10 @@ class Logs(Resource):
         of the logger's name. Records that this process logged before the call are included. Raises ValueError for a
         wrong limit, level or cursor.
         """
-        log_filter = LogFilter(step=step, level=level, search=search, after=after, before=before)
+        query = LogQuery(step=step, level=level, search=search, after=after, before=before)
         items: list[LogRecord] = []
         while True:
-            page = await self.look(
-                log_filter, workflow_id, limit=limit - len(items), cursor=cursor, ascending=ascending
-            )
+            page = await self.look(query, workflow_id, limit=limit - len(items), cursor=cursor, ascending=ascending)
             items += page.items
             cursor = page.next_cursor
             if cursor is None or len(items) == limit:
@@ -49,7 +47,7 @@ class Logs(Resource):
 
     async def look(
         self,
-        log_filter: LogFilter,
+        query: LogQuery,
         workflow_id: str | None = None,
         *,
         limit: int = 100,
@@ -58,12 +56,12 @@ class Logs(Resource):
     ) -> Page[LogRecord]:
         """Like `list`, but quick: a page may be short, or empty, although there are more."""
         app = self._app()
-        step, search = log_filter.step, log_filter.search
-        after, before = log_filter.after, log_filter.before
-        stored_filter = logs.Filter(
+        step, search = query.step, query.search
+        after, before = query.after, query.before
+        stored_filter = logs.LogFilter(
             workflow_id=None if workflow_id is None else check_id(workflow_id),
             position=None if step is None else check_name(step, "step"),
-            level=None if log_filter.level is None else _level_number(log_filter.level),
+            level=None if query.level is None else _level_number(query.level),
             search=check_name(search, "search text") if search else None,
             after_ms=None if after is None else to_ms(after, "after"),
             before_ms=None if before is None else to_ms(before, "before"),
@@ -71,10 +69,10 @@ class Logs(Resource):
         check_limit(limit)
         key = after_key(cursor)
         await app.log_sink.flush()
-        rows = await app.store.read(logs.page, wanted=stored_filter, limit=limit + 1, after=key, ascending=ascending)
+        rows = await app.store.read(logs.page, filter=stored_filter, limit=limit + 1, after=key, ascending=ascending)
         page = cut_page(rows.records, limit, lambda row: row[0], lambda row: row[1])
-        if page.next_cursor is None and rows.behind is not None:
-            return Page(page.items, str(rows.behind))
+        if page.next_cursor is None and rows.resume_after is not None:
+            return Page(page.items, str(rows.resume_after))
         return page
 
 

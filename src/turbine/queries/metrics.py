@@ -123,7 +123,7 @@ async def summary(app: App, cache: StatusCache, hours: int) -> MetricsSummary:
     since_ms = (now_ms - hours * HOUR_MS) // size * size
     ended, queues, by_status = await asyncio.gather(
         app.store.read(metrics.ended_since, since_ms=since_ms),
-        app.store.read(metrics.queued, now_ms=now_ms),
+        app.store.read(metrics.open_queues, now_ms=now_ms),
         cache.by_status(app),
     )
     finished: Counter[int] = Counter()

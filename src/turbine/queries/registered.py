@@ -16,7 +16,7 @@ from turbine.queries.runs import list_runs
 from turbine.registry import WorkflowDefinition
 from turbine.store import Tx
 from turbine.tables import executors, metrics, registry
-from turbine.tables.registry import Mirrored
+from turbine.tables.registry import WorkflowRow
 
 ERRORS_MAX = 5
 
@@ -90,7 +90,7 @@ def parsed(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _record(row: Mirrored, app: App) -> RegisteredWorkflow:
+def _record(row: WorkflowRow, app: App) -> RegisteredWorkflow:
     parameters = parsed(row.parameters)
     return RegisteredWorkflow(
         name=row.name,
@@ -110,8 +110,8 @@ def _record(row: Mirrored, app: App) -> RegisteredWorkflow:
 def _metrics_rows(
     tx: Tx, *, name: str
 ) -> tuple[list[tuple[str, int | None, int | None]], list[tuple[str, int, int]], set[str]]:
-    newest, versions = metrics.of_name(tx, name=name)
-    live = [row for row in executors.live(tx) if row.lease_left_ms > 0 and name in json.loads(row.names)]
+    newest, versions = metrics.of_workflow(tx, name=name)
+    live = [row for row in executors.registered(tx) if row.lease_left_ms > 0 and name in json.loads(row.names)]
     return newest, versions, {row.application_version for row in live}
 
 

@@ -13,7 +13,7 @@ from turbine.errors import ResultTimeout, ValueTimeout, WorkflowNotFound
 from turbine.queries.poll_until import POLL, poll_until
 from turbine.queries.runs import run_key
 from turbine.registry import UNSET
-from turbine.tables import messages, statuses
+from turbine.tables import messages, run_records
 
 
 async def await_outcome(
@@ -30,7 +30,7 @@ async def await_outcome(
             return stored
 
     async def read() -> Stored | None:
-        row = await app.store.read(statuses.outcome, workflow_id=workflow_id)
+        row = await app.store.read(run_records.result, workflow_id=workflow_id)
         if row is None:
             raise WorkflowNotFound(workflow_id)
         is_over, outcome = row

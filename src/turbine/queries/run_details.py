@@ -28,8 +28,8 @@ from turbine.model.steps import Kind, ProcessRecord, StepAttempt, StepInfo
 from turbine.model.workflows import Page, WorkflowStatus
 from turbine.queries.steps_tree import NODES_MAX, build_tree
 from turbine.store import Tx
-from turbine.tables import details, messages, statuses, steps, workflows
-from turbine.tables.details import Behind as StepDetails
+from turbine.tables import messages, run_details, run_records, runs, steps, waits
+from turbine.tables.run_details import StepDetails
 
 OUTPUT_MAX = 64 * 1024
 """Bytes of JSON that an output in a list of steps may have."""
@@ -95,7 +95,7 @@ async def step_output(app: App, workflow_id: str, position: str) -> Any:
 
 async def lineage(app: App, workflow_id: str) -> Lineage:
     """Returns the ancestors of a run and all their descendants. Raises WorkflowNotFound."""
-    members = await _read_run(app, workflow_id, details.lineage)
+    members = await _read_run(app, workflow_id, run_details.lineage)
     return Lineage(
         members[0].id,
         [
@@ -115,7 +115,7 @@ async def lineage(app: App, workflow_id: str) -> Lineage:
 
 async def list_waits(app: App, workflow_id: str) -> Page[WaitRecord]:
     """Returns the open waits of a run. Raises WorkflowNotFound."""
-    rows = await _read_run(app, workflow_id, statuses.open_waits)
+    rows = await _read_run(app, workflow_id, waits.open_waits)
     return Page(
         [
             WaitRecord(
@@ -132,7 +132,7 @@ async def list_waits(app: App, workflow_id: str) -> Page[WaitRecord]:
 
 async def list_messages(app: App, workflow_id: str, *, limit: int, after: int) -> Page[MessageRecord]:
     """Returns a page of the mailbox of a run, in the order of sending. Raises WorkflowNotFound."""
-    rows = await _read_run(app, workflow_id, details.messages, after=after, limit=limit + 1)
+    rows = await _read_run(app, workflow_id, run_details.messages, after=after, limit=limit + 1)
     return cut_page(
         rows,
         limit,
@@ -143,7 +143,7 @@ async def list_messages(app: App, workflow_id: str, *, limit: int, after: int) -
 
 async def list_values(app: App, workflow_id: str) -> Page[ValueRecord]:
     """Returns the values that a run has published. Raises WorkflowNotFound."""
-    rows = await _read_run(app, workflow_id, details.values)
+    rows = await _read_run(app, workflow_id, run_details.values)
     return Page(
         [ValueRecord(key, plain(app.payloads.open(text)), to_datetime(updated_ms)) for key, text, updated_ms in rows]
     )
@@ -159,7 +159,7 @@ async def _read_run(app: App, workflow_id: str, function: Callable[..., R], /, *
     """Calls a function with the key of a run, in the snapshot in which the key was found."""
 
     def read(tx: Tx) -> tuple[R] | None:
-        run = workflows.run_of(tx, workflow_id=workflow_id)
+        run = runs.run_of(tx, workflow_id=workflow_id)
         return None if run is None else (function(tx, run=run, **arguments),)
 
     rows = await app.store.read(read)
@@ -187,13 +187,13 @@ def _steps_with_details(tx: Tx, *, run: int, **arguments: Any) -> tuple[list[Ste
 
 def _step_facts(tx: Tx, run: int, rows: Sequence[StepInfo]) -> StepDetails:
     children = [step.child_workflow_id for step in rows if step.child_workflow_id is not None]
-    return details.behind(tx, run=run, positions=[step.position for step in rows], children=children)
+    return run_details.step_details(tx, run=run, positions=[step.position for step in rows], children=children)
 
 
 def _tree_rows(
     tx: Tx, *, run: int, workflow_id: str, payloads: Payloads
 ) -> tuple[WorkflowStatus, str | None, list[StepInfo], StepDetails]:
-    stored = statuses.one(tx, workflow_id=workflow_id)
+    stored = run_records.get(tx, workflow_id=workflow_id)
     assert stored is not None  # its key was found in this snapshot
     rows = _steps(tx, run=run, workflow_id=workflow_id, payloads=payloads, limit=NODES_MAX + 1)
     return stored.status.status, stored.status.error, rows, _step_facts(tx, run, rows)

@@ -15,8 +15,8 @@ from turbine.model.metrics import StatusCounts
 from turbine.model.pages import after_key, check_limit, cut_page
 from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import Count, Page, Status, WorkflowStatus
-from turbine.tables import metrics, run_search, statuses, workflows
-from turbine.tables.statuses import Found as StoredStatus
+from turbine.tables import metrics, run_records, run_search, runs
+from turbine.tables.run_records import StoredRun as StoredStatus
 
 COUNT_MAX = 10_000
 """Runs that are counted at most."""
@@ -26,7 +26,7 @@ SEARCHED_MAX = 1000
 
 async def get_run(app: App, workflow_id: str) -> Status:
     """Returns a run with its payloads. Raises WorkflowNotFound."""
-    stored = await app.store.read(statuses.one, workflow_id=workflow_id)
+    stored = await app.store.read(run_records.get, workflow_id=workflow_id)
     if stored is None:
         raise WorkflowNotFound(workflow_id)
     return _decoded(stored, app.payloads)
@@ -34,13 +34,13 @@ async def get_run(app: App, workflow_id: str) -> Status:
 
 async def run_status(app: App, workflow_id: str) -> WorkflowStatus | None:
     """Returns the status of a run, None for an unknown id."""
-    facts = await app.store.read(statuses.facts, workflow_id=workflow_id)
+    facts = await app.store.read(run_records.facts, workflow_id=workflow_id)
     return None if facts is None else WorkflowStatus(facts.status)
 
 
 async def run_key(app: App, workflow_id: str) -> int:
     """Returns the integer key of a run. Raises WorkflowNotFound."""
-    run = await app.store.read(workflows.run_of, workflow_id=workflow_id)
+    run = await app.store.read(runs.run_of, workflow_id=workflow_id)
     if run is None:
         raise WorkflowNotFound(workflow_id)
     return run
@@ -58,8 +58,8 @@ async def list_runs(
 ) -> Page[Status]:
     """Returns one page of runs, newest first. Raises ValueError for a wrong limit or cursor."""
     rows = await app.store.read(
-        statuses.page,
-        wanted=run_filter,
+        run_records.page,
+        filter=run_filter,
         limit=check_limit(limit) + 1,
         after=after_key(cursor),
         ascending=ascending,
@@ -72,7 +72,7 @@ async def list_runs(
 async def count_runs(app: App, run_filter: RunFilter, limit: int | None = None) -> Count:
     """Counts the runs of a filter up to a limit, by default one that is answered quickly."""
     limit = limit or (SEARCHED_MAX if run_filter.search else COUNT_MAX)
-    count = await app.store.read(run_search.count, wanted=run_filter, limit=limit + 1)
+    count = await app.store.read(run_search.count, filter=run_filter, limit=limit + 1)
     return Count(min(count, limit), capped=count > limit)
 
 

@@ -17,7 +17,7 @@ from turbine.threads import in_thread
 class _Measured(NamedTuple):
     size: int
     free: int | None
-    tables: list[storage.Table]
+    tables: list[storage.TableSize]
     products: int
     sizes: list[Size]
 

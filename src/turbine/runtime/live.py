@@ -41,7 +41,7 @@ from turbine.registry import threads
 from turbine.store import Store, Tx
 from turbine.store.tx import Wake
 from turbine.tables import queues as queue_table
-from turbine.tables import workflows as workflow_table
+from turbine.tables import runs as run_table
 from turbine.threads import Threads, in_thread, made_in_thread, unbroken
 from turbine.wake import Wakes
 
@@ -204,7 +204,7 @@ class Live:
         await self.store.write(queue_table.declare, queues=self._declared, now_ms=self.app.clock.now_ms())
         await self._first_look()
         await self.store.write(
-            workflow_table.retry_set_aside, names=self.app.registry.names(), now_ms=self.app.clock.now_ms()
+            run_table.retry_set_aside, names=self.app.registry.names(), now_ms=self.app.clock.now_ms()
         )
         await triggers.mirror(self.app)
         await sync_declared(self.app)
@@ -225,7 +225,7 @@ class Live:
             await triggers.mirror(self.app)
             await sync_declared(self.app)
             now_ms = self.app.clock.now_ms()
-            await self.store.write(workflow_table.retry_set_aside, names=[name], now_ms=now_ms)
+            await self.store.write(run_table.retry_set_aside, names=[name], now_ms=now_ms)
         except Exception as error:
             log.warning("The new code of workflow %r counts here, but the database does not know it: %s", name, error)
             raise
@@ -239,7 +239,7 @@ class Live:
                     self.runner.nudge(key[0], key[1])
                 case "cancelled":
                     if self.runner.cancelled(*key):
-                        self.store.post(workflow_table.take_letters_of, (key[0], key[1]))
+                        self.store.post(run_table.acknowledge_cancellation, (key[0], key[1]))
                 case "due" | "deadline":
                     self.timers.call_at(key)
                 case "done":
@@ -469,7 +469,7 @@ class Live:
                 calm = 0
                 continue
             names = self.app.registry.names()
-            due_ms = await self.store.read(workflow_table.next_due, names=names, executor=self.app.executor_id)
+            due_ms = await self.store.read(run_table.next_due, names=names, executor=self.app.executor_id)
             now_ms = self.app.clock.now_ms()
             if due_ms is not None and due_ms <= now_ms:
                 self.timers.call()

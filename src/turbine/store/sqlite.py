@@ -78,7 +78,7 @@ class SqliteTx:
     def commit_if(self, statement: Statement, **parameters: Any) -> list[Row]:
         return self.rows(statement, **parameters)
 
-    def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
+    def wake(self, kind: str, key: Any = None, *, remote: bool = True) -> None:
         self.wakes.append((kind, key))
 
 

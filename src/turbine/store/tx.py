@@ -54,8 +54,8 @@ class Tx(Protocol):
         """
         ...
 
-    def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
-        """Tell sleepers, after the commit, that something of `kind` happened to `key`; `far`: in other processes too.
+    def wake(self, kind: str, key: Any = None, *, remote: bool = True) -> None:
+        """Publish, after the commit, that something of `kind` happened to `key`; `remote`: to other processes too.
 
         A wake is a hint. Whoever hears it reads the rows; whoever misses it finds them at the next slow poll.
         """

@@ -1,6 +1,6 @@
 """Accounts, their sessions, API tokens and set-up links, and the count of attempts to sign in.
 
-Whoever asks brings a secret; only hashes are compared here.
+Secrets are stored and compared as hashes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from turbine.store import Statements, Tx
 SQL = Statements(Path(__file__))
 
 ATTEMPTS_MAX = {"account": 5, "address": 20}
-"""Attempts to sign in within the window, after which everybody waits: by account and by address."""
+"""Attempts to sign in within the window before further ones must wait: by account and by address."""
 ATTEMPTS_WINDOW_MS = 5 * 60 * 1000
 NEWEST = 2**62
 
 
 class NewSession(NamedTuple):
-    """A browser that signs in."""
+    """A session to open for a browser that signs in."""
 
     id: str
     token_hash: str
@@ -33,8 +33,8 @@ class NewSession(NamedTuple):
     expires_ms: int
 
 
-class Known(NamedTuple):
-    """What is needed to judge a password."""
+class StoredPassword(NamedTuple):
+    """An account with the hash of its password."""
 
     account: int
     id: str
@@ -43,18 +43,15 @@ class Known(NamedTuple):
     enabled: bool
 
 
-# Accounts
-
-
 def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> AccountRecord | Conflict:
     """Create an account. Refuses an e-mail address that is taken with Conflict."""
     if tx.row(SQL.add, id=id, email=email, password=password, role=role, now=now_ms) is None:
-        return Conflict(f"There is an account for {email} already; change that one, or delete it first")
+        return Conflict(f"There is already an account for {email}; change it, or delete it first")
     return AccountRecord(id, email, role, True, to_datetime(now_ms))
 
 
 def is_empty(tx: Tx) -> bool:
-    """Whether there is no account at all."""
+    """Whether there are no accounts."""
     return tx.row(SQL.any) is None
 
 
@@ -65,7 +62,7 @@ def get(tx: Tx, *, id: str) -> AccountRecord | None:
 
 
 def listing(tx: Tx, *, after: int, limit: int) -> list[tuple[int, AccountRecord]]:
-    """Accounts with their keys, in the order in which they were made."""
+    """Accounts with their keys, oldest first."""
     return [(row[0], _account(row)) for row in tx.rows(SQL.listing, after=after, limit=limit)]
 
 
@@ -76,38 +73,38 @@ def _account(row: tuple[Any, ...]) -> AccountRecord:
     )
 
 
-def password_of(tx: Tx, *, email: str) -> Known | None:
+def password_of(tx: Tx, *, email: str) -> StoredPassword | None:
     """The account of an e-mail address, with the hash of its password."""
     row = tx.row(SQL.password_of, email=email)
-    return None if row is None else Known(row[0], row[1], row[2], Role(row[3]), bool(row[4]))
+    return None if row is None else StoredPassword(row[0], row[1], row[2], Role(row[3]), bool(row[4]))
 
 
 def change(
     tx: Tx, *, id: str, role: Role | None, enabled: bool | None, password: str | None, kept_session: str, now_ms: int
 ) -> AccountRecord | NotFound | Conflict:
-    """Change an account. Refuses with NotFound, and with Conflict what would leave no admin who can sign in.
+    """Change an account. Refuses with NotFound, and with Conflict if no enabled admin would remain.
 
-    A new password or a disabled account ends its sessions, but for `kept_session`.
+    A new password, or disabling the account, ends its sessions except `kept_session`.
     """
-    tx.rows(SQL.hold_all)
+    tx.rows(SQL.lock_all)
     row = tx.row(SQL.get, id=id)
     if row is None:
         return NotFound(kind="account", id=id)
-    key, now_known = row[0], _account(row)
-    new_role = now_known.role if role is None else role
-    is_enabled = now_known.enabled if enabled is None else enabled
+    key, account = row[0], _account(row)
+    new_role = account.role if role is None else role
+    is_enabled = account.enabled if enabled is None else enabled
     stays_admin = new_role is Role.ADMIN and is_enabled
-    if now_known.role is Role.ADMIN and now_known.enabled and not stays_admin and _is_last_admin(tx, key):
+    if account.role is Role.ADMIN and account.enabled and not stays_admin and _is_last_admin(tx, key):
         return _last_admin()
     tx.run(SQL.change, account=key, role=new_role, enabled=int(is_enabled), password=password, now=now_ms)
     if password is not None or not is_enabled:
         tx.run(SQL.remove_sessions_of, account=key, kept=kept_session)
-    return replace(now_known, role=new_role, enabled=is_enabled)
+    return replace(account, role=new_role, enabled=is_enabled)
 
 
 def remove(tx: Tx, *, id: str) -> bool | Exception:
     """Delete an account and its sessions. Refuses with NotFound, and with Conflict for the last admin."""
-    tx.rows(SQL.hold_all)
+    tx.rows(SQL.lock_all)
     row = tx.row(SQL.get, id=id)
     if row is None:
         return NotFound(kind="account", id=id)
@@ -125,18 +122,15 @@ def _is_last_admin(tx: Tx, account: int) -> bool:
 
 
 def _last_admin() -> Conflict:
-    return Conflict("This is the last account that may administer; make another admin first")
-
-
-# Sessions
+    return Conflict("This is the last admin account; make another account an admin first")
 
 
 def sign_in(tx: Tx, *, account: int, email: str, session: NewSession) -> None:
-    """Open a session for somebody whose password was right; that attempt no longer counts."""
-    tx.run(SQL.forget_attempts, kind="account", subject=email)
+    """Open a session after a correct password; the attempt no longer counts."""
+    tx.run(SQL.delete_attempts, kind="account", subject=email)
     if session.address is not None:
-        tx.run(SQL.forget_last_attempt, kind="address", subject=session.address)
-    tx.run(SQL.forget_expired_sessions, now=session.now_ms)
+        tx.run(SQL.delete_last_attempt, kind="address", subject=session.address)
+    tx.run(SQL.delete_expired_sessions, now=session.now_ms)
     _open(tx, account, session)
 
 
@@ -155,18 +149,18 @@ def _open(tx: Tx, account: int, session: NewSession) -> None:
 
 
 def by_session(tx: Tx, *, token_hash: str, now_ms: int, idle_since_ms: int) -> tuple[str, int, str, Role] | None:
-    """Whose session it is: (session id, last seen, e-mail, role); None when it is over."""
+    """The session of a token: (session id, last seen, e-mail, role); None when it has ended."""
     row = tx.row(SQL.by_session, token_hash=token_hash, now=now_ms, idle_since=idle_since_ms)
     return None if row is None else (row[0], row[1], row[2], Role(row[3]))
 
 
-def see_session(tx: Tx, *, id: str, now_ms: int) -> None:
-    """Note that a session is in use."""
-    tx.run(SQL.see_session, id=id, now=now_ms)
+def touch_session(tx: Tx, *, id: str, now_ms: int) -> None:
+    """Record that a session is in use."""
+    tx.run(SQL.touch_session, id=id, now=now_ms)
 
 
 def sessions(tx: Tx, *, now_ms: int) -> list[SessionRecord]:
-    """The sessions that are open, newest first."""
+    """The open sessions, newest first."""
     return [
         SessionRecord(
             id_, account, email, address, agent, to_datetime(created), to_datetime(seen), to_datetime(expires)
@@ -180,40 +174,34 @@ def remove_session(tx: Tx, *, id: str) -> bool | Exception:
     return True if tx.run(SQL.remove_session, id=id) else NotFound(kind="session", id=id)
 
 
-# The first account
-
-
 def offer_link(tx: Tx, *, token_hash: str, now_ms: int, expires_ms: int) -> bool:
-    """Make a set-up link, if there is no account and no other live process has offered one. Older ones end."""
-    if not is_empty(tx) or tx.row(SQL.live_link, now=now_ms, executor=tx.executor) is not None:
+    """Create a set-up link if there is no account and no other live process has offered one. Older links end."""
+    if not is_empty(tx) or tx.row(SQL.link_of_other_process, now=now_ms, executor=tx.executor) is not None:
         return False
-    tx.run(SQL.forget_links)
+    tx.run(SQL.delete_links)
     tx.run(SQL.add_link, token_hash=token_hash, executor=tx.executor, expires=expires_ms)
     return True
 
 
 def set_up(tx: Tx, *, token_hash: str, id: str, email: str, password: str, session: NewSession) -> bool | Exception:
-    """Make the first account by a set-up link, and sign it in. Refuses with Conflict or NotAllowed."""
+    """Create the first account by a set-up link, and sign it in. Refuses with Conflict or NotAllowed."""
     if not is_empty(tx):
-        return Conflict("This Turbine is set up already; sign in, or ask an administrator for an account")
+        return Conflict("This Turbine is already set up; sign in, or ask an administrator for an account")
     if tx.run(SQL.use_link, token_hash=token_hash, now=session.now_ms) == 0:
         return NotAllowed(
-            "This set-up link is wrong, used, too old, or from an earlier start; restart to get a new one"
+            "This set-up link is wrong, used, expired, or from an earlier start; restart to get a new one"
         )
     row = tx.row(SQL.add, id=id, email=email, password=password, role=Role.ADMIN, now=session.now_ms)
     assert row is not None  # there is no other account
-    tx.run(SQL.forget_links)
+    tx.run(SQL.delete_links)
     _open(tx, row[0], session)
     return True
 
 
-# Attempts to sign in
-
-
 def record_login_attempt(tx: Tx, *, address: str | None, email: str, now_ms: int) -> int:
-    """Count an attempt to sign in before its password is judged; the milliseconds to wait when there were too many."""
+    """Count an attempt to sign in before its password is checked; the milliseconds to wait if there were too many."""
     since_ms = now_ms - ATTEMPTS_WINDOW_MS
-    tx.run(SQL.forget_old_attempts, since=since_ms)
+    tx.run(SQL.delete_old_attempts, since=since_ms)
     subjects = [("account", email)]
     if address is not None:
         subjects.append(("address", address))
@@ -229,23 +217,20 @@ def record_login_attempt(tx: Tx, *, address: str | None, email: str, now_ms: int
     return max(0, wait_ms)
 
 
-# Tokens
-
-
 def add_token(tx: Tx, *, id: str, name: str, role: Role, token_hash: str, now_ms: int, expires_ms: int | None) -> bool:
-    """Keep the hash of a new token."""
+    """Store a new token."""
     tx.run(SQL.add_token, id=id, name=name, role=role, token_hash=token_hash, now=now_ms, expires=expires_ms)
     return True
 
 
 def by_token(tx: Tx, *, token_hash: str, now_ms: int) -> tuple[str, Role] | None:
-    """The name and role of a token that is good."""
+    """The name and role of a valid token."""
     row = tx.row(SQL.by_token, token_hash=token_hash, now=now_ms)
     return None if row is None else (row[0], Role(row[1]))
 
 
 def token(tx: Tx, *, id: str) -> TokenRecord | None:
-    """What is known of a token; never the token itself."""
+    """The record of a token, without its secret."""
     row = tx.row(SQL.token, id=id)
     return None if row is None else _token(row)
 

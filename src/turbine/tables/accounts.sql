@@ -7,11 +7,11 @@ returning account
 -- name: any
 select 1 from pt_accounts limit 1
 
--- name: hold_all [sqlite]
+-- name: lock_all [sqlite]
 select account from pt_accounts
 
--- name: hold_all [postgres]
--- The last two admins, each of whom is to be demoted, must take turns.
+-- name: lock_all [postgres]
+-- Otherwise two transactions could demote the last two admins at the same time.
 select account from pt_accounts for update
 
 -- name: get
@@ -48,7 +48,7 @@ update pt_accounts set last_login_ms = :now where account = :account
 insert into pt_sessions (id, account, token_hash, address, agent, created_ms, seen_ms, expires_ms)
 values (:id, :account, :token_hash, :address, :agent, :now, :now, :expires)
 
--- name: forget_expired_sessions
+-- name: delete_expired_sessions
 delete from pt_sessions where expires_ms <= :now
 
 -- name: by_session
@@ -60,7 +60,7 @@ and s.expires_ms > :now
 and s.seen_ms > :idle_since
 and a.enabled = 1
 
--- name: see_session
+-- name: touch_session
 update pt_sessions set seen_ms = :now where id = :id
 
 -- name: sessions
@@ -103,17 +103,17 @@ delete from pt_tokens where id = :id
 -- name: add_link
 insert into pt_setup_links (token_hash, executor_id, expires_ms) values (:token_hash, :executor, :expires)
 
--- name: forget_links
+-- name: delete_links
 delete from pt_setup_links
 
 -- name: use_link
--- Of two who use one link at once only one deletes it.
+-- The delete decides: of two concurrent uses only one finds the row.
 delete from pt_setup_links
 where token_hash = :token_hash
 and expires_ms > :now
 and executor_id in (select executor_id from pt_executors)
 
--- name: live_link
+-- name: link_of_other_process
 select 1
 from pt_setup_links as l
 join pt_executors as e on e.executor_id = l.executor_id
@@ -122,11 +122,11 @@ and l.executor_id <> :executor
 and e.lease_until_ms > @now
 limit 1
 
--- name: forget_old_attempts
+-- name: delete_old_attempts
 delete from pt_login_attempts where at_ms <= :since
 
 -- name: attempts
--- How many there were, and when the oldest one of those that fill the limit was.
+-- The count, and the time of the oldest attempt that counts towards the limit.
 select count(*), min(at_ms)
 from (
     select at_ms
@@ -141,9 +141,9 @@ from (
 -- name: add_attempt
 insert into pt_login_attempts (kind, subject, at_ms) values (:kind, :subject, :now)
 
--- name: forget_attempts
+-- name: delete_attempts
 delete from pt_login_attempts where kind = :kind and subject = :subject
 
--- name: forget_last_attempt
+-- name: delete_last_attempt
 delete from pt_login_attempts
 where attempt = (select max(attempt) from pt_login_attempts where kind = :kind and subject = :subject)

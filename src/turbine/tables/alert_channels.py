@@ -1,4 +1,4 @@
-"""Alert channels: notification URLs for people, and what they hear of."""
+"""Alert channels: notification URLs for people, and the events that they subscribe to."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NEWEST = (1 << 63) - 1
 """A key above every key."""
 
 
-class Message(NamedTuple):
-    """Something that a person shall read; `id` is that of its delivery."""
+class AlertMessage(NamedTuple):
+    """A message to a channel; `id` is that of its delivery."""
 
     id: str
     run: int | None
@@ -30,8 +30,8 @@ class Message(NamedTuple):
     now_ms: int
 
 
-class Address(NamedTuple):
-    """What a delivery needs of a channel; the URL is as it is stored."""
+class ChannelAddress(NamedTuple):
+    """The columns of a channel that a delivery needs; the URL is as it is stored."""
 
     url: str
     is_enabled: bool
@@ -51,7 +51,7 @@ def create(
     now_ms: int,
     open: Callable[[str], str],
 ) -> AlertChannelRecord | Conflict:
-    """Add a channel; it hears of what happens from this transaction on. Refuses a name that is taken."""
+    """Create a channel. Refuses a name that is taken."""
     if not tx.run(
         SQL.create,
         id=id,
@@ -80,9 +80,9 @@ def update(
     now_ms: int,
     open: Callable[[str], str],
 ) -> AlertChannelRecord | NotFound | Conflict:
-    """Change a channel; None keeps what is there. Refuses a name that another one has.
+    """Change a channel; None keeps a value. Refuses a name that is taken.
 
-    With other quiet hours, what waits for the end of those before is looked at anew.
+    Changed quiet hours make deliveries due that wait for the end of the old ones.
     """
     holder = None if name is None else tx.row(SQL.by_name, name=name)
     if holder is not None and holder[0] != id:
@@ -106,37 +106,37 @@ def update(
 
 
 def _taken(name: str | None) -> Conflict:
-    return Conflict(f"There is an alert channel called {name!r} already; take another name, or update that one")
+    return Conflict(f"There is already an alert channel called {name!r}; choose another name, or update that one")
 
 
 def delete(tx: Tx, *, id: str) -> NotFound | None:
-    """Remove a channel; what is still to be delivered to it ends as dead."""
+    """Delete a channel; pending deliveries to it become dead."""
     return None if tx.run(SQL.delete, id=id) else NotFound(kind="alert channel", id=id)
 
 
 def get(tx: Tx, *, id: str, open: Callable[[str], str]) -> AlertChannelRecord | None:
-    """One channel, its URL masked; `open` undoes the payload codec."""
+    """A channel, its URL masked; `open` undoes the payload codec."""
     row = tx.row(SQL.get, id=id)
     return None if row is None else _record(row, open)
 
 
 def page(tx: Tx, *, limit: int, before: int | None, open: Callable[[str], str]) -> list[tuple[int, AlertChannelRecord]]:
-    """Channels, newest first, from below a key; with their keys."""
+    """Channels with their keys, newest first, below a key."""
     rows = tx.rows(SQL.page, limit=limit, before=NEWEST if before is None else before)
     return [(row[0], _record(row, open)) for row in rows]
 
 
-def address(tx: Tx, *, id: str) -> Address | None:
-    """What a delivery needs of a channel."""
+def address(tx: Tx, *, id: str) -> ChannelAddress | None:
+    """The URL of a channel, and when to deliver to it."""
     row = tx.row(SQL.get, id=id)
-    return None if row is None else Address(row[3], bool(row[5]), _quiet(row[9]))
+    return None if row is None else ChannelAddress(row[3], bool(row[5]), _quiet(row[9]))
 
 
-def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
-    """Leave a message for the channel of a name; the id of its delivery, None when the channel is disabled.
+def notify(tx: Tx, *, name: str, message: AlertMessage) -> str | NotFound | None:
+    """Add a delivery to the channel of a name; the id of the delivery, None when the channel is disabled.
 
-    Under an id that is there already no second message is left: it is the same one, asked for again after a crash. One
-    that is dead is sent again, because whoever asks once more has been resumed to do so.
+    An id that exists adds nothing: it is the same call, repeated after a crash. If that delivery is dead it is sent
+    again, because its run was resumed to try again.
     """
     row = tx.row(SQL.by_name, name=name)
     if row is None:
@@ -144,23 +144,23 @@ def notify(tx: Tx, *, name: str, message: Message) -> str | NotFound | None:
     channel, enabled = row
     if not enabled:
         return None
-    known = deliveries.attempt_result(tx, delivery_id=message.id)
-    if known is None:
-        _leave(tx, channel, message, None)
-    elif known[0] == DeliveryStatus.DEAD:
+    existing = deliveries.attempt_result(tx, delivery_id=message.id)
+    if existing is None:
+        _add_delivery(tx, channel, message, None)
+    elif existing[0] == DeliveryStatus.DEAD:
         deliveries.resend(tx, delivery_id=message.id, now_ms=message.now_ms)
     return message.id
 
 
-def test(tx: Tx, *, id: str, message: Message) -> NotFound | None:
-    """Leave a test message for a channel, also for one that is disabled."""
+def test(tx: Tx, *, id: str, message: AlertMessage) -> NotFound | None:
+    """Add a delivery of a test message, also to a disabled channel."""
     if tx.row(SQL.get, id=id) is None:
         return NotFound(kind="alert channel", id=id)
-    _leave(tx, id, message, TEST_EVENT)
+    _add_delivery(tx, id, message, TEST_EVENT)
     return None
 
 
-def _leave(tx: Tx, channel: str, message: Message, event: str | None) -> None:
+def _add_delivery(tx: Tx, channel: str, message: AlertMessage, event: str | None) -> None:
     row = NewDelivery(
         message.id,
         DeliveryKind.ALERT,
@@ -199,5 +199,5 @@ def _record(row: Sequence[Any], open: Callable[[str], str]) -> AlertChannelRecor
 def _quiet(text: str | None) -> QuietHours | None:
     if text is None:
         return None
-    found = json.loads(text)
-    return QuietHours(found["start"], found["end"], found["timezone"], tuple(found["weekdays"]), tuple(found["urgent"]))
+    hours = json.loads(text)
+    return QuietHours(hours["start"], hours["end"], hours["timezone"], tuple(hours["weekdays"]), tuple(hours["urgent"]))

@@ -1,11 +1,10 @@
--- name: gates
--- The gates at which runs ask, if they are there already.
+-- name: at_positions
 select a.run, a.position, a.approval, a.status, a.decided_by, a.comment, a.data, a.decided_ms
 from pt_approvals as a
 where (a.run, a.position) in (select r.run, r.position from @rows(run bigint, position text) as r)
 
--- name: before
--- What the app status was before the first open gate of the run.
+-- name: status_before
+-- The app status from before the first open approval of the run.
 select before_label, before_color
 from pt_approvals
 where run = :run
@@ -13,11 +12,11 @@ and status = 'open'
 order by approval
 limit 1
 
--- name: own_status
+-- name: current_status
 select app_status, app_status_color, id, name from pt_runs where run = :run
 
 -- name: open
--- A gate that a cancellation had closed opens again when its run is resumed.
+-- An approval that was cancelled with its run opens again when the run is resumed.
 insert into pt_approvals as a (
     id, run, workflow_id, name, position, function_id, title, details, form, assignees, status, due_ms, created_ms,
     before_label, before_color
@@ -63,8 +62,8 @@ set status = 'WAITING_FOR_APPROVAL',
 where run = :run
 and completed_at_epoch_ms is null
 
--- name: still_waits
--- A run that was recovered stands at its gate again.
+-- name: wait_again
+-- A recovered run is PENDING until it reaches its approval again.
 update pt_runs
 set status = 'WAITING_FOR_APPROVAL'
 where run = :run
@@ -81,8 +80,8 @@ where approval = :approval
 and status = 'open'
 returning run, position, before_label, before_color
 
--- name: put_back
--- Only after the last open gate. A run whose slot was released while it waited goes back into its queue.
+-- name: restore_status
+-- Only after the last open approval. A run whose slot was released while it waited returns to its queue.
 update pt_runs
 set status = case
         when status <> 'WAITING_FOR_APPROVAL' then status
@@ -100,16 +99,13 @@ set status = case
     updated_at_epoch_ms = :now
 where run = :run
 and completed_at_epoch_ms is null
-and not exists (select 1 from pt_approvals as g where g.run = :run and g.status = 'open')
-
--- name: run_of
-select run from pt_runs where id = :id
+and not exists (select 1 from pt_approvals as a where a.run = :run and a.status = 'open')
 
 -- name: open_of_run
-select approval, form, assignees from pt_approvals where run = :run and status = 'open' order by approval
+select approval, id, form, assignees from pt_approvals where run = :run and status = 'open' order by approval
 
 -- name: one_of_run
-select approval, form, assignees, status from pt_approvals where id = :id and run = :run
+select approval, id, form, assignees, status from pt_approvals where id = :id and run = :run
 
 -- name: get
 select
@@ -118,7 +114,7 @@ select
 from pt_approvals
 where id = :id
 
--- name: open_gates
+-- name: page_open
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -128,7 +124,7 @@ and approval < :after
 order by approval desc
 limit :limit
 
--- name: decided_gates
+-- name: page_decided
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -138,7 +134,7 @@ and approval < :after
 order by approval desc
 limit :limit
 
--- name: all_gates
+-- name: page
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -147,7 +143,7 @@ where approval < :after
 order by approval desc
 limit :limit
 
--- name: gates_of_workflow
+-- name: page_of_workflow
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -165,8 +161,7 @@ and (
 order by approval desc
 limit :limit
 
--- name: open_to_all
--- Open gates that are assigned to nobody; below, those that were.
+-- name: page_open_unassigned
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -177,7 +172,7 @@ and approval < :after
 order by approval desc
 limit :limit
 
--- name: unassigned
+-- name: page_decided_unassigned
 select
     approval, id, workflow_id, name, function_id, position, title, details, form, status, due_ms, created_ms,
     decided_ms, decided_by, comment, data, assignees
@@ -188,8 +183,7 @@ and approval < :after
 order by approval desc
 limit :limit
 
--- name: assigned
--- All, or those that are decided.
+-- name: page_assigned
 select
     a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
     a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees
@@ -202,8 +196,8 @@ and (:is_open = -1 or a.status <> 'open')
 order by s.approval desc
 limit :limit
 
--- name: open_assigned
--- By the gates that are open, which are few: the list of a person goes back to the beginning.
+-- name: page_open_assigned
+-- Through the open approvals, which are few, rather than through all that were ever assigned to this address.
 select
     a.approval, a.id, a.workflow_id, a.name, a.function_id, a.position, a.title, a.details, a.form, a.status, a.due_ms,
     a.created_ms, a.decided_ms, a.decided_by, a.comment, a.data, a.assignees

@@ -1,4 +1,4 @@
-"""The audit: a line for each change that people and programs asked for, written beside the change."""
+"""The audit log: a line for each change that users and programs make, written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SKEW_MS = 10 * 60 * 1000
 _NEVER = 2**62
 
 
-class Line(NamedTuple):
-    """What is written about a change; `detail` is JSON."""
+class AuditLine(NamedTuple):
+    """A row of the audit log; `detail` is JSON."""
 
     at_ms: int
     actor: str
@@ -28,8 +28,8 @@ class Line(NamedTuple):
     detail: str | None
 
 
-class Wanted(NamedTuple):
-    """What a list of lines asks for; every field that is given must hold."""
+class AuditFilter(NamedTuple):
+    """Conditions on audit lines; all that are given must hold."""
 
     actor: str | None = None
     action: str | None = None
@@ -39,38 +39,29 @@ class Wanted(NamedTuple):
     before_ms: int | None = None
 
 
-def add(tx: Tx, *, line: Line) -> None:
-    """Write a line; it is there exactly when the rest of the transaction is."""
-    tx.run(
-        SQL.add,
-        at=line.at_ms,
-        actor=line.actor,
-        role=line.role,
-        action=line.action,
-        target=line.target,
-        workflow_id=line.workflow_id,
-        detail=line.detail,
-    )
+def add(tx: Tx, *, line: AuditLine) -> None:
+    """Write a line."""
+    tx.run(SQL.add, **line._asdict())
 
 
-def page(tx: Tx, *, wanted: Wanted, limit: int, after: int | None) -> list[AuditRecord]:
-    """Lines, newest first, starting after a key."""
+def page(tx: Tx, *, filter: AuditFilter, limit: int, after: int | None) -> list[AuditRecord]:
+    """The lines that match a filter, newest first, starting after a key."""
     clauses: list[str] = []
     parameters: dict[str, Any] = {}
     for column in ("actor", "action", "target", "workflow_id"):
-        value = getattr(wanted, column)
+        value = getattr(filter, column)
         if value is not None:
             clauses.append(f"{column} = :{column}")
             parameters[column] = value
-    # Keys are given out in the order of time, so times are bounds of keys, but for what clocks and commits are off.
-    if wanted.after_ms is not None:
+    # Keys are assigned in the order of time, so times bound the keys, give or take the skew of clocks and commits.
+    if filter.after_ms is not None:
         clauses += ["at_ms >= :after_ms", "audit >= :first"]
-        row = tx.row(SQL.first_since, at=wanted.after_ms - SKEW_MS)
-        parameters |= {"after_ms": wanted.after_ms, "first": _NEVER if row is None else row[0]}
-    if wanted.before_ms is not None:
+        row = tx.row(SQL.first_since, at=filter.after_ms - SKEW_MS)
+        parameters |= {"after_ms": filter.after_ms, "first": _NEVER if row is None else row[0]}
+    if filter.before_ms is not None:
         clauses += ["at_ms <= :before_ms", "audit <= :last"]
-        row = tx.row(SQL.last_until, at=wanted.before_ms + SKEW_MS)
-        parameters |= {"before_ms": wanted.before_ms, "last": 0 if row is None else row[0]}
+        row = tx.row(SQL.last_until, at=filter.before_ms + SKEW_MS)
+        parameters |= {"before_ms": filter.before_ms, "last": 0 if row is None else row[0]}
     if after is not None:
         clauses.append("audit < :after")
         parameters["after"] = after

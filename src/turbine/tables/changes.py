@@ -1,6 +1,6 @@
-"""What has changed lately, for those who watch: marks to compare, and the runs that moved since a mark.
+"""Recent changes, for the event stream: marks to compare, and the runs that changed since a mark.
 
-Every look here is a handful of entries at the end of an index, however large the tables are.
+Every read takes a few entries from the end of an index, however large the tables are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from turbine.store import Statements, Tx
 SQL = Statements(Path(__file__))
 
 
-class Mark(NamedTuple):
-    """A moment in the life of the database: what ended up to a time, and what was made up to a key."""
+class RunMark(NamedTuple):
+    """A point in the history of the runs: the newest end, and the newest key."""
 
     ended_ms: int
     run: int
@@ -23,16 +23,16 @@ class Mark(NamedTuple):
         return f"{self.ended_ms}-{self.run}"
 
     @classmethod
-    def parse(cls, text: str) -> Mark | None:
-        """The mark of a text that `str` has made; None for any other."""
+    def parse(cls, text: str) -> RunMark | None:
+        """The mark of a text made by `str`; None for any other text."""
         ended, dash, run = text.partition("-")
         if dash and all(part.isascii() and part.isdecimal() and len(part) <= 18 for part in (ended, run)):
             return cls(int(ended), int(run))
         return None
 
 
-class Moved(NamedTuple):
-    """A run that was made, or ended, or waits for a person."""
+class ChangedRun(NamedTuple):
+    """A run that was created, ended, or requested an approval."""
 
     run: int
     id: str
@@ -41,41 +41,26 @@ class Moved(NamedTuple):
     at_ms: int
 
 
-class Marks(NamedTuple):
-    """One tuple of numbers for each list; it differs when the list has changed."""
+class ListMarks(NamedTuple):
+    """For each list of the dashboard a tuple of numbers that differs when the list has changed."""
 
-    runs: Mark
+    runs: RunMark
     approval: int
     lists: dict[str, tuple[int, ...]]
 
 
-def marks(tx: Tx) -> Marks:
-    """Where every list stands now."""
+def list_marks(tx: Tx) -> ListMarks:
+    """The marks of all lists now."""
     row = tx.row(SQL.marks)
-    assert row is not None  # it has no table of its own
-    numbers = [number or 0 for number in row]
-    (
-        run,
-        ended,
-        approval,
-        open_,
-        product,
-        delivery,
-        delivered,
-        queue,
-        schedule,
-        schedules,
-        kv,
-        executors,
-        started,
-        log,
-    ) = numbers
-    return Marks(
-        runs=Mark(ended, run),
+    assert row is not None  # a select without a table
+    run, ended, approval, open_approvals, product, delivery, delivered, *more = [number or 0 for number in row]
+    queue, schedule, schedules, kv, executors, started, log = more
+    return ListMarks(
+        runs=RunMark(ended, run),
         approval=approval,
         lists={
             "workflows": (run, ended),
-            "approvals": (approval, open_),
+            "approvals": (approval, open_approvals),
             "queues": (queue, run, ended),
             "products": (product, delivered),
             "deliveries": (delivery, delivered),
@@ -87,10 +72,10 @@ def marks(tx: Tx) -> Marks:
     )
 
 
-def moved(tx: Tx, *, since: Mark, approval: int | None, limit: int) -> list[Moved]:
-    """The runs that were made or ended since a mark, or opened a gate after one, the latest first; no run twice."""
-    rows = tx.rows(SQL.ended, since=since.ended_ms, limit=limit) + tx.rows(SQL.made, after=since.run, limit=limit)
+def changed_runs(tx: Tx, *, since: RunMark, approval: int | None, limit: int) -> list[ChangedRun]:
+    """The runs that were created or ended since a mark, or requested an approval after that key, latest first."""
+    rows = tx.rows(SQL.ended, since=since.ended_ms, limit=limit) + tx.rows(SQL.created, after=since.run, limit=limit)
     if approval is not None:
-        rows += tx.rows(SQL.gates, after=approval, limit=limit)
-    found = {row[0]: Moved(*row) for row in reversed(rows)}
-    return sorted(found.values(), key=lambda one: (one.at_ms, one.run), reverse=True)
+        rows += tx.rows(SQL.approvals_opened, after=approval, limit=limit)
+    runs = {row[0]: ChangedRun(*row) for row in reversed(rows)}
+    return sorted(runs.values(), key=lambda run: (run.at_ms, run.run), reverse=True)

@@ -1,5 +1,5 @@
 -- name: marks
--- One number for each list that people look at: it moves when the list does.
+-- Numbers that change when a list of the dashboard does.
 select
     (select max(run) from pt_runs),
     (select max(completed_at_epoch_ms) from pt_runs where completed_at_epoch_ms is not null),
@@ -16,7 +16,7 @@ select
     (select max(started_ms) from pt_executors),
     (select max(log) from pt_logs)
 
--- name: made
+-- name: created
 select run, id, name, status, updated_at_epoch_ms
 from pt_runs
 where run > :after
@@ -31,7 +31,7 @@ and completed_at_epoch_ms is not null
 order by completed_at_epoch_ms desc
 limit :limit
 
--- name: gates
+-- name: approvals_opened
 select w.run, w.id, w.name, w.status, w.updated_at_epoch_ms
 from pt_approvals as a
 cross join pt_runs as w

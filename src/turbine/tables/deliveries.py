@@ -1,8 +1,7 @@
-"""The outbox: everything that leaves the process, written in the transaction of what it announces.
+"""The outbox: everything that leaves the process is a row, written in the transaction of the event that it announces.
 
-Whoever writes here writes what has happened in the same transaction; the courier finds the rows and nothing is lost
-between the two. A delivery carries what it says, so it does not need its run any more. It is held by one executor while
-an attempt is made; an attempt that nobody settled is made again, by whoever comes next, under the same id.
+A delivery has a copy of all that it says, so it does not need its run. One executor holds it during an attempt. If that
+executor dies, the attempt is repeated by another one, under the same id.
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ from turbine.errors import Conflict, NotFound
 from turbine.model.deliveries import DeliveryAttempt, DeliveryKind, DeliveryRecord, DeliveryStatus
 from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import rows_json
+from turbine.tables.clauses import in_list
 
 SQL = Statements(Path(__file__))
 
 
 class Announcement(NamedTuple):
-    """A row of `announce`: `event` is like `workflow.SUCCESS`, `run_status` the status that the run has reached.
+    """A row of `announce`: `event` is like `workflow.SUCCESS`, `run_status` the new status of the run.
 
-    `assignees` are those whom an approval waits for, as its row has them.
+    `assignees` are those of an approval, as JSON.
     """
 
     run: int
@@ -48,8 +48,8 @@ class NewDelivery(NamedTuple):
     now_ms: int
 
 
-class Held(NamedTuple):
-    """A delivery that this executor has claimed. Payload texts are as they are stored."""
+class ClaimedDelivery(NamedTuple):
+    """A delivery that this executor has claimed; payloads are as they are stored."""
 
     delivery: int
     id: str
@@ -68,8 +68,8 @@ class Held(NamedTuple):
     assignees: str | None = None
 
 
-class Settled(NamedTuple):
-    """A row of `settle`: the attempt that was made, and what that makes of its delivery."""
+class SettledAttempt(NamedTuple):
+    """A row of `settle`: an attempt, and the new state of its delivery."""
 
     delivery: int
     number: int
@@ -82,15 +82,15 @@ class Settled(NamedTuple):
     now_ms: int
 
 
-class GivenBack(NamedTuple):
-    """A row of `give_back`: a delivery, and when it is due again."""
+class ReturnedDelivery(NamedTuple):
+    """A row of `give_back`: a delivery, and when it is due next."""
 
     delivery: int
     next_ms: int
 
 
-class Wanted(NamedTuple):
-    """What a list asks for; every field that is given must hold."""
+class DeliveryFilter(NamedTuple):
+    """Conditions on deliveries; all that are given must hold."""
 
     status: Sequence[str] | None = None
     kind: Sequence[str] | None = None
@@ -100,52 +100,53 @@ class Wanted(NamedTuple):
 
 
 def announce(tx: Tx, rows: Sequence[Announcement]) -> None:
-    """Leave one delivery for each enabled webhook and alert channel that listens to the event of a row.
+    """Add a delivery for each enabled webhook and alert channel that subscribes to the event of a row.
 
-    The run's output and error are copied as they stand in this transaction.
+    The output and error of the run are copied as they are in this transaction.
     """
     if rows and tx.run(SQL.announce, rows=rows_json(rows)):
         tx.wake("delivery")
 
 
 def add(tx: Tx, rows: Sequence[NewDelivery]) -> None:
-    """Leave deliveries to targets that are known: a product's sender, one channel. Whose id is there stays as it is."""
+    """Add deliveries to given targets. An id that exists stays as it is."""
     tx.run(SQL.add, rows=rows_json(rows))
     tx.wake("delivery")
 
 
 def next_due(tx: Tx, *, kinds: Iterable[str]) -> int | None:
-    """When the next delivery of these kinds is due that nobody holds."""
+    """When the next unclaimed delivery of these kinds is due."""
     dues = [row[0] for kind in kinds if (row := tx.row(SQL.next_due, kind=kind)) is not None]
     return min(dues, default=None)
 
 
-def claim(tx: Tx, *, kind: str, limit: int, now_ms: int) -> list[Held]:
-    """Take deliveries of a kind that are due, the oldest first. Two executors never get the same one."""
-    return sorted(Held(*row) for row in tx.rows(SQL.claim, kind=kind, limit=limit, now=now_ms, executor=tx.executor))
+def claim(tx: Tx, *, kind: str, limit: int, now_ms: int) -> list[ClaimedDelivery]:
+    """Claim deliveries of a kind that are due, the oldest first. Two executors never claim the same one."""
+    rows = tx.rows(SQL.claim, kind=kind, limit=limit, now=now_ms, executor=tx.executor)
+    return sorted(ClaimedDelivery(*row) for row in rows)
 
 
-def settle(tx: Tx, rows: Sequence[Settled]) -> set[Settled]:
-    """Record attempts and let their deliveries go; those that were still this executor's to settle.
+def settle(tx: Tx, rows: Sequence[SettledAttempt]) -> set[SettledAttempt]:
+    """Record attempts and release their deliveries. Returns the attempts of deliveries that this executor still held.
 
-    Who was thought dead may have claimed a delivery twice: then one of its attempts counts.
+    An executor that was wrongly evicted may have claimed a delivery twice; then only one of its attempts counts.
     """
     first = list({row.delivery: row for row in reversed(rows)}.values())
     settled = {key: (id_, kind) for key, id_, kind in tx.rows(SQL.settle, rows=rows_json(first), executor=tx.executor)}
-    ours = {row for row in first if row.delivery in settled}
-    if ours:
-        tx.run(SQL.note_attempts, rows=rows_json([row[:6] for row in ours]))
-    for row in ours:
+    recorded = {row for row in first if row.delivery in settled}
+    if recorded:
+        tx.run(SQL.add_attempts, rows=rows_json([row[:6] for row in recorded]))
+    for row in recorded:
         id_, kind = settled[row.delivery]
         if row.next_ms is not None:
             tx.wake("delivery", row.next_ms)
-        elif kind == DeliveryKind.ALERT:  # a body may be waiting to hear of it
+        elif kind == DeliveryKind.ALERT:  # the run that sent it may wait for the result
             tx.wake("delivered", id_)
-    return ours
+    return recorded
 
 
-def give_back(tx: Tx, rows: Sequence[GivenBack]) -> int:
-    """Let go of deliveries whose attempt was broken off, or that have to wait; it is not counted."""
+def give_back(tx: Tx, rows: Sequence[ReturnedDelivery]) -> int:
+    """Release deliveries whose attempt was interrupted or has to wait; no attempt is counted."""
     count = tx.run(SQL.give_back, rows=rows_json(rows), executor=tx.executor)
     if count:
         tx.wake("delivery", min(row.next_ms for row in rows))
@@ -153,53 +154,50 @@ def give_back(tx: Tx, rows: Sequence[GivenBack]) -> int:
 
 
 def expedite(tx: Tx, *, target: str, now_ms: int) -> int:
-    """Make all that is pending for an alert channel due now."""
+    """Make all pending deliveries to an alert channel due now."""
     count = tx.run(SQL.expedite, target=target, now=now_ms)
     if count:
         tx.wake("delivery")
     return count
 
 
-def free(tx: Tx, *, executor_id: str) -> int:
-    """Let go of everything that an executor held which is gone."""
-    count = tx.run(SQL.free, executor_id=executor_id)
+def release_all(tx: Tx, *, executor_id: str) -> int:
+    """Release all deliveries that an executor holds."""
+    count = tx.run(SQL.release_all, executor_id=executor_id)
     if count:
         tx.wake("delivery")
     return count
 
 
-def holders(tx: Tx) -> list[str]:
-    """Executors that still hold deliveries and are not on the roll."""
-    return [row[0] for row in tx.rows(SQL.holders)]
+def unregistered_holders(tx: Tx) -> list[str]:
+    """Executors that hold deliveries but are not registered."""
+    return [row[0] for row in tx.rows(SQL.unregistered_holders)]
 
 
 def attempt_result(tx: Tx, *, delivery_id: str) -> tuple[str, int, str | None] | None:
-    """What became of a delivery: (status, attempts, error of the last one); None for an unknown id."""
+    """The state of a delivery: (status, attempts, error of the last attempt); None for an unknown id."""
     row = tx.row(SQL.attempt_result, id=delivery_id)
     return None if row is None else (row[0], row[1], row[2])
 
 
-def resend(tx: Tx, *, delivery_id: str, now_ms: int) -> Held | NotFound | Conflict:
-    """Make a delivery due again, at once and with all attempts granted anew; those that were made stay listed."""
+def resend(tx: Tx, *, delivery_id: str, now_ms: int) -> ClaimedDelivery | NotFound | Conflict:
+    """Make a settled delivery due at once, with a new budget of attempts; earlier attempts stay listed."""
     row = tx.row(SQL.resend, id=delivery_id, now=now_ms)
     if row is not None:
         tx.wake("delivery")
-        return Held(*row)
+        return ClaimedDelivery(*row)
     if tx.row(SQL.attempt_result, id=delivery_id) is None:
         return NotFound(kind="delivery", id=delivery_id)
-    return Conflict(f"Delivery {delivery_id} is pending, so it is being sent already; wait for its outcome")
+    return Conflict(f"Delivery {delivery_id} is still pending; wait for its outcome")
 
 
-def page(tx: Tx, *, wanted: Wanted, limit: int, before: int | None) -> list[tuple[int, DeliveryRecord]]:
-    """The deliveries that a filter lets through, newest first, from below a key; with their keys."""
+def page(tx: Tx, *, filter: DeliveryFilter, limit: int, before: int | None) -> list[tuple[int, DeliveryRecord]]:
+    """The deliveries that match a filter, with their keys, newest first, below a key."""
     clauses: list[str] = []
     parameters: dict[str, Any] = {}
-    for field, values in wanted._asdict().items():
-        if values is None:
-            continue
-        marks = ", ".join(f":{field}{index}" for index in range(len(values)))
-        parameters.update({f"{field}{index}": value for index, value in enumerate(values)})
-        clauses.append(f"{field} in ({marks})" if values else "false")
+    for column, values in filter._asdict().items():
+        if values is not None:
+            clauses.append(in_list(column, column, values, parameters))
     if before is not None:
         clauses.append("delivery < :before")
         parameters["before"] = before
@@ -209,9 +207,9 @@ def page(tx: Tx, *, wanted: Wanted, limit: int, before: int | None) -> list[tupl
 
 
 def get(tx: Tx, *, delivery_id: str) -> DeliveryRecord | None:
-    """One delivery with its attempts."""
-    found = _records(tx, tx.rows(SQL.get, id=delivery_id))
-    return found[0][1] if found else None
+    """A delivery with its attempts."""
+    records = _records(tx, tx.rows(SQL.get, id=delivery_id))
+    return records[0][1] if records else None
 
 
 _COLUMNS = "delivery, id, kind, target, event, workflow_id, status, next_ms, created_ms"
@@ -245,15 +243,15 @@ def _records(tx: Tx, rows: Sequence[Sequence[Any]]) -> list[tuple[int, DeliveryR
     ]
 
 
-def over_before(tx: Tx, *, before_ms: int, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
-    """Deliveries of no open run that were settled before a time, (updated_ms, key) in this order, from behind one."""
-    found = tx.rows(SQL.over_before, before=before_ms, after_ms=after[0], after=after[1], limit=limit)
-    return [(updated_ms, delivery) for delivery, updated_ms in found]
+def settled_before(tx: Tx, *, before_ms: int, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
+    """Deliveries settled before a time whose run is not open, as (updated_ms, key), ascending, after one of them."""
+    rows = tx.rows(SQL.settled_before, before=before_ms, after_ms=after[0], after=after[1], limit=limit)
+    return [(updated_ms, delivery) for delivery, updated_ms in rows]
 
 
-def forget(tx: Tx, *, deliveries: Sequence[int]) -> int:
-    """Remove settled deliveries with their attempts; how many. Pending ones stay."""
-    gone = [[key] for (key,) in tx.rows(SQL.forget, rows=rows_json([[key] for key in deliveries]))]
-    if gone:
-        tx.run(SQL.forget_attempts, rows=rows_json(gone))
-    return len(gone)
+def delete(tx: Tx, *, deliveries: Sequence[int]) -> int:
+    """Delete settled deliveries with their attempts. Returns how many."""
+    deleted = tx.rows(SQL.delete, rows=rows_json([[key] for key in deliveries]))
+    if deleted:
+        tx.run(SQL.delete_attempts, rows=rows_json(deleted))
+    return len(deleted)

@@ -1,6 +1,6 @@
 -- name: announce [sqlite]
--- The targets come first: while nobody listens this costs nothing. A `_` in an event matches itself, and more; no two
--- events differ in only that.
+-- The targets lead the join, so without subscriptions this costs nothing. A `_` in an event is a wildcard of `like`, but
+-- no two events differ in just one such character.
 insert into pt_deliveries (
     id, kind, target, event, run, workflow_id, name, run_status, output, error, assignees, status, next_ms,
     created_ms, updated_ms
@@ -106,8 +106,8 @@ returning
     attempts_before, created_ms, assignees
 
 -- name: settle
--- `coalesce` keeps SQLite from going through all that is pending instead of by key.
--- The number is a fence: an attempt that was made before this executor lost and found the row again settles nothing.
+-- `coalesce` makes SQLite look rows up by key instead of scanning all pending ones.
+-- The number is a fence: an attempt from before this executor lost the row and claimed it again settles nothing.
 update pt_deliveries
 set status = r.state,
     attempts = r.number,
@@ -121,7 +121,7 @@ and executor_id = :executor
 and attempts = r.number - 1
 returning delivery, id, kind
 
--- name: note_attempts
+-- name: add_attempts
 insert into pt_delivery_attempts (delivery, number, at_ms, duration_ms, status_code, error)
 select r.delivery, r.number, r.at, r.duration, r.code, r.error
 from @rows(delivery bigint, number bigint, at bigint, duration bigint, code bigint, error text) as r
@@ -144,13 +144,13 @@ and executor_id is null
 and next_ms > :now
 and target = :target
 
--- name: free
+-- name: release_all
 update pt_deliveries
 set executor_id = null
 where executor_id = :executor_id
 
--- name: holders
--- The partial index holds only what is being delivered at this moment.
+-- name: unregistered_holders
+-- The partial index has only the deliveries that are claimed at this moment.
 select distinct executor_id
 from pt_deliveries
 where executor_id is not null
@@ -188,8 +188,8 @@ from pt_delivery_attempts as a
 where a.delivery in (select r.delivery from @rows(delivery bigint) as r)
 order by a.delivery, a.number
 
--- name: over_before
--- An open run may still ask how a message of its went, and would send it once more if nobody knew.
+-- name: settled_before
+-- An open run may still ask for the result of its message, and would send it again if the delivery were gone.
 select d.delivery, d.updated_ms
 from pt_deliveries as d
 where d.status <> 'pending'
@@ -199,12 +199,12 @@ and not exists (select 1 from pt_runs as w where w.run = d.run and w.completed_a
 order by d.updated_ms, d.delivery
 limit :limit
 
--- name: forget
--- One that was sent again meanwhile stays.
+-- name: delete
+-- A delivery that was resent in the meantime stays.
 delete from pt_deliveries
 where delivery in (select r.delivery from @rows(delivery bigint) as r)
 and status <> 'pending'
 returning delivery
 
--- name: forget_attempts
+-- name: delete_attempts
 delete from pt_delivery_attempts where delivery in (select r.delivery from @rows(delivery bigint) as r)

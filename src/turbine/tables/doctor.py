@@ -1,4 +1,4 @@
-"""What a look over the whole house asks the database: a few numbers, each from an index."""
+"""Reads of `turbine doctor`: a few numbers about the whole database, each from an index."""
 
 from __future__ import annotations
 
@@ -13,44 +13,42 @@ SQL = Statements(Path(__file__))
 COUNT_MAX = 1000
 
 
-class Due(NamedTuple):
-    """A run that is due and that nobody holds."""
+class DueRun(NamedTuple):
+    """A run that is due and not held."""
 
     name: str
     since_ms: int
     is_known: bool
-    """Whether a live process knows its workflow."""
+    """Whether its workflow is registered in a live process."""
 
 
 def database_ms(tx: Tx) -> int:
-    """The database's own time."""
+    """The time of the database."""
     row = tx.row(SQL.database_time)
     assert row is not None
     return row[0]
 
 
-def schema(tx: Tx) -> int:
-    """The number of the last migration that was applied."""
-    return (tx.row(SQL.schema) or (0,))[0] or 0
+def schema_version(tx: Tx) -> int:
+    """The number of the newest migration that was applied."""
+    return (tx.row(SQL.schema_version) or (0,))[0] or 0
 
 
-def set_aside(tx: Tx) -> int:
-    """How many runs need a person, counted up to a thousand."""
+def count_set_aside(tx: Tx) -> int:
+    """The number of runs that are set aside, up to a thousand."""
     return (tx.row(SQL.set_aside, limit=COUNT_MAX) or (0,))[0]
 
 
-def open_runs(tx: Tx) -> int:
-    """How many runs are not over, counted up to a thousand."""
+def count_open(tx: Tx) -> int:
+    """The number of open runs, up to a thousand."""
     return (tx.row(SQL.open_runs, limit=COUNT_MAX) or (0,))[0]
 
 
-def longest_due(tx: Tx) -> Due | None:
-    """What is due for the longest time, of workflows that any process has ever registered; may be in the future."""
-    names = [name for (name,) in tx.rows(SQL.names)]
-    found = [
-        (wake_ms, name) for name, wake_ms in tx.rows(SQL.longest_due, rows=rows_json([[n] for n in names])) if wake_ms
-    ]
-    if not found:
+def longest_due(tx: Tx) -> DueRun | None:
+    """The run that has been due for the longest time, or that is due next if none is."""
+    names = rows_json(tx.rows(SQL.names))
+    dues = [(wake_ms, name) for name, wake_ms in tx.rows(SQL.longest_due, rows=names) if wake_ms]
+    if not dues:
         return None
-    since_ms, name = min(found)
-    return Due(name, since_ms, name in {one for (one,) in tx.rows(SQL.known_alive)})
+    since_ms, name = min(dues)
+    return DueRun(name, since_ms, (name,) in tx.rows(SQL.registered_names))

@@ -1,12 +1,12 @@
 -- name: database_time
 select @now
 
--- name: schema
+-- name: schema_version
 select max(version) from pt_migrations
 
 -- name: set_aside
 select count(*)
-from (select 1 from pt_runs where attention is not null limit :limit) as found
+from (select 1 from pt_runs where attention is not null limit :limit) as counted
 
 -- name: open_runs
 select count(*)
@@ -15,13 +15,13 @@ from (
     from pt_runs
     where status in ('PENDING', 'ENQUEUED', 'WAITING_FOR_APPROVAL')
     limit :limit
-) as found
+) as counted
 
 -- name: names
 select name from pt_workflows order by name
 
 -- name: longest_due
--- The run of each name that is due for the longest time and that nobody holds.
+-- For each name the time since which a run has been due without being held.
 select r.name, (
     select min(wake_ms)
     from pt_runs
@@ -33,12 +33,12 @@ select r.name, (
 )
 from @rows(name text) as r
 
--- name: known_alive [sqlite]
+-- name: registered_names [sqlite]
 select distinct n.value
 from pt_executors as e, json_each(e.names) as n
 where e.lease_until_ms > @now
 
--- name: known_alive [postgres]
+-- name: registered_names [postgres]
 select distinct n.value
 from pt_executors as e, jsonb_array_elements_text(e.names::jsonb) as n(value)
 where e.lease_until_ms > @now

@@ -1,5 +1,5 @@
 -- name: register
--- Refused (no row comes back) while another launch holds the id.
+-- Returns no row while another launch holds the id.
 insert into pt_executors (
     executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
     started_ms, lease_ms, lease_until_ms, names, threads, threads_max, loop_delay_ms, memory_bytes
@@ -16,11 +16,11 @@ insert into pt_incarnations (executor_id, hostname, process_id, application_vers
 values (:executor_id, :hostname, :process_id, :application_version, :now)
 returning incarnation
 
--- name: forget_lives
+-- name: delete_old_incarnations
 delete from pt_incarnations where incarnation <= :incarnation
 
 -- name: open_batches [sqlite]
--- One process writes at a time, so nobody can be evicted in the middle of a batch.
+-- One process writes at a time, so no executor can be evicted in the middle of a batch.
 select 1
 
 -- name: open_batches [postgres]
@@ -32,13 +32,13 @@ from generate_series(0, :lanes::bigint - 1) as lane
 select 1
 
 -- name: close_batches [postgres]
--- Waits for the batches that the executor may be committing, and lets no later one pass.
+-- Waits for the batches that the executor is committing, and makes later ones fail.
 update pt_batches set is_open = 0 where incarnation = :incarnation
 
--- name: forget_batches [sqlite]
+-- name: delete_old_batches [sqlite]
 select 1
 
--- name: forget_batches [postgres]
+-- name: delete_old_batches [postgres]
 delete from pt_batches where incarnation <= :incarnation and is_open = 0
 
 -- name: renew
@@ -51,7 +51,7 @@ set lease_until_ms = @now + :lease,
 where executor_id = :executor_id
 and incarnation = :incarnation
 
--- name: live
+-- name: registered
 select
     executor_id, incarnation, application_id, application_version, machine, lock_path, lock_token, hostname, process_id,
     started_ms, lease_ms, lease_until_ms, lease_until_ms - @now, names, threads, threads_max, loop_delay_ms,
@@ -67,14 +67,14 @@ select
 from pt_executors
 where executor_id = :executor_id
 
--- name: lock_dead [sqlite]
+-- name: lock [sqlite]
 select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id
 
--- name: lock_dead [postgres]
+-- name: lock [postgres]
 select incarnation, lease_until_ms from pt_executors where executor_id = :executor_id for update
 
--- name: held
--- Open runs of an executor that are in no memory would stay where they are for ever.
+-- name: held_runs
+-- For a search for runs that no process executes any more.
 select run, fence
 from pt_runs
 where executor_id = :executor_id
@@ -83,7 +83,7 @@ and completed_at_epoch_ms is null
 -- name: deregister
 delete from pt_executors where executor_id = :executor_id
 
--- name: depart
+-- name: add_past
 insert into pt_past_executors (
     executor_id, hostname, process_id, application_version, started_ms, left_ms, taken_by, runs
 )
@@ -91,7 +91,7 @@ select executor_id, hostname, process_id, application_version, started_ms, @now,
 from pt_executors
 where executor_id = :executor_id
 
--- name: forget_departures
+-- name: delete_old_past
 delete from pt_past_executors where number <= (select max(number) from pt_past_executors) - :kept
 
 -- name: past_executors
@@ -101,20 +101,20 @@ order by number desc
 limit :limit
 
 -- name: orphans
--- A loose index scan would do; the partial index holds open runs only.
+-- The partial index has open runs only.
 select distinct executor_id
 from pt_runs
 where executor_id is not null
 and completed_at_epoch_ms is null
 and executor_id not in (select executor_id from pt_executors)
 
--- name: names_known [sqlite]
+-- name: known_workflows [sqlite]
 select distinct n.value
 from pt_executors as e, json_each(e.names) as n
 where n.value in (select r.name from @rows(name text) as r)
 and e.lease_until_ms > @now
 
--- name: names_known [postgres]
+-- name: known_workflows [postgres]
 select distinct n.value
 from pt_executors as e, jsonb_array_elements_text(e.names::jsonb) as n(value)
 where n.value in (select r.name from @rows(name text) as r)

@@ -1,13 +1,13 @@
--- name: steps
--- What failed in each run: the step at the position that ended it.
+-- name: failed_steps
+-- The step at the position that ended each run.
 select r.run, o.function_name, o.error
 from @rows(run bigint, position text) as r
 cross join pt_steps as o
 where o.run = r.run
 and o.position = r.position
 
--- name: note_groups
--- A resolved one that is seen again is open again.
+-- name: record_groups
+-- A resolved group that is seen again is open again.
 insert into pt_failure_groups as g (fingerprint, workflow, step, type, message, place, first_ms, last_ms, state)
 select r.fingerprint, r.workflow, r.step, r.type, r.message, r.place, r.at_ms, r.at_ms, 'open'
 from @rows(
@@ -20,7 +20,7 @@ set message = excluded.message,
     last_ms = excluded.last_ms,
     state = case when g.state = 'resolved' then 'open' else g.state end
 
--- name: note
+-- name: record
 insert into pt_failures (run, fingerprint)
 select r.run, r.fingerprint
 from @rows(run bigint, fingerprint text) as r
@@ -28,11 +28,11 @@ where true
 on conflict (run) do update
 set fingerprint = excluded.fingerprint
 
--- name: forget
+-- name: forget_runs
 delete from pt_failures where run in (select r.run from @rows(run bigint) as r)
 
--- name: forget_groups
--- Kinds that were not seen for long, and of which no run is left. What people ignore stays ignored.
+-- name: delete_unused_groups
+-- An ignored group is kept, so that it stays ignored.
 delete from pt_failure_groups
 where fingerprint in (
     select g.fingerprint
@@ -77,7 +77,7 @@ select r.fingerprint, (
 )
 from @rows(fingerprint text) as r
 
--- name: newest
+-- name: newest_runs
 select w.id
 from pt_failures as f
 join pt_runs as w on w.run = f.run
@@ -85,7 +85,7 @@ where f.fingerprint = :fingerprint
 order by f.run desc
 limit :limit
 
--- name: mark
+-- name: set_state
 update pt_failure_groups
 set state = :state,
     state_by = :actor,
@@ -93,5 +93,5 @@ set state = :state,
 where fingerprint = :fingerprint
 and state <> :state
 
--- name: is_known
+-- name: exists
 select 1 from pt_failure_groups where fingerprint = :fingerprint

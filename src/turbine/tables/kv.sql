@@ -2,7 +2,7 @@
 select 1
 
 -- name: lock [postgres]
--- Whoever writes a key takes its turn, also while it has no row that could be locked.
+-- An advisory lock, because the key may have no row yet.
 select pg_advisory_xact_lock(hashtextextended(:key, 7845630222))
 
 -- name: get
@@ -25,13 +25,13 @@ on conflict (key) do update
 set json_schema = excluded.json_schema,
     updated_at_epoch_ms = excluded.updated_at_epoch_ms
 
--- name: forget_empty
+-- name: delete_empty
 delete from pt_kv where key = :key and value is null and json_schema is null
 
 -- name: delete
 delete from pt_kv where key = :key
 
--- name: remember
+-- name: add_history
 insert into pt_kv_history (key, value, actor, at_ms) values (:key, :value, :actor, :now)
 
 -- name: trim_history
@@ -45,8 +45,8 @@ and entry <= (
     limit 1 offset :kept
 )
 
--- name: forget_deleted
--- What deleted keys held, some time after.
+-- name: delete_old_history
+-- A key whose last write is its deletion.
 delete from pt_kv_history
 where key in (
     select h.key

@@ -1,4 +1,4 @@
-"""What runs wrote into their logs, for some days. The rows outlive their runs: a deleted run can still be explained."""
+"""Log records of runs, kept for some days. They outlive their runs, so a deleted run can still be explained."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from turbine.clock import to_datetime
 from turbine.model.logs import LogRecord, LogSource
 from turbine.store import Statement, Statements, Tx, bulk
 from turbine.store.tx import rows_json
-from turbine.tables.search import within
+from turbine.tables.clauses import within
 
 SQL = Statements(Path(__file__))
 
+SCANNED_MAX = 50_000
+"""Records in which one call searches for a text, if it searches those of all runs."""
 
-LOOKED_AT = 50_000
-"""Lines of all runs in which a text is looked for at a time."""
 
-
-class Line(NamedTuple):
-    """A row of `keep`. `position` is the step's; None in the body of a workflow."""
+class LogLine(NamedTuple):
+    """A row of `add`. `position` is the step's; None in the body of a workflow."""
 
     workflow_id: str | None
     position: str | None
@@ -32,8 +31,8 @@ class Line(NamedTuple):
     created_ms: int
 
 
-class Filter(NamedTuple):
-    """What a list asks for; every field that is given must hold."""
+class LogFilter(NamedTuple):
+    """Conditions on records; all that are given must hold."""
 
     workflow_id: str | None = None
     position: str | None = None
@@ -43,86 +42,78 @@ class Filter(NamedTuple):
     before_ms: int | None = None
 
 
+class LogPage(NamedTuple):
+    """Records with their keys; `resume_after` is the key to continue after when the search stopped early."""
+
+    records: list[tuple[int, LogRecord]]
+    resume_after: int | None
+
+
 @bulk
-def keep(tx: Tx, batches: Sequence[Sequence[Line]]) -> list[None]:
-    """Store lines, in order; each argument is a list of them. An empty one is done when all before it are."""
+def add(tx: Tx, batches: Sequence[Sequence[LogLine]]) -> list[None]:
+    """Store batches of records, in order. An empty batch is done when all before it are."""
     lines = [line for batch in batches for line in batch]
     if lines:
-        tx.run(SQL.keep, rows=rows_json(lines))
+        tx.run(SQL.add, rows=rows_json(lines))
     return [None] * len(batches)
 
 
-class Found(NamedTuple):
-    """Records with their keys; `behind` is where to look on when a look has ended before the table did."""
+def page(tx: Tx, *, filter: LogFilter, limit: int, after: int | None, ascending: bool) -> LogPage:
+    """The records that match a filter, newest first (or oldest), starting after a key.
 
-    records: list[tuple[int, LogRecord]]
-    behind: int | None
-
-
-def page(tx: Tx, *, wanted: Filter, limit: int, after: int | None, ascending: bool) -> Found:
-    """The records that a filter lets through, newest first (or oldest), starting after a key.
-
-    A text that is looked for in all runs is looked for in so many lines at a time: no index has it.
+    A search for a text in the records of all runs stops after some records: no index has their texts.
     """
-    behind = _behind(tx, wanted, after, ascending)
-    clauses, parameters = _clauses(wanted)
+    stop = _stop_key(tx, filter, after, ascending)
+    clauses, parameters = _clauses(filter)
     if after is not None:
         clauses.append("log > :after" if ascending else "log < :after")
         parameters["after"] = after
-    if behind is not None:
-        clauses.append("log < :behind" if ascending else "log > :behind")
-        parameters["behind"] = behind
+    if stop is not None:
+        clauses.append("log < :stop" if ascending else "log > :stop")
+        parameters["stop"] = stop
     where = "\nand ".join(clauses) or "true"
     text = (
-        "select log, created_ms, level, logger, message, workflow_id, position, source from pt_logs"  # noqa: S608 - what users say is a parameter
+        "select log, created_ms, level, logger, message, workflow_id, position, source from pt_logs"  # noqa: S608 - values are parameters
         f" where {where} order by log {'asc' if ascending else 'desc'} limit :limit"
     )
     records = [(row[0], _record(row)) for row in tx.rows(Statement.of(text), limit=limit, **parameters)]
-    if behind is None or len(records) == limit:
-        return Found(records, None)
-    return Found(records, behind - 1 if ascending else behind + 1)
+    if stop is None or len(records) == limit:
+        return LogPage(records, None)
+    return LogPage(records, stop - 1 if ascending else stop + 1)
 
 
-def _behind(tx: Tx, wanted: Filter, after: int | None, ascending: bool) -> int | None:
-    """The key before which a look ends; None for one that goes to the end of the table."""
-    if not wanted.search or wanted.workflow_id is not None:
+def _stop_key(tx: Tx, filter: LogFilter, after: int | None, ascending: bool) -> int | None:
+    """The key before which a search stops; None if it continues to the end of the table."""
+    if not filter.search or filter.workflow_id is not None:
         return None
-    bounds: tuple[int | None, int | None] = tx.row(SQL.bounds) or (None, None)
-    least, most = bounds
-    if least is None or most is None:
+    first, last = tx.row(SQL.bounds) or (None, None)
+    if first is None or last is None:
         return None
     if ascending:
-        end = (least - 1 if after is None else after) + LOOKED_AT
-        return end if end <= most else None
-    end = (most + 1 if after is None else after) - LOOKED_AT
-    return end if end >= least else None
+        stop = (first - 1 if after is None else after) + SCANNED_MAX
+        return stop if stop <= last else None
+    stop = (last + 1 if after is None else after) - SCANNED_MAX
+    return stop if stop >= first else None
 
 
-def _clauses(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
+def _clauses(filter: LogFilter) -> tuple[list[str], dict[str, Any]]:
     clauses: list[str] = []
-    parameters: dict[str, Any] = {}
-    if wanted.workflow_id is not None:
+    if filter.workflow_id is not None:
         clauses.append("workflow_id = :workflow_id and workflow_id is not null")
-        parameters["workflow_id"] = wanted.workflow_id
-    if wanted.position is not None:
+    if filter.position is not None:
         clauses.append("position = :position")
-        parameters["position"] = wanted.position
-    if wanted.level is not None:
-        # The number stands in the text where it allows the index of severe records, which are few.
+    if filter.level is not None:
         clauses.append("level >= :level")
-        if wanted.level >= logging.WARNING:
+        if filter.level >= logging.WARNING:  # as a literal it matches the partial index of severe records
             clauses.append(f"level >= {logging.WARNING}")
-        parameters["level"] = wanted.level
-    if wanted.after_ms is not None:
+    if filter.after_ms is not None:
         clauses.append("created_ms >= :after_ms")
-        parameters["after_ms"] = wanted.after_ms
-    if wanted.before_ms is not None:
+    if filter.before_ms is not None:
         clauses.append("created_ms <= :before_ms")
-        parameters["before_ms"] = wanted.before_ms
-    if wanted.search:
+    if filter.search:
         clauses.append("(lower(message) like :search escape '!' or lower(logger) like :search escape '!')")
-        parameters["search"] = within(wanted.search.lower())
-    return clauses, parameters
+    parameters = {name: value for name, value in filter._asdict().items() if value is not None}
+    return clauses, parameters | {"search": within((filter.search or "").lower())}
 
 
 def _record(row: tuple[Any, ...]) -> LogRecord:
@@ -139,6 +130,6 @@ def _record(row: tuple[Any, ...]) -> LogRecord:
     )
 
 
-def forget(tx: Tx, *, before_ms: int, limit: int) -> int:
-    """Remove records that are older than a time, the oldest first, at most `limit`; how many."""
-    return tx.run(SQL.forget, before=before_ms, limit=limit)
+def delete(tx: Tx, *, before_ms: int, limit: int) -> int:
+    """Delete records that are older than a time, the oldest first, at most `limit`. Returns how many."""
+    return tx.run(SQL.delete, before=before_ms, limit=limit)

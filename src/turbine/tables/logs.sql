@@ -1,4 +1,4 @@
--- name: keep
+-- name: add
 insert into pt_logs (workflow_id, position, level, logger, message, source, created_ms)
 select r.workflow_id, r.position, r.level, r.logger, r.message, r.source, r.created
 from @rows(workflow_id text, position text, level bigint, logger text, message text, source text, created bigint) as r
@@ -6,7 +6,7 @@ from @rows(workflow_id text, position text, level bigint, logger text, message t
 -- name: bounds
 select (select min(log) from pt_logs), (select max(log) from pt_logs)
 
--- name: forget
+-- name: delete
 delete from pt_logs
 where log in (
     select l.log

@@ -1,4 +1,4 @@
-"""Chores: what the house does for itself by the clock, once for each tick however many processes there are."""
+"""The schedule of maintenance jobs: each tick is taken once, however many processes there are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SQL = Statements(Path(__file__))
 
 
 def plan(tx: Tx, *, name: str, next_ms: int) -> int:
-    """Note when a chore is due next, unless it is due earlier already. Returns when that is."""
+    """Plan the next tick of a job, unless an earlier one is planned. Returns when it is due."""
     tx.run(SQL.plan, name=name, next=next_ms)
     row = tx.row(SQL.next, name=name)
     assert row is not None
@@ -18,5 +18,5 @@ def plan(tx: Tx, *, name: str, next_ms: int) -> int:
 
 
 def take(tx: Tx, *, name: str, now_ms: int, next_ms: int) -> bool:
-    """Take the tick of a chore that is due and plan the next; False when somebody else has taken it."""
+    """Take the due tick of a job and plan the next; False when another process has taken it."""
     return tx.run(SQL.take, name=name, now=now_ms, next=next_ms) > 0

@@ -10,15 +10,15 @@ from turbine.errors import WorkflowNotFound
 from turbine.store import Statements, Tx, bulk
 from turbine.store.tx import locking, rows_json
 from turbine.tables import steps, waits
-from turbine.tables.ownership import Answer, Lock, lock_all, refusals_and
+from turbine.tables.ownership import Answer, Lock, lock_all, refusals_and_rows
 from turbine.tables.steps import Outcome
-from turbine.tables.waits import Wait
+from turbine.tables.waits import NewWait
 
 SQL = Statements(Path(__file__))
 
 
-class Sent(NamedTuple):
-    """A row of `send`: `step` is the sender's own record when a workflow sends."""
+class NewMessage(NamedTuple):
+    """A row of `send`: `step` is the record of the sender, None when it is not a run."""
 
     destination: str
     topic: str
@@ -28,9 +28,9 @@ class Sent(NamedTuple):
 
 
 class Receive(NamedTuple):
-    """A row of `receive`: the wait to fall back to, and whether this is the last look."""
+    """A row of `receive`: the wait to begin, unless `is_last`, when there is no message."""
 
-    wait: Wait
+    wait: NewWait
     topic: str
     now_ms: int
     is_last: bool
@@ -38,17 +38,17 @@ class Receive(NamedTuple):
 
 @bulk
 @locking(lock_all, lambda row: [Lock(id=row.destination)])
-def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
-    """Put messages into runs' mailboxes, in order, each together with its sender's step.
+def send(tx: Tx, rows: Sequence[NewMessage]) -> list[Answer | WorkflowNotFound]:
+    """Send messages to runs, in order, each together with its sender's step.
 
-    A message to a run that is over stays in its mailbox. An unknown id is refused with WorkflowNotFound.
+    A message to a run that has ended is stored too. Refuses an unknown id with WorkflowNotFound.
     """
-    # Receivers are looked up while the mailboxes are locked: no run begins to wait, or is parked, before the commit.
-    found, receivers = tx.execute_many(
+    # The receivers are read while the mailboxes are locked: no run begins to wait, or is parked, before the commit.
+    mailboxes, receivers = tx.execute_many(
         (SQL.mailboxes, {"rows": rows_json([[row.destination] for row in rows])}),
         (SQL.receivers, {"rows": rows_json([[row.destination, row.topic] for row in rows])}),
     )
-    runs: dict[str, int] = dict(found)
+    runs: dict[str, int] = dict(mailboxes)
     results: list[Answer | WorkflowNotFound] = []
     messages: list[tuple[int, str, str, int]] = []
     sending = [row.step for row in rows if row.step is not None and row.destination in runs]
@@ -72,17 +72,18 @@ def send(tx: Tx, rows: Sequence[Sent]) -> list[Answer | WorkflowNotFound]:
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.wait.run)])
 def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
-    """Take the oldest unread message of a topic and record it as the step's outcome, in one.
+    """Take the oldest unread message of a topic and record it as the outcome of the step.
 
-    Answers the message, Answer.WAIT with a wait written, Answer.DONE for a last look in vain, or a refusal.
+    Answers the message, Answer.WAIT after beginning a wait, Answer.DONE if there is none at the last look, or a
+    refusal.
     """
     boxes = list(dict.fromkeys((row.wait.run, row.topic) for row in rows))
-    answers, found = refusals_and(
+    answers, unread_messages = refusals_and_rows(
         tx,
         ((row.wait.run, row.wait.fence) for row in rows),
         *((SQL.oldest, {"run": run, "topic": topic}) for run, topic in boxes),
     )
-    oldest = {box: messages[0] if messages else None for box, messages in zip(boxes, found, strict=True)}
+    oldest = {box: messages[0] if messages else None for box, messages in zip(boxes, unread_messages, strict=True)}
     results: list[Answer | str] = []
     for row in rows:
         wait = row.wait
@@ -99,7 +100,7 @@ def receive(tx: Tx, rows: Sequence[Receive]) -> list[Answer | str]:
         elif row.is_last:
             results.append(Answer.DONE)
         else:
-            waits.enter(tx, [wait])
+            waits.insert(tx, [wait])
             results.append(Answer.WAIT)
     return results
 
@@ -133,7 +134,7 @@ def _settle(tx: Tx, row: Receive, body: str) -> Answer | str:
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row[0].run), Lock(value=f"{row[0].run}/{row[1]}")])
 def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
-    """Publish values of runs: rows are (step, key, value). The last one for a key counts, each one is remembered."""
+    """Publish values of runs: rows are (step, key, value). The last one of a key counts; all are kept as history."""
     answers = steps.record(tx, [step for step, _, _ in rows])
     for (step, key, value), answer in zip(rows, answers, strict=True):
         if answer is Answer.DONE:
@@ -145,7 +146,7 @@ def set_value(tx: Tx, rows: Sequence[tuple[Outcome, str, str]]) -> list[Answer]:
 
 
 def value(tx: Tx, *, run: int, key: str) -> str | None:
-    """The published value of a key, if it was set."""
+    """The published value of a key."""
     row = tx.row(SQL.value, run=run, key=key)
     return None if row is None else row[0]
 

@@ -4,7 +4,7 @@ from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: mailboxes [postgres]
--- Locked until the commit; most are already, from the beginning of the batch.
+-- Locked until the commit; most are locked since the beginning of the batch.
 select w.id, w.run
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
@@ -18,7 +18,7 @@ from @rows(run bigint, topic text, body text, created bigint) as r
 where true
 
 -- name: receivers
--- Every receive that waits for one of these topics; those who come too late wait on.
+-- Every receive that waits for one of these topics; those that find the message taken keep waiting.
 select distinct p.run, p.position, p.subject, w.executor_id
 from @rows(id text, topic text) as r
 cross join pt_runs as w

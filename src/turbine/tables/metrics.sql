@@ -63,7 +63,7 @@ order by completed_at_epoch_ms desc
 limit :limit
 
 -- name: tags
--- `|| ''`: SQLite would go through all tags in their order.
+-- `|| ''` keeps SQLite from scanning all tags in their order.
 select tag || '', count(*)
 from pt_run_tags
 where run > :first
@@ -81,7 +81,7 @@ order by run
 limit 1
 
 -- name: ended_of_queue
--- Only a few have ended in the last minutes; `coalesce` keeps the queue's index, in which all are, from leading.
+-- Few runs have ended in the last minutes; `coalesce` rules out the index of the queue, which has all its runs.
 select count(*)
 from pt_runs
 where completed_at_epoch_ms >= :since
@@ -129,7 +129,7 @@ select count(*) from pt_approvals where status = 'open'
 -- name: live_executors
 select count(*) from pt_executors where lease_until_ms > @now
 
--- name: held
+-- name: held_runs
 select count(*)
 from pt_runs
 where executor_id = :executor
@@ -147,7 +147,7 @@ and status in ('PENDING', 'ENQUEUED', 'WAITING_FOR_APPROVAL')
 and run > :first
 group by application_version
 
--- name: spans
+-- name: run_times
 select w.status, w.started_at_epoch_ms, w.completed_at_epoch_ms
 from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)

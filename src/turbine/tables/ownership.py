@@ -1,4 +1,4 @@
-"""Who may write for a run: its executor, with the fencing number of its claim, while the run is not over."""
+"""Ownership: only the executor of a run, with the fencing number of its claim, may write for it until it ends."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ SQL = Statements(Path(__file__))
 
 
 class Answer(Enum):
-    """What became of a write of a run."""
+    """The answer to a write for a run."""
 
     DONE = "written"
     ALREADY = "this position has an outcome already"
     CANCELLED = "the run was cancelled"
-    LOST = "the run belongs to somebody else"
+    LOST = "the run belongs to another executor"
     WAIT = "not yet; a wait is written"
 
 
 def refusals(tx: Tx, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Answer]:
     """For each (run, fence): DONE when it may write, CANCELLED or LOST otherwise."""
-    return refusals_and(tx, pairs)[0]
+    return refusals_and_rows(tx, pairs)[0]
 
 
-def refusals_and(
-    tx: Tx, pairs: Iterable[tuple[int, int]], *asked: tuple[Statement, dict[str, Any]]
+def refusals_and_rows(
+    tx: Tx, pairs: Iterable[tuple[int, int]], *statements: tuple[Statement, dict[str, Any]]
 ) -> tuple[dict[tuple[int, int], Answer], list[list[Row]]]:
-    """`refusals`, and the rows of other statements that travel with it."""
+    """`refusals`, and the rows of other statements, in one round trip."""
     unique = list(dict.fromkeys(pairs))
     answers = dict.fromkeys(unique, Answer.LOST)
-    owned, *others = tx.execute_many((SQL.owned, {"rows": rows_json(unique), "executor": tx.executor}), *asked)
+    owned, *others = tx.execute_many((SQL.owned, {"rows": rows_json(unique), "executor": tx.executor}), *statements)
     for run, fence, status in owned:
         if status == "CANCELLED":
             answers[run, fence] = Answer.CANCELLED
@@ -44,7 +44,7 @@ def refusals_and(
 
 
 class Lock(NamedTuple):
-    """Runs to be locked for a batch: one of them by key or id, those that wait for the end of a run, or for a value."""
+    """Runs to lock for a batch: one by key, one by id, those that wait for the end of a run, or for a value."""
 
     run: int | None = None
     id: str | None = None
@@ -55,8 +55,8 @@ class Lock(NamedTuple):
 def lock_all(tx: Tx, locks: Sequence[Lock]) -> None:
     """Lock the runs that a batch will change, in the order of their keys. For `locking`."""
     unique = set(locks)
-    if all(one.id is None and one.ended is None and one.value is None for one in unique):
-        tx.defer(SQL.lock, rows=rows_json([[one.run] for one in unique]))
+    if all(lock.id is None and lock.ended is None and lock.value is None for lock in unique):
+        tx.defer(SQL.lock, rows=rows_json([[lock.run] for lock in unique]))
     elif unique:
         tx.defer(SQL.lock_all, rows=rows_json(list(unique)))
 
@@ -67,10 +67,10 @@ def lock(tx: Tx, runs: Sequence[int]) -> None:
         tx.defer(SQL.lock, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
-def lock_families(tx: Tx, runs: Sequence[int]) -> None:
-    """Lock runs that are about to end with their open descendants, and the runs that wait for any of them."""
+def lock_lineages(tx: Tx, runs: Sequence[int]) -> None:
+    """Lock runs that are about to end, their open descendants, and the runs that wait for any of them."""
     if tx.dialect == "postgres" and runs:
-        tx.defer(SQL.lock_families, rows=rows_json([[run] for run in sorted(set(runs))]))
+        tx.defer(SQL.lock_lineages, rows=rows_json([[run] for run in sorted(set(runs))]))
 
 
 def lock_held(tx: Tx, executor_id: str) -> None:

@@ -1,12 +1,12 @@
 -- name: owned
--- A run that was cancelled keeps its executor and fence, so its owner can tell that from a loss.
+-- A cancelled run keeps its executor and fence, so its owner can tell a cancellation from a loss.
 select w.run, w.fence, w.status
 from @rows(run bigint, fence bigint) as r
 join pt_runs as w on w.run = r.run and w.fence = r.fence
 where w.executor_id = :executor
 
 -- name: lock
--- In the order of the keys, so that two batches do not wait for each other in a circle.
+-- In the order of the keys, so that two batches cannot deadlock.
 select w.run
 from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
@@ -14,31 +14,31 @@ order by w.run
 for no key update
 
 -- name: lock_all
-with wanted as materialized (
+with locks as materialized (
     select r.run, r.id, r.ended, r.value from @rows(run bigint, id text, ended bigint, value text) as r
 )
 select w.run
 from pt_runs as w
 where w.run in (
-    select r.run from wanted as r where r.run is not null
+    select r.run from locks as r where r.run is not null
     union
-    select i.run from wanted as r join pt_runs as i on i.id = r.id
+    select i.run from locks as r join pt_runs as i on i.id = r.id
     union
     select p.run
-    from wanted as r
+    from locks as r
     join pt_runs as e on e.run = r.ended
     join pt_waits as p on p.kind = 'result' and p.subject = e.id
     where p.kind in ('value', 'result')
     union
     select p.run
-    from wanted as r
+    from locks as r
     join pt_waits as p on p.kind = 'value' and p.subject = r.value
     where p.kind in ('value', 'result')
 )
 order by w.run
 for no key update
 
--- name: lock_families
+-- name: lock_lineages
 with recursive lineage (run) as (
     select r.run from @rows(run bigint) as r
     union
@@ -51,11 +51,11 @@ with recursive lineage (run) as (
 select w.run
 from pt_runs as w
 where w.run in (
-    select f.run from lineage as f
+    select l.run from lineage as l
     union
     select p.run
-    from lineage as f
-    join pt_runs as e on e.run = f.run
+    from lineage as l
+    join pt_runs as e on e.run = l.run
     join pt_waits as p on p.kind = 'result' and p.subject = e.id
     where p.kind in ('value', 'result')
 )

@@ -1,7 +1,7 @@
-"""Products: files that steps made. Their bytes are durable before their row is written, and go after it.
+"""Products: files that steps make. Their bytes are stored before their row is written, and removed after it is deleted.
 
-An upload is a row too, from before the first byte until the product's row takes its place. So bytes that nobody owns
-(a process died, a run was deleted) are always named by a row, and swept.
+An upload has a row from before its first byte until the row of the product replaces it. So bytes without an owner (the
+process died, the run was deleted) are always named by a row, and a sweep removes them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
-from turbine.codec import plain
+from turbine.codec import json_value
 from turbine.errors import Conflict, NotFound
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import rows_json
 from turbine.tables import deliveries
+from turbine.tables.clauses import in_list, within
 from turbine.tables.deliveries import NewDelivery
 from turbine.tables.ownership import Answer, lock, refusals
-from turbine.tables.search import within
 
 SQL = Statements(Path(__file__))
 
-COLUMNS = """
+_COLUMNS = """
     product, id, workflow_id, function_id, function_name, file_name, size, sha256, metadata, status, error,
     storage, created_ms
 """
@@ -31,8 +31,8 @@ NEWEST = (1 << 63) - 1
 """A key above every key."""
 
 
-class Stored(NamedTuple):
-    """A product's row; `metadata` as it is stored."""
+class StoredProduct(NamedTuple):
+    """A product; `metadata` is as it is stored."""
 
     product: int
     id: str
@@ -49,7 +49,7 @@ class Stored(NamedTuple):
     created_ms: int
 
     def record(self, open: Callable[[str], str]) -> ProductRecord:
-        """The row as people see it; `open` undoes the payload codec."""
+        """The public record; `open` undoes the payload codec."""
         return ProductRecord(
             id=self.id,
             workflow_id=self.workflow_id,
@@ -58,7 +58,7 @@ class Stored(NamedTuple):
             file_name=self.file_name,
             size=self.size,
             sha256=self.sha256,
-            metadata=None if self.metadata is None else plain(open(self.metadata)),
+            metadata=None if self.metadata is None else json_value(open(self.metadata)),
             status=ProductStatus(self.status),
             error=self.error,
             created=to_datetime(self.created_ms),
@@ -66,7 +66,7 @@ class Stored(NamedTuple):
 
 
 class NewProduct(NamedTuple):
-    """What `keep` writes; `id` is that of its upload."""
+    """The argument of `add`; `id` is that of its upload."""
 
     id: str
     run: int
@@ -83,136 +83,132 @@ class NewProduct(NamedTuple):
     now_ms: int
 
 
-class Wanted(NamedTuple):
-    """What a list asks for; every field that is given must hold."""
+class ProductFilter(NamedTuple):
+    """Conditions on products; all that are given must hold."""
 
     workflow_id: str | None = None
     status: Sequence[str] | None = None
     search: str | None = None
 
 
-def find(tx: Tx, *, run: int, position: str, file_name: str) -> Stored | None:
-    """The product that a step made under this name."""
+def find(tx: Tx, *, run: int, position: str, file_name: str) -> StoredProduct | None:
+    """The product with this name made by a step."""
     row = tx.row(SQL.find, run=run, position=position, file_name=file_name)
-    return None if row is None else Stored(*row)
+    return None if row is None else StoredProduct(*row)
 
 
-def begin(tx: Tx, *, upload: str, storage: str, now_ms: int) -> None:
-    """Note that bytes are about to be written."""
-    tx.run(SQL.begin, upload=upload, storage=storage, executor=tx.executor, now=now_ms)
+def begin_upload(tx: Tx, *, upload: str, storage: str, now_ms: int) -> None:
+    """Record an upload before its first byte is written."""
+    tx.run(SQL.begin_upload, upload=upload, storage=storage, executor=tx.executor, now=now_ms)
 
 
 def add_chunk(tx: Tx, *, upload: str, number: int, block: bytes) -> None:
-    """Keep a block of an upload in the database."""
+    """Store a block of an upload in the database."""
     tx.run(SQL.add_chunk, upload=upload, number=number, bytes=block)
 
 
-def keep(tx: Tx, *, product: NewProduct, delivery: NewDelivery | None) -> Stored | Answer:
-    """Make an upload a product, and leave its delivery, while its run is still owned and not over.
+def add(tx: Tx, *, product: NewProduct, delivery: NewDelivery | None) -> StoredProduct | Answer:
+    """Turn an upload into a product, and add its delivery, if its run is open and owned by this executor.
 
-    Answers with the first product of this step and name; is it another one, the upload stays and is to be discarded.
+    Answers the first product of this step and name. If that is another one, the caller discards the upload.
     """
-    lock(tx, [product.run])  # two of one name take turns
+    lock(tx, [product.run])  # excludes another product of the same step and name
     answer = refusals(tx, [(product.run, product.fence)])[product.run, product.fence]
     if answer is not Answer.DONE:
         return answer
-    known = find(tx, run=product.run, position=product.position, file_name=product.file_name)
-    if known is not None:
-        return known
+    existing = find(tx, run=product.run, position=product.position, file_name=product.file_name)
+    if existing is not None:
+        return existing
     if not tx.run(SQL.take_upload, upload=product.id, executor=tx.executor):
         return Answer.LOST
-    facts = product._asdict()
-    del facts["fence"]
-    tx.run(SQL.add, **facts, now=facts.pop("now_ms"))
+    tx.run(SQL.add, **product._asdict())
     if delivery is not None:
         deliveries.add(tx, [delivery])
     return _stored(tx, product.id)
 
 
-def _stored(tx: Tx, product_id: str) -> Stored:
-    found = one(tx, product_id=product_id)
-    assert found is not None
-    return found
+def _stored(tx: Tx, product_id: str) -> StoredProduct:
+    product = get(tx, product_id=product_id)
+    assert product is not None
+    return product
 
 
-def release(tx: Tx, *, upload: str) -> bool:
-    """Give an upload up for removal; False when it became a product, or is gone."""
-    return tx.run(SQL.release, upload=upload) > 0
+def abandon_upload(tx: Tx, *, upload: str) -> bool:
+    """Mark an upload for removal; False when it has become a product or is gone."""
+    return tx.run(SQL.abandon_upload, upload=upload) > 0
 
 
-def dead_uploads(tx: Tx, *, executor: str, after: str, limit: int) -> list[tuple[str, str]]:
-    """The (upload, storage) of bytes that nobody works on any more, and of all that `executor` has begun."""
-    rows = tx.rows(SQL.dead_uploads, executor=executor, after=after, limit=limit)
+def abandoned_uploads(tx: Tx, *, executor: str, after: str, limit: int) -> list[tuple[str, str]]:
+    """Uploads, (upload, storage), that are abandoned or whose executor is gone, and all those of `executor`."""
+    rows = tx.rows(SQL.abandoned_uploads, executor=executor, after=after, limit=limit)
     return [(upload, storage) for upload, storage in rows]
 
 
-def deregister(tx: Tx, *, upload: str) -> None:
-    """Note that the bytes of an upload are removed."""
-    tx.run(SQL.deregister, upload=upload)
+def forget_upload(tx: Tx, *, upload: str) -> None:
+    """Delete the row of an upload after its bytes."""
+    tx.run(SQL.forget_upload, upload=upload)
 
 
 def chunk(tx: Tx, *, upload: str, number: int) -> bytes | None:
-    """A block that is kept in the database."""
+    """A block that is stored in the database."""
     row = tx.row(SQL.chunk, upload=upload, number=number)
     return None if row is None else bytes(row[0])
 
 
 def remove_chunks(tx: Tx, *, upload: str, limit: int) -> int:
-    """Remove some blocks of an upload; how many there were."""
+    """Delete some blocks of an upload. Returns how many."""
     return tx.run(SQL.remove_chunks, upload=upload, limit=limit)
 
 
-def one(tx: Tx, *, product_id: str) -> Stored | None:
-    """The product of an id."""
-    row = tx.row(SQL.one, id=product_id)
-    return None if row is None else Stored(*row)
+def get(tx: Tx, *, product_id: str) -> StoredProduct | None:
+    """A product by its id."""
+    row = tx.row(SQL.get, id=product_id)
+    return None if row is None else StoredProduct(*row)
 
 
-def page(tx: Tx, *, wanted: Wanted, before: int | None, limit: int) -> list[Stored]:
-    """The products that a filter lets through, newest first, from below a key."""
+def page(tx: Tx, *, filter: ProductFilter, before: int | None, limit: int) -> list[StoredProduct]:
+    """The products that match a filter, newest first, below a key."""
     clauses = ["product < :before"]
     parameters: dict[str, Any] = {"before": NEWEST if before is None else before, "limit": limit}
-    if wanted.workflow_id is not None:
+    if filter.workflow_id is not None:
         clauses.append("workflow_id = :workflow_id")
-        parameters["workflow_id"] = wanted.workflow_id
-    if wanted.status is not None:
-        marks = ", ".join(f":status{index}" for index in range(len(wanted.status)))
-        clauses.append(f"status in ({marks})" if marks else "false")
-        parameters.update({f"status{index}": status for index, status in enumerate(wanted.status)})
-    if wanted.search:
-        # Only where the text has other letters than ASCII's are those of the name worth their many times longer way.
-        name = 'file_name collate "C"' if tx.dialect == "postgres" and wanted.search.isascii() else "file_name"
-        # `coalesce`: Postgres takes it for likely, and goes through the newest instead of putting all in order.
+        parameters["workflow_id"] = filter.workflow_id
+    if filter.status is not None:
+        clauses.append(in_list("status", "status", filter.status, parameters))
+    if filter.search:
+        # For an ASCII text the collation "C" is enough, and many times faster.
+        name = 'file_name collate "C"' if tx.dialect == "postgres" and filter.search.isascii() else "file_name"
+        # `coalesce` makes Postgres expect many matches and scan the newest products instead of sorting all of them.
         clauses.append(f"coalesce(lower({name}) like :search escape '!', false)")
-        parameters["search"] = within(wanted.search.lower())
+        parameters["search"] = within(filter.search.lower())
     where = "\nand ".join(clauses)
-    text = f"select {COLUMNS} from pt_products where {where} order by product desc limit :limit"  # noqa: S608 - ours
-    return [Stored(*row) for row in tx.rows(Statement.of(text), **parameters)]
+    text = f"select {_COLUMNS} from pt_products where {where} order by product desc limit :limit"  # noqa: S608 - ours
+    return [StoredProduct(*row) for row in tx.rows(Statement.of(text), **parameters)]
 
 
-def delivered(tx: Tx, *, product_id: str, error: str | None, now_ms: int) -> None:
-    """Note what became of a product's delivery, in the transaction that settles it: `error` when it is dead."""
+def note_delivery(tx: Tx, *, product_id: str, error: str | None, now_ms: int) -> None:
+    """Record the result of a product's delivery; `error` when the delivery is dead."""
     if error is None:
-        tx.run(SQL.deliver, id=product_id, now=now_ms)
+        tx.run(SQL.mark_sent, id=product_id, now=now_ms)
     else:
-        tx.run(SQL.fail, id=product_id, error=error, now=now_ms)
+        tx.run(SQL.mark_failed, id=product_id, error=error, now=now_ms)
 
 
 def reopen(tx: Tx, *, product_id: str, now_ms: int) -> NotFound | Conflict | None:
-    """Make a product that failed one that is still to be sent, for whoever makes a delivery due in this transaction."""
+    """Reset a failed product to stored, when a delivery of it becomes due in this transaction."""
     if tx.run(SQL.reopen, id=product_id, now=now_ms):
         return None
-    known = one(tx, product_id=product_id)
-    if known is None:
+    product = get(tx, product_id=product_id)
+    if product is None:
         return NotFound(kind="product", id=product_id)
     return Conflict(
-        f"The product {known.file_name!r} ({product_id}) is {known.status}, not failed; only a failed product can"
+        f"The product {product.file_name!r} ({product_id}) is {product.status}, not failed; only a failed product can"
         " be sent again"
     )
 
 
-def resend(tx: Tx, *, product_id: str, delivery_id: str, now_ms: int) -> Stored | NotFound | Conflict:
-    """Leave another delivery of a product that failed."""
+def resend(tx: Tx, *, product_id: str, delivery_id: str, now_ms: int) -> StoredProduct | NotFound | Conflict:
+    """Add another delivery of a failed product."""
     refusal = reopen(tx, product_id=product_id, now_ms=now_ms)
     if refusal is not None:
         return refusal
@@ -221,10 +217,10 @@ def resend(tx: Tx, *, product_id: str, delivery_id: str, now_ms: int) -> Stored 
     return _stored(tx, product_id)
 
 
-def forget(tx: Tx, *, runs: Sequence[int]) -> int:
-    """Remove the products of deleted runs, and leave their bytes to be swept. Returns how many."""
+def delete(tx: Tx, *, runs: Sequence[int]) -> int:
+    """Delete the products of deleted runs, and mark their bytes for removal. Returns how many."""
     text = rows_json([[run] for run in runs])
-    count = tx.run(SQL.leave_bytes, rows=text)
+    count = tx.run(SQL.abandon_bytes, rows=text)
     if count:
-        tx.run(SQL.forget, rows=text)
+        tx.run(SQL.delete, rows=text)
     return count

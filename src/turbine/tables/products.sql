@@ -7,33 +7,33 @@ where run = :run
 and position = :position
 and file_name = :file_name
 
--- name: one
+-- name: get
 select
     product, id, workflow_id, function_id, function_name, file_name, size, sha256, metadata, status, error,
     storage, created_ms
 from pt_products
 where id = :id
 
--- name: begin
+-- name: begin_upload
 insert into pt_product_uploads (upload, storage, executor_id, started_ms)
 values (:upload, :storage, :executor, :now)
 
 -- name: take_upload
--- What was released is being removed, and becomes no product any more.
+-- An upload that was marked for removal cannot become a product.
 delete from pt_product_uploads
 where upload = :upload
 and executor_id = :executor
 
--- name: release
+-- name: abandon_upload
 update pt_product_uploads
 set executor_id = null
 where upload = :upload
 
--- name: deregister
+-- name: forget_upload
 delete from pt_product_uploads where upload = :upload
 
--- name: dead_uploads
--- What nobody works on any more; those of the asking executor are for itself to judge.
+-- name: abandoned_uploads
+-- Uploads of `:executor` are included, because only that process knows which of them it is writing.
 select u.upload, u.storage
 from pt_product_uploads as u
 where u.upload > :after
@@ -52,7 +52,7 @@ insert into pt_products (
 )
 values (
     :id, :run, :workflow_id, :position, :function_id, :function_name, :file_name, :size, :sha256, :metadata, 'stored',
-    :storage, :now, :now
+    :storage, :now_ms, :now_ms
 )
 
 -- name: add_chunk
@@ -76,15 +76,15 @@ and number in (
     limit :limit
 )
 
--- name: deliver
--- What one delivery has brought there is not undone by another one that fails.
+-- name: mark_sent
 update pt_products
 set status = 'sent',
     error = null,
     updated_ms = :now
 where id = :id
 
--- name: fail
+-- name: mark_failed
+-- A product that was sent stays sent when another delivery of it fails.
 update pt_products
 set status = 'failed',
     error = :error,
@@ -106,13 +106,13 @@ from pt_products as p
 join pt_runs as w on w.run = p.run
 where p.id = :id
 
--- name: leave_bytes
--- The bytes are removed after the commit, by whoever sweeps first.
+-- name: abandon_bytes
+-- A sweep removes the bytes after the commit.
 insert into pt_product_uploads (upload, storage, executor_id, started_ms)
 select p.id, p.storage, null, p.created_ms
 from pt_products as p
 where p.run in (select r.run from @rows(run bigint) as r)
 
--- name: forget
+-- name: delete
 delete from pt_products
 where run in (select r.run from @rows(run bigint) as r)

@@ -1,8 +1,8 @@
 """Queues: their limits, and the claims that never exceed them.
 
-A slot is a row: a run of the queue that was claimed and is not over. Nothing is counted beside the rows, so nothing
-can leak. A claim decides and takes in one transaction, which on Postgres holds the queue's row, so limits hold at every
-instant and for all processes.
+A slot is a row: a run of the queue that was claimed and has not ended. There are no counters beside the rows, so no
+slot can leak. A claim counts and takes in one transaction, which on Postgres locks the row of the queue, so the limits
+hold at every instant and for all processes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from turbine.model.queues import Queue, RateLimit
 from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import Lane, on, rows_json
-from turbine.tables.workflows import Claimed
+from turbine.tables.runs import Claimed
 
 SQL = Statements(Path(__file__))
 
@@ -24,17 +24,19 @@ UNLIMITED = 1_000_000_000
 
 
 class Claim(NamedTuple):
-    """What a claim brought: the runs, those among them that were never carried out before, and when to look again."""
+    """The answer of `claim`."""
 
     runs: list[Claimed]
     fresh: set[int]
+    """Those of the runs that were never executed before."""
     again_ms: int | None
+    """When to claim again."""
     queue: Queue | None
-    """The queue as it was."""
+    """The queue at the time of the claim."""
 
 
-class Counts(NamedTuple):
-    """A queue in numbers."""
+class QueueCounts(NamedTuple):
+    """The number of runs of a queue that wait, hold a slot, succeeded, and did not succeed."""
 
     enqueued: int
     running: int
@@ -43,7 +45,7 @@ class Counts(NamedTuple):
 
 
 def declare(tx: Tx, *, queues: Sequence[Queue], now_ms: int) -> None:
-    """Enter declared queues. Limits that were changed at run time stay, unless the declaration itself has changed."""
+    """Write declared queues. Limits changed at run time stay until the declaration itself changes."""
     for queue in queues:
         tx.run(SQL.declare, declared=_declaration(queue), now=now_ms, **_columns(queue))
 
@@ -70,28 +72,28 @@ def _columns(queue: Queue) -> dict[str, Any]:
 
 
 def save(tx: Tx, *, queue: Queue, now_ms: int) -> None:
-    """Change a queue at run time; every process keeps to it from its next claim on."""
+    """Change a queue at run time; it applies to every process from its next claim on."""
     tx.run(SQL.save, now=now_ms, **_columns(queue))
     tx.wake("queue", queue.name)
 
 
 def get(tx: Tx, *, name: str) -> Queue | None:
-    """A queue as it is now."""
+    """A queue by its name."""
     row = tx.row(SQL.get, name=name)
     return None if row is None else _queue(row)
 
 
 def listing(tx: Tx) -> list[Queue]:
-    """All queues that this database knows."""
+    """All queues."""
     return [_queue(row) for row in tx.rows(SQL.listing)]
 
 
 def _queue(row: tuple[Any, ...]) -> Queue:
-    name, workers, everywhere, rate, period_ms, priority, partitioned, batch_max, release, paused = row
+    name, per_worker, total, rate, period_ms, priority, partitioned, batch_max, release, paused = row
     return Queue(
         name=name,
-        worker_concurrency=workers,
-        global_concurrency=everywhere,
+        worker_concurrency=per_worker,
+        global_concurrency=total,
         rate_limit=None if rate is None else RateLimit(rate, per=timedelta(milliseconds=period_ms)),
         priority=bool(priority),
         partitioned=bool(partitioned),
@@ -111,59 +113,58 @@ def claim(
     expected: Queue | None = None,
     rate_ms: int | None = None,
 ) -> Claim:
-    """Take from a queue what its limits allow now, the most urgent first, of workflows that this process knows.
+    """Claim the runs of a queue that its limits allow now, the most urgent first, of the workflows `names`.
 
-    A run that is locked at the moment is passed over and found by the next look: a claim waits for its queue's row, and
-    for nothing else. `expected`: the queue as it was the last time. If it has no limits, one round trip tells what to
-    take. `rate_ms`: the time by which to measure rates, by default the database's.
+    A claim waits for the row of its queue and for nothing else: a run that is locked is left to the next claim.
+    `expected` is the queue as it was last time; if it has no limits, one round trip finds the runs to claim. `rate_ms`
+    is the time by which rates are measured, by default that of the database.
     """
-    known = rows_json([[one] for one in names])
-    later = (SQL.next_delayed, {"queue": name, "now": now_ms})
+    workflows = rows_json([[workflow] for workflow in names])
+    next_delayed = (SQL.next_delayed, {"queue": name, "now": now_ms})
     if expected is not None and _is_limitless(expected):
-        held, found, delayed = tx.execute_many(
-            (SQL.hold, {"name": name}), _urgent(expected, known, now_ms, expected.batch_max), later
+        locked, unlimited, delayed = tx.execute_many(
+            (SQL.lock, {"name": name}), _next_runs(expected, workflows, now_ms, expected.batch_max), next_delayed
         )
     else:
-        held, found, delayed = tx.rows(SQL.hold, name=name), None, None
-    if not held:
+        locked, unlimited, delayed = tx.rows(SQL.lock, name=name), None, None
+    if not locked:
         return Claim([], set(), None, None)
-    queue = _queue(held[0])
+    queue = _queue(locked[0])
     if queue.paused:
         return Claim([], set(), None, queue)
     at_ms = _rate_clock(tx, queue, rate_ms) if queue.rate_limit is not None else now_ms
     again_ms = None
-    if found is not None and queue == expected:
-        chosen = [row[0] for row in found]
+    if unlimited is not None and queue == expected:
+        chosen = [row[0] for row in unlimited]
     elif queue.partitioned:
-        chosen, again_ms = _choose_by_key(tx, queue, known, now_ms, at_ms)
+        chosen, again_ms = _choose_by_key(tx, queue, workflows, now_ms, at_ms)
     else:
-        free, more_ms = _free(tx, queue, None, at_ms)
-        chosen = _oldest(tx, queue, known, now_ms, None, min(free, queue.batch_max))
+        free, more_ms = _free_slots(tx, queue, None, at_ms)
+        chosen = _choose(tx, queue, workflows, now_ms, None, min(free, queue.batch_max))
         again_ms = more_ms if len(chosen) == free else None
     if again_ms is not None:
         again_ms += now_ms - at_ms  # by the clock of this process
-    taken = rows_json([[run] for run in chosen])
-    take = (SQL.claim, {"rows": taken, "now": at_ms, "executor": tx.executor, "incarnation": tx.incarnation})
-    asked = [*([take] if chosen else []), *([later] if delayed is None else [])]
-    answers = tx.execute_many(*asked) if asked else []
+    parameters = {"now": at_ms, "executor": tx.executor, "incarnation": tx.incarnation}
+    take = (SQL.claim, {"rows": rows_json([[run] for run in chosen]), **parameters})
+    statements = [*([take] if chosen else []), *([next_delayed] if delayed is None else [])]
+    answers = tx.execute_many(*statements) if statements else []
     claimed = answers[0] if chosen else []
     delayed = answers[-1] if delayed is None else delayed
     if not chosen:
         return Claim([], set(), delayed[0][0] if again_ms is None else again_ms, queue)
     if queue.rate_limit is not None:
-        tx.defer(SQL.forget_starts, queue=name, since=at_ms - queue.rate_limit.period_ms)
-        tx.defer(SQL.note_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=at_ms)
-    runs = [Claimed(*row[:9]) for row in claimed]
-    order = {run: place for place, run in enumerate(chosen)}
-    runs.sort(key=lambda one: order[one.run])
-    for one in runs:
-        if one.deadline_ms is not None:
-            tx.wake("deadline", one.deadline_ms, far=False)
+        tx.defer(SQL.delete_old_starts, queue=name, since=at_ms - queue.rate_limit.period_ms)
+        tx.defer(SQL.add_starts, rows=rows_json([[row[0]] for row in claimed]), queue=name, now=at_ms)
+    order = {run: index for index, run in enumerate(chosen)}
+    runs = sorted((Claimed(*row[:9]) for row in claimed), key=lambda run: order[run.run])
+    for run in runs:
+        if run.deadline_ms is not None:
+            tx.wake("deadline", run.deadline_ms, remote=False)
     if len(chosen) >= queue.batch_max:
         again_ms = now_ms
     elif again_ms is None:
         again_ms = delayed[0][0]
-    # The first claim of a run makes its fencing number 2; only a fork begins with a history.
+    # The first claim of a run makes its fence 2; only a fork begins with a history.
     return Claim(runs, {row[0] for row in claimed if row[4] == 2 and row[9] is None}, again_ms, queue)
 
 
@@ -173,25 +174,24 @@ def _is_limitless(queue: Queue) -> bool:
 
 
 def _rate_clock(tx: Tx, queue: Queue, given_ms: int | None) -> int:
-    """The time of this claim for the rate: one clock for all processes, and never before the newest start."""
+    """The time by which the rate is measured: one clock for all processes, and never before the newest start."""
     now_ms, newest_ms = tx.row(SQL.rate_clock, queue=queue.name, at=given_ms) or (0, None)
     if newest_ms is not None and newest_ms > now_ms:
-        tx.defer(SQL.move_starts, queue=queue.name, now=now_ms)
+        tx.defer(SQL.clamp_starts, queue=queue.name, now=now_ms)
     return now_ms
 
 
-def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int | None]:
-    """How many more may start now (of a key), and when the rate allows more, if it is the rate that limits."""
+def _free_slots(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int | None]:
+    """How many runs (of a key) may start now, and when the rate allows more, if the rate is what limits them."""
     free = UNLIMITED
-    held = SQL.slots_of_key if queue.partitioned else SQL.slots
-    everywhere = queue.all_workers
-    if everywhere is not None or queue.worker_concurrency is not None:
+    if queue.all_workers is not None or queue.worker_concurrency is not None:
+        slots = SQL.slots_of_key if queue.partitioned else SQL.slots
         parameters: dict[str, Any] = {"key": key} if queue.partitioned else {}
-        total, mine = tx.row(held, queue=queue.name, executor=tx.executor, **parameters) or (0, 0)
-        if everywhere is not None:
-            free = min(free, everywhere - total)
+        total, own = tx.row(slots, queue=queue.name, executor=tx.executor, **parameters) or (0, 0)
+        if queue.all_workers is not None:
+            free = min(free, queue.all_workers - total)
         if queue.worker_concurrency is not None:
-            free = min(free, queue.worker_concurrency - mine)
+            free = min(free, queue.worker_concurrency - own)
     if queue.rate_limit is None:
         return max(0, free), None
     period_ms = queue.rate_limit.period_ms
@@ -201,69 +201,70 @@ def _free(tx: Tx, queue: Queue, key: str | None, at_ms: int) -> tuple[int, int |
     return max(0, min(free, left)), more_ms
 
 
-def _choose_by_key(tx: Tx, queue: Queue, known: str, now_ms: int, at_ms: int) -> tuple[list[int], int | None]:
+def _choose_by_key(tx: Tx, queue: Queue, workflows: str, now_ms: int, at_ms: int) -> tuple[list[int], int | None]:
     chosen: list[int] = []
     again: list[int] = []
     keys = tx.rows(
         SQL.keys,
         queue=queue.name,
-        rows=known,
+        rows=workflows,
         now=now_ms,
         executor=tx.executor,
-        everywhere=UNLIMITED if queue.all_workers is None else queue.all_workers,
-        here=UNLIMITED if queue.worker_concurrency is None else queue.worker_concurrency,
+        total=UNLIMITED if queue.all_workers is None else queue.all_workers,
+        own=UNLIMITED if queue.worker_concurrency is None else queue.worker_concurrency,
         limit=queue.batch_max * 10,
     )
     for (key,) in keys:
         if len(chosen) >= queue.batch_max:
             break
-        free, more_ms = _free(tx, queue, key, at_ms)
-        of_key = _oldest(tx, queue, known, now_ms, key, min(free, queue.batch_max - len(chosen)))
+        free, more_ms = _free_slots(tx, queue, key, at_ms)
+        of_key = _choose(tx, queue, workflows, now_ms, key, min(free, queue.batch_max - len(chosen)))
         if more_ms is not None and len(of_key) == free:
             again.append(more_ms)
         chosen += of_key
     return chosen, min(again, default=None)
 
 
-def _oldest(tx: Tx, queue: Queue, known: str, now_ms: int, key: str | None, limit: int) -> list[int]:
+def _choose(tx: Tx, queue: Queue, workflows: str, now_ms: int, key: str | None, limit: int) -> list[int]:
     if limit <= 0:
         return []
     if queue.partitioned:
-        statement = SQL.most_urgent_of_key if queue.priority else SQL.oldest_of_key
-        rows = tx.rows(statement, queue=queue.name, rows=known, now=now_ms, key=key, limit=limit)
+        statement = SQL.most_urgent_runs_of_key if queue.priority else SQL.oldest_runs_of_key
+        rows = tx.rows(statement, queue=queue.name, rows=workflows, now=now_ms, key=key, limit=limit)
     else:
-        statement, parameters = _urgent(queue, known, now_ms, limit)
+        statement, parameters = _next_runs(queue, workflows, now_ms, limit)
         rows = tx.rows(statement, **parameters)
     return [row[0] for row in rows]
 
 
-def _urgent(queue: Queue, known: str, now_ms: int, limit: int) -> tuple[Statement, dict[str, Any]]:
-    """What to ask for the runs of a queue without keys that come first."""
-    statement = SQL.most_urgent if queue.priority else SQL.oldest
-    return statement, {"queue": queue.name, "rows": known, "now": now_ms, "limit": limit}
+def _next_runs(queue: Queue, workflows: str, now_ms: int, limit: int) -> tuple[Statement, dict[str, Any]]:
+    """The statement that finds the next runs of a queue that is not partitioned, with its parameters."""
+    statement = SQL.most_urgent_runs if queue.priority else SQL.oldest_runs
+    return statement, {"queue": queue.name, "rows": workflows, "now": now_ms, "limit": limit}
 
 
 def has_due(tx: Tx, *, name: str, now_ms: int) -> bool:
-    """Whether anybody waits in a queue whose time has come."""
+    """Whether a run of a queue waits and is due."""
     return tx.row(SQL.has_due, queue=name, now=now_ms) is not None
 
 
-def counts(tx: Tx, *, name: str) -> Counts:
-    """How many runs of a queue wait, hold a slot, succeeded and did not."""
-    found: dict[str, int] = {row[0]: row[1] for row in tx.rows(SQL.counts, queue=name)}
-    failed = sum(found.get(status, 0) for status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
-    running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
-    return Counts(found.get("ENQUEUED", 0), running, found.get("SUCCESS", 0), failed)
+def counts(tx: Tx, *, name: str) -> QueueCounts:
+    """The counts of a queue."""
+    return _counts(dict(tx.rows(SQL.counts, queue=name)))
 
 
-def counts_open(tx: Tx, *, name: str) -> Counts:
-    """How many runs of a queue wait and hold a slot; what is over is not counted."""
-    found: dict[str, int] = dict(tx.rows(SQL.counts_open, queue=name))
-    running = found.get("PENDING", 0) + found.get("WAITING_FOR_APPROVAL", 0)
-    return Counts(found.get("ENQUEUED", 0), running, 0, 0)
+def counts_open(tx: Tx, *, name: str) -> QueueCounts:
+    """The counts of a queue without its ended runs."""
+    return _counts(dict(tx.rows(SQL.counts_open, queue=name)))
 
 
-class Holder(NamedTuple):
+def _counts(by_status: dict[str, int]) -> QueueCounts:
+    failed = sum(by_status.get(status, 0) for status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
+    running = by_status.get("PENDING", 0) + by_status.get("WAITING_FOR_APPROVAL", 0)
+    return QueueCounts(by_status.get("ENQUEUED", 0), running, by_status.get("SUCCESS", 0), failed)
+
+
+class SlotHolder(NamedTuple):
     """A run that holds a slot of a queue."""
 
     run: int
@@ -273,25 +274,25 @@ class Holder(NamedTuple):
     since_ms: int | None
 
 
-def holders(tx: Tx, *, name: str, key: str | None = None, limit: int) -> list[Holder]:
-    """Who holds the slots of a queue (of one key of it), the oldest first."""
+def holders(tx: Tx, *, name: str, key: str | None = None, limit: int) -> list[SlotHolder]:
+    """The runs that hold slots of a queue (or of one of its keys), the oldest first."""
     rows = tx.rows(SQL.holders, queue=name, key=key or "", any_key=int(key is None), limit=limit)
-    return [Holder(*row) for row in rows]
+    return [SlotHolder(*row) for row in rows]
 
 
 class Blockage(NamedTuple):
-    """Why nothing more is claimed from a queue for a run now; `more_ms` is when the rate allows the next start."""
+    """Why a run is not claimed from its queue; `more_ms` is when the rate allows the next start."""
 
     reason: str
     limit: int | None
-    holders: list[Holder]
+    holders: list[SlotHolder]
     more_ms: int | None
     waiting_for_it: list[int]
-    """Holders that wait for the result of the very run: their slots and it wait for each other."""
+    """Holders that wait for the result of this run, which is a deadlock."""
 
 
 def blockage(tx: Tx, *, name: str, key: str | None, workflow_id: str, now_ms: int) -> Blockage:
-    """What keeps a run in its queue: `paused`, `limit`, `rate`, or `turn` when it only has to wait for its turn."""
+    """The reason why a run stays in its queue: `paused`, `limit`, `rate`, or `turn` if others are before it."""
     row = tx.row(SQL.get, name=name)
     if row is None:
         return Blockage("unknown", None, [], None, [])
@@ -299,15 +300,15 @@ def blockage(tx: Tx, *, name: str, key: str | None, workflow_id: str, now_ms: in
     if queue.paused:
         return Blockage("paused", None, [], None, [])
     held = holders(tx, name=name, key=key if queue.partitioned else None, limit=20)
-    limits = [one for one in (queue.all_workers, queue.worker_concurrency) if one is not None]
+    limits = [limit for limit in (queue.all_workers, queue.worker_concurrency) if limit is not None]
     if limits and len(held) >= min(limits):
-        runs = rows_json([[one.run] for one in held])
+        runs = rows_json([[holder.run] for holder in held])
         waiting = [run for (run,) in tx.rows(SQL.waits_for, workflow_id=workflow_id, rows=runs)]
         return Blockage("limit", min(limits), held, None, waiting)
     if queue.rate_limit is not None:
         period_ms = queue.rate_limit.period_ms
-        counted = tx.row(SQL.starts, queue=name, key=(key or "") if queue.partitioned else "", since=now_ms - period_ms)
-        count, oldest_ms = counted or (0, None)
+        partition = (key or "") if queue.partitioned else ""
+        count, oldest_ms = tx.row(SQL.starts, queue=name, key=partition, since=now_ms - period_ms) or (0, None)
         if count >= queue.rate_limit.limit:
             return Blockage("rate", queue.rate_limit.limit, held, (oldest_ms or now_ms) + period_ms, [])
     return Blockage("turn", None, held, None, [])

@@ -1,5 +1,5 @@
 -- name: declare
--- What was changed at run time stays as long as the declaration is the same as at the last launch.
+-- Changes at run time stay as long as the declaration is the same as at the last launch.
 insert into pt_queues as q (
     name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
     release_while_waiting, paused, updated_ms, declared
@@ -49,15 +49,15 @@ select
 from pt_queues
 order by name
 
--- name: hold [sqlite]
+-- name: lock [sqlite]
 select
     name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
     release_while_waiting, paused
 from pt_queues
 where name = :name
 
--- name: hold [postgres]
--- Claims of one queue take turns: what is counted below cannot change before the commit.
+-- name: lock [postgres]
+-- Claims of one queue exclude each other, so the counts below cannot change before the commit.
 select
     name, worker_concurrency, global_concurrency, rate_limit, rate_period_ms, priority, partitioned, batch_max,
     release_while_waiting, paused
@@ -66,8 +66,8 @@ where name = :name
 for no key update
 
 -- name: slots
--- All slots, and those of this executor. A parked run keeps its slot, unless the queue says otherwise: then parking has
--- put it back into the queue, or (while it waits for a person) taken the slot from it. A run that was set aside has none.
+-- All slots, and those of this executor. A parked run keeps its slot unless the queue has `release_while_waiting`. A run
+-- that was set aside has no slot.
 select
     count(*),
     coalesce(sum(case when slot_executor = :executor then 1 else 0 end), 0)
@@ -91,7 +91,7 @@ and status <> 'ENQUEUED'
 and slot_executor is not null
 
 -- name: keys
--- Keys that somebody waits for and that have a slot to give, those who have waited longest first.
+-- Keys with due runs and a free slot, those with the oldest runs first.
 select queue_partition_key
 from pt_runs
 where queue_name = :queue
@@ -109,14 +109,14 @@ and queue_partition_key not in (
     and s.status <> 'ENQUEUED'
     and s.slot_executor is not null
     group by s.queue_partition_key
-    having count(*) >= :everywhere
-    or sum(case when s.slot_executor = :executor then 1 else 0 end) >= :here
+    having count(*) >= :total
+    or sum(case when s.slot_executor = :executor then 1 else 0 end) >= :own
 )
 group by queue_partition_key
 order by min(run)
 limit :limit
 
--- name: oldest [sqlite]
+-- name: oldest_runs [sqlite]
 select run
 from pt_runs
 where queue_name = :queue
@@ -127,7 +127,7 @@ and name in (select r.name from @rows(name text) as r)
 order by run
 limit :limit
 
--- name: oldest [postgres]
+-- name: oldest_runs [postgres]
 select run
 from pt_runs
 where queue_name = :queue
@@ -139,7 +139,7 @@ order by run + 0
 limit :limit
 for update skip locked
 
--- name: most_urgent [sqlite]
+-- name: most_urgent_runs [sqlite]
 select run
 from pt_runs
 where queue_name = :queue
@@ -150,7 +150,7 @@ and name in (select r.name from @rows(name text) as r)
 order by priority, run
 limit :limit
 
--- name: most_urgent [postgres]
+-- name: most_urgent_runs [postgres]
 select run
 from pt_runs
 where queue_name = :queue
@@ -162,8 +162,8 @@ order by priority, run
 limit :limit
 for update skip locked
 
--- name: oldest_of_key [sqlite]
--- The index is named: SQLite would go through all that wait in the queue, whatever their key.
+-- name: oldest_runs_of_key [sqlite]
+-- Without the named index SQLite would scan all waiting runs of the queue, whatever their key.
 select run
 from pt_runs indexed by pt_runs_queue_keys
 where queue_name = :queue
@@ -175,7 +175,7 @@ and name in (select r.name from @rows(name text) as r)
 order by run
 limit :limit
 
--- name: oldest_of_key [postgres]
+-- name: oldest_runs_of_key [postgres]
 select run
 from pt_runs
 where queue_name = :queue
@@ -188,7 +188,7 @@ order by run
 limit :limit
 for update skip locked
 
--- name: most_urgent_of_key [sqlite]
+-- name: most_urgent_runs_of_key [sqlite]
 select run
 from pt_runs indexed by pt_runs_queue_keys
 where queue_name = :queue
@@ -200,7 +200,7 @@ and name in (select r.name from @rows(name text) as r)
 order by priority, run
 limit :limit
 
--- name: most_urgent_of_key [postgres]
+-- name: most_urgent_runs_of_key [postgres]
 select run
 from pt_runs
 where queue_name = :queue
@@ -253,24 +253,24 @@ and status = 'ENQUEUED'
 and wake_ms <= :now
 limit 1
 
--- name: note_starts
+-- name: add_starts
 insert into pt_queue_starts (queue, partition_key, started_ms)
 select :queue, coalesce(w.queue_partition_key, ''), :now
 from pt_runs as w
 where w.run in (select r.run from @rows(run bigint) as r)
 
--- name: forget_starts
+-- name: delete_old_starts
 delete from pt_queue_starts
 where queue = :queue
 and started_ms <= :since
 
 -- name: rate_clock
--- The time by which a rate is measured: the database's own, so that machines whose clocks differ agree; `:at` in tests.
--- And the newest start.
+-- The time by which a rate is measured, and the newest start. It is the time of the database, the same for all machines;
+-- tests pass `:at`.
 select coalesce(cast(:at as bigint), @now), (select max(started_ms) from pt_queue_starts where queue = :queue)
 
--- name: move_starts
--- The clock was set back: what seems to start later has started by now.
+-- name: clamp_starts
+-- For a clock that was set back: starts in the future count as starts of now.
 update pt_queue_starts
 set started_ms = :now
 where queue = :queue
@@ -299,7 +299,6 @@ and queue_name is not null
 group by status
 
 -- name: holders
--- The runs that hold the slots of a queue, the oldest first.
 select run, id, name, slot_executor, started_at_epoch_ms
 from pt_runs
 where queue_name = :queue
@@ -312,7 +311,7 @@ order by run
 limit :limit
 
 -- name: waits_for
--- Which of these runs waits for the result of a run.
+-- Those of these runs that wait for the result of a run.
 select w.run
 from pt_waits as w
 where w.kind = 'result'

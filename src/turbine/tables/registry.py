@@ -1,4 +1,4 @@
-"""The registry's mirror: which workflows there are, for those who look from another process."""
+"""The workflows that processes have registered, for processes that do not have their code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turbine.tables import executors
 SQL = Statements(Path(__file__))
 
 
-class Mirrored(NamedTuple):
+class WorkflowRow(NamedTuple):
     """A registered workflow; `parameters` and `input_schema` are JSON Schemas as text, `tags` a JSON list."""
 
     name: str
@@ -32,27 +32,27 @@ class Mirrored(NamedTuple):
     max_recoveries: int | None
 
 
-def mirror(tx: Tx, *, workflows: Sequence[Mirrored], now_ms: int) -> None:
-    """Write what this executor registers, and forget what neither it nor any other live executor does."""
+def mirror(tx: Tx, *, workflows: Sequence[WorkflowRow], now_ms: int) -> None:
+    """Write the workflows of this executor, and delete those that no live executor has registered."""
     tx.run(SQL.upsert, rows=rows_json(workflows), executor=tx.executor, now=now_ms)
-    others = {name for (name,) in tx.rows(SQL.names)} - {one.name for one in workflows}
-    gone = others - executors.names_known(tx, names=sorted(others)) if others else others
-    if gone:
-        tx.run(SQL.delete, rows=rows_json([[name] for name in sorted(gone)]))
+    others = {name for (name,) in tx.rows(SQL.names)} - {workflow.name for workflow in workflows}
+    unknown = others - executors.known_workflows(tx, names=sorted(others)) if others else others
+    if unknown:
+        tx.run(SQL.delete, rows=rows_json([[name] for name in sorted(unknown)]))
 
 
-def find(tx: Tx, *, name_or_fqn: str) -> list[Mirrored]:
+def find(tx: Tx, *, name_or_fqn: str) -> list[WorkflowRow]:
     """The workflow of a name or, failing that, those of a fully qualified name."""
     rows = tx.rows(SQL.by_name, name=name_or_fqn) or tx.rows(SQL.by_fqn, fqn=name_or_fqn)
-    return [Mirrored(*row) for row in rows]
+    return [WorkflowRow(*row) for row in rows]
 
 
 def version(tx: Tx, *, name: str) -> str | None:
-    """The version of the code that registered a workflow last; None when its process is gone."""
+    """The code version of the executor that registered a workflow last; None when that executor is gone."""
     row = tx.row(SQL.version, name=name)
     return None if row is None else row[0]
 
 
-def listing(tx: Tx) -> list[Mirrored]:
-    """All of them, by name."""
-    return [Mirrored(*row) for row in tx.rows(SQL.listing)]
+def listing(tx: Tx) -> list[WorkflowRow]:
+    """All registered workflows, by name."""
+    return [WorkflowRow(*row) for row in tx.rows(SQL.listing)]

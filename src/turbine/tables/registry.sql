@@ -47,7 +47,6 @@ where fqn = :fqn
 order by name
 
 -- name: version
--- Of the process that registered it last, while that is on the roll.
 select e.application_version
 from pt_workflows as w
 join pt_executors as e on e.executor_id = w.executor_id

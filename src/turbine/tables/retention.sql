@@ -24,11 +24,11 @@ where (workflow, status) > (:workflow, :status)
 order by workflow, status
 limit :limit
 
--- name: shortest
+-- name: shortest_rule
 select min(keep_ms) from pt_retention
 
--- name: until
--- Where a stretch of this many runs, in the order of their ends, is over.
+-- name: batch_end
+-- The end time at which a batch of this size stops.
 select completed_at_epoch_ms
 from pt_runs
 where completed_at_epoch_ms is not null
@@ -36,10 +36,10 @@ and completed_at_epoch_ms > :after
 and completed_at_epoch_ms <= :before
 order by completed_at_epoch_ms
 limit 1
-offset :stretch
+offset :size
 
 -- name: ended
--- The runs of a stretch, in the order of their ends.
+-- The runs of a batch, in the order of their ends.
 select run
 from pt_runs
 where completed_at_epoch_ms is not null
@@ -47,9 +47,8 @@ and completed_at_epoch_ms > :after
 and completed_at_epoch_ms <= :until
 order by completed_at_epoch_ms
 
--- name: over
--- Those of these runs whose time is over, as things stand now. What is still to be announced is left: who hears of it
--- wants to look.
+-- name: expired
+-- A run with pending deliveries is kept, because the receiver may want to read it.
 select w.run
 from @rows(run bigint) as r
 cross join pt_runs as w
@@ -68,9 +67,9 @@ and w.completed_at_epoch_ms + coalesce(
 and not exists (select 1 from pt_deliveries as d where d.run = w.run and d.run is not null and d.status = 'pending')
 
 -- name: lineage
--- These runs with their ancestors, up to the first one that is open. is_needed: it is open itself, or an open run has
--- started it (also under an id that was taken, or in the run that it is a fork of), has asked for its result, or waits
--- for a value of it. `limit` instead of `exists`: Postgres might go through the steps of all open runs once for those.
+-- These runs with their ancestors, up to the first open one. is_needed: it is open itself, or an open run has started it
+-- (also by joining an existing id, or in the run that it was forked from), has asked for its result, or waits for one of
+-- its values. `limit` instead of `exists`, for which Postgres might scan the steps of all open runs.
 with recursive lineage (run, id, parent, is_open) as (
     select w.run, w.id, w.parent_run, 0
     from @rows(run bigint) as r
@@ -113,7 +112,7 @@ select
     end as is_needed
 from lineage as l
 
--- name: kinds
+-- name: counts
 select w.name, w.status, count(*)
 from @rows(run bigint) as r
 cross join pt_runs as w

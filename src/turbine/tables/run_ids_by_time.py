@@ -1,7 +1,7 @@
-"""Times as keys: keys of runs are given out in the order of time, so a moment's key is found like a name in a book.
+"""Keys of runs by time: keys are assigned in the order of time, so the first key of a time is found by a search.
 
-The first look is at keys that are spread evenly; then at where the time of its neighbours lets a moment expect, a bit
-before and a bit behind it. What little is left in between is read.
+The first probes are spread evenly over all keys. Further ones are placed by interpolation, a little before and a little
+after the expected key. The last few keys are read one after the other.
 """
 
 from __future__ import annotations
@@ -18,86 +18,90 @@ from turbine.store.tx import rows_json
 
 SQL = Statements(Path(__file__))
 
-NEAR = 64
-"""So few keys are read one after the other."""
+READ_MAX = 64
+"""Ranges of up to so many keys are read instead of probed."""
 
 
 def last_run(tx: Tx) -> int:
-    """The key of the newest run; 0 when there is none."""
-    _, most = tx.row(SQL.bounds) or (None, None)
-    return most or 0
+    """The key of the newest run; 0 when there are no runs."""
+    _, last = tx.row(SQL.bounds) or (None, None)
+    return last or 0
 
 
-def first_runs(tx: Tx, *, moments: Sequence[int]) -> list[int]:
-    """For each time the key of the first run that was made then or later."""
-    if not moments:
+def first_runs(tx: Tx, *, times_ms: Sequence[int]) -> list[int]:
+    """For each time the key of the first run that was created then or later."""
+    if not times_ms:
         return []
-    least, most = tx.row(SQL.bounds) or (None, None)
-    if least is None or most is None:
-        return [0] * len(moments)
-    sought = [_Sought(moment, least, most + 1) for moment in moments]
-    _spread(tx, sought, least, most)
+    first, last = tx.row(SQL.bounds) or (None, None)
+    if first is None or last is None:
+        return [0] * len(times_ms)
+    searches = [_Search(time_ms, first, last + 1) for time_ms in times_ms]
+    _probe_evenly(tx, searches, first, last)
     number = 0
-    while far := [one for one in sought if one.high - one.low > NEAR]:
+    while wide := [search for search in searches if search.high - search.low > READ_MAX]:
         number += 1
-        # Every third time in the middle: however unevenly runs were made, it comes to an end soon.
-        asked = [one.middle() if number % 3 == 0 else one.expected() for one in far]
-        made = _made(tx, {key for keys in asked for key in keys})
-        for one, keys in zip(far, asked, strict=True):
+        # Every third probe halves the range, so the search ends soon however unevenly runs were created.
+        probes = [search.middle() if number % 3 == 0 else search.interpolated() for search in wide]
+        created = _created_at(tx, {key for keys in probes for key in keys})
+        for search, keys in zip(wide, probes, strict=True):
             for key in keys:
-                one.learn(key, made[key])
-    rows = [[place, one.moment, one.low, one.high] for place, one in enumerate(sought) if one.low < one.high]
-    found: dict[int, int | None] = dict(tx.rows(SQL.first_made, rows=rows_json(rows))) if rows else {}
-    for place, run in found.items():
-        sought[place].low = sought[place].high if run is None else run
-    return [one.low for one in sought]
+                search.narrow(key, created[key])
+    rows = [
+        [index, search.time_ms, search.low, search.high]
+        for index, search in enumerate(searches)
+        if search.low < search.high
+    ]
+    first_created: dict[int, int | None] = dict(tx.rows(SQL.first_created, rows=rows_json(rows))) if rows else {}
+    for index, run in first_created.items():
+        searches[index].low = searches[index].high if run is None else run
+    return [search.low for search in searches]
 
 
 @dataclass(slots=True)
-class _Sought:
-    """A moment whose key is sought: it is one of `low` to `high`."""
+class _Search:
+    """The search for the key of a time, which is one of `low` to `high`."""
 
-    moment: int
+    time_ms: int
     low: int
     high: int
     before_ms: int | None = None
-    """When the run before `low` was made, once it is known."""
+    """When the run before `low` was created, if it was probed."""
     after_ms: int | None = None
-    """When the run at `high` was made."""
+    """When the run at `high` was created, if it was probed."""
 
     def middle(self) -> list[int]:
         return [(self.low + self.high) // 2]
 
-    def expected(self) -> list[int]:
+    def interpolated(self) -> list[int]:
         if self.before_ms is None or self.after_ms is None or self.after_ms <= self.before_ms:
             return self.middle()
         width = self.high - self.low
-        key = self.low + width * (self.moment - self.before_ms) // (self.after_ms - self.before_ms)
+        key = self.low + width * (self.time_ms - self.before_ms) // (self.after_ms - self.before_ms)
         reach = 3 * isqrt(width) // 4
         return [min(max(key + side, self.low), self.high - 1) for side in (-reach, reach)]
 
-    def learn(self, key: int, made_ms: int | None) -> None:
-        """The run at `key`, or the first one behind it, was made then."""
+    def narrow(self, key: int, created_ms: int | None) -> None:
+        """Narrow the range by the time at which the run at `key`, or the first one after it, was created."""
         if not self.low <= key < self.high:
             return
-        if made_ms is not None and made_ms < self.moment:
-            self.low, self.before_ms = key + 1, made_ms
+        if created_ms is not None and created_ms < self.time_ms:
+            self.low, self.before_ms = key + 1, created_ms
         else:
-            self.high, self.after_ms = key, made_ms
+            self.high, self.after_ms = key, created_ms
 
 
-def _spread(tx: Tx, sought: Sequence[_Sought], least: int, most: int) -> None:
-    """Look at keys that are spread evenly, and tell each moment of its neighbours."""
-    count = len(sought) + 3
-    keys = sorted({least + (most - least) * place // (count - 1) for place in range(count)})
-    made = _made(tx, keys)
-    reached = list(accumulate((made[key] or 0 for key in keys), max))
-    for one in sought:
-        place = bisect_left(reached, one.moment)
-        for key in keys[max(0, place - 1) : place + 1]:
-            one.learn(key, made[key])
+def _probe_evenly(tx: Tx, searches: Sequence[_Search], first: int, last: int) -> None:
+    """Probe keys that are spread evenly, and narrow each search by the neighbours of its time."""
+    count = len(searches) + 3
+    keys = sorted({first + (last - first) * index // (count - 1) for index in range(count)})
+    created = _created_at(tx, keys)
+    latest = list(accumulate((created[key] or 0 for key in keys), max))
+    for search in searches:
+        index = bisect_left(latest, search.time_ms)
+        for key in keys[max(0, index - 1) : index + 1]:
+            search.narrow(key, created[key])
 
 
-def _made(tx: Tx, keys: Iterable[int]) -> dict[int, int | None]:
-    """When the runs at some keys, or the first ones behind them, were made."""
-    return dict(tx.rows(SQL.made_at, rows=rows_json([[key] for key in sorted(keys)])))
+def _created_at(tx: Tx, keys: Iterable[int]) -> dict[int, int | None]:
+    """When the runs at these keys, or the first ones after them, were created."""
+    return dict(tx.rows(SQL.created_at, rows=rows_json([[key] for key in sorted(keys)])))

@@ -1,5 +1,5 @@
 -- name: take
--- Whoever moves next_ms on has the tick. A change by somebody else meanwhile, or a disable, keeps it from being taken.
+-- The process that advances next_ms takes the tick. After a change or a disable in the meantime no row matches.
 update pt_schedules
 set next_ms = :next,
     last_ms = coalesce(:last, last_ms),
@@ -10,7 +10,7 @@ and next_ms = :expected
 and updated_ms = :seen
 
 -- name: unfinished
--- The run that a schedule has started last, if it is not over.
+-- The last run of a schedule, if it is open.
 select w.id
 from pt_schedules as s
 cross join pt_runs as w
@@ -18,13 +18,13 @@ where s.schedule = :schedule
 and w.id = s.last_workflow_id
 and w.completed_at_epoch_ms is null
 
--- name: note
+-- name: record_last_run
 update pt_schedules
 set last_workflow_id = coalesce(:workflow_id, last_workflow_id),
     last_error = :error
 where schedule = :schedule
 
--- name: there
+-- name: existing_ids
 select w.id
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
@@ -80,11 +80,11 @@ values (
 on conflict (run_name) do nothing
 returning id
 
--- name: named
+-- name: by_run_name
 select id from pt_schedules where run_name = :run_name
 
 -- name: save
--- updated_ms grows with each change, also with two in one millisecond: it is what others notice the change by.
+-- updated_ms grows with each change, even with two in one millisecond, because it is the version of the row.
 update pt_schedules
 set run_name = :run_name,
     workflow = :workflow,
@@ -105,19 +105,19 @@ where id = :id
 and updated_ms = :seen
 
 -- name: delete
--- One that no code declares any more is only a record and may go.
+-- A schedule that code declared before, but no longer does, may be deleted.
 delete from pt_schedules
 where id = :id
 and (kind <> 'compile' or workflow not in (select w.name from pt_workflows as w where w.cron_schedule is not null))
 
--- name: taken
+-- name: taken_names
 select s.run_name
 from pt_schedules as s
 where s.run_name in (select r.name from @rows(name text) as r)
 and s.kind <> 'compile'
 
--- name: compile
--- A new text or zone counts from now on; otherwise the next tick stays, and with it what was missed.
+-- name: upsert_declared
+-- A new expression or time zone counts from now on; otherwise next_ms stays, so that missed ticks can be caught up.
 insert into pt_schedules (
     id, run_name, workflow, workflow_fqn, kind, cron_expression, timezone, jitter_ms, catch_up, overlap, enabled,
     next_ms, created_ms, updated_ms
@@ -149,8 +149,8 @@ or pt_schedules.catch_up <> excluded.catch_up
 or pt_schedules.overlap <> excluded.overlap
 or pt_schedules.workflow_fqn <> excluded.workflow_fqn
 
--- name: recut
--- Schedules whose times the code tells otherwise than before.
+-- name: rescheduled
+-- Schedules whose expression or time zone has changed in the code.
 select s.id
 from @rows(name text, cron text, zone text) as r
 cross join pt_schedules as s
@@ -158,7 +158,7 @@ where s.workflow = r.name
 and s.kind = 'compile'
 and (s.cron_expression <> r.cron or s.timezone <> r.zone)
 
--- name: forget
+-- name: delete_undeclared
 delete from pt_schedules
 where kind = 'compile'
 and workflow in (select r.name from @rows(name text) as r)

@@ -1,20 +1,20 @@
 -- name: mark
 select run from pt_search_mark where name = 'runs'
 
--- name: hold [sqlite]
+-- name: lock_mark [sqlite]
 select run from pt_search_mark where name = 'runs'
 
--- name: hold [postgres]
+-- name: lock_mark [postgres]
 select run from pt_search_mark where name = 'runs' for update
 
--- name: begin
+-- name: create_mark
 insert into pt_search_mark (name, run) values ('runs', 0) on conflict (name) do nothing
 
--- name: move
+-- name: move_mark
 update pt_search_mark set run = :run where name = 'runs'
 
--- name: waiting
--- Whether anything is left to be done behind the mark, or before it.
+-- name: is_waiting
+-- Runs after the mark, or queued ones that are not just too long to index.
 select 1 where exists (select 1 from pt_runs where run > :mark)
 or exists (select 1 from pt_reindex_queue where is_long = 0)
 
@@ -35,7 +35,7 @@ from @rows(run bigint) as r
 where true
 on conflict (run) do nothing
 
--- name: put_long_apart
+-- name: queue_long
 insert into pt_reindex_queue (run, is_long)
 select w.run, 1
 from pt_runs as w
@@ -44,7 +44,7 @@ and length(w.inputs) + coalesce(length(w.error), 0) > :longest
 on conflict (run) do update
 set is_long = 1
 
--- name: take_back
+-- name: unqueue_reindex
 delete from pt_reindex_queue
 where run in (select r.run from @rows(run bigint) as r)
 

@@ -1,6 +1,6 @@
 -- name: record
--- The join is the fence: a run that was lost or ended takes nothing. An outcome is never overwritten.
--- `cross join` keeps SQLite from going through all runs of the executor for each row.
+-- The join is the fence: for a run that was lost or has ended nothing is written. An outcome is never overwritten.
+-- `cross join` keeps SQLite from scanning all runs of the executor for each row.
 insert into pt_steps as o (
     run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
     started_at_epoch_ms, ended_at_epoch_ms, follows, incarnation
@@ -60,7 +60,7 @@ where true
 on conflict (run, position, number) do nothing
 
 -- name: add_last_attempt
--- The one that gave the outcome; an attempt that failed for good is there already.
+-- The attempt that gave the outcome. If it failed, `fail_attempt` has recorded it already.
 insert into pt_step_attempts (
     run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, incarnation
 )
@@ -79,11 +79,11 @@ set since_ms = excluded.since_ms,
     deadline_ms = excluded.deadline_ms,
     due_ms = excluded.due_ms
 
--- name: forget_waits [sqlite]
+-- name: delete_waits [sqlite]
 delete from pt_waits
 where (run, position) in (select r.run, r.position from @rows(run bigint, position text) as r)
 
--- name: forget_waits [postgres]
+-- name: delete_waits [postgres]
 delete from pt_waits as w
 using @rows(run bigint, position text) as r
 where w.run = r.run
@@ -102,7 +102,7 @@ from pt_waits as w
 where w.run in (select r.run from @rows(run bigint) as r)
 
 -- name: history_failures
--- Only of positions that are not done: a step that is done is never tried again.
+-- Only of positions without an outcome: a step with an outcome is never retried.
 select a.run, a.position, a.number, a.error
 from pt_step_attempts as a
 join pt_steps as o on o.run = a.run and o.position = a.position

@@ -1,4 +1,4 @@
-"""How much room the database takes."""
+"""The size of the database and of its tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SQL = Statements(Path(__file__))
 COUNT_MAX = 10_000
 
 WALK_MAX = 256 * 1024 * 1024
-"""Bytes of a SQLite file up to which its pages are counted by table: that reads all of them."""
+"""The largest SQLite file, in bytes, whose pages are counted by table, which reads all of them."""
 
 SIZES_KEPT_MS = 90 * 24 * 3600 * 1000
 HOURLY_KEPT_MS = 2 * 24 * 3600 * 1000
-"""How long each hour is kept; then one of each day."""
+"""How long the size of each hour is kept; after that, one size a day."""
 
 _SIZE = Statement(
     "database size",
@@ -51,108 +51,100 @@ _FREE = Statement(
 )
 _FREE_PAGES = Statement("free pages", sqlite="select freelist_count from pragma_freelist_count()", postgres="select 0")
 _AUTO_VACUUM = Statement("auto vacuum", sqlite="select auto_vacuum from pragma_auto_vacuum()", postgres="select 0")
-_CUT = Statement("cut", sqlite="pragma incremental_vacuum(1)", postgres="select 0")
+_TRUNCATE = Statement("truncate", sqlite="pragma incremental_vacuum(1)", postgres="select 0")
 _HAS_DBSTAT = Statement.of("select count(*) from pragma_module_list where name = 'dbstat'")
 
 
-class Table(NamedTuple):
-    """A table; what cannot be told cheaply is None."""
+class TableSize(NamedTuple):
+    """The size of a table; None where it would be expensive to find out."""
 
     name: str
     rows: int | None
-    """About how many, as the database's statistics say."""
+    """An estimate, from the statistics of the database."""
     size: int | None
     """In bytes, with its indexes."""
 
 
-class Collectable(NamedTuple):
-    """What garbage collection would remove now beside runs, each counted up to `COUNT_MAX`."""
+class CollectableRows(NamedTuple):
+    """The rows that garbage collection would delete now beside runs, each counted up to `COUNT_MAX`."""
 
     deliveries: int
     logs: int
 
 
-def collectable(tx: Tx, *, before_ms: int | None, logs_before_ms: int) -> Collectable:
-    """Count what is settled and old; with `before_ms` None deliveries are kept for ever."""
-    logs = _count(tx, SQL.logs_over, logs_before_ms)
-    return Collectable(0 if before_ms is None else _count(tx, SQL.deliveries_over, before_ms), logs)
+def collectable(tx: Tx, *, before_ms: int | None, logs_before_ms: int) -> CollectableRows:
+    """Count old deliveries and logs; with `before_ms` None deliveries are kept for ever."""
+    logs = _count(tx, SQL.old_logs, logs_before_ms)
+    return CollectableRows(0 if before_ms is None else _count(tx, SQL.old_deliveries, before_ms), logs)
 
 
 def _count(tx: Tx, statement: Statement, before_ms: int) -> int:
-    row = tx.row(statement, before=before_ms, most=COUNT_MAX)
+    return _number(tx, statement, before=before_ms, most=COUNT_MAX)
+
+
+def _number(tx: Tx, statement: Statement, **parameters: int) -> int:
+    row = tx.row(statement, **parameters)
     return 0 if row is None else int(row[0])
 
 
 def database_size(tx: Tx) -> int:
-    """Bytes of the whole database."""
-    row = tx.row(_SIZE)
-    return 0 if row is None else int(row[0])
+    """The size of the database in bytes."""
+    return _number(tx, _SIZE)
 
 
 def free_size(tx: Tx) -> int | None:
-    """Bytes of the database that are free for what comes next; None where the server keeps that to itself."""
-    if tx.dialect == "postgres":
-        return None
-    row = tx.row(_FREE)
-    return 0 if row is None else int(row[0])
+    """The bytes of free pages inside the SQLite file; None on Postgres."""
+    return None if tx.dialect == "postgres" else _number(tx, _FREE)
 
 
 def can_shrink(tx: Tx) -> bool:
-    """Whether a SQLite file can give back its free pages; one that was not made by Turbine cannot."""
-    row = tx.row(_AUTO_VACUUM)
-    return row is not None and row[0] == 2
+    """Whether a SQLite file can give back its free pages; a file that Turbine did not create cannot."""
+    return _number(tx, _AUTO_VACUUM) == 2
 
 
 def give_back(tx: Tx, *, pages: int) -> int:
-    """Cut free pages off the end of a SQLite file, moving what lies there to the front; returns how many."""
-    before = tx.row(_FREE_PAGES)
-    # One page each time: sqlite3 takes one step of a statement without columns, so it would stop there in any case.
-    for _ in range(min(pages, 0 if before is None else before[0])):
-        tx.run(_CUT)
-    after = tx.row(_FREE_PAGES)
-    return 0 if before is None or after is None else before[0] - after[0]
+    """Truncate free pages off the end of a SQLite file, moving used ones to the front. Returns how many."""
+    before = _number(tx, _FREE_PAGES)
+    # One page each time: sqlite3 executes one step of a statement without columns, which is one page.
+    for _ in range(min(pages, before)):
+        tx.run(_TRUNCATE)
+    return before - _number(tx, _FREE_PAGES)
 
 
 def measure(tx: Tx, *, hour_ms: int) -> bool:
-    """Note the size of the database for this hour, once however many processes do; forget what is old."""
-    noted = tx.run(SQL.measure, hour=hour_ms)
-    tx.run(SQL.thin, oldest=hour_ms - SIZES_KEPT_MS, hourly=hour_ms - HOURLY_KEPT_MS)
-    return noted > 0
+    """Record the size of the database in this hour, unless another process did, and delete old sizes."""
+    measured = tx.run(SQL.measure, hour=hour_ms)
+    tx.run(SQL.delete_old, oldest=hour_ms - SIZES_KEPT_MS, hourly=hour_ms - HOURLY_KEPT_MS)
+    return measured > 0
 
 
 def is_measured(tx: Tx, *, hour_ms: int) -> bool:
-    """Whether somebody has noted the size in this hour."""
+    """Whether the size of this hour is recorded."""
     return tx.row(SQL.is_measured, hour=hour_ms) is not None
 
 
 def sizes(tx: Tx) -> list[Size]:
-    """How large the database was, the oldest first."""
+    """The recorded sizes, oldest first."""
     return [Size(*row) for row in tx.rows(SQL.sizes)]
 
 
 def products_size(tx: Tx) -> int:
-    """Bytes of all products, wherever they are kept."""
-    row = tx.row(_PRODUCTS)
-    return 0 if row is None else int(row[0])
+    """The size of all products in bytes, in whatever storage."""
+    return _number(tx, _PRODUCTS)
 
 
 def names(tx: Tx) -> list[str]:
-    """The names of our tables."""
+    """The names of Turbine's tables."""
     return [row[0] for row in tx.rows(_NAMES)]
 
 
-def tables(tx: Tx) -> list[Table]:
-    """Our tables, by name."""
-    if tx.dialect == "sqlite" and not _can_walk(tx):
-        return [Table(name, None, None) for name in names(tx)]
-    found = {name: (rows, size) for name, size, rows in tx.rows(_TABLES)}
-    return [_table(name, *found.get(name, (None, None))) for name in sorted(names(tx))]
+def tables(tx: Tx) -> list[TableSize]:
+    """The sizes of Turbine's tables, by name."""
+    if tx.dialect == "sqlite" and not (_number(tx, _HAS_DBSTAT) and database_size(tx) <= WALK_MAX):
+        return [TableSize(name, None, None) for name in names(tx)]
+    sizes = {name: (rows, size) for name, size, rows in tx.rows(_TABLES)}
+    return [_table(name, *sizes.get(name, (None, None))) for name in sorted(names(tx))]
 
 
-def _can_walk(tx: Tx) -> bool:
-    row = tx.row(_HAS_DBSTAT)
-    return bool(row and row[0]) and database_size(tx) <= WALK_MAX
-
-
-def _table(name: str, rows: int | None, size: int | None) -> Table:
-    return Table(name, rows if rows is not None and rows >= 0 else None, size)
+def _table(name: str, rows: int | None, size: int | None) -> TableSize:
+    return TableSize(name, rows if rows is not None and rows >= 0 else None, size)

@@ -1,4 +1,4 @@
--- name: deliveries_over
+-- name: old_deliveries
 select count(*)
 from (
     select 1
@@ -9,14 +9,14 @@ from (
     limit :most
 ) as counted
 
--- name: logs_over
+-- name: old_logs
 select count(*)
 from (select 1 from pt_logs where created_ms < :before limit :most) as counted
 
 -- name: measure [sqlite]
 insert into pt_sizes (at_ms, bytes, free_bytes)
-select :hour, pages.page_count * one.page_size, free.freelist_count * one.page_size
-from pragma_page_count() as pages, pragma_page_size() as one, pragma_freelist_count() as free
+select :hour, pages.page_count * page.page_size, free.freelist_count * page.page_size
+from pragma_page_count() as pages, pragma_page_size() as page, pragma_freelist_count() as free
 where true
 on conflict (at_ms) do nothing
 
@@ -25,8 +25,8 @@ insert into pt_sizes (at_ms, bytes, free_bytes)
 values (:hour, pg_database_size(current_database()), 0)
 on conflict (at_ms) do nothing
 
--- name: thin
--- Of days that are over for a while the first hour stays, and after some time nothing.
+-- name: delete_old
+-- Of older days only the first hour stays, and of the oldest ones nothing.
 delete from pt_sizes
 where at_ms < :oldest
 or (

@@ -1,4 +1,4 @@
-"""Waits: what a run waits for, as rows, so that a waiting run needs no process."""
+"""Waits: what a run waits for is a row, so a waiting run needs no process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from turbine.tables.ownership import Answer, Lock, lock, lock_all, refusals
 SQL = Statements(Path(__file__))
 
 
-class Wait(NamedTuple):
-    """A row of `begin`: a call that will take its time, and when to look again."""
+class NewWait(NamedTuple):
+    """A row of `begin`: the step that waits, what for, and until when."""
 
     run: int
     fence: int
@@ -31,48 +31,49 @@ class Wait(NamedTuple):
 
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.run)])
-def begin(tx: Tx, rows: Sequence[Wait]) -> list[Answer]:
-    """Write that runs wait from now on. Repeating it changes nothing: the first deadline stays."""
+def begin(tx: Tx, rows: Sequence[NewWait]) -> list[Answer]:
+    """Begin waits. Repeating it changes nothing: the first deadline stays."""
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
-    enter(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
+    insert(tx, [row for row in rows if answers[row.run, row.fence] is Answer.DONE])
     return [answers[row.run, row.fence] for row in rows]
 
 
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row.run), Lock(id=row.subject)])
-def await_result(tx: Tx, rows: Sequence[Wait]) -> list[Answer | tuple[Any, ...] | None]:
-    """Look whether other runs are over; where not, wait for them.
+def await_result(tx: Tx, rows: Sequence[NewWait]) -> list[Answer | tuple[Any, ...] | None]:
+    """Return the results of other runs; begin waits for those that have not ended.
 
-    Answers (status, output, error, reason) of a finished run, Answer.WAIT, None for an id that does not exist, or why
-    the caller may not ask.
+    Answers (status, output, error, reason) of a run that has ended, Answer.WAIT, None for an unknown id, or a refusal.
     """
     answers = refusals(tx, ((row.run, row.fence) for row in rows))
-    held = [row for row in rows if answers[row.run, row.fence] is Answer.DONE]
-    ids = rows_json([[row.subject] for row in held])
-    found = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=ids)} if held else {}
+    ids = [[row.subject] for row in rows if answers[row.run, row.fence] is Answer.DONE]
+    runs = {row[0]: row[1:] for row in tx.rows(SQL.runs_of_ids, rows=rows_json(ids))} if ids else {}
     results: list[Answer | tuple[Any, ...] | None] = []
-    waiting: list[Wait] = []
+    waiting: list[NewWait] = []
     for row in rows:
         answer = answers[row.run, row.fence]
         if answer is not Answer.DONE:
             results.append(answer)
-        elif row.subject not in found:
+        elif row.subject not in runs:
             results.append(None)
         else:
-            _, completed, *outcome = found[row.subject]
+            completed, *result = runs[row.subject]
             if completed is None:
                 waiting.append(row)
                 results.append(Answer.WAIT)
             else:
-                results.append(tuple(outcome))
-    enter(tx, waiting)
+                results.append(tuple(result))
+    insert(tx, waiting)
     return results
 
 
 @bulk
 @locking(lock_all, lambda row: [Lock(run=row[0].run), Lock(id=row[1])])
-def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | str | None]:
-    """Look for published values: rows are (wait, id of the other run, key). Answers as `await_result`."""
+def await_value(tx: Tx, rows: Sequence[tuple[NewWait, str, str]]) -> list[Answer | str | None]:
+    """Return published values; begin waits for those that are not set. Rows are (wait, id of the other run, key).
+
+    Answers as `await_result`.
+    """
     answers = refusals(tx, ((wait.run, wait.fence) for wait, _, _ in rows))
     results: list[Answer | str | None] = []
     for wait, workflow_id, key in rows:
@@ -87,15 +88,15 @@ def await_value(tx: Tx, rows: Sequence[tuple[Wait, str, str]]) -> list[Answer | 
         lock(tx, [target[0]])
         value = tx.row(SQL.value_of, run=target[0], key=key)
         if value is None:
-            enter(tx, [wait._replace(subject=f"{target[0]}/{key}")])
+            insert(tx, [wait._replace(subject=f"{target[0]}/{key}")])
             results.append(Answer.WAIT)
         else:
             results.append(value[0])
     return results
 
 
-def enter(tx: Tx, rows: Sequence[Wait]) -> None:
-    """Write waits of runs of which the caller knows that they may write."""
+def insert(tx: Tx, rows: Sequence[NewWait]) -> None:
+    """Write waits of runs whose ownership the caller has checked."""
     if rows:
         text = rows_json(rows)
         tx.defer(SQL.begin_steps, rows=text)
@@ -103,13 +104,16 @@ def enter(tx: Tx, rows: Sequence[Wait]) -> None:
 
 
 def meet(tx: Tx, *, kind: str, subjects: Sequence[str]) -> None:
-    """What these waits wait for has happened: their runs are due."""
+    """Meet all waits for these subjects."""
     waiting = tx.rows(SQL.waiting_for, kind=kind, rows=rows_json([[subject] for subject in subjects]))
     met(tx, [(run, position) for run, position in waiting])
 
 
 def met(tx: Tx, waiting: Sequence[tuple[int, str]], *, parked: Collection[int] | None = None) -> None:
-    """Mark waits as met, and parked runs as due at once. `parked`: which ones are, if the caller holds their rows."""
+    """Mark waits, (run, position), as met, and their parked runs as due.
+
+    `parked`: which of the runs are parked, if the caller has locked their rows and knows.
+    """
     if not waiting:
         return
     runs = sorted({run for run, _ in waiting})
@@ -124,7 +128,7 @@ def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
     if not runs:
         return
     woken = tx.rows(SQL.wake_parked, rows=rows_json([[run] for run in runs]))
-    queues = {queue for _, status, queue in woken if status == "ENQUEUED" and queue is not None}
+    queues = {queue for status, queue in woken if status == "ENQUEUED" and queue is not None}
     for queue in queues:
         tx.wake("queue", queue)
     if len(queues) < len(woken):
@@ -132,5 +136,10 @@ def _wake_parked(tx: Tx, runs: Sequence[int]) -> None:
 
 
 def met_of(tx: Tx, *, executor: str) -> list[tuple[int, str]]:
-    """Waits of an executor's runs that were met: what wakes would have told."""
+    """Met waits, (run, position), of runs that an executor holds, in case their wakes were lost."""
     return [(run, position) for run, position in tx.rows(SQL.met_of, executor=executor)]
+
+
+def open_waits(tx: Tx, *, run: int) -> list[tuple[str, str, str, int, int | None]]:
+    """The waits of a run: (position, kind, subject, since_ms, deadline_ms)."""
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in tx.rows(SQL.open_waits, run=run)]

@@ -8,7 +8,7 @@ where true
 on conflict (run, position) do nothing
 
 -- name: begin_waits
--- A wait that is looked at again without success is due at its deadline again.
+-- A wait that begins again after it was met in vain is due at its deadline again.
 insert into pt_waits as w (run, position, kind, subject, since_ms, deadline_ms, due_ms)
 select r.run, r.position, r.kind, r.subject, r.since, r.deadline, r.deadline
 from @rows(run bigint, fence bigint, position text, function_id bigint, name text, step_kind bigint, child text, kind text, subject text, since bigint, deadline bigint) as r
@@ -21,13 +21,13 @@ set due_ms = w.deadline_ms,
 select run from pt_runs where id = :id
 
 -- name: runs_of_ids [sqlite]
-select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
+select w.id, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 
 -- name: runs_of_ids [postgres]
--- Locked, so that none of them ends unseen before the wait for it is committed.
-select w.id, w.run, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
+-- Locked, so that none of them ends before the wait for it is committed.
+select w.id, w.completed_at_epoch_ms, w.status, w.output, w.error, w.reason
 from pt_runs as w
 where w.id in (select r.id from @rows(id text) as r)
 order by w.run
@@ -62,7 +62,7 @@ where run in (select r.run from @rows(run bigint) as r)
 and executor_id is null
 and completed_at_epoch_ms is null
 and attention is null
-returning run, status, queue_name
+returning status, queue_name
 
 -- name: met_of
 select w.run, w.position
@@ -72,3 +72,9 @@ where w.due_ms = 0
 and s.run = w.run
 and s.executor_id = :executor
 and s.completed_at_epoch_ms is null
+
+-- name: open_waits
+select position, kind, subject, since_ms, deadline_ms
+from pt_waits
+where run = :run
+order by since_ms, position

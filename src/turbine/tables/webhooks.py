@@ -1,4 +1,4 @@
-"""Webhooks: signed URLs for machines, and what they listen to."""
+"""Webhooks: URLs of other programs, and the events that they subscribe to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEWEST = (1 << 63) - 1
 
 
 class Receiver(NamedTuple):
-    """Where a delivery goes; the secrets as they are stored."""
+    """The columns of a webhook that a delivery needs; secrets are as they are stored."""
 
     url: str
     enabled: bool
@@ -28,8 +28,8 @@ class Receiver(NamedTuple):
     secret_before_until_ms: int | None
 
 
-class Changes(NamedTuple):
-    """What an update writes; None keeps what is there. `sets_secret` tells a secret that is taken away."""
+class WebhookChanges(NamedTuple):
+    """The argument of `update`; None keeps a value. With `sets_secret` a `secret` of None removes the secret."""
 
     url: str | None
     events: str | None
@@ -40,21 +40,21 @@ class Changes(NamedTuple):
 
 
 def create(tx: Tx, *, id: str, url: str, events: str, enabled: bool, secret: str | None, now_ms: int) -> WebhookRecord:
-    """Add a webhook; it hears of what happens from this transaction on."""
+    """Create a webhook."""
     tx.run(SQL.create, id=id, url=url, events=events, enabled=int(enabled), secret=secret, now=now_ms)
     return _stored(tx, id)
 
 
-def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord | NotFound | ValidationFailed:
-    """Change a webhook. A secret that is replaced goes on to sign, beside the new one, until its time is over.
+def update(tx: Tx, *, id: str, changes: WebhookChanges, now_ms: int) -> WebhookRecord | NotFound | ValidationFailed:
+    """Change a webhook. A replaced secret keeps signing beside the new one until it expires.
 
-    A URL that is given as it is shown, without its password, stays as it is. Refuses another one without its password.
+    The masked URL, as it is shown, keeps the stored one. Refuses any other URL with a masked password.
     """
-    known = tx.row(SQL.receiver, id=id)
-    is_kept = known is not None and changes.url == mask_url(known[0])
-    if known is not None and not is_kept and HIDDEN in (changes.url or ""):
-        told = f"has {HIDDEN} where a password was; give the password, or the URL as it was shown"
-        return ValidationFailed(what="The record", errors=[{"path": ["url"], "message": told, "type": "url"}])
+    row = tx.row(SQL.receiver, id=id)
+    is_kept = row is not None and changes.url == mask_url(row[0])
+    if row is not None and not is_kept and HIDDEN in (changes.url or ""):
+        message = f"has {HIDDEN} instead of the password; give the password, or the URL exactly as shown"
+        return ValidationFailed(what="The record", errors=[{"path": ["url"], "message": message, "type": "url"}])
     changed = tx.run(
         SQL.update,
         id=id,
@@ -66,31 +66,31 @@ def update(tx: Tx, *, id: str, changes: Changes, now_ms: int) -> WebhookRecord |
     if not changed:
         return NotFound(kind="webhook", id=id)
     if changes.sets_secret and changes.secret is None:
-        tx.run(SQL.take_secret, id=id)
+        tx.run(SQL.remove_secret, id=id)
     elif changes.sets_secret:
-        tx.run(SQL.rotate, id=id, secret=changes.secret, until=changes.secret_before_until_ms)
+        tx.run(SQL.rotate_secret, id=id, secret=changes.secret, until=changes.secret_before_until_ms)
     return _stored(tx, id)
 
 
 def delete(tx: Tx, *, id: str) -> NotFound | None:
-    """Remove a webhook; what is still to be delivered to it ends as dead."""
+    """Delete a webhook; pending deliveries to it become dead."""
     return None if tx.run(SQL.delete, id=id) else NotFound(kind="webhook", id=id)
 
 
 def get(tx: Tx, *, id: str) -> WebhookRecord | None:
-    """One webhook."""
+    """A webhook by its id."""
     row = tx.row(SQL.get, id=id)
     return None if row is None else _record(row)
 
 
 def page(tx: Tx, *, limit: int, before: int | None) -> list[tuple[int, WebhookRecord]]:
-    """Webhooks, newest first, from below a key; with their keys."""
+    """Webhooks with their keys, newest first, below a key."""
     rows = tx.rows(SQL.page, limit=limit, before=NEWEST if before is None else before)
     return [(row[0], _record(row)) for row in rows]
 
 
 def receiver(tx: Tx, *, id: str) -> Receiver | None:
-    """What a delivery needs of a webhook."""
+    """The URL of a webhook with its secrets."""
     row = tx.row(SQL.receiver, id=id)
     return None if row is None else Receiver(row[0], bool(row[1]), *row[2:])
 

@@ -10,8 +10,8 @@ set url = coalesce(:url, url),
     updated_ms = :now
 where id = :id
 
--- name: rotate
--- The first secret replaces none, and one that is given again is no other.
+-- name: rotate_secret
+-- Setting the first secret, or the same one again, replaces nothing.
 update pt_webhooks
 set secret_before = secret,
     secret_before_until_ms = case when secret is not null then cast(:until as bigint) end,
@@ -19,7 +19,7 @@ set secret_before = secret,
 where id = :id
 and (secret is null or secret <> :secret)
 
--- name: take_secret
+-- name: remove_secret
 update pt_webhooks
 set secret = null,
     secret_before = null,

@@ -52,7 +52,7 @@ HOUSEKEEPING = (
     "turbine.testing",
 )
 """Rooms whose writes are about processes, not about runs: a death there is nothing that a run could notice."""
-PROGRESS = ("begin", "retry_set_aside", "take_letters", "take_letters_of", "declare")
+PROGRESS = ("begin", "begin_upload", "retry_set_aside", "acknowledge_cancellation", "declare")
 """Writes that are made for people who look, or that are made again whenever somebody looks."""
 
 Side = Literal["before", "after"]

@@ -22,7 +22,7 @@ from turbine.model.steps import Kind
 from turbine.model.workflows import WorkflowStatus
 from turbine.registry import Registry, WorkflowBase, WorkflowDefinition
 from turbine.runtime import Runtime
-from turbine.tables.workflows import Claimed
+from turbine.tables.runs import Claimed
 from turbine.testing.clock import VirtualClock
 
 QUIET = 0.05

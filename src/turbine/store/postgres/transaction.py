@@ -128,8 +128,8 @@ class PostgresTx:
         """Whether something waits to be sent, beside the beginning."""
         return len(self._unsent) > 1 + self.is_marked + self._connection.is_pooled
 
-    def wake(self, kind: str, key: Any = None, *, far: bool = True) -> None:
-        self.wakes.append((kind, key, far))
+    def wake(self, kind: str, key: Any = None, *, remote: bool = True) -> None:
+        self.wakes.append((kind, key, remote))
 
 
 @cache

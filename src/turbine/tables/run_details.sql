@@ -30,13 +30,13 @@ limit :limit
 -- name: values
 select key, value, updated_ms from pt_values where run = :run order by key
 
--- name: kinds
-select o.position, o.kind, o.follows
+-- name: steps
+select o.position, o.kind, o.follows, o.error
 from pt_steps as o
 where o.run = :run
 and o.position in (select r.position from @rows(position text) as r)
 
--- name: tracebacks
+-- name: failed_attempts
 select a.position, a.number, a.error
 from pt_step_attempts as a
 where a.run = :run
@@ -44,7 +44,7 @@ and a.position in (select r.position from @rows(position text) as r)
 and a.error is not null
 
 -- name: incarnations
--- Who carried out the attempts of steps; an attempt 0 stands for the outcome.
+-- Number 0 stands for the outcome of a step.
 select o.position, 0, l.executor_id, l.hostname, l.process_id, l.application_version
 from pt_steps as o
 join pt_incarnations as l on l.incarnation = o.incarnation
@@ -56,13 +56,6 @@ from pt_step_attempts as a
 join pt_incarnations as l on l.incarnation = a.incarnation
 where a.run = :run
 and a.position in (select r.position from @rows(position text) as r)
-
--- name: errors
-select o.position, o.error
-from pt_steps as o
-where o.run = :run
-and o.position in (select r.position from @rows(position text) as r)
-and o.error is not null
 
 -- name: expedite
 update pt_waits
@@ -80,7 +73,7 @@ and exists (
 returning position
 
 -- name: start_now
--- A start that was put off. What waits for something has its own hour in its waits.
+-- A delayed start. A run that waits for something is due by its waits instead.
 update pt_runs
 set wake_ms = :now
 where run = :run

@@ -1,41 +1,4 @@
--- name: start
--- On any clash, of ids or of deduplication ids, or for a queue that does not take it, nothing is written for that row;
--- the function tells which it was. An executor that was evicted starts runs, and leaves them to others.
-insert into pt_runs (
-    id, status, name, inputs, executor_id, fence, application_version, application_id, recovery_attempts,
-    attempt_owed, max_recoveries, created_at_epoch_ms, updated_at_epoch_ms, started_at_epoch_ms,
-    completed_at_epoch_ms, wake_ms, queue_name, queue_partition_key, deduplication_scope, deduplication_id, priority,
-    workflow_timeout_ms, workflow_deadline_epoch_ms, parent_run, parent_workflow_id, parent_position,
-    forked_from_workflow_id, summary, tags, reason, schedule_id
-)
-select
-    r.id, r.status, r.name, r.inputs, case when r.direct = 1 and me.is_registered then :executor end, r.fence,
-    r.version, r.application_id, r.attempts, r.owed, r.max_recoveries, r.created, r.created, r.started, r.completed,
-    case when r.direct = 1 and not me.is_registered then r.created else r.wake end,
-    r.queue, r.part, r.scope, r.deduplication, r.priority, r.timeout, r.deadline, r.parent, r.parent_id,
-    r.parent_position, r.forked_from, r.summary, r.tags, r.reason, r.schedule_id
-from @rows(id text, status text, name text, inputs text, direct bigint, fence bigint, version text, application_id text, attempts bigint, owed bigint, max_recoveries bigint, created bigint, started bigint, completed bigint, wake bigint, queue text, part text, scope text, deduplication text, priority bigint, timeout bigint, deadline bigint, parent bigint, parent_id text, parent_position text, forked_from text, summary text, tags text, reason text, schedule_id text) as r
-cross join (
-    select exists (
-        select 1 from pt_executors as e where e.executor_id = :executor and e.incarnation = :incarnation
-    ) as is_registered
-) as me
-where r.queue is null
-or exists (select 1 from pt_queues as q where q.name = r.queue and (q.partitioned = 1) = (r.part is not null))
-on conflict do nothing
-returning run, id, executor_id is not null
-
--- name: known
-select w.id, w.run, w.name, w.queue_name, w.inputs
-from pt_runs as w
-where w.id in (select r.id from @rows(id text) as r)
-
--- name: queues_known
-select q.name, q.partitioned
-from pt_queues as q
-where q.name in (select r.name from @rows(name text) as r)
-
--- name: holder
+-- name: deduplication_holder
 select id
 from pt_runs
 where deduplication_scope = :scope
@@ -44,7 +7,7 @@ and deduplication_id is not null
 and completed_at_epoch_ms is null
 
 -- name: claim [sqlite]
--- The timeout counts from the first start; a run that was resumed has none any more.
+-- The timeout counts from the first start; a resumed run has none.
 update pt_runs
 set executor_id = :executor,
     fence = fence + 1,
@@ -106,7 +69,7 @@ returning
     run, id, name, inputs, fence, recovery_attempts, started_at_epoch_ms, workflow_deadline_epoch_ms, queue_name
 
 -- name: requeue [sqlite]
--- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
+-- These gave their slot back while they wait for an approval and have something else to do: they need a slot again.
 update pt_runs indexed by pt_runs_slotless
 set status = 'ENQUEUED'
 where status = 'WAITING_FOR_APPROVAL'
@@ -117,7 +80,6 @@ and wake_ms <= :now
 returning queue_name
 
 -- name: requeue [postgres]
--- Runs that gave their slot back while they wait for a person, and have something else to do now: they queue for one.
 update pt_runs
 set status = 'ENQUEUED'
 where run in (
@@ -133,7 +95,7 @@ where run in (
 returning queue_name
 
 -- name: next_requeue [sqlite]
--- The index is named: SQLite would go through all runs that wait for a person.
+-- Without the named index SQLite would scan all runs that wait for an approval.
 select min(wake_ms)
 from pt_runs indexed by pt_runs_slotless
 where status = 'WAITING_FOR_APPROVAL'
@@ -160,8 +122,8 @@ and (queue_name is null or status <> 'ENQUEUED')
 and (slot_executor = :executor or (slot_executor is null and queue_name is null))
 
 -- name: finish
--- The rows' columns have names of their own: `returning` takes no qualified names in SQLite.
--- `coalesce` keeps SQLite from going through all runs of the executor instead of by key.
+-- The columns of `r` must differ from those of the table: SQLite's `returning` takes no qualified names.
+-- `coalesce` makes SQLite look rows up by key instead of scanning all runs of the executor.
 update pt_runs
 set status = r.new_status,
     output = r.new_output,
@@ -170,33 +132,33 @@ set status = r.new_status,
     completed_at_epoch_ms = r.now,
     updated_at_epoch_ms = r.now,
     wake_ms = null
-from @rows(run_key bigint, mark bigint, new_status text, new_output text, new_error text, failed text, now bigint) as r
+from @rows(run_key bigint, run_fence bigint, new_status text, new_output text, new_error text, failed text, now bigint) as r
 where run = r.run_key
-and fence = r.mark
+and fence = r.run_fence
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, id, name, status, queue_name, executor_id
 
--- name: forget_waits
+-- name: delete_waits
 delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
 
--- name: put_labels_back
--- What the app status was before the first gate that is still open.
+-- name: restore_app_status
+-- The app status from before the first approval that is still open.
 update pt_runs
 set app_status = (
-        select g.before_label
-        from pt_approvals as g
-        where g.run = pt_runs.run
-        and g.status = 'open'
-        order by g.approval
+        select a.before_label
+        from pt_approvals as a
+        where a.run = pt_runs.run
+        and a.status = 'open'
+        order by a.approval
         limit 1
     ),
     app_status_color = (
-        select g.before_color
-        from pt_approvals as g
-        where g.run = pt_runs.run
-        and g.status = 'open'
-        order by g.approval
+        select a.before_color
+        from pt_approvals as a
+        where a.run = pt_runs.run
+        and a.status = 'open'
+        order by a.approval
         limit 1
     )
 where run in (select r.run from @rows(run bigint) as r)
@@ -204,8 +166,8 @@ and app_status = :label
 and app_status_color = :color
 and exists (select 1 from pt_approvals as a where a.run = pt_runs.run and a.status = 'open')
 
--- name: close_gates
--- `coalesce` keeps SQLite from going through all open gates instead of by run.
+-- name: close_approvals
+-- `coalesce` makes SQLite look rows up by run instead of scanning all open approvals.
 update pt_approvals
 set status = 'cancelled',
     decided_ms = :now
@@ -213,7 +175,7 @@ where coalesce(status, '') = 'open'
 and run in (select r.run from @rows(run bigint) as r)
 
 -- name: park
--- A wait that was met while the run was being put down makes it due at once.
+-- A wait that was met in the meantime has due_ms 0, so the run is due at once.
 update pt_runs
 set executor_id = null,
     wake_ms = (select min(due_ms) from pt_waits as p where p.run = pt_runs.run),
@@ -232,7 +194,7 @@ and completed_at_epoch_ms is null
 returning run, wake_ms, queue_name, status
 
 -- name: release
--- A queued run goes back to its queue, so that no limit is passed when it goes on.
+-- A queued run returns to its queue, so that continuing it exceeds no limit.
 update pt_runs
 set executor_id = null,
     slot_executor = null,
@@ -253,22 +215,22 @@ and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 
 -- name: set_aside
--- It gives its slot back: a run that waits for a person or for other code must not stop its queue.
+-- It gives its slot back: a run that waits for an operator or for other code must not block its queue.
 update pt_runs
 set executor_id = null,
     slot_executor = null,
     wake_ms = null,
     attention = r.text,
     reason = r.text
-from @rows(run_key bigint, mark bigint, text text) as r
+from @rows(run_key bigint, run_fence bigint, text text) as r
 where run = r.run_key
-and fence = r.mark
+and fence = r.run_fence
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
 returning run, queue_name
 
 -- name: retry_set_aside [sqlite]
--- A queued run queues for a slot again; one that waits for a person does so by `requeue`.
+-- A queued run needs a slot again; one that waits for an approval gets it through `requeue`.
 update pt_runs
 set attention = null,
     reason = null,
@@ -281,7 +243,7 @@ and completed_at_epoch_ms is null
 returning queue_name
 
 -- name: retry_set_aside [postgres]
--- In the order of the keys: processes that are launched together do this together.
+-- In the order of the keys, because processes that launch at the same time would deadlock otherwise.
 update pt_runs
 set attention = null,
     reason = null,
@@ -301,7 +263,7 @@ and attention is not null
 returning queue_name
 
 -- name: dead_letter
--- The first execution and max_recoveries more were granted; this would be one too many.
+-- The limit is the first execution and max_recoveries more.
 update pt_runs
 set status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED',
     completed_at_epoch_ms = :now,
@@ -314,8 +276,8 @@ and max_recoveries is not null
 and recovery_attempts > max_recoveries
 returning run, id, name, status, queue_name, cast(null as text)
 
--- name: free_slots
--- Parked runs that held a slot of an executor which is gone: they get a new one when they wake.
+-- name: release_slots
+-- These get a new slot when they are claimed again.
 update pt_runs
 set slot_executor = null,
     status = 'ENQUEUED'
@@ -326,7 +288,7 @@ and completed_at_epoch_ms is null
 and status <> 'ENQUEUED'
 returning queue_name
 
--- name: free
+-- name: release_held
 update pt_runs
 set executor_id = null,
     slot_executor = null,
@@ -338,7 +300,7 @@ and completed_at_epoch_ms is null
 returning run, queue_name
 
 -- name: cancel
--- The run and its open descendants. A cancelled run keeps its executor: the letter in wake_ms is for it.
+-- A cancelled run keeps its executor, and wake_ms is set until that executor has acknowledged the cancellation.
 with recursive lineage (run) as (
     select run
     from pt_runs
@@ -362,7 +324,7 @@ and completed_at_epoch_ms is null
 returning run, id, name, status, queue_name, executor_id, fence
 
 -- name: cancel_children
--- Children that were being started while their parents were cancelled.
+-- Children that were started while their parents were being cancelled.
 update pt_runs
 set status = 'CANCELLED',
     reason = :inherited,
@@ -374,8 +336,8 @@ and parent_run is not null
 and completed_at_epoch_ms is null
 returning run, id, name, status, queue_name, executor_id, fence
 
--- name: recall
--- A run that waits in its queue is the queue's by now.
+-- name: cancel_unstarted
+-- A run that is due in its queue counts as started.
 update pt_runs
 set status = 'CANCELLED',
     reason = :reason,
@@ -405,13 +367,13 @@ from pt_runs
 where workflow_deadline_epoch_ms is not null
 and completed_at_epoch_ms is null
 
--- name: letters
+-- name: pending_cancellations
 select run, fence
 from pt_runs
 where executor_id = :executor
 and wake_ms is not null
 
--- name: take_letters
+-- name: acknowledge_cancellation
 update pt_runs
 set wake_ms = null
 where (run, fence) in (select r.run, r.fence from @rows(run bigint, fence bigint) as r)
@@ -453,10 +415,10 @@ set status = case when queue_name is not null then 'ENQUEUED' else 'PENDING' end
     failed_positions = null
 where run = :run
 and status = :status
-returning run
+returning queue_name
 
 -- name: cancelled_children
--- Those that were cancelled only because their parent was.
+-- Only those that were cancelled because their parent was.
 select run
 from pt_runs
 where parent_run = :run
@@ -473,15 +435,15 @@ and o.position = :position
 and o.error is not null
 and c.status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
 
--- name: forget_failure
+-- name: delete_failed_step
 delete from pt_steps
 where run = :run
 and position = :position
 and error is not null
 and child_workflow_id is null
 
--- name: forget_expired_gate
--- A resumed run asks again where it had waited in vain.
+-- name: reset_expired_approval
+-- A resumed run requests an expired approval again.
 update pt_approvals
 set status = 'cancelled'
 where run = :run
@@ -489,7 +451,7 @@ and position = :position
 and status = 'expired'
 
 -- name: reopen_child
--- A child that was started stays started; only its outcome is forgotten.
+-- The child stays recorded; only its outcome is removed.
 update pt_steps
 set error = null,
     ended_at_epoch_ms = null
@@ -498,67 +460,13 @@ and position = :position
 and error is not null
 and child_workflow_id is not null
 
--- name: forget_attempts
+-- name: delete_step_attempts
 delete from pt_step_attempts
 where run = :run
 and position = :position
 
--- name: queue_of
-select queue_name from pt_runs where run = :run
-
 -- name: run_of
 select run from pt_runs where id = :id
-
--- name: positions_of
-select position, ended_at_epoch_ms from pt_steps where run = :run
-
--- name: copy_steps
-insert into pt_steps (
-    run, position, function_id, function_name, kind, output, error, child_workflow_id, attempts,
-    started_at_epoch_ms, ended_at_epoch_ms, follows, incarnation
-)
-select
-    :target, o.position, o.function_id, o.function_name, o.kind, o.output, o.error, o.child_workflow_id, o.attempts,
-    o.started_at_epoch_ms, coalesce(o.ended_at_epoch_ms, :now), o.follows, o.incarnation
-from pt_steps as o
-where o.run = :source
-and o.position in (select r.position from @rows(position text) as r)
-
--- name: copy_attempts
-insert into pt_step_attempts (run, position, number, started_at_epoch_ms, ended_at_epoch_ms, error, incarnation)
-select :target, a.position, a.number, a.started_at_epoch_ms, a.ended_at_epoch_ms, a.error, a.incarnation
-from pt_step_attempts as a
-where a.run = :source
-and a.position in (select r.position from @rows(position text) as r)
-
--- name: copy_values_history
-insert into pt_values_history (run, position, key, value, created_ms)
-select :target, h.position, h.key, h.value, h.created_ms
-from pt_values_history as h
-where h.run = :source
-and h.position in (select r.position from @rows(position text) as r)
-
--- name: rebuild_values
--- The last value that the copied steps had set for each key.
-insert into pt_values (run, key, value, updated_ms)
-select h.run, h.key, h.value, h.created_ms
-from pt_values_history as h
-join pt_steps as o on o.run = h.run and o.position = h.position
-where h.run = :target
-and o.function_id = (
-    select max(newest.function_id)
-    from pt_values_history as same
-    join pt_steps as newest on newest.run = same.run and newest.position = same.position
-    where same.run = h.run
-    and same.key = h.key
-)
-
--- name: edit_step
-update pt_steps
-set output = :output,
-    error = :error
-where run = :target
-and position = :position
 
 -- name: delete
 delete from pt_runs
@@ -571,9 +479,6 @@ delete from pt_steps where run in (select r.run from @rows(run bigint) as r)
 
 -- name: delete_attempts
 delete from pt_step_attempts where run in (select r.run from @rows(run bigint) as r)
-
--- name: delete_waits
-delete from pt_waits where run in (select r.run from @rows(run bigint) as r)
 
 -- name: delete_messages
 delete from pt_messages where run in (select r.run from @rows(run bigint) as r)
@@ -589,13 +494,6 @@ update pt_runs
 set parent_run = null
 where parent_run is not null
 and parent_run in (select r.run from @rows(run bigint) as r)
-
--- name: add_tags
-insert into pt_run_tags (tag, run)
-select r.tag, r.run
-from @rows(tag text, run bigint) as r
-where true
-on conflict do nothing
 
 -- name: delete_tags
 delete from pt_run_tags where run in (select r.run from @rows(run bigint) as r)

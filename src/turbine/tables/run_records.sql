@@ -1,4 +1,4 @@
--- name: outcome
+-- name: result
 select completed_at_epoch_ms, status, output, error, reason
 from pt_runs
 where id = :id
@@ -15,14 +15,8 @@ update pt_runs
 set app_status = r.label,
     app_status_color = r.color,
     updated_at_epoch_ms = r.now
-from @rows(run_key bigint, mark bigint, label text, color text, now bigint) as r
+from @rows(run_key bigint, run_fence bigint, label text, color text, now bigint) as r
 where run = r.run_key
-and fence = r.mark
+and fence = r.run_fence
 and coalesce(executor_id, '') = :executor
 and completed_at_epoch_ms is null
-
--- name: open_waits
-select position, kind, subject, since_ms, deadline_ms
-from pt_waits
-where run = :run
-order by since_ms, position
