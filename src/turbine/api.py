@@ -34,8 +34,9 @@ from turbine.model.positions import PATCH
 from turbine.model.products import ProductRecord
 from turbine.model.words import KV, NOW, RANDOM, SEND_NOTIFICATION, UUID4
 from turbine.model.workflows import Page
-from turbine.operations import notifications, talk
+from turbine.operations import notifications
 from turbine.operations.kv import Kv
+from turbine.queries import results
 from turbine.registry import (
     UNSET,
     Step,
@@ -244,7 +245,7 @@ def get_value(
         app = scope.execution.app
         selected = check_id(workflow_id), check_name(key, "key"), payload_type(type)
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return scope.execution.of_step(app.in_loop(lambda: talk.get_value(app, *selected, seconds, default)))
+        return scope.execution.of_step(app.in_loop(lambda: results.await_value(app, *selected, seconds, default)))
     seconds = None if timeout is None else seconds_of(timeout, "timeout")
     return values.get_value(
         *_take("get_value"),

@@ -12,7 +12,7 @@ import shop
 import uvicorn
 
 import turbine
-from turbine.http.bootstrap import offer_setup
+from turbine.http.bootstrap import print_setup_link
 
 
 async def main(folder: Path, prefix: str) -> None:
@@ -30,7 +30,7 @@ async def main(folder: Path, prefix: str) -> None:
     try:
         await fill(rt)
         token = (await rt.tokens.create("tests", "admin")).token
-        link = await offer_setup(rt, f"{prefix}/_/turbine/setup")
+        link = await print_setup_link(rt, f"{prefix}/_/turbine/setup")
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             where = f"http://127.0.0.1:{listener.getsockname()[1]}"

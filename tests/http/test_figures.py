@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import turbine
-from turbine.http import metrics as routes
+from turbine.queries import metrics as queries
 from turbine.store import Statement
 from turbine.tables import metrics
 
@@ -110,10 +110,10 @@ async def test_among_many_runs_a_summary_tells_their_counts_again_for_a_moment(o
     assert 1 == await counted("metrics/summary")
     await one_more()
     assert 2 == await counted("metrics/summary")  # so few are always counted
-    monkeypatch.setattr(routes, "MANY", 2)
-    monkeypatch.setattr(routes, "COUNTED_MS", 3_600_000)
+    monkeypatch.setattr(queries, "STATUS_CACHE_MIN", 2)
+    monkeypatch.setattr(queries, "STATUS_CACHE_MS", 3_600_000)
     assert 2 == await counted("metrics/summary")
     await one_more()
     assert (2, 3) == (await counted("metrics/summary"), await counted("workflows/stats"))
-    monkeypatch.setattr(routes, "COUNTED_MS", 0)
+    monkeypatch.setattr(queries, "STATUS_CACHE_MS", 0)
     assert 3 == await counted("metrics/summary")

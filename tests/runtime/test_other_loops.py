@@ -11,7 +11,9 @@ from typing import Any
 import turbine
 import turbine.sync
 from turbine import Runtime, Schedule, WorkflowStatus
+from turbine.model.accounts import Actor, Role
 from turbine.operations.resources import Resource
+from turbine.operations.schedules import Schedules
 
 
 @turbine.step
@@ -93,6 +95,7 @@ async def test_what_is_started_from_another_event_loop_is_carried_out(launch) ->
             (await rt.run(hello.options(id="run"), "run")).workflow_id,
             await rt.trigger("hello", "trigger"),
             await rt.schedules.run_now(yearly.id),
+            await Schedules(rt._app, Actor("ada@example.com", Role.OPERATOR)).run_now(yearly.id),
             (await rt.fork("run", 0)).workflow_id,
         ]
         now = datetime.now(UTC)

@@ -477,7 +477,7 @@ async def test_a_list_is_filtered_and_paged_newest_first(launch) -> None:
 async def test_what_can_never_be_listed_is_refused(launch) -> None:
     rt = await launch(one)
     for wrong in ({"limit": 0}, {"cursor": "x"}, {"status": "gone"}):
-        with pytest.raises(ValueError, match=r"must be between|is no cursor|not a valid"):
+        with pytest.raises(ValueError, match=r"must be between|not a cursor|not a valid"):
             await rt.products.list(**wrong)
     for act in (rt.products.get, rt.products.resend, lambda id: content(rt, id)):
         with pytest.raises(NotFound) as missing:

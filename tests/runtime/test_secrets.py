@@ -212,5 +212,5 @@ async def test_a_console_shows_where_products_are_without_the_password(launch) -
 
     rt = await launch(report, product_storage="memory://u:Zq7hid3n@bucket")
     await (await rt.run(report)).result()
-    found = await console.ask(rt._app(), "select storage from pt_products", 10)
+    found = await console.run_query(rt._app(), "select storage from pt_products", 10)
     assert [["memory://u:***@bucket"]] == found.rows

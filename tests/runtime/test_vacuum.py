@@ -80,7 +80,7 @@ async def test_postgres_tidies_its_tables_and_skips_what_is_locked(postgres_url)
             other.commit()
             other.execute("lock table pt_kv in access exclusive mode")
             done = await vacuum.vacuum(rt._app())
-            assert (True, ["pt_kv"]) == (done.is_done, done.skipped)
+            assert (True, ["pt_kv"]) == (done.done, done.skipped)
         with psycopg.connect(postgres_url) as other:
             assert (before + 2,) == other.execute(counts).fetchone()
         assert [] == (await vacuum.vacuum(rt._app())).skipped
@@ -104,7 +104,7 @@ async def test_a_database_in_memory_has_nothing_to_give_back() -> None:
     async with turbine.Runtime("sqlite://:memory:", workflows=[chain]) as rt:
         await bloat(rt)
         assert 0 == await rt.vacuum()
-        assert (await vacuum.vacuum(rt._app())).is_done
+        assert (await vacuum.vacuum(rt._app())).done
 
 
 async def test_the_size_is_noted_once_an_hour_by_whoever_looks_first_and_thinned_out_later(launch) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from turbine.clock import to_datetime
+from turbine.model.run_filter import RunFilter
 from turbine.store import Statement, Tx, open_store
 from turbine.store.store import Store
 from turbine.tables import audit, deliveries, failures, logs, metrics, products, run_records, run_search, search
-from turbine.tables.run_search import RunFilter
 
 GROWING = re.compile(
     r"pt_(workflow_status|workflow_tags|failures|search_apart|audit|logs|products|deliveries|delivery_attempts)\b"
@@ -27,13 +28,13 @@ FILTERS: dict[str, dict[str, Any]] = {
     "tag": {"tag": ["red", "blue"]},
     "queue": {"queue": ["render"]},
     "parent": {"parent_id": ["run-1"]},
-    "after": {"created_after_ms": 50},
-    "before": {"created_before_ms": 10**12},
+    "after": {"created_after": to_datetime(50)},
+    "before": {"created_before": to_datetime(10**12)},
     "search": {"search": "needle"},
     "fingerprint": {"fingerprint": ["f1"]},
     "class": {"error_class": ["ValueError"]},
-    "longer": {"duration_min_ms": 1},
-    "shorter": {"duration_max_ms": 10**6},
+    "longer": {"duration_min": 0.001},
+    "shorter": {"duration_max": 1000},
 }
 LEADS = {
     "status": "pt_runs_by_status",

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from turbine.delivery.addresses import Refused, check_literal, is_public, literal, resolve
+from turbine.delivery.addresses import AddressRefused, check_literal, is_public, literal, resolve
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_addresses_inside_or_of_no_internet_may_not(text: str) -> None:
     ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "127.0.0.1.", "[::1]", "::1", "fe80::1%lo"],
 )
 def test_an_inward_address_is_recognised_in_every_spelling(host: str) -> None:
-    with pytest.raises(Refused, match="not on the public internet"):
+    with pytest.raises(AddressRefused, match="not on the public internet"):
         check_literal(host)
 
 
@@ -75,7 +75,7 @@ def test_a_name_is_judged_only_when_it_is_resolved(host: str) -> None:
 
 
 async def test_a_name_that_leads_inward_is_refused_unless_that_is_allowed() -> None:
-    with pytest.raises(Refused, match="localhost leads to"):
+    with pytest.raises(AddressRefused, match="localhost leads to"):
         await resolve("localhost", 80, allow_private=False)
 
     assert {"127.0.0.1", "::1"} & set(await resolve("localhost", 80, allow_private=True))
@@ -87,5 +87,5 @@ async def test_one_inward_address_among_others_spoils_a_name(monkeypatch: pytest
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
-    with pytest.raises(Refused, match=r"leads to 10\.0\.0\.1"):
+    with pytest.raises(AddressRefused, match=r"leads to 10\.0\.0\.1"):
         await resolve("mixed.example", 443, allow_private=False)

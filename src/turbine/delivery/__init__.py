@@ -1,6 +1,7 @@
-"""The ways out of the process. The courier decides when and how often; a way makes one attempt and says how it went.
+"""Transports of deliveries: webhooks, alert channels and product senders. Each makes one attempt at a time.
 
-A way must be fit to be told the same delivery twice: a process may die between the receiver's yes and the row.
+The delivery worker decides when and how often. A transport may get the same delivery twice, because the process may
+die after the receiver has accepted it and before that is written down.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from turbine.tables.deliveries import ClaimedDelivery
 
 
 class Transport(Protocol):
-    """How deliveries of one kind leave the process."""
+    """The way in which deliveries of one kind leave the process."""
 
     async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
-        """Make one attempt. What is raised instead of a verdict counts as a failed attempt that may be repeated.
+        """Make one attempt. An exception counts as a failed attempt that may be repeated.
 
-        ShuttingDown and StoreUnavailable of the courier's own runtime are the exception: then the delivery is given
-        back and no attempt is counted.
+        ShuttingDown and StoreUnavailable of the runtime itself are the exception: then the delivery is given back and
+        no attempt is counted.
         """
         ...

@@ -1,6 +1,7 @@
-"""The way of products out of the process: the user's sender, once for each attempt, with the bytes opened anew.
+"""Product senders: the user's code that sends products, called once for each attempt with the bytes opened anew.
 
-A sender must be fit to be given the same product twice: the process may die between its return and the row.
+A sender may get the same product twice, because the process may die after it has returned and before that is written
+down.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from turbine.threads import Threads
 
 
 class ProductSender(Protocol):
-    """What brings products to where they belong: `async def send`, or `def send`, which is called in a thread.
+    """Sends products to their destination: `async def send`, or `def send`, which is called in a thread.
 
-    It is done when it returns, and has failed when it raises; then it is called again later, up to
+    It succeeds when it returns, and fails when it raises; then it is called again later, up to
     `Config.delivery_attempts` times. `data` is at its start at each call, can be read in pieces, and is closed
-    afterwards. The same product may come twice: its `id` tells.
+    afterwards. The same product may come twice, with the same `id`.
     """
 
     def send(self, product: ProductRecord, data: BinaryIO) -> Awaitable[None] | None:
-        """Bring one product there."""
+        """Send one product."""
         ...
 
 
 class ProductTransport:
-    """How products leave the process."""
+    """Gives products to the sender."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class ProductTransport:
         sender: ProductSender,
         threads: Threads,
     ) -> None:
-        """`open` undoes the payload codec; `threads` are for senders that block."""
+        """`open` reverses the payload codec; `threads` are for senders that block."""
         self._store = store
         self._storages = storages
         self._open = open
@@ -52,7 +53,6 @@ class ProductTransport:
         self._threads = threads
 
     async def deliver(self, held: ClaimedDelivery) -> AttemptResult:
-        """Give a product to the sender, once."""
         stored = await self._store.read(products.get, product_id=held.target)
         if stored is None:
             return AttemptResult("the product was deleted, together with its run", final=True)
@@ -66,7 +66,7 @@ class ProductTransport:
         return AttemptResult(error)
 
     async def _send(self, product: ProductRecord, data: BinaryIO) -> str | None:
-        """What is wrong, if something that is no ordinary error is: what would end the thread or the process."""
+        """Call the sender; returns the text of an exception that would end the thread or the process."""
         send = self._sender.send
         try:
             if inspect.iscoroutinefunction(send):
@@ -83,33 +83,33 @@ class ProductTransport:
 def _call(send: Callable[[ProductRecord, BinaryIO], Any], product: ProductRecord, data: BinaryIO) -> Any:
     try:
         return send(product, data)
-    except StopIteration as error:  # no future takes it
+    except StopIteration as error:  # a future cannot hold it
         raise RuntimeError(f"the sender raised StopIteration: {error}") from error
 
 
 class WorkflowSender:
     """A sender that starts a run for each product: `rt.set_product_sender(WorkflowSender(rt, archive))`.
 
-    The workflow takes one parameter, the product: a `ProductRecord`, or a dict, as it is annotated. The run's id is
-    made of the product's, so there is exactly one run for each product, however often it is sent.
+    The workflow takes one parameter, the product: a `ProductRecord` or a dict, as annotated. The id of the run is
+    derived from that of the product, so there is exactly one run for each product, however often it is sent.
     """
 
     def __init__(self, rt: Any, workflow: WorkflowBase[..., Any]) -> None:
-        """`rt` is any runtime, of this module or of `turbine.sync`, that knows the workflow."""
+        """`rt` is a runtime of `turbine` or of `turbine.sync` that has the workflow registered."""
         if not isinstance(workflow, WorkflowBase):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{workflow!r} is no workflow; decorate the function with @turbine.workflow")
+            raise TypeError(f"{workflow!r} is not a workflow; decorate the function with @turbine.workflow")
         self._runtime: Any = getattr(rt, "inner", rt)
         self._workflow = workflow
 
     async def send(self, product: ProductRecord, data: BinaryIO) -> None:
-        """Start the run of a product, or find it started. The bytes stay where they are: `rt.products.open(id)`."""
-        await self._runtime.run(self._workflow.options(id=f"product-{product.id}"), self._fitting(product))
+        """Start the run of a product, or join it. The bytes stay in their storage: `rt.products.open(id)`."""
+        await self._runtime.run(self._workflow.options(id=f"product-{product.id}"), self._argument(product))
 
-    def _fitting(self, product: ProductRecord) -> ProductRecord | dict[str, Any]:
+    def _argument(self, product: ProductRecord) -> ProductRecord | dict[str, Any]:
         definition = self._workflow.definition
         if definition.fn is not None:
             try:
                 definition.signature.encode((product,), {})
-            except SerializationError:  # annotated as a dict, or as something like it
+            except SerializationError:  # annotated as a dict or the like
                 return {**asdict(product), "status": str(product.status), "created": product.created.isoformat()}
         return product

@@ -1,6 +1,6 @@
-"""Signatures of webhooks: the hex HMAC of the body, and those of Standard Webhooks (standardwebhooks.com, version 1).
+"""Signatures of webhooks: the hex HMAC of the body, and Standard Webhooks (standardwebhooks.com, version 1).
 
-The second kind also signs the delivery's id and the time of the attempt, so that nobody can play a body back later.
+Standard Webhooks also sign the delivery's id and the time of the attempt, so that a body cannot be replayed later.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ PREFIX = "whsec_"
 
 
 def key_of(secret: str) -> bytes:
-    """The key of the Standard Webhooks signature: base64 behind `whsec_`, else the text itself. Raises ValueError."""
+    """The key of the Standard Webhooks signature: base64 after `whsec_`, else the text itself. Raises ValueError."""
     if not secret.startswith(PREFIX):
         return secret.encode()
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError(f"what follows {PREFIX} must be base64: {error}") from error
+        raise ValueError(f"the part after {PREFIX} must be base64: {error}") from error
     if not key:
-        raise ValueError(f"what follows {PREFIX} must be base64 of a key; it is empty")
+        raise ValueError(f"the part after {PREFIX} must be a key in base64; it is empty")
     return key
 
 
@@ -32,7 +32,7 @@ def body_signature(secret: str, body: bytes) -> str:
 
 
 def standard_signature(secrets: Sequence[str], id: str, seconds: int, body: bytes) -> str:
-    """The value of webhook-signature: one signature for each secret that is valid, the newest first."""
+    """The value of webhook-signature: one signature for each valid secret, the newest first."""
     signed = b".".join((id.encode(), str(seconds).encode(), body))
     return " ".join(
         "v1," + base64.b64encode(hmac.digest(key_of(secret), signed, "sha256")).decode() for secret in secrets

@@ -1,7 +1,7 @@
-"""Where the bytes of products are kept: a folder, chunks in the database, or whatever fsspec reaches.
+"""Storages of the bytes of products: a folder, chunks in the database, or anything that fsspec reaches.
 
-A place is named in the row of each product, so products outlive a change of `Config.product_storage`. What a file is
-called is made of the product's id; no name that a user gave ever becomes part of a path. Everything here blocks.
+The row of each product names its storage, so products outlive a change of `Config.product_storage`. Files are named
+after the product's id; no name that a user gave ever becomes part of a path. Everything here blocks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from turbine.store import Store
 from turbine.tables import products
 
 BESIDE = "beside"
-"""The folder beside the SQLite file; it moves with the file, so its path stands in no row."""
+"""The folder beside the SQLite file; it moves with the file, so no row has its path."""
 DATABASE = "database"
 CHUNKS_AT_ONCE = 16
 """Chunks that one transaction removes."""
 
 
 class Storages:
-    """The place for new products, and every place that rows name."""
+    """The storage of new products, and every storage that a row names."""
 
     def __init__(self, store: Store, setting: str | os.PathLike[str] | None) -> None:
         """`setting` is `Config.product_storage`. Raises ValueError for one that cannot be used."""
@@ -48,23 +48,23 @@ class Storages:
         self._at(self.place)
 
     def _at(self, place: str) -> Folder | Chunks | Bucket:
-        known = self._places.get(place)
-        if known is None:
+        storage = self._places.get(place)
+        if storage is None:
             if place == BESIDE:
                 raise FileNotFoundError("this product is kept beside a SQLite file, and this is another database")
-            known = self._places[place] = Folder(_path_of(place)) if place.startswith("file://") else Bucket(place)
-        return known
+            storage = self._places[place] = Folder(_path_of(place)) if place.startswith("file://") else Bucket(place)
+        return storage
 
     def create(self, id: str) -> ProductUpload:
         """Begin an upload at `place`."""
         return self._at(self.place).create(id)
 
     def open(self, place: str, id: str, size: int) -> BinaryIO:
-        """The bytes of a product, anew at each call. Raises FileNotFoundError when they are gone."""
+        """The bytes of a product, opened anew at each call. Raises FileNotFoundError when they are gone."""
         return self._at(place).open(id, size)
 
     def remove(self, place: str, id: str) -> None:
-        """Remove the bytes of a product, or what an upload has left; fine when there are none."""
+        """Remove the bytes of a product or of an unfinished upload; no error when there are none."""
         self._at(place).remove(id)
 
 
@@ -78,7 +78,7 @@ def _path_of(url: str) -> Path:
 
 
 class Folder:
-    """Files in a folder: written beside their final name, and there under it only when they are on the disk."""
+    """Files in a folder: written under a temporary name, and renamed when they are on the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -121,7 +121,7 @@ class _FileUpload:
 
 
 class Chunks:
-    """Blocks in a table, each written in a transaction of its own, so that large products hold nobody up."""
+    """Blocks in a table, each written in a transaction of its own, so that large products delay no other write."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -131,7 +131,7 @@ class Chunks:
         return _ChunkUpload(self._store, id)
 
     def open(self, id: str, size: int) -> BinaryIO:
-        """The blocks as one file, of which one is in memory at a time."""
+        """The blocks as one file; one block is in memory at a time."""
         return cast("BinaryIO", io.BufferedReader(_ChunkFile(self._store, id, size)))
 
     def remove(self, id: str) -> None:
@@ -169,12 +169,12 @@ class _ChunkFile(io.RawIOBase):
         self._number = -1
         self._block = b""
         if size:
-            self._load(0)  # so that a product whose bytes are gone says so when it is opened
+            self._load(0)  # so that opening a product fails when its bytes are gone
 
     def _load(self, number: int) -> None:
         block = self._store.read_blocking(products.chunk, upload=self._id, number=number)
         if block is None:
-            raise FileNotFoundError(f"chunk {number} of product {self._id} is not in the database any more")
+            raise FileNotFoundError(f"chunk {number} of product {self._id} is no longer in the database")
         self._number, self._block = number, block
 
     def readable(self) -> bool:
@@ -207,7 +207,7 @@ class _ChunkFile(io.RawIOBase):
 
 
 class Bucket:
-    """A folder or bucket behind any URL that fsspec knows. A file counts from the row that names it."""
+    """A folder or bucket behind any URL that fsspec supports. A file is valid once a row names it."""
 
     def __init__(self, url: str) -> None:
         scheme = url.partition("://")[0]
@@ -241,7 +241,7 @@ class Bucket:
             return cast("BinaryIO", self._system.open(self._path(id), "rb"))
 
     def remove(self, id: str) -> None:
-        """Remove a file; an upload that was broken off leaves none, or a part of one."""
+        """Remove a file; an interrupted upload leaves none, or a part of one."""
         try:
             with _without_secrets(self._url):
                 self._system.rm_file(self._path(id))
@@ -251,10 +251,10 @@ class Bucket:
 
 @contextmanager
 def _without_secrets(url: str) -> Generator[None]:
-    """Let what a driver raises through, unless it shows a secret of the URL; then the same is said without it."""
+    """Remove the secrets of a URL from the text of what its driver raises."""
     try:
         yield
-    except Exception as error:  # drivers raise what they like
+    except Exception as error:  # drivers raise anything
         shown = scrub(str(error), url)
         if shown == str(error):
             raise
@@ -273,5 +273,5 @@ class _BucketUpload:
         self._file.close()
 
     def abandon(self) -> None:
-        # An open file of fsspec is finished when it is collected, so it is finished here and removed afterwards.
+        # An open file of fsspec is completed when it is garbage collected, so it is closed here and removed afterwards.
         self._file.close()

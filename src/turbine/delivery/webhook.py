@@ -1,7 +1,7 @@
-"""Webhooks: one signed POST, to an address that was judged, answered in time.
+"""Webhooks: one signed POST to an address that was checked, with a time limit for the answer.
 
-Nothing is kept between two attempts: a connection that is kept is found again by its address, and two names may share
-one. Proxies of the environment are not used, because nobody would judge the address then.
+No connection is kept between two attempts: it would be reused by address, and two names may share one. Proxies of the
+environment are not used, because the address would not be checked then.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from turbine.clock import Clock, to_datetime
 from turbine.codec import describe_error
 from turbine.config import Config
-from turbine.delivery.addresses import Refused, resolve
+from turbine.delivery.addresses import AddressRefused, resolve
 from turbine.delivery.signatures import body_signature, standard_signature
 from turbine.masking import scrub
 from turbine.model.deliveries import AttemptResult
+from turbine.model.times import moment_text
 from turbine.store import Store
 from turbine.tables import webhooks
 from turbine.tables.deliveries import ClaimedDelivery
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 REDIRECTS_MAX = 3
 ANSWER_MAX = 300
-"""Characters of a refusing answer that are kept with the attempt."""
+"""Characters of a refusal that are kept with the attempt."""
 
 
 class WebhookTransport:
-    """Posts what happened to whoever asked to hear of it."""
+    """Posts events of runs to webhooks."""
 
     def __init__(self, store: Store, clock: Clock, config: Config, open: Callable[[str], str]) -> None:
         self._store = store
@@ -51,7 +52,7 @@ class WebhookTransport:
         return await self.attempt(receiver, held)
 
     async def attempt(self, receiver: Receiver, held: ClaimedDelivery) -> AttemptResult:
-        """Post to a receiver once, and say how it went."""
+        """Post to a receiver once."""
         body = body_of(held, self._open)
         headers = self._headers(held, receiver, body)
         import httpx
@@ -59,7 +60,7 @@ class WebhookTransport:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._post(receiver.url, headers, body)
-        except Refused as error:
+        except AddressRefused as error:
             return AttemptResult(str(error), final=True)
         except TimeoutError:
             return AttemptResult(f"no answer within {self._timeout:g} s")
@@ -67,7 +68,7 @@ class WebhookTransport:
             return AttemptResult(scrub(f"{type(error).__name__}: {error}", receiver.url))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._transport is not None:
             await self._transport.aclose()
             self._transport = None
@@ -92,7 +93,7 @@ class WebhookTransport:
         return headers
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> AttemptResult:
-        """Post, and again where a redirect keeps the method (307 and 308) leads; other redirects are refusals."""
+        """Post, following redirects that keep the method (307 and 308); other redirects are refusals."""
         import httpx
 
         target, code = httpx.URL(url), 0
@@ -102,18 +103,18 @@ class WebhookTransport:
             try:
                 location = response.headers.get("location")
                 if code not in (307, 308) or not location:
-                    return await _judged(response)
+                    return await _result(response)
             finally:
                 await response.aclose()
             before, target = target, target.join(location)
             if target.scheme not in ("http", "https") or not target.host:
-                return AttemptResult("it redirects to what is no http URL", code, final=True)
+                return AttemptResult("it redirects to something that is not an http URL", code, final=True)
             if before.scheme == "https" and target.scheme == "http":
                 return AttemptResult("it redirects from https to http", code, final=True)
         return AttemptResult(f"it redirects more than {REDIRECTS_MAX} times", code, final=True)
 
     async def _send(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> httpx.Response:
-        """Send to the first address of the URL's host that takes a connection: the name is not looked up again."""
+        """Send to the first address of the URL's host that accepts a connection; the name is not resolved again."""
         import httpx
 
         transport = self._opened()
@@ -126,7 +127,7 @@ class WebhookTransport:
                 url.copy_with(host=address, userinfo=b""),
                 headers={**headers, **_credentials(url), "Host": url.netloc.decode("ascii")},
                 content=body,
-                # TLS greets, and checks the certificate of, the name.
+                # TLS uses the name for SNI and for checking the certificate.
                 extensions={"sni_hostname": host},
             )
             try:
@@ -140,8 +141,8 @@ class WebhookTransport:
         if self._transport is None:
             import httpx
 
-            # Not a client, which logs the URL of each request with all that is secret in it. An attempt as a whole is
-            # limited in `attempt`. Of the environment only SSL_CERT_FILE and _DIR count.
+            # Not a client, which would log the URL of each request with its secrets. `attempt` limits the time. Of the
+            # environment only SSL_CERT_FILE and SSL_CERT_DIR are used.
             self._transport = httpx.AsyncHTTPTransport(
                 verify=httpx.create_ssl_context(),
                 trust_env=False,
@@ -157,7 +158,7 @@ def _credentials(url: httpx.URL) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
 
 
-async def _judged(response: httpx.Response) -> AttemptResult:
+async def _result(response: httpx.Response) -> AttemptResult:
     code = response.status_code
     if 200 <= code < 300:
         return AttemptResult(status_code=code)
@@ -168,18 +169,17 @@ async def _judged(response: httpx.Response) -> AttemptResult:
 
 
 async def _beginning(response: httpx.Response) -> str:
-    """The first characters of an answer, however long it is."""
-    found = b""
+    body = b""
     async for chunk in response.aiter_raw():
-        found += chunk
-        if len(found) >= ANSWER_MAX:
+        body += chunk
+        if len(body) >= ANSWER_MAX:
             break
-    text = found[:ANSWER_MAX].decode(errors="backslashreplace")
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    text = body[:ANSWER_MAX].decode(errors="backslashreplace")
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def body_of(held: ClaimedDelivery, open: Callable[[str], str]) -> bytes:
-    """What a webhook says: the same bytes at every attempt. An output or error that is not there is left out."""
+    """The body of a webhook: the same bytes at every attempt. A missing output or error is left out."""
     from pydantic_core import from_json, to_json
 
     document: dict[str, Any] = {
@@ -195,5 +195,5 @@ def body_of(held: ClaimedDelivery, open: Callable[[str], str]) -> bytes:
         document["error"] = describe_error(held.error)
     if held.assignees is not None:
         document["assignees"] = from_json(held.assignees)
-    document["timestamp"] = to_datetime(held.created_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    document["timestamp"] = moment_text(to_datetime(held.created_ms))
     return to_json(document)

@@ -1,6 +1,4 @@
-"""The edge for browsers and programs: routes, sign-in, the event stream, and the files of the dashboard.
+"""The HTTP edge: routes translate requests into operations and queries, and records into responses.
 
-A route translates: it reads a request, calls one action, and shows what came back. Nothing here decides about runs,
-and nothing below knows that HTTP exists. Every change goes through `Desk.change`, so that it leaves its line in the
-audit, in its own transaction.
+It does not know tables or the store, and nothing below it knows HTTP.
 """

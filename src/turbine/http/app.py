@@ -41,6 +41,7 @@ from turbine.http import (
 from turbine.http.auth import Auth, Authenticator
 from turbine.http.middleware import Middleware
 from turbine.http.request_context import app_of
+from turbine.queries.metrics import StatusCache
 from turbine.runtime import Runtime
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -70,51 +71,51 @@ ROUTERS: tuple[APIRouter, ...] = (
     retention.router,
     sql.router,
 )
-# Put together once: FastAPI makes what an application includes ready at its first request, which takes a while.
-_WHOLE = APIRouter(responses={"default": {"model": problems.Problem, "description": "A problem document (RFC 9457)."}})
+# Built once: FastAPI prepares included routers at the first request of each application, which takes a while.
+_ROUTES = APIRouter(responses={"default": {"model": problems.Problem, "description": "A problem document (RFC 9457)."}})
 for _router in ROUTERS:
-    _WHOLE.include_router(_router)
+    _ROUTES.include_router(_router)
 BODY_EXTRA = 64 * 1024
-"""What a request may have beyond its largest payload."""
+"""Bytes that a request may have beyond its largest payload."""
 
 
 def build(rt: Runtime, auth: Auth) -> tuple[ASGIApp, FastAPI]:
-    """The API of a runtime behind its gate, and the application inside."""
+    """Builds the API of a runtime with its middleware, and the application inside."""
     api = FastAPI(
         title="Turbine",
         version=version("turbine-workflows"),
-        description="Durable workflows: look at runs, act on them, and keep their queues, schedules and keys.",
+        description="Durable workflows: inspect and change runs, queues, schedules and keys.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    problems.enter(api, _methods)
-    api.router.routes.extend(_WHOLE.routes)
+    problems.install(api, _methods)
+    api.router.routes.extend(_ROUTES.routes)
     api.state.turbine = rt
     api.state.authenticator = Authenticator(lambda: app_of(rt), auth)
     api.state.stream = stream.Stream(rt)
-    api.state.counted = metrics.Counted()
+    api.state.status_cache = StatusCache()
     api.state.setup_path = None
     _describe(api)
     return Middleware(api, api.state.authenticator, rt.config.payload_max + BODY_EXTRA), api
 
 
 def _methods(request: Request) -> list[str]:
-    """The methods that a path can be asked with."""
+    """Returns the methods of a path."""
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in matching for method in route.methods or ()})
 
 
 def _describe(api: FastAPI) -> None:
-    """Say in the OpenAPI document which role each operation needs, and how to sign in."""
-    usual = api.openapi
+    """Adds the role that each operation needs to the OpenAPI document, and how to sign in."""
+    build_document = api.openapi
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema:
             return api.openapi_schema
-        document = usual()
+        document = build_document()
         document["servers"] = [{"url": "."}]
         schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
         schemes["token"] = {"type": "http", "scheme": "bearer"}
@@ -133,7 +134,7 @@ def _describe(api: FastAPI) -> None:
 def _problem_documents(document: dict[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation["responses"].pop("422", None)  # FastAPI's own form of it, which is not what we send
+            operation["responses"].pop("422", None)  # FastAPI's own error form, which is not used
             problem = operation["responses"].get("default", {}).get("content")
             if problem is not None and "application/json" in problem:
                 problem["application/problem+json"] = problem.pop("application/json")
@@ -142,12 +143,12 @@ def _problem_documents(document: dict[str, Any]) -> None:
 
 
 def roles_of(api: FastAPI) -> list[tuple[str, str, str | None]]:
-    """Every operation and the role it needs: (path, method, role); None for those that are open."""
-    found: list[tuple[str, str, str | None]] = []
+    """Lists all operations as (path, method, role); the role is None for open ones."""
+    operations: list[tuple[str, str, str | None]] = []
     for router in ROUTERS:
         for route in router.routes:
             if isinstance(route, APIRoute):
-                roles = [getattr(needed.call, "role", None) for needed in route.dependant.dependencies]
-                role = next((str(one) for one in roles if one is not None), None)
-                found += [(route.path_format, method, role) for method in sorted(route.methods or ())]
-    return found
+                roles = [getattr(dependency.call, "role", None) for dependency in route.dependant.dependencies]
+                role = next((str(role) for role in roles if role is not None), None)
+                operations += [(route.path_format, method, role) for method in sorted(route.methods or ())]
+    return operations

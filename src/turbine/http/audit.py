@@ -1,33 +1,22 @@
-"""Who changed what."""
+"""The audit log: who changed what."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from turbine.http.request_context import Administering
-from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, When
+from turbine.http.schemas import Cursor, Limit, When
+from turbine.model.audit import AuditRecord
+from turbine.model.workflows import Page
 
 router = APIRouter(tags=["audit"])
 Text = Annotated[str | None, Query(max_length=2000)]
 
 
-class Line(Schema):
-    """One change."""
-
-    id: str
-    at: Moment
-    actor: str
-    role: str
-    action: str
-    target: str
-    workflow_id: str | None
-    detail: dict[str, Any] | None
-
-
 @router.get("/audit")
-async def listing(
+async def list_audit(
     context: Administering,
     actor: Text = None,
     action: Text = None,
@@ -37,9 +26,9 @@ async def listing(
     before: When | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Items[Line]:
+) -> Page[AuditRecord]:
     """A page of changes, newest first."""
-    page = await context.rt.audit.list(
+    return await context.rt.audit.list(
         actor=actor or None,
         action=action or None,
         target=target or None,
@@ -49,4 +38,3 @@ async def listing(
         limit=limit,
         cursor=cursor,
     )
-    return Items[Line].model_validate(page)

@@ -1,4 +1,4 @@
-"""Who asks: sessions, API tokens, the host's own sign-in, or nobody; and whether a browser was sent by a stranger."""
+"""Authentication by session, API token or the host application; and protection against cross-site requests."""
 
 from __future__ import annotations
 
@@ -16,91 +16,73 @@ from starlette.responses import Response
 from turbine.engine.app import App
 from turbine.errors import NotAllowed
 from turbine.model.accounts import Principal, Role
-from turbine.operations.accounts import check_email, check_role, hash_secret
+from turbine.operations.accounts import check_email, check_role
+from turbine.operations.sign_in import SESSION_MS, principal_of_session, principal_of_token
 from turbine.operations.tokens import PREFIX
-from turbine.tables import accounts
 
 COOKIE = "turbine_session"
-SESSION_MS = 30 * 24 * 3600 * 1000
-"""How long a session lasts at most."""
-IDLE_MS = 7 * 24 * 3600 * 1000
-"""How long it lasts unused."""
-SEEN_EVERY_MS = 5 * 60 * 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Told = str | tuple[str, str] | Principal | None
-"""What a host tells of somebody: a role, a role and an e-mail address, or None for nobody."""
-SignIn = Callable[[Request], "Told | Awaitable[Told]"]
+Identity = str | tuple[str, str] | Principal | None
+"""The answer of a host application: a role, a role and an e-mail address, or None for an anonymous request."""
+SignIn = Callable[[Request], "Identity | Awaitable[Identity]"]
 Auth = Literal["accounts", "none"] | SignIn
 
 
 class Authenticator:
-    """Tells who asks, in the way that the application was set up with."""
+    """Authenticates requests in the way that the application was set up with."""
 
-    def __init__(self, port: Callable[[], App], auth: Auth) -> None:
+    def __init__(self, app: Callable[[], App], auth: Auth) -> None:
         if not callable(auth) and auth not in ("accounts", "none"):
             raise ValueError(f"auth is 'accounts', 'none' or a function of a request, not {auth!r}")
-        self._app = port
+        self._app = app
         self._auth = auth
         self.kind: Literal["accounts", "none", "host"] = "none" if auth == "none" else "accounts"
         if callable(auth):
             self.kind = "host"
 
     async def principal(self, request: Request) -> Principal | None:
-        """Who asks, or None. Raises NotAllowed for requests that come from where they must not."""
+        """The principal of a request, None for an anonymous one. Raises NotAllowed for a request from elsewhere."""
         if self._auth == "none":
             _check_loopback(request)
             return Principal("local", Role.ADMIN)
         token = _bearer(request)
         if token is not None and token.startswith(PREFIX):
-            port = self._app()
-            known = await port.store.read(accounts.by_token, token_hash=hash_secret(token), now_ms=port.clock.now_ms())
-            return None if known is None else Principal(f"token:{known[0]}", known[1])
+            return await principal_of_token(self._app(), token)
         if callable(self._auth):
             answer = self._auth(request)
             return _of_host(await answer if inspect.isawaitable(answer) else answer)
         cookie = request.cookies.get(COOKIE)
-        return None if cookie is None else await self._of_session(cookie)
-
-    async def _of_session(self, cookie: str) -> Principal | None:
-        port = self._app()
-        now_ms = port.clock.now_ms()
-        known = await port.store.read(
-            accounts.by_session, token_hash=hash_secret(cookie), now_ms=now_ms, idle_since_ms=now_ms - IDLE_MS
-        )
-        if known is None:
-            return None
-        session_id, seen_ms, email, role = known
-        if now_ms - seen_ms > SEEN_EVERY_MS:
-            await port.store.write(accounts.touch_session, id=session_id, now_ms=now_ms)
-        return Principal(email, role, email=email, session_id=session_id)
+        return None if cookie is None else await principal_of_session(self._app(), cookie)
 
     def check_unsafe(self, request: Request, principal: Principal | None) -> None:
-        """Raise NotAllowed for a change that another site's page may have sent with the cookies of this one."""
+        """Raise NotAllowed for a change that a page of another site may have sent with the cookies of this one."""
         if _bearer(request) is not None and principal is not None and principal.name.startswith("token:"):
             return
         origin = request.headers.get("origin")
         if origin is not None and not _is_own(origin, request):
             raise NotAllowed(
-                f"A page of {origin[:200]} asked for this change, which only pages of this server may do; behind a"
-                " proxy, let it pass the Host header on"
+                f"The request comes from a page of {origin[:200]}; only pages of this server may make changes. Behind a"
+                " proxy, let it pass on the Host header"
             )
         if origin is None and request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            raise NotAllowed("A page of another site asked for this change, which only pages of this server may do")
+            raise NotAllowed(
+                "The request comes from a page of another site; only pages of this server may make changes"
+            )
         if principal is not None and principal.session_id is not None:
-            given = request.headers.get("x-csrf-token", "")
-            if not secrets.compare_digest(given.encode(), csrf_of(request).encode()):
-                raise NotAllowed("The header X-CSRF-Token is missing or wrong; GET session tells the right one")
+            csrf = request.headers.get("x-csrf-token", "")
+            if not secrets.compare_digest(csrf.encode(), csrf_of(request).encode()):
+                raise NotAllowed("The header X-CSRF-Token is missing or wrong; GET session returns the right one")
 
 
-def _of_host(told: Told) -> Principal | None:
-    if told is None:
+def _of_host(identity: Identity) -> Principal | None:
+    if identity is None:
         return None
-    if isinstance(told, Principal):  # the command line, which answers for itself
-        return told
-    if isinstance(told, str):
-        return Principal("host", check_role(told))
-    role, email = told
+    if isinstance(identity, Principal):  # the command line authenticates itself
+        return identity
+    if isinstance(identity, str):
+        return Principal("host", check_role(identity))
+    role, email = identity
     address = check_email(email)
     return Principal(f"host:{address}", check_role(role), email=address)
 
@@ -116,7 +98,7 @@ def csrf_of_secret(secret: str) -> str:
 
 
 def base_of(request: Request) -> str:
-    """Where the application is mounted, as browsers see it: the path before `/api/pt`."""
+    """The path at which browsers see the application: the part before `/api/pt`."""
     return str(request.scope.get("root_path", "")).removesuffix("/api/pt")
 
 
@@ -150,7 +132,7 @@ def _bearer(request: Request) -> str | None:
 
 
 def _is_own(origin: str, request: Request) -> bool:
-    """Whether a page of this very server asks. The scheme may differ: a proxy that ends TLS need not tell."""
+    """Whether the origin is this server. The scheme may differ: a proxy that terminates TLS need not tell."""
     return _host_and_port(urlsplit(origin).netloc) == _host_and_port(request.headers.get("host", ""))
 
 
@@ -162,17 +144,17 @@ def _host_and_port(netloc: str) -> tuple[str, str]:
 
 
 def _check_loopback(request: Request) -> None:
-    """Without sign-in only this machine may ask, and only by a name that no stranger can give to this machine."""
+    """Accept only this machine, and only under a host name that no other site can point at it."""
     client = request.client.host if request.client else ""
     host, _ = _host_and_port(request.headers.get("host", ""))
-    if _is_elsewhere(client) or not _is_local_name(host):
+    if _is_remote(client) or not _is_local_name(host):
         raise NotAllowed(
-            "Without sign-in (auth='none') Turbine answers this machine only, at localhost or 127.0.0.1;"
-            " use auth='accounts' to let others in"
+            "Without sign-in (auth='none') Turbine only accepts requests from this machine, at localhost or 127.0.0.1;"
+            " use auth='accounts' to accept others"
         )
 
 
-def _is_elsewhere(address: str) -> bool:
+def _is_remote(address: str) -> bool:
     try:
         return not ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -180,7 +162,7 @@ def _is_elsewhere(address: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    """A name without a dot cannot be registered by anybody; a dotted one might be made to point here."""
+    """Whether a host name is local: one without a dot cannot be registered, any other may point here."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The files of the dashboard. They are public: what they show comes from the API, which asks who is there."""
+"""The files of the dashboard. They are public: the data comes from the API, which authenticates every request."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-"""Fixed here, because Windows keeps them in its registry, where programs leave "text/plain" for scripts."""
+"""Fixed here, because Windows takes them from its registry, where some programs set "text/plain" for scripts."""
 _MISSING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Turbine</title></head>
 <body><main style="max-width: 40rem; margin: 4rem auto; font-family: system-ui, sans-serif; line-height: 1.5">
 <h1>The dashboard is not built</h1>
-<p>This Turbine runs from a checkout whose dashboard was never built; the API works. Build the dashboard with</p>
+<p>This Turbine runs from a checkout without a built dashboard; the API works. Build the dashboard with</p>
 <pre>cd ui &amp;&amp; npm ci &amp;&amp; npm run build</pre>
-<p>and load this page again. An installed package brings it along.</p>
+<p>and reload this page. Installed packages include it.</p>
 </main></body></html>
 """
 
 
 class Dashboard(StaticFiles):
-    """The built dashboard; a path that is no file is a page of it, so it gets the index."""
+    """The built dashboard; any path that is not a file is one of its pages and gets the index."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         super().__init__(directory=folder, check_dir=False)
         self._folder = folder
 
     async def check_config(self) -> None:
-        """A missing folder is no fault: there is a page that says what to do."""
+        """A missing folder is not an error: a page says how to build it."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if scope["method"] not in ("GET", "HEAD"):
@@ -65,15 +65,15 @@ class Dashboard(StaticFiles):
             if error.status_code == 404 and not path.startswith("assets/"):
                 return self._index(scope)
             raise
-        known = TYPES.get(Path(path).suffix)
-        if known is not None:
-            response.headers["content-type"] = known
+        content_type = TYPES.get(Path(path).suffix)
+        if content_type is not None:
+            response.headers["content-type"] = content_type
         is_hashed = path.startswith("assets/") and response.status_code in (200, 206, 304)
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_hashed else "no-cache"
         return response
 
     def _index(self, scope: Scope) -> Response:
-        """The index, told where it is mounted: its own links are relative, and pages lie at any depth."""
+        """The index with its mount point as base: its links are relative, and pages lie at any depth."""
         index = self._folder / "index.html"
         if not index.is_file():
             return HTMLResponse(_MISSING, 503, {"cache-control": "no-store"})

@@ -1,4 +1,4 @@
-"""Everything that leaves the process, with its attempts."""
+"""Deliveries: everything that leaves the process, with its attempts."""
 
 from __future__ import annotations
 
@@ -7,40 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from turbine.http.request_context import Operating, Viewing
-from turbine.http.schemas import Cursor, Items, Limit, Moment, Schema, Seconds
-from turbine.model.deliveries import DeliveryKind, DeliveryStatus
+from turbine.http.schemas import Cursor, Limit
+from turbine.model.deliveries import DeliveryKind, DeliveryRecord, DeliveryStatus
+from turbine.model.workflows import Page
 from turbine.operations.deliveries import Deliveries
 
 router = APIRouter(tags=["deliveries"])
 Text = Annotated[str | None, Query(max_length=2000)]
 
 
-class Attempt(Schema):
-    """One try."""
-
-    number: int
-    at: Moment
-    status_code: int | None
-    error: str | None
-    duration: Seconds
-
-
-class Delivery(Schema):
-    """Something outgoing."""
-
-    id: str
-    kind: DeliveryKind
-    target: str
-    event: str | None
-    workflow_id: str | None
-    status: DeliveryStatus
-    attempts: list[Attempt]
-    next_at: Moment | None
-    created: Moment
-
-
 @router.get("/deliveries")
-async def listing(
+async def list_deliveries(
     context: Viewing,
     status: Annotated[list[DeliveryStatus] | None, Query()] = None,
     kind: Annotated[list[DeliveryKind] | None, Query()] = None,
@@ -49,9 +26,9 @@ async def listing(
     workflow_id: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Items[Delivery]:
+) -> Page[DeliveryRecord]:
     """A page of deliveries, newest first."""
-    page = await context.rt.deliveries.list(
+    return await context.rt.deliveries.list(
         status=status,
         kind=kind,
         event=event or None,
@@ -60,18 +37,15 @@ async def listing(
         limit=limit,
         cursor=cursor,
     )
-    return Items[Delivery].model_validate(page)
 
 
 @router.get("/deliveries/{id:key}")
-async def one(id: str, context: Viewing) -> Delivery:
+async def get_delivery(id: str, context: Viewing) -> DeliveryRecord:
     """A delivery."""
-    return Delivery.model_validate(await context.rt.deliveries.get(id))
+    return await context.rt.deliveries.get(id)
 
 
 @router.post("/deliveries/{id:key}/resend")
-async def resend(id: str, context: Operating) -> Delivery:
-    """Try again at once, with as many attempts as a new one; 409 while it is pending."""
-    known = await context.rt.deliveries.get(id)
-    app = context.change("delivery.resend", id, workflow_id=known.workflow_id)
-    return Delivery.model_validate(await Deliveries(lambda: app).resend(id))
+async def resend_delivery(id: str, context: Operating) -> DeliveryRecord:
+    """Send it again at once, with as many attempts as a new one; 409 while it is pending."""
+    return await context.acting(Deliveries).resend(id)

@@ -1,11 +1,11 @@
-"""Ids in URLs: any text is an id, so a slash in it comes as `%2F`, which is no border between segments."""
+"""Ids in URLs. Any text is an id, so a slash in one is sent as `%2F`, which does not separate segments."""
 
 from __future__ import annotations
 
 from starlette.convertors import Convertor, register_url_convertor
 
 SLASH = "\0"
-"""Stands for a `/` within an id (`%2F` in the URL) until its route has been found; no id may have a NUL."""
+"""Stands for the `%2F` of an id until its route is found; no id may contain NUL."""
 
 
 class KeyConvertor(Convertor[str]):
@@ -14,7 +14,7 @@ class KeyConvertor(Convertor[str]):
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """The id itself."""
+        """Returns the id."""
         return value.replace(SLASH, "/")
 
     def to_string(self, value: str) -> str:
@@ -22,5 +22,5 @@ class KeyConvertor(Convertor[str]):
 
 
 def register() -> None:
-    """Let routes say `{id:key}`."""
+    """Makes `{id:key}` known to routes."""
     register_url_convertor("key", KeyConvertor())

@@ -1,6 +1,6 @@
-"""What every request to the API passes before a route sees it: size, sign-in, foreign pages; what every answer gets.
+"""The middleware of the API: checks size, sign-in and origin of requests, and adds headers to responses.
 
-Nobody gets in unless a route is named in `OPEN`: a route that forgets to ask for a role is still closed to strangers.
+Only routes in `OPEN` are reachable without sign-in, so a route that forgets to require a role is still protected.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ OPEN = frozenset(
         ("POST", "/decide/look"),
     }
 )
-"""What needs no sign-in, and `HEAD` of it; to decide by a link needs its token."""
+"""Routes without sign-in, also for `HEAD`; a decision by link needs the token of the link."""
 SMALL_MAX = 64 * 1024
-"""Bytes of a request from somebody who is not signed in."""
+"""Bytes of a request without sign-in."""
 NO_HEAD = frozenset({"/stream", "/backup"})
-"""What has no end, and what costs a copy of the database: nobody gets to know these by their heads."""
+"""Routes without `HEAD`: a response without end, and one that costs a copy of the database."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -55,9 +55,9 @@ class Middleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(Request(scope, receive), send)
+        sender = _ResponseSender(Request(scope, receive), send)
         if SLASH in scope["path"]:
-            await problems.respond(400, "No id has a NUL in it")(scope, receive, answer)
+            await problems.respond(400, "An id cannot contain NUL")(scope, receive, sender)
             return
         scope = _with_slashes(scope)
         request = Request(scope, receive)
@@ -69,38 +69,38 @@ class Middleware:
             if principal is None and not is_open:
                 raise NotSignedIn
             if request.method not in SAFE:
-                # Who signs in anew need not know the token of the session that it replaces.
+                # A new sign-in does not need the CSRF token of the session that it replaces.
                 self.authenticator.check_unsafe(request, None if is_open else principal)
         except TurbineError as error:
-            await problems.of_turbine(error)(scope, receive, answer)
+            await problems.of_turbine(error)(scope, receive, sender)
             return
-        scope["turbine.caller"] = principal
+        scope["turbine.principal"] = principal
         limit = SMALL_MAX if principal is None else self.body_max
         body = _Body(receive, limit)
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
-            await _too_large(limit)(scope, receive, answer)
+            await _too_large(limit)(scope, receive, sender)
             return
-        if _is_no_json(request):
+        if _has_other_body(request):
             await problems.respond(415, "Send the body as JSON, with Content-Type: application/json")(
-                scope, receive, answer
+                scope, receive, sender
             )
             return
         if request.method == "HEAD" and path not in NO_HEAD:
-            scope = {**scope, "method": "GET"}  # the answer leaves the body out
+            scope = {**scope, "method": "GET"}  # the sender leaves out the body
         try:
-            await self.app(scope, body, answer)
+            await self.app(scope, body, sender)
         except _TooLarge:
-            if not answer.has_begun:
-                await _too_large(limit)(scope, receive, answer)
+            if not sender.has_begun:
+                await _too_large(limit)(scope, receive, sender)
 
 
 class _TooLarge(BaseException):
-    """Raised where a body is read; not an Exception, so that nobody on the way takes it for a broken one."""
+    """Raised where a body is read. Not an Exception, so that no code on the way handles it as a broken body."""
 
 
 class _Body:
-    """Counts what comes in."""
+    """Counts the bytes of a request."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
@@ -115,8 +115,8 @@ class _Body:
         return message
 
 
-class _Answer:
-    """Gives every answer the security headers, and short JSON an ETag: what has not changed is not sent again."""
+class _ResponseSender:
+    """Adds the security headers to every response, and an ETag to JSON, so that unchanged JSON is not sent again."""
 
     def __init__(self, request: Request, send: Send) -> None:
         self._request = request
@@ -131,7 +131,7 @@ class _Answer:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("cache-control", "no-store")
-            if self._may_be_known(message["status"], headers):
+            if self._has_etag(message["status"], headers):
                 self._start = message
                 return
         elif self._start is not None and message["type"] == "http.response.body":
@@ -142,7 +142,7 @@ class _Answer:
             message = {**message, "body": b""}
         await self._send(message)
 
-    def _may_be_known(self, status: int, headers: Headers) -> bool:
+    def _has_etag(self, status: int, headers: Headers) -> bool:
         kind = headers.get("content-type", "")
         return status == 200 and self._request.method in ("GET", "HEAD") and kind.startswith("application/json")
 
@@ -154,9 +154,9 @@ class _Answer:
         headers["etag"] = tag
         headers["cache-control"] = "private, no-cache"
         headers.add_vary_header("cookie, authorization")
-        # A proxy that compresses answers makes their tags weak.
-        known = [one.strip().removeprefix("W/") for one in self._request.headers.get("if-none-match", "").split(",")]
-        if tag in known or "*" in known:
+        # A proxy that compresses responses makes their tags weak.
+        cached = [item.strip().removeprefix("W/") for item in self._request.headers.get("if-none-match", "").split(",")]
+        if tag in cached or "*" in cached:
             start["status"] = 304
             del headers["content-length"]
             return {"type": "http.response.body", "body": b""}
@@ -167,8 +167,8 @@ def _too_large(limit: int) -> Any:
     return problems.respond(413, f"The request is larger than {limit} bytes", code=ErrorCode.TOO_LARGE)
 
 
-def _is_no_json(request: Request) -> bool:
-    """Whether a body comes that says of itself that it is something else, or does not say what it is."""
+def _has_other_body(request: Request) -> bool:
+    """Whether the request has a body that is not declared as JSON."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
@@ -176,7 +176,7 @@ def _is_no_json(request: Request) -> bool:
 
 
 def _with_slashes(scope: Scope) -> Scope:
-    """The scope with a path in which slashes of ids are told from those between segments."""
+    """Returns the scope with a path in which the slashes of ids differ from those between segments."""
     raw = scope.get("raw_path")
     if not isinstance(raw, bytes) or b"%2f" not in raw.lower():
         return scope

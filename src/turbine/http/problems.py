@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): each class of error has one HTTP status, and is mapped here only."""
+"""Errors as problem documents (RFC 9457). Each class of error has one HTTP status, mapped only here."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _CODES = {
 
 
 class Problem(pydantic.BaseModel):
-    """What went wrong, for people and programs."""
+    """An error, for people and programs."""
 
     type: str = pydantic.Field(examples=["urn:turbine:not-found"])
     title: str = pydantic.Field(examples=["Not Found"])
@@ -90,7 +90,7 @@ def respond(
     errors: Sequence[dict[str, Any]] = (),
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A problem document as an answer."""
+    """Builds the response with a problem document."""
     number = code or _CODES.get(status, ErrorCode.BAD_REQUEST if status < 500 else ErrorCode.INTERNAL)
     document: dict[str, Any] = {
         "type": f"urn:turbine:{number.name.lower().replace('_', '-')}",
@@ -105,7 +105,7 @@ def respond(
 
 
 def of_turbine(error: TurbineError) -> Response:
-    """The answer to what Turbine refused."""
+    """Builds the response to an error of Turbine."""
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 503 if _is_down(error) else 500)
     headers: dict[str, str] = {}
     if isinstance(error, TooManyAttempts):
@@ -117,28 +117,28 @@ def of_turbine(error: TurbineError) -> Response:
 
 
 def _is_down(error: TurbineError) -> bool:
-    # A runtime that is not launched says so with the plain class.
+    # A runtime that is not launched raises the base class itself.
     return type(error) is TurbineError
 
 
-def _complaint(found: dict[str, Any]) -> dict[str, Any]:
-    where, message = found["loc"][1:], str(found["msg"])
-    if found["type"] == "json_invalid":
-        why = found.get("ctx", {}).get("error", message)
-        where, message = (), f"This is no JSON: {why} (character {found['loc'][-1]})"
-    path = [part if isinstance(part, int) else str(part) for part in where]
-    return {"path": path, "message": message, "type": str(found["type"])}
+def _detail(error: dict[str, Any]) -> dict[str, Any]:
+    location, message = error["loc"][1:], str(error["msg"])
+    if error["type"] == "json_invalid":
+        reason = error.get("ctx", {}).get("error", message)
+        location, message = (), f"This is not valid JSON: {reason} (character {error['loc'][-1]})"
+    path = [part if isinstance(part, int) else str(part) for part in location]
+    return {"path": path, "message": message, "type": str(error["type"])}
 
 
-def enter(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
-    """Let an application answer every error with a problem document; `methods` tells what a path can be asked."""
+def install(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
+    """Makes an application answer every error with a problem document; `methods` returns those of a path."""
 
     async def turbine(request: Request, error: Exception) -> Response:
         assert isinstance(error, TurbineError)
         return of_turbine(error)
 
     async def value(request: Request, error: Exception) -> Response:
-        # What actions say of arguments that can never be right. A model of ours that does not fit is our own fault.
+        # Operations refuse invalid arguments with ValueError; a response model that does not fit is a bug.
         if isinstance(error, pydantic.ValidationError):
             return await unexpected(request, error)
         if request.method in ("GET", "HEAD", "DELETE"):
@@ -147,15 +147,15 @@ def enter(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        found = error.errors()
-        complaints = [_complaint(one) for one in found]
-        # A query is part of the address, so one that cannot be right is a bad request; a time without a zone is well
-        # formed and refused for what it means, wherever it stands.
-        is_well_formed = any(one["loc"][0] == "body" or one["type"] == NO_ZONE for one in found)
-        told = "; ".join(
-            f"{'.'.join(str(part) for part in one['path']) or 'the body'}: {one['message']}" for one in complaints
+        errors = error.errors()
+        details = [_detail(item) for item in errors]
+        # A query is part of the URL, so an invalid one is a bad request; a time without a zone is well formed, and
+        # refused for its meaning in a query, too.
+        is_well_formed = any(item["loc"][0] == "body" or item["type"] == NO_ZONE for item in errors)
+        text = "; ".join(
+            f"{'.'.join(str(part) for part in detail['path']) or 'the body'}: {detail['message']}" for detail in details
         )
-        return respond(422 if is_well_formed else 400, told, code=ErrorCode.VALIDATION, errors=complaints)
+        return respond(422 if is_well_formed else 400, text, code=ErrorCode.VALIDATION, errors=details)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -164,15 +164,15 @@ def enter(app: FastAPI, methods: Callable[[Request], Sequence[str]]) -> None:
         if error.status_code in (204, 304):
             return Response(status_code=error.status_code, headers=headers)
         if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
-            detail = f"There is nothing at {request.url.path[:500]}; GET openapi.json tells what there is"
+            detail = f"There is nothing at {request.url.path[:500]}; see openapi.json for all paths"
         elif error.status_code == 405:
             headers["Allow"] = ", ".join(methods(request))
-            detail = f"{request.method} is not possible here, only {headers['Allow']}"
+            detail = f"{request.method} is not allowed here, only {headers['Allow']}"
         return respond(error.status_code, detail, headers=headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return respond(500, "Something went wrong inside; the server's log has the details.", code=ErrorCode.INTERNAL)
+        return respond(500, "Something went wrong on the server; its log has the details.", code=ErrorCode.INTERNAL)
 
     app.add_exception_handler(TurbineError, turbine)
     app.add_exception_handler(ValueError, value)

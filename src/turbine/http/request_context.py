@@ -1,4 +1,4 @@
-"""What a route works with: the runtime, who asks, and the one way to make a change."""
+"""The context of a request: the runtime and the principal that a route works with."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from turbine.engine.app import App
 from turbine.errors import NotAllowed, NotSignedIn
 from turbine.http import ids
 from turbine.model.accounts import Principal, Role
-from turbine.operations.audit import audited
+from turbine.operations.resources import Resource
 from turbine.runtime import Runtime
 
 T = TypeVar("T")
+AnyResource = TypeVar("AnyResource", bound=Resource)
 
-ids.register()  # every route stands on this room, and knows `{id:key}` by it
+ids.register()  # every route imports this module, and uses `{id:key}`
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One request of somebody who may make it."""
+    """A request whose sender may make it."""
 
     rt: Runtime
     principal: Principal
@@ -33,47 +34,46 @@ class RequestContext:
     def app(self) -> App:
         return app_of(self.rt)
 
-    def change(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> App:
-        """The port for one change: `action` is noun and verb. Its transaction also writes the line of the audit."""
-        known = {name: value for name, value in detail.items() if value is not None}
-        return audited(self.app, self.principal, action, target, workflow_id=workflow_id, detail=known)
+    def acting(self, resource: type[AnyResource]) -> AnyResource:
+        """Returns a resource whose changes are audited as the principal's: `context.acting(Webhooks).delete(id)`."""
+        return resource(lambda: self.app, self.principal)
 
     @property
     def only_as(self) -> str | None:
-        """As whom approvals are decided: approvers decide what is theirs or nobody's, above them anybody may all."""
+        """As whom approvals are decided: approvers decide those assigned to them or to no one, operators any."""
         return None if self.principal.role.allows(Role.OPERATOR) else self.principal.email or ""
 
     def now(self) -> datetime:
-        """The time by the runtime's clock."""
+        """Returns the time of the runtime's clock."""
         return to_datetime(self.app.clock.now_ms())
 
     async def in_loop(self, act: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do something in the loop of the runtime: what starts a run here must, whichever loop serves requests."""
+        """Runs a coroutine in the loop of the runtime, as starts of runs need, whichever loop serves requests."""
         return await self.rt._in_loop(act)  # pyright: ignore[reportPrivateUsage]
 
 
 def app_of(rt: Runtime) -> App:
-    """The port of a launched runtime. Raises ShuttingDown after its shutdown, TurbineError before its launch."""
-    return rt._app()  # pyright: ignore[reportPrivateUsage] - this edge stands on the same rooms
+    """Returns the app of a launched runtime. Raises ShuttingDown after its shutdown, TurbineError before its launch."""
+    return rt._app()  # pyright: ignore[reportPrivateUsage] - HTTP is an edge of the same package
 
 
 def runtime_of(request: Request) -> Runtime:
-    """The runtime behind the API."""
+    """Returns the runtime behind the API."""
     return request.app.state.turbine
 
 
 def needs(role: Role) -> Callable[[Request], Coroutine[Any, Any, RequestContext]]:
-    """What a route depends on that needs a role."""
+    """Returns the dependency of a route that needs a role."""
 
     async def context(request: Request) -> RequestContext:
-        principal: Principal | None = request.scope["turbine.caller"]
+        principal: Principal | None = request.scope["turbine.principal"]
         if principal is None:
             raise NotSignedIn
         if not principal.role.allows(role):
             raise NotAllowed(f"This needs the role {role}, and {principal.name} is {principal.role}")
         return RequestContext(runtime_of(request), principal)
 
-    context.role = role  # pyright: ignore[reportFunctionMemberAccess] - the documentation shows it
+    context.role = role  # pyright: ignore[reportFunctionMemberAccess] - for the OpenAPI document
     return context
 
 

@@ -1,123 +1,73 @@
-"""Runs: lists, one run, and what people do to them."""
+"""Routes of runs: lists, one run, and changes."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Annotated, Any, Literal, cast
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field
-from pydantic_core import to_json
+from pydantic import ConfigDict, Field
 
-from turbine.engine.app import App
-from turbine.errors import Conflict, NotFound, StepFailed, TurbineError, ValidationFailed
+from turbine.errors import ValidationFailed
 from turbine.http import schemas
-from turbine.http.request_context import Deciding, Operating, RequestContext, Viewing
-from turbine.http.schemas import (
-    Acted,
-    Count,
-    Cursor,
-    Items,
-    Json,
-    Limit,
-    Moment,
-    RequestSchema,
-    Run,
-    RunRow,
-    Schema,
-    When,
-)
-from turbine.ids import check_id, check_name, check_text, new_id
-from turbine.model.workflows import TERMINAL, Page, Status, WorkflowStatus
-from turbine.operations import forks, runs, talk, triggers
-from turbine.operations.approvals import Approvals
-from turbine.tables.run_search import RunFilter
+from turbine.http.request_context import Deciding, Operating, Viewing
+from turbine.http.schemas import Cursor, Json, Limit, RequestSchema, RunDetailResponse, RunResponse, Schema, When
+from turbine.ids import check_id, check_name
+from turbine.model.run_filter import DURATION_MAX, RunFilter
+from turbine.model.workflows import BulkChange, Count, Explanation, Page, RunChange, WorkflowStatus
+from turbine.operations import forks, messages, runs, triggers
+from turbine.operations.approvals import approve_run
+from turbine.operations.runs import BulkAction
+from turbine.queries import runs as queries
+from turbine.queries.run_details import exceeds
 
 router = APIRouter(tags=["runs"])
 
-COUNT_MAX = 10_000
-SEARCHED_MAX = 1000
-"""Up to here runs with a text are counted: each of them is looked at."""
-BULK_AT_ONCE = 100
 Texts = list[Annotated[str, Field(max_length=2000)]]
-Length = Annotated[float, Field(ge=0, le=runs.LENGTH_MAX, allow_inf_nan=False)]
+Duration = Annotated[float, Field(ge=0, le=DURATION_MAX, allow_inf_nan=False)]
 
 
-class Wanted(RequestSchema):
-    """Which runs; everything that is given must hold, and of several values of one field any."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilterRequest(RunFilter):
+    """Which runs: all given fields must match; a field with several values matches any of them."""
 
-    status: list[Annotated[WorkflowStatus, Field(strict=False)]] | None = None
-    name: Texts | None = None
-    executor_id: Texts | None = None
-    version: Texts | None = None
-    tag: Texts | None = None
-    queue: Texts | None = None
-    parent_id: Texts | None = None
-    ids: Texts | None = None
-    created_after: When | None = Field(default=None, strict=False)
-    created_before: When | None = Field(default=None, strict=False)
-    search: str | None = Field(
-        default=None, max_length=1000, description="Part of id, name, summary, tags, input or error."
-    )
-    fingerprint: Texts | None = Field(default=None, description="Kinds of failures, as `GET errors` tells them.")
-    error_class: Texts | None = Field(default=None, description="Types of errors, as `GET errors` tells them.")
-    duration_min: Length | None = Field(default=None, description="Seconds that a run which is over took at least.")
-    duration_max: Length | None = Field(default=None, description="Seconds that a run which is over took at most.")
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    def filter(self) -> RunFilter:
-        """The same for the database. Raises ValueError."""
-        return runs.filter_of(**self.model_dump())
-
-
-def asked_for(
-    status: Annotated[list[WorkflowStatus] | None, Query()] = None,
-    name: Annotated[Texts | None, Query()] = None,
-    executor_id: Annotated[Texts | None, Query()] = None,
-    version: Annotated[Texts | None, Query()] = None,
-    tag: Annotated[Texts | None, Query()] = None,
-    queue: Annotated[Texts | None, Query()] = None,
-    parent_id: Annotated[Texts | None, Query()] = None,
-    ids: Annotated[Texts | None, Query()] = None,
-    created_after: When | None = None,
-    created_before: When | None = None,
-    search: Annotated[str | None, Query(max_length=1000)] = None,
-    fingerprint: Annotated[Texts | None, Query()] = None,
-    error_class: Annotated[Texts | None, Query()] = None,
-    duration_min: Length | None = None,
-    duration_max: Length | None = None,
-) -> Wanted:
-    """The filters in a query; each may be given several times."""
-    return Wanted(
-        status=status,
-        name=name,
-        executor_id=executor_id,
-        version=version,
-        tag=tag,
-        queue=queue,
-        parent_id=parent_id,
-        ids=ids,
-        created_after=created_after,
-        created_before=created_before,
-        search=search,
-        fingerprint=fingerprint,
-        error_class=error_class,
-        duration_min=duration_min,
-        duration_max=duration_max,
-    )
+    status: Annotated[list[WorkflowStatus] | None, Query()] = None
+    name: Annotated[Texts | None, Query()] = None
+    executor_id: Annotated[Texts | None, Query()] = None
+    version: Annotated[Texts | None, Query()] = None
+    ids: Annotated[Texts | None, Query()] = None
+    tag: Annotated[Texts | None, Query()] = None
+    queue: Annotated[Texts | None, Query()] = None
+    parent_id: Annotated[Texts | None, Query()] = None
+    created_after: Annotated[When | None, Query()] = None
+    created_before: Annotated[When | None, Query()] = None
+    search: Annotated[
+        str | None, Query(max_length=1000, description="Part of id, name, summary, tags, input or error.")
+    ] = None
+    fingerprint: Annotated[Texts | None, Query(description="Groups of failures, as in `GET errors`.")] = None
+    error_class: Annotated[Texts | None, Query(description="Types of errors, as in `GET errors`.")] = None
+    duration_min: Annotated[
+        Duration | None, Query(description="The least number of seconds that a finished run took.")
+    ] = None
+    duration_max: Annotated[
+        Duration | None, Query(description="The greatest number of seconds that a finished run took.")
+    ] = None
 
 
-Filtered = Annotated[Wanted, Depends(asked_for)]
+Filtered = Annotated[RunFilterRequest, Depends()]
 
 
-class Cancel(RequestSchema):
-    """Why; shown with the run."""
+class CancelRequest(RequestSchema):
+    """The reason for cancelling, shown with the run."""
 
     reason: str | None = Field(default=None, max_length=2000)
 
 
-class Approve(RequestSchema):
-    """A decision about a gate; without `approval_id` about the run's only open one."""
+class ApproveRequest(RequestSchema):
+    """A decision on an approval; without `approval_id` on the run's only open one."""
 
     approved: bool
     comment: str = Field(default="", max_length=10_000)
@@ -125,7 +75,7 @@ class Approve(RequestSchema):
     approval_id: str | None = None
 
 
-class Fork(RequestSchema):
+class ForkRequest(RequestSchema):
     """A new run that begins with the recorded steps before a position."""
 
     from_step: int | str = Field(default=0, examples=[3])
@@ -138,54 +88,36 @@ class Fork(RequestSchema):
     )
     failures: dict[str, Annotated[str, Field(min_length=1, max_length=2000)]] | None = Field(
         default=None,
-        description="Reasons for which recorded steps, by position, shall have failed.",
-        examples=[{"3": "the bank has refused it by telephone"}],
+        description="Recorded steps that are to have failed, by position, with the reason.",
+        examples=[{"3": "the bank refused it by telephone"}],
     )
     new_id: str | None = None
     queue: str | None = None
 
 
-class Send(RequestSchema):
+class SendRequest(RequestSchema):
     """A message for the run's mailbox."""
 
     topic: str = ""
     message: Json = None
 
 
-class Bulk(RequestSchema):
-    """One act on many runs; `ids` or `filter` says which."""
+class BulkRequest(RequestSchema):
+    """One change of many runs; `ids` or `filter` says which."""
 
-    action: Literal["cancel", "resume", "delete"]
-    filter: Wanted | None = None
-    ids: list[str] | None = Field(default=None, max_length=COUNT_MAX)
-    dry_run: bool = Field(default=False, description="Count only; nothing changes.")
+    action: BulkAction
+    filter: RunFilterRequest | None = None
+    ids: list[str] | None = Field(default=None, max_length=queries.COUNT_MAX)
+    dry_run: bool = Field(default=False, description="Only count; nothing changes.")
     reason: str | None = Field(default=None, max_length=2000)
-    limit: int = Field(default=COUNT_MAX, ge=1, le=COUNT_MAX)
+    limit: int = Field(default=queries.COUNT_MAX, ge=1, le=queries.COUNT_MAX)
     cursor: str | None = Field(
-        default=None, max_length=400, description="`next_cursor` of the answer before: go on from there."
+        default=None, max_length=400, description="`next_cursor` of the previous answer: continue there."
     )
 
 
-class Failed(Schema):
-    """A run that could not be acted on."""
-
-    workflow_id: str
-    detail: str
-
-
-class BulkDone(Schema):
-    """What became of a bulk act."""
-
-    matched: int
-    affected: int = Field(description="Those among them whose status lets the act change something.")
-    capped: bool = Field(description="Whether there are more than were acted on; ask again.")
-    done: int
-    failed: list[Failed]
-    next_cursor: str | None = Field(default=None, description="Where to go on, while there are more.")
-
-
-class Trigger(RequestSchema):
-    """Which workflow, and its input: an object by parameter name, or the bare value of the only parameter."""
+class TriggerRequest(RequestSchema):
+    """A workflow and its input: an object by parameter name, or the bare value of the only parameter."""
 
     name: str | None = None
     workflow_fqn: str | None = None
@@ -197,189 +129,111 @@ class Trigger(RequestSchema):
     priority: int = Field(default=0, ge=0, le=2**31)
 
 
-class Triggered(Schema):
+class TriggerResponse(Schema):
     """The run that was started."""
 
     workflow_id: str
 
 
-class CodeLine(Schema):
-    """A line of code that a run has reached."""
-
-    file: str = Field(examples=["/srv/shop/orders.py"])
-    line: int
-    function: str
-
-
-class Explained(Schema):
-    """Why a run is not moving, and what would release it."""
-
-    reason: str
-    text: str
-    since: Moment | None
-    until: Moment | None
-    held_by: list[str]
-    advice: str | None
-    stack: list[CodeLine] = Field(
-        description="Where the code stands, the body first, if the process that was asked carries the run out."
-    )
-
-
 @router.get("/workflows")
-async def listing(
-    context: Viewing, wanted: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
-) -> Items[RunRow]:
+async def list_runs(
+    context: Viewing, run_filter: Filtered, limit: Limit = 50, cursor: Cursor = None, ascending: bool = False
+) -> Page[RunResponse]:
     """A page of runs, newest first."""
-    return schemas.rows_of(await page_of(context, wanted, limit, cursor, ascending=ascending))
-
-
-async def page_of(
-    context: RequestContext, wanted: Wanted, limit: int, cursor: str | None = None, *, ascending: bool = False
-) -> Page[Status]:
-    """A page of runs without their payloads."""
-    return await runs.page(
-        context.app, **wanted.model_dump(), limit=limit, cursor=cursor, ascending=ascending, load_output=False
+    page = await queries.list_runs(
+        context.app, run_filter, limit=limit, cursor=cursor, ascending=ascending, load_output=False
     )
+    return Page([schemas.run_response(run) for run in page.items], page.next_cursor)
 
 
 @router.get("/workflows/count")
-async def count(context: Viewing, wanted: Filtered) -> Count:
-    """How many runs a filter lets through, up to ten thousand; with a searched text up to a thousand."""
-    most = SEARCHED_MAX if wanted.search else COUNT_MAX
-    return _count(await runs.count(context.app, wanted.filter(), most + 1), most)
-
-
-def _count(found: int, most: int = COUNT_MAX) -> Count:
-    return Count(count=min(found, most), capped=found > most)
+async def count_runs(context: Viewing, run_filter: Filtered) -> Count:
+    """The number of runs that match a filter, up to ten thousand; with a searched text up to a thousand."""
+    return await queries.count_runs(context.app, run_filter)
 
 
 @router.post("/workflows/bulk")
-async def bulk(asked: Bulk, context: Operating) -> BulkDone:
+async def change_runs(request: BulkRequest, context: Operating) -> BulkChange:
     """Cancel, resume or delete many runs; with `dry_run` only count them."""
-    if (asked.filter is None) == (asked.ids is None):
+    if (request.filter is None) == (request.ids is None):
         raise ValidationFailed("Say which runs: either `ids` or `filter`")
-    wanted = asked.filter or Wanted(ids=asked.ids)
-    if asked.dry_run:
-        found = _count(await runs.count(context.app, wanted.filter(), COUNT_MAX + 1))
-        affected = _count(await runs.count(context.app, _affected(asked.action, wanted.filter()), COUNT_MAX + 1))
-        return BulkDone(matched=found.count, affected=affected.count, capped=found.capped, done=0, failed=[])
-    reason = _reason(asked.reason)
-    matched, done, failed = 0, 0, list[Failed]()
-    cursor = asked.cursor
-    while True:
-        size = min(BULK_AT_ONCE, asked.limit - matched)
-        page = await page_of(context, wanted, size, cursor)
-        answers = await asyncio.gather(*(_act(context, asked.action, one.workflow_id, reason) for one in page.items))
-        matched += len(page.items)
-        for one, answer in zip(page.items, answers, strict=True):
-            if isinstance(answer, TurbineError):
-                failed.append(Failed(workflow_id=one.workflow_id, detail=str(answer)))
-            else:
-                done += answer
-        cursor = page.next_cursor
-        if cursor is None or matched >= asked.limit:
-            return BulkDone(
-                matched=matched,
-                affected=done,
-                capped=cursor is not None,
-                done=done,
-                failed=failed,
-                next_cursor=cursor,
-            )
-
-
-def _affected(action: str, wanted: RunFilter) -> RunFilter:
-    """The runs among these that an act can change."""
-    can = {
-        "cancel": [str(status) for status in WorkflowStatus if not status.is_terminal],
-        "resume": [str(status) for status in TERMINAL if status is not WorkflowStatus.SUCCESS],
-        "delete": [str(status) for status in TERMINAL],
-    }[action]
-    return wanted._replace(status=can if wanted.status is None else [one for one in wanted.status if one in can])
-
-
-async def _act(context: RequestContext, action: str, workflow_id: str, reason: str | None) -> bool | TurbineError:
-    app = context.change(f"workflow.{action}", workflow_id, workflow_id=workflow_id, reason=reason, bulk=True)
-    try:
-        match action:
-            case "cancel":
-                return await runs.cancel(app, workflow_id, reason)
-            case "resume":
-                return await runs.resume(app, workflow_id)
-            case _:
-                return await _delete(app, workflow_id)
-    except TurbineError as error:
-        return error
+    run_filter = request.filter or RunFilter(ids=request.ids)
+    if request.dry_run:
+        return await runs.preview_change(context.app, request.action, run_filter)
+    return await runs.change_runs(
+        context.app,
+        context.principal,
+        request.action,
+        run_filter,
+        reason=request.reason,
+        limit=request.limit,
+        cursor=request.cursor,
+    )
 
 
 @router.post("/trigger", status_code=201)
-async def trigger(asked: Trigger, context: Operating) -> Triggered:
-    """Start a workflow that is declared triggerable. The input is checked first; no row is written if it is wrong."""
-    name = asked.name or asked.workflow_fqn
+async def trigger(request: TriggerRequest, context: Operating) -> TriggerResponse:
+    """Start a workflow that is declared triggerable. The input is validated first; invalid input starts nothing."""
+    name = request.name or request.workflow_fqn
     if not name:
         raise ValidationFailed(
-            errors=[{"path": ["name"], "message": "Say which workflow, by name or workflow_fqn", "type": "missing"}]
+            errors=[{"path": ["name"], "message": "Give a workflow as name or workflow_fqn", "type": "missing"}]
         )
-    new = new_id() if asked.id is None else check_id(asked.id)
-    app = context.change("workflow.trigger", check_name(name, "workflow name"), workflow_id=new)
     workflow_id = await context.in_loop(
-        lambda: triggers.trigger(
-            app,
-            name,
-            asked.input,
-            id=new,
-            queue=asked.queue,
-            delay=asked.delay,
-            priority=asked.priority,
-            tags=asked.tags,
+        lambda: triggers.trigger_workflow(
+            context.app,
+            context.principal,
+            check_name(name, "workflow name"),
+            request.input,
+            id=None if request.id is None else check_id(request.id),
+            queue=request.queue,
+            delay=request.delay,
+            priority=request.priority,
+            tags=request.tags,
         )
     )
-    return Triggered(workflow_id=workflow_id)
+    return TriggerResponse(workflow_id=workflow_id)
 
 
 @router.get("/workflows/{id:key}")
-async def one(
+async def get_run(
     id: str,
     context: Viewing,
     payload_limit: Annotated[
         int | None, Query(ge=0, description="Bytes of JSON that input and output may have.")
     ] = None,
-) -> Run:
+) -> RunDetailResponse:
     """A run with its input and output."""
-    shown = schemas.run(await context.rt.status(id))
+    run = schemas.run_detail_response(await context.rt.status(id))
     if payload_limit is not None:
-        if len(to_json(shown.input, inf_nan_mode="constants")) > payload_limit:
-            shown.input, shown.input_truncated = None, True
-        if len(to_json(shown.output, inf_nan_mode="constants")) > payload_limit:
-            shown.output, shown.output_truncated = None, True
-    return shown
+        if exceeds(run.input, payload_limit):
+            run.input, run.input_truncated = None, True
+        if exceeds(run.output, payload_limit):
+            run.output, run.output_truncated = None, True
+    return run
 
 
 @router.get("/workflows/{id:key}/input")
-async def whole_input(id: str, context: Viewing) -> Json:
-    """The whole input of a run."""
-    return Response(_json((await context.rt.status(id)).input), media_type="application/json")
+async def get_input(id: str, context: Viewing) -> Json:
+    """The full input of a run."""
+    return schemas.json_response((await context.rt.status(id)).input)
 
 
 @router.get("/workflows/{id:key}/output")
-async def whole_output(id: str, context: Viewing) -> Json:
-    """The whole output of a run."""
-    return Response(_json((await context.rt.status(id)).output), media_type="application/json")
-
-
-def _json(value: Any) -> bytes:
-    return to_json(value, inf_nan_mode="null")
+async def get_output(id: str, context: Viewing) -> Json:
+    """The full output of a run."""
+    return schemas.json_response((await context.rt.status(id)).output)
 
 
 @router.get("/workflows/{id:key}/explain")
-async def explain(id: str, context: Viewing) -> Explained:
+async def explain(id: str, context: Viewing) -> Explanation:
     """Why a run is not moving, and what would release it."""
-    return Explained.model_validate(await context.rt.explain(id))
+    return await context.rt.explain(id)
 
 
 @router.get("/workflows/{id:key}/export")
 async def export(id: str, context: Viewing) -> Json:
-    """The run with everything that was recorded of it, as a file."""
+    """The run with all its records, as a file."""
     history = await context.rt.export(id)
     name = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in id)[:100]
     return Response(
@@ -390,123 +244,72 @@ async def export(id: str, context: Viewing) -> Json:
 
 
 @router.post("/workflows/{id:key}/cancel")
-async def cancel(id: str, context: Operating, asked: Cancel | None = None) -> Acted:
-    """Cancel a run and its children; nothing changes when it is over."""
-    reason = _reason(asked.reason if asked else None)
-    app = context.change("workflow.cancel", check_id(id), workflow_id=id, reason=reason)
-    return await _acted(context, id, await runs.cancel(app, id, reason))
-
-
-def _reason(reason: str | None) -> str | None:
-    return check_text(reason, "reason") if reason else None
+async def cancel(id: str, context: Operating, request: CancelRequest | None = None) -> RunChange:
+    """Cancel a run and its children; nothing changes if it is over."""
+    return await runs.cancel_run(context.app, context.principal, id, request.reason if request else None)
 
 
 @router.post("/workflows/{id:key}/resume")
-async def resume(id: str, context: Operating) -> Acted:
-    """Take up a run that was cancelled, failed, dead-lettered or set aside."""
-    app = context.change("workflow.resume", check_id(id), workflow_id=id)
-    return await _acted(context, id, await runs.resume(app, id))
+async def resume(id: str, context: Operating) -> RunChange:
+    """Resume a run that was cancelled, failed, dead-lettered or set aside."""
+    return await runs.resume_run(context.app, context.principal, id)
 
 
 @router.post("/workflows/{id:key}/approve")
-async def approve(id: str, asked: Approve, context: Deciding) -> Acted:
-    """Decide about a gate of a run. Approvers decide what is assigned to them or to nobody."""
-    app = context.change("approval.decide", asked.approval_id or check_id(id), workflow_id=id, approved=asked.approved)
-    await Approvals(lambda: app).decide(
+async def approve(id: str, request: ApproveRequest, context: Deciding) -> RunChange:
+    """Decide an approval of a run. Approvers decide those that are assigned to them or to no one."""
+    return await approve_run(
+        context.app,
+        context.principal,
         id,
-        asked.approved,
-        asked.comment,
+        request.approved,
+        request.comment,
         by=context.principal.name,
-        data=asked.data,
-        approval_id=asked.approval_id,
+        data=request.data,
+        approval_id=request.approval_id,
         only_as=context.only_as,
     )
-    return await _acted(context, id, True)
 
 
 @router.post("/workflows/{id:key}/fork")
-async def fork(id: str, asked: Fork, context: Operating) -> Acted:
-    """Start a new run with recorded steps of this one, some of them edited, and the input changed if so wished."""
-    args, kwargs = await _arguments(context, id, asked.input)
-    edits: dict[Any, Any] = dict(asked.edits or {})
-    edits |= {position: StepFailed("Failed by hand", reason) for position, reason in (asked.failures or {}).items()}
-    app = context.change(
-        "workflow.fork",
-        check_id(id),
-        workflow_id=id,
-        from_step=asked.from_step,
-        new_id=asked.new_id,
-        edited=sorted(map(str, asked.edits or {})) or None,
-        failed=asked.failures or None,
-    )
+async def fork(id: str, request: ForkRequest, context: Operating) -> RunChange:
+    """Start a new run with recorded steps of this one, optionally with edited steps and another input."""
     try:
-        new_id = await forks.fork(
-            app,
+        args, kwargs = (
+            (None, None) if request.input is None else await forks.parse_input(context.app, id, request.input)
+        )
+        return await forks.fork_run(
+            context.app,
+            context.principal,
             id,
-            asked.from_step,
+            request.from_step,
             args=args,
             kwargs=kwargs,
-            new_id=None if asked.new_id is None else check_id(asked.new_id),
-            edits=edits or None,
-            queue=asked.queue,
+            new_id=request.new_id,
+            edits=request.edits,
+            failures=request.failures,
+            queue=request.queue,
         )
     except TypeError as error:  # arguments that the workflow does not take
         raise ValidationFailed(
             str(error), errors=[{"path": ["input"], "message": str(error), "type": "type"}]
         ) from None
-    return await _acted(context, new_id, True)
-
-
-async def _arguments(
-    context: RequestContext, workflow_id: str, given: dict[str, Any] | None
-) -> tuple[tuple[Any, ...] | None, dict[str, Any] | None]:
-    """The typed arguments of another input; None and None where the old one stays."""
-    if given is None:
-        return None, None
-    known = await triggers.find(context.app, (await context.rt.status(workflow_id)).name)
-    if set(given) <= {"args", "kwargs"}:
-        stored = {"args": given.get("args", []), "kwargs": given.get("kwargs", {})}
-        if isinstance(stored["args"], list) and isinstance(stored["kwargs"], dict):
-            if known.parameters is None:
-                return known.definition.signature.decode(to_json(stored, inf_nan_mode="constants").decode())
-            if given:  # the code that could check it is in another process
-                return tuple(cast("list[Any]", stored["args"])), cast("dict[str, Any]", stored["kwargs"])
-    args, kwargs = known.accept(given)
-    return tuple(args), dict(kwargs)
 
 
 @router.post("/workflows/{id:key}/send")
-async def send(id: str, asked: Send, context: Operating) -> Acted:
-    """Put a message into a run's mailbox."""
-    topic = check_name(asked.topic, "topic") if asked.topic else ""
-    app = context.change("workflow.send", check_id(id), workflow_id=id, topic=topic)
-    await talk.send(app, id, asked.message, topic)
-    return await _acted(context, id, True)
+async def send(id: str, request: SendRequest, context: Operating) -> RunChange:
+    """Put a message into the run's mailbox."""
+    await messages.send_message(context.app, context.principal, id, request.message, request.topic)
+    return RunChange(id, True, await queries.run_status(context.app, id))
 
 
 @router.post("/workflows/{id:key}/release")
-async def release(id: str, context: Operating) -> Acted:
-    """End the sleep of a run, the pause before a retry, or the delay of its start, now; whoever carries it out."""
-    app = context.change("workflow.release", check_id(id), workflow_id=id)
-    return await _acted(context, id, await runs.release(app, id))
+async def release(id: str, context: Operating) -> RunChange:
+    """End the sleep of a run, the pause before a retry, or the delay of its start now, wherever it is executed."""
+    return await runs.release_run(context.app, context.principal, id)
 
 
 @router.delete("/workflows/{id:key}")
-async def delete(id: str, context: Operating) -> Acted:
-    """Remove a run that is over, with everything that belongs to it."""
-    app = context.change("workflow.delete", check_id(id), workflow_id=id)
-    return await _acted(context, id, await _delete(app, id))
-
-
-async def _delete(app: App, workflow_id: str) -> bool:
-    if not await runs.delete(app, [workflow_id]):
-        raise Conflict(f"Run {workflow_id!r} is still open; cancel it first", workflow_id=workflow_id)
-    return True
-
-
-async def _acted(context: RequestContext, workflow_id: str, changed: bool) -> Acted:
-    try:
-        status = (await context.rt.status(workflow_id)).status
-    except NotFound:
-        status = None  # it was deleted, now or meanwhile
-    return Acted(workflow_id=workflow_id, changed=changed, status=status)
+async def delete(id: str, context: Operating) -> RunChange:
+    """Delete a run that is over, with everything that belongs to it."""
+    return await runs.delete_run(context.app, context.principal, id)

@@ -1,40 +1,20 @@
-"""The shapes that more than one route shows: times, durations, pages, runs, answers of actions."""
+"""Types that more than one route uses: times, pages, runs, and the base classes of requests and responses."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from fastapi import Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError, to_json
 
 from turbine.clock import NoTimeZone, check_aware
-from turbine.model.workflows import Page, Status, WorkflowStatus
-from turbine.registry import UNSET
-
-T = TypeVar("T")
-
-
-def moment_text(moment: datetime) -> str:
-    """A time as the API shows it: ISO 8601 in UTC with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Moment = Annotated[
-    datetime,
-    PlainSerializer(moment_text, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-27T03:00:00.000Z"]}),
-]
-Seconds = Annotated[
-    timedelta,
-    PlainSerializer(lambda span: span.total_seconds(), return_type=float, when_used="json"),
-    WithJsonSchema({"type": "number", "description": "Seconds"}),
-]
-
+from turbine.model.times import Moment, Seconds
+from turbine.model.workflows import Status, WorkflowStatus
 
 NO_ZONE = "timezone_aware"
-"""The type of complaint about a time without a time zone."""
+"""The error type of a time without a time zone."""
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -47,48 +27,26 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 When = Annotated[datetime, AfterValidator(_in_utc)]
-"""A time that a caller gives; it needs a zone."""
-Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")]
+"""A time in a request; it needs a time zone."""
+Limit = Annotated[int, Query(ge=1, le=500, description="The most items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the previous page.")]
 Json = Annotated[Any, WithJsonSchema({"description": "Any JSON value."})]
 
 
 class Schema(BaseModel):
-    """What the API shows, made of records."""
+    """The base of responses that are not records themselves."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class RequestSchema(BaseModel):
-    """What the API takes; keys that nobody knows are refused."""
+    """The base of request bodies; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Items(Schema, Generic[T]):
-    """A page of a collection."""
-
-    items: list[T]
-    next_cursor: str | None = Field(default=None, description="Asks for the next page; null at the end.")
-
-
-class Count(Schema):
-    """A number of things, counted up to 10,000."""
-
-    count: int
-    capped: bool = Field(default=False, description="Whether there are more.")
-
-
-class Acted(Schema):
-    """What became of a run that somebody acted on."""
-
-    workflow_id: str
-    changed: bool
-    status: WorkflowStatus | None = Field(description="The run's status afterwards; null when it is gone.")
-
-
-class RunRow(Schema):
-    """A run, without its payloads."""
+class RunResponse(Schema):
+    """A run without its payloads."""
 
     workflow_id: str = Field(examples=["order-1"])
     status: WorkflowStatus
@@ -119,8 +77,8 @@ class RunRow(Schema):
     attention: str | None
 
 
-class Run(RunRow):
-    """A run with its payloads; one that is too long is left out, and its flag says so."""
+class RunDetailResponse(RunResponse):
+    """A run with its payloads; a payload that is too long is left out, and its flag is set."""
 
     input: Json = None
     output: Json = None
@@ -128,35 +86,30 @@ class Run(RunRow):
     output_truncated: bool = False
 
 
-def run_row(status: Status) -> RunRow:
-    """A run as a list shows it."""
-    return _with_duration(RunRow.model_validate(status), status)
+def run_response(status: Status) -> RunResponse:
+    """Returns a run as lists show it."""
+    return _with_duration(RunResponse.model_validate(status), status)
 
 
-def run(status: Status) -> Run:
-    """A run with its payloads."""
-    return _with_duration(Run.model_validate(status), status)
+def run_detail_response(status: Status) -> RunDetailResponse:
+    """Returns a run with its payloads."""
+    return _with_duration(RunDetailResponse.model_validate(status), status)
 
 
-R = TypeVar("R", bound=RunRow)
+R = TypeVar("R", bound=RunResponse)
 
 
-def _with_duration(shown: R, status: Status) -> R:
+def _with_duration(row: R, status: Status) -> R:
     if status.started_at is not None and status.completed_at is not None:
-        shown.duration = max(0.0, (status.completed_at - status.started_at).total_seconds())
-    return shown
+        row.duration = max(0.0, (status.completed_at - status.started_at).total_seconds())
+    return row
 
 
-def rows_of(page: Page[Status]) -> Items[RunRow]:
-    """A page of runs."""
-    return Items(items=[run_row(one) for one in page.items], next_cursor=page.next_cursor)
+def json_response(value: Any) -> Response:
+    """Returns a payload as the whole body of a response."""
+    return Response(to_json(value, inf_nan_mode="null"), media_type="application/json")
 
 
-def given(asked: BaseModel) -> dict[str, Any]:
-    """The fields that a request names; those it leaves out stay as they are."""
-    return {name: getattr(asked, name) for name in asked.model_fields_set}
-
-
-def unset_or(asked: BaseModel, name: str) -> Any:
-    """A field of a request, or UNSET when it was left out."""
-    return getattr(asked, name) if name in asked.model_fields_set else UNSET
+def given(request: BaseModel) -> dict[str, Any]:
+    """Returns the fields that a request names; the others stay as they are."""
+    return {name: getattr(request, name) for name in request.model_fields_set}

@@ -1,4 +1,4 @@
-"""The server around the application, as far as event streams have to know it."""
+"""The server around the application, as far as event streams need it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def uvicorn_here() -> Any | None:
-    """The uvicorn server that runs in this event loop, if one does.
+    """The uvicorn server that runs in this event loop, if there is one.
 
-    It waits for open answers before it ends, and tells none of them that it wants to: not when it is asked by a signal,
-    nor by `should_exit` from another thread, nor after `--limit-max-requests`. So the streams look by themselves.
+    It waits for open responses before it stops, and notifies none of them: neither after a signal, nor after
+    `should_exit` from another thread, nor after `--limit-max-requests`. So the streams poll it.
     """
     for task in asyncio.all_tasks():
         step: Any = task.get_coro()
@@ -24,5 +24,5 @@ def uvicorn_here() -> Any | None:
 
 
 def is_ending(server: Any) -> bool:
-    """Whether a server is told to end, or takes nothing new any more."""
-    return bool(server.should_exit) or not all(one.is_serving() for one in server.servers)
+    """Whether a server was told to stop, or accepts no more connections."""
+    return bool(server.should_exit) or not all(socket.is_serving() for socket in server.servers)

@@ -1,48 +1,34 @@
-"""Signing in and out, and making the first account."""
+"""Signing in and out, the first account, and one's own password."""
 
 from __future__ import annotations
 
-import secrets
 from importlib.metadata import version
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from turbine.engine.app import App
-from turbine.errors import NotAllowed, NotSignedIn, TooManyAttempts
+from turbine.errors import NotAllowed
 from turbine.http import auth
-from turbine.http.auth import SESSION_MS, Authenticator
-from turbine.http.bootstrap import offer_setup
+from turbine.http.auth import Authenticator
+from turbine.http.bootstrap import print_setup_link
 from turbine.http.request_context import Viewing, app_of, runtime_of
 from turbine.http.schemas import RequestSchema, Schema
-from turbine.ids import new_id
 from turbine.model.accounts import Principal, Role
-from turbine.operations.accounts import (
-    Accounts,
-    check_email,
-    check_password,
-    hash_password,
-    hash_secret,
-    is_password,
-    new_secret,
-)
-from turbine.operations.audit import line_of
-from turbine.tables import accounts
-from turbine.tables.accounts import NewSession
+from turbine.operations import sign_in
+from turbine.operations.sign_in import Browser, OpenedSession
 
 router = APIRouter(tags=["sign-in"])
-AGENT_MAX = 300
 
 Email = Annotated[str, Field(max_length=320, examples=["ada@example.com"])]
 Password = Annotated[str, Field(max_length=1024, examples=["correct horse battery staple"])]
 
 
-class Session(Schema):
-    """Who asks, and what server this is."""
+class SessionResponse(Schema):
+    """The signed-in account, and the server."""
 
     authenticated: bool
-    needs_setup: bool = Field(description="Whether the first account is still to be made, by the set-up link.")
+    needs_setup: bool = Field(description="Whether the first account is still to be created, by the set-up link.")
     auth: Literal["accounts", "none", "host"]
     role: Role | None = None
     email: str | None = None
@@ -52,7 +38,7 @@ class Session(Schema):
     database: Literal["sqlite", "postgres"]
 
 
-class SignedIn(Schema):
+class SignInResponse(Schema):
     """The answer to a sign-in, beside its cookie."""
 
     role: Role
@@ -60,22 +46,22 @@ class SignedIn(Schema):
     csrf: str
 
 
-class Login(RequestSchema):
+class SignInRequest(RequestSchema):
     """E-mail and password."""
 
     email: Email
     password: Password
 
 
-class SetUp(RequestSchema):
-    """The first account; the token is that of the set-up link."""
+class SetUpRequest(RequestSchema):
+    """The first account, and the token of the set-up link."""
 
     token: str = Field(max_length=200)
     email: Email
     password: Password
 
 
-class NewPassword(RequestSchema):
+class PasswordRequest(RequestSchema):
     """A change of one's own password."""
 
     current: Password
@@ -83,22 +69,22 @@ class NewPassword(RequestSchema):
 
 
 def authenticator_of(request: Request) -> Authenticator:
-    """How this application tells who asks."""
+    """The authenticator of the application."""
     return request.app.state.authenticator
 
 
 @router.get("/session")
-async def session(request: Request) -> Session:
-    """Who is signed in; the first thing that the dashboard asks."""
+async def get_session(request: Request) -> SessionResponse:
+    """The signed-in account; the first request of the dashboard."""
     rt = runtime_of(request)
     kind = authenticator_of(request).kind
-    principal: Principal | None = request.scope["turbine.caller"]
-    port = app_of(rt)
-    needs_setup = principal is None and kind == "accounts" and await port.store.read(accounts.is_empty)
+    principal: Principal | None = request.scope["turbine.principal"]
+    app = app_of(rt)
+    needs_setup = principal is None and kind == "accounts" and await sign_in.needs_setup(app)
     if needs_setup and request.app.state.setup_path is not None:
         path, request.app.state.setup_path = request.app.state.setup_path, None
-        await offer_setup(rt, path)
-    return Session(
+        await print_setup_link(rt, path)
+    return SessionResponse(
         authenticated=principal is not None,
         needs_setup=needs_setup,
         auth=kind,
@@ -107,107 +93,53 @@ async def session(request: Request) -> Session:
         csrf=auth.csrf_of(request) if principal is not None and principal.session_id is not None else None,
         version=version("turbine-workflows"),
         application_id=rt.application_id,
-        database="sqlite" if port.store.dialect == "sqlite" else "postgres",
+        database="sqlite" if app.store.dialect == "sqlite" else "postgres",
     )
 
 
 @router.post("/login")
-async def login(asked: Login, request: Request, response: Response) -> SignedIn:
-    """Sign a browser in. Too many attempts, for an account or from an address, are refused for a while."""
-    _only_with_accounts(request)
-    port = app_of(runtime_of(request))
-    email = check_email(asked.email)
-    address = _address(request)
-    wait_ms = await port.store.write(
-        accounts.record_login_attempt, address=address, email=email, now_ms=port.clock.now_ms()
-    )
-    if wait_ms:
-        raise TooManyAttempts(retry_after=-(-wait_ms // 1000))
-    known = await port.store.read(accounts.password_of, email=email)
-    is_right = await is_password(asked.password, None if known is None else known.password)
-    if known is None or not is_right or not known.enabled:
-        raise NotSignedIn("E-mail address or password is wrong")
-    secret, opened = _new_session(request, port)
-    principal = Principal(email, known.role, email=email)
-    line = line_of(opened.now_ms, principal, "session.login", email, detail={"address": address} if address else None)
-    await port.store.write(accounts.sign_in, account=known.account, email=email, session=opened, line=line)
-    auth.set_cookie(response, request, secret)
-    return SignedIn(role=known.role, email=email, csrf=auth.csrf_of_secret(secret))
+async def log_in(credentials: SignInRequest, request: Request, response: Response) -> SignInResponse:
+    """Sign a browser in. After too many attempts, for an account or from an address, 429 for a while."""
+    _require_accounts(request)
+    app = app_of(runtime_of(request))
+    opened = await sign_in.sign_in(app, credentials.email, credentials.password, _browser(request))
+    return _signed_in(opened, request, response)
 
 
 @router.post("/logout", status_code=204)
-async def logout(context: Viewing, request: Request) -> Response:
+async def log_out(context: Viewing, request: Request) -> Response:
     """End the session of this browser."""
-    if context.principal.session_id is not None:
-        port = context.change("session.logout", context.principal.name)
-        await Accounts(lambda: port).revoke(context.principal.session_id)
+    await sign_in.sign_out(context.app, context.principal)
     response = Response(status_code=204)
     auth.clear_cookie(response, request)
     return response
 
 
 @router.post("/setup")
-async def set_up(asked: SetUp, request: Request, response: Response) -> SignedIn:
-    """Make the first account, an administrator, by the link that the start has printed. It works once."""
-    _only_with_accounts(request)
-    port = app_of(runtime_of(request))
-    email = check_email(asked.email)
-    hashed = await hash_password(check_password(asked.password))
-    secret, opened = _new_session(request, port)
-    line = line_of(opened.now_ms, Principal(email, Role.ADMIN), "account.setup", email)
-    await port.store.write(
-        accounts.set_up,
-        token_hash=hash_secret(asked.token),
-        id=new_id(),
-        email=email,
-        password=hashed,
-        session=opened,
-        line=line,
-    )
-    auth.set_cookie(response, request, secret)
-    return SignedIn(role=Role.ADMIN, email=email, csrf=auth.csrf_of_secret(secret))
+async def set_up(account: SetUpRequest, request: Request, response: Response) -> SignInResponse:
+    """Create the first account, an administrator, with the link that was printed at startup. It works once."""
+    _require_accounts(request)
+    app = app_of(runtime_of(request))
+    opened = await sign_in.set_up(app, account.token, account.email, account.password, _browser(request))
+    return _signed_in(opened, request, response)
 
 
 @router.post("/password", status_code=204)
-async def password(asked: NewPassword, context: Viewing) -> Response:
+async def change_password(passwords: PasswordRequest, context: Viewing) -> Response:
     """Change one's own password; other browsers of the account are signed out."""
-    email = context.principal.email
-    if email is None or context.principal.session_id is None:
-        raise NotAllowed("Only somebody who signed in with a password can change it")
-    port = context.app
-    wait_ms = await port.store.write(
-        accounts.record_login_attempt, address=None, email=email, now_ms=port.clock.now_ms()
-    )
-    if wait_ms:
-        raise TooManyAttempts(retry_after=-(-wait_ms // 1000))
-    known = await port.store.read(accounts.password_of, email=email)
-    if known is None or not await is_password(asked.current, known.password):
-        raise NotAllowed("The current password is wrong")
-    changing = context.change("account.password", email)
-    await Accounts(lambda: changing).update(
-        known.id, password=asked.new, kept_session=context.principal.session_id or ""
-    )
+    await sign_in.change_password(context.app, context.principal, passwords.current, passwords.new)
     return Response(status_code=204)
 
 
-def _only_with_accounts(request: Request) -> None:
+def _require_accounts(request: Request) -> None:
     if authenticator_of(request).kind != "accounts":
-        raise NotAllowed("This server has no accounts of its own; sign in where the host application does")
+        raise NotAllowed("This server has no accounts of its own; sign in to the host application")
 
 
-def _new_session(request: Request, port: App) -> tuple[str, NewSession]:
-    secret = new_secret()
-    now_ms = port.clock.now_ms()
-    agent = request.headers.get("user-agent")
-    return secret, NewSession(
-        id=secrets.token_hex(8),
-        token_hash=hash_secret(secret),
-        address=_address(request),
-        agent=None if agent is None else agent.replace("\0", "")[:AGENT_MAX],
-        now_ms=now_ms,
-        expires_ms=now_ms + SESSION_MS,
-    )
+def _signed_in(opened: OpenedSession, request: Request, response: Response) -> SignInResponse:
+    auth.set_cookie(response, request, opened.secret)
+    return SignInResponse(role=opened.role, email=opened.email, csrf=auth.csrf_of_secret(opened.secret))
 
 
-def _address(request: Request) -> str | None:
-    return request.client.host[:100] if request.client else None
+def _browser(request: Request) -> Browser:
+    return Browser(request.client.host[:100] if request.client else None, request.headers.get("user-agent"))

@@ -1,8 +1,8 @@
-"""The event stream: what moves, told to every open dashboard.
+"""The event stream: changes for every open dashboard.
 
-One poller looks for all of them, and only while somebody listens: at once when this process has committed something or
-heard of another's commit, else every second, because a hint may be lost. What it tells are rows, never hints; so a
-browser that comes back with the id of the last event it saw gets what it has missed from the same rows.
+One poller serves all clients, and runs only while there are any: it reads at once after a commit of this process or a
+hint of another one, else every second, because a hint may be lost. Events are made of rows, never of hints, so a
+client that reconnects with the id of its last event gets what it missed from the same rows.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
 from turbine.clock import to_datetime
+from turbine.engine.app import App
 from turbine.errors import StoreUnavailable, TurbineError
 from turbine.http.auth import Authenticator
 from turbine.http.request_context import Viewing, app_of
-from turbine.http.schemas import moment_text
 from turbine.http.servers import is_ending, uvicorn_here
+from turbine.model.times import moment_text
 from turbine.model.workflows import Event
+from turbine.queries.changes import ChangedRun, ListMarks, RunMark, current_marks, moved_runs
 from turbine.runtime import Runtime
 from turbine.runtime.signals import SIGNALS
-from turbine.tables import changes
-from turbine.tables.changes import ChangedRun, ListMarks, RunMark
 
 log = logging.getLogger("turbine.http")
 router = APIRouter(tags=["stream"])
 
 SPACING = 0.5
-"""Seconds between two looks, at least."""
+"""Seconds between two reads, at least."""
 RUNS_MAX = 4
-"""Runs that are told one by one after a look; with the event for lists no client gets more than ten events a second."""
+"""Events about single runs after one read; with the event for lists no client gets more than ten events a second."""
 SLOW_POLL = 1.0
 PING = 15.0
 BACKLOG_MAX = 100
-"""Events that wait for a client; one that is slower than that starts anew."""
+"""Events that wait for a client; a slower client is reset."""
 MISSED_MAX = 200
-"""Runs that are told again to a client that comes back; if there are more, it starts anew."""
+"""Runs that are sent to a client that reconnects; with more it is reset."""
 OVERLAP_MS = 2000
-"""A commit may be seen after another one whose rows are younger: so much is looked at again."""
-TOLD_MAX = 5000
+"""A commit may become visible after one with younger rows, so this much time is read again."""
+SENT_MAX = 5000
 LISTS = ("workflows", "approvals", "queues", "products", "deliveries", "schedules", "kv", "executors", "logs")
 
 
@@ -59,25 +59,26 @@ class Stream:
         self._watcher: asyncio.Task[None] | None = None
         self._hint = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._heard: dict[str, Event] = {}
-        self._told: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._events: dict[str, Event] = {}
+        """Events of this process since the last read, by run."""
+        self._sent: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._is_closed = False
 
     async def join(self, last_id: str | None) -> tuple[asyncio.Queue[bytes | None], list[bytes]]:
-        """A new client's queue, and what it gets first: what it missed, or where the stream stands."""
+        """Adds a client. Returns its queue and its first messages: what it missed, or the current position."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(BACKLOG_MAX)
         if self._is_closed:
             queue.put_nowait(None)
-        # It listens before it looks, so that nothing falls between.
+        # The client listens before the read, so that nothing falls in between.
         self._clients.add(queue)
         try:
-            first = await self._first(last_id)
+            first = await self._first_messages(last_id)
         except BaseException:
             self.leave(queue)
             raise
         if self._poller is None or self._poller.done():
             self._loop = asyncio.get_running_loop()
-            SIGNALS.look_again()  # the server has its handlers in place by now, and this is its loop
+            SIGNALS.look_again()  # the server has installed its handlers by now, and this is its loop
             self._hint = asyncio.Event()
             self._poller = asyncio.create_task(self._poll(), name="turbine event stream")
             server = uvicorn_here()
@@ -85,22 +86,22 @@ class Stream:
                 self._watcher = asyncio.create_task(self._watch(server), name="turbine event stream's server")
         return queue, first
 
-    async def _first(self, last_id: str | None) -> list[bytes]:
+    async def _first_messages(self, last_id: str | None) -> list[bytes]:
         app = app_of(self._rt)
-        now: ListMarks = await app.store.read(changes.list_marks)
+        marks = await current_marks(app)
         if not last_id:
-            return [b"retry: 2000\n\n", f"id: {now.runs}\n\n".encode()]
+            return [b"retry: 2000\n\n", f"id: {marks.runs}\n\n".encode()]
         mark = RunMark.parse(last_id)
-        if mark is None or mark.ended_ms > now.runs.ended_ms or mark.run > now.runs.run:
-            return [_event("reset", {}, now.runs)]  # of another database, or of no stream at all
-        missed = await app.store.read(changes.changed_runs, since=mark, approval=None, limit=MISSED_MAX + 1)
+        if mark is None or mark.ended_ms > marks.runs.ended_ms or mark.run > marks.runs.run:
+            return [_message("reset", {}, marks.runs)]  # the id of another database, or of no stream
+        missed = await moved_runs(app, mark, approval=None, limit=MISSED_MAX + 1)
         if len(missed) > MISSED_MAX:
-            return [_event("reset", {}, now.runs)]
-        told = [_run_event(one, now.runs) for one in reversed(missed)]
-        return [b"retry: 2000\n\n", *told, _event("changed", {"lists": LISTS}, now.runs)]
+            return [_message("reset", {}, marks.runs)]
+        messages = [_run_message(run, marks.runs) for run in reversed(missed)]
+        return [b"retry: 2000\n\n", *messages, _message("changed", {"lists": LISTS}, marks.runs)]
 
     def leave(self, queue: asyncio.Queue[bytes | None]) -> None:
-        """A client is gone; with the last one the poller rests."""
+        """Removes a client, and stops the poller after the last one."""
         self._clients.discard(queue)
         if not self._clients:
             for task in (self._poller, self._watcher):
@@ -109,7 +110,7 @@ class Stream:
             self._poller = self._watcher = None
 
     def close(self) -> None:
-        """End all streams: the server is about to end. May be called from a signal handler."""
+        """Ends all streams because the server is about to end. May be called from a signal handler."""
         self._is_closed = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._dismiss)
@@ -121,105 +122,104 @@ class Stream:
             queue.put_nowait(None)
 
     async def _watch(self, server: Any) -> None:
-        while not is_ending(server):  # noqa: ASYNC110 - it tells nobody
+        while not is_ending(server):  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(SPACING)
         self._dismiss()
 
     def open(self) -> None:
-        """Let clients in (again)."""
+        """Accepts clients (again)."""
         self._is_closed = False
-
-    # The poller
 
     async def _poll(self) -> None:
         app = app_of(self._rt)
         loop = asyncio.get_running_loop()
-        self._told.clear()
+        self._sent.clear()
 
-        def heard() -> None:
+        def on_commit() -> None:
             loop.call_soon_threadsafe(self._hint.set)
 
-        def listen(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if event.kind.startswith("workflow.") and event.status is not None:
                 loop.call_soon_threadsafe(self._note, event)
 
-        unsubscribe = app.wakes.subscribe("commit", None, heard)
-        app.probe.listeners.append(listen)
-        seen: ListMarks | None = None
+        unsubscribe = app.wakes.subscribe("commit", None, on_commit)
+        app.probe.listeners.append(on_event)
+        previous: ListMarks | None = None
         try:
             while True:
                 self._hint.clear()
                 try:
-                    seen = await self._look(app, seen)
+                    previous = await self._read(app, previous)
                 except TurbineError as error:
-                    log.debug("The event stream could not look: %s", error)  # the database is away; it looks again
+                    log.debug("The event stream could not read: %s", error)  # the database is away; it reads again
                 await asyncio.sleep(SPACING)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(SLOW_POLL - SPACING):
                         await self._hint.wait()
         finally:
             unsubscribe()
-            if listen in app.probe.listeners:
-                app.probe.listeners.remove(listen)
+            if on_event in app.probe.listeners:
+                app.probe.listeners.remove(on_event)
 
     def _note(self, event: Event) -> None:
-        self._heard[event.workflow_id] = event
+        self._events[event.workflow_id] = event
         self._hint.set()
 
-    async def _look(self, app: Any, seen: ListMarks | None) -> ListMarks:
-        now: ListMarks = await app.store.read(changes.list_marks)
-        heard, self._heard = self._heard, {}
-        if seen is None:
-            return now
-        lists = [name for name in LISTS if now.lists[name] != seen.lists[name]]
+    async def _read(self, app: App, previous: ListMarks | None) -> ListMarks:
+        marks = await current_marks(app)
+        events, self._events = self._events, {}
+        if previous is None:
+            return marks
+        lists = [name for name in LISTS if marks.lists[name] != previous.lists[name]]
         moved: list[ChangedRun] = []
         if "workflows" in lists or "approvals" in lists:
-            since = RunMark(max(0, seen.runs.ended_ms - OVERLAP_MS), seen.runs.run)
-            moved = await app.store.read(changes.changed_runs, since=since, approval=seen.approval, limit=50)
-        rows = [one for one in moved if self._is_new(one)]
-        known = {one.id for one in moved}
-        others = [event for id_, event in heard.items() if id_ not in known]
-        if others and "workflows" not in lists:
+            since = RunMark(max(0, previous.runs.ended_ms - OVERLAP_MS), previous.runs.run)
+            moved = await moved_runs(app, since, approval=previous.approval, limit=50)
+        fresh = [run for run in moved if self._is_unsent(run)]
+        moved_ids = {run.id for run in moved}
+        other_events = [event for run_id, event in events.items() if run_id not in moved_ids]
+        if other_events and "workflows" not in lists:
             lists = ["workflows", *lists]
-        told = [_run_event(one, now.runs) for one in reversed(rows[:RUNS_MAX])]
-        told += [_heard_event(event, now.runs) for event in others[: RUNS_MAX - len(told)]]
+        messages = [_run_message(run, marks.runs) for run in reversed(fresh[:RUNS_MAX])]
+        messages += [_event_message(event, marks.runs) for event in other_events[: RUNS_MAX - len(messages)]]
         if lists:
-            told.append(_event("changed", {"lists": lists}, now.runs))
-        for message in told:
-            self._tell(message, now.runs)
-        return now
+            messages.append(_message("changed", {"lists": lists}, marks.runs))
+        for message in messages:
+            self._send(message, marks.runs)
+        return marks
 
-    def _is_new(self, one: ChangedRun) -> bool:
-        """Whether this was not told yet: what overlaps is looked at twice."""
-        key = (one.run, one.status)
-        if key in self._told:
+    def _is_unsent(self, run: ChangedRun) -> bool:
+        """Notes a run as sent; whether it was not sent before. Overlapping times are read twice."""
+        key = (run.run, run.status)
+        if key in self._sent:
             return False
-        self._told[key] = None
-        if len(self._told) > TOLD_MAX:
-            self._told.popitem(last=False)
+        self._sent[key] = None
+        if len(self._sent) > SENT_MAX:
+            self._sent.popitem(last=False)
         return True
 
-    def _tell(self, message: bytes, mark: RunMark) -> None:
+    def _send(self, message: bytes, mark: RunMark) -> None:
         for queue in self._clients:
-            told = message
-            if queue.full():
-                while not queue.empty():
-                    queue.get_nowait()
-                told = _event("reset", {}, mark)
-            queue.put_nowait(told)
+            if not queue.full():
+                queue.put_nowait(message)
+                continue
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(_message("reset", {}, mark))
 
 
-def _run_event(one: ChangedRun, mark: RunMark) -> bytes:
-    at = moment_text(to_datetime(one.at_ms))
-    return _event("run", {"workflow_id": one.id, "name": one.name, "status": one.status, "at": at}, mark)
+def _run_message(run: ChangedRun, mark: RunMark) -> bytes:
+    at = moment_text(to_datetime(run.at_ms))
+    return _message("run", {"workflow_id": run.id, "name": run.name, "status": run.status, "at": at}, mark)
 
 
-def _heard_event(event: Event, mark: RunMark) -> bytes:
-    told = {"workflow_id": event.workflow_id, "name": event.name, "status": event.status, "at": moment_text(event.at)}
-    return _event("run", told, mark)
+def _event_message(event: Event, mark: RunMark) -> bytes:
+    at = moment_text(event.at)
+    data = {"workflow_id": event.workflow_id, "name": event.name, "status": event.status, "at": at}
+    return _message("run", data, mark)
 
 
-def _event(name: str, data: dict[str, Any], mark: RunMark) -> bytes:
+def _message(name: str, data: dict[str, Any], mark: RunMark) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\nid: {mark}\n\n".encode()
 
 
@@ -236,13 +236,13 @@ async def stream(
     queue, first = await source.join(last_event_id)
     authenticator: Authenticator = request.app.state.authenticator
     return StreamingResponse(
-        _send(source, queue, first, authenticator, request),
+        _messages(source, queue, first, authenticator, request),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _send(
+async def _messages(
     source: Stream,
     queue: asyncio.Queue[bytes | None],
     first: list[bytes],
@@ -261,8 +261,8 @@ async def _send(
             except TimeoutError:
                 message = b": ping\n\n"
             if loop.time() >= check_at:
-                # Whoever was signed out meanwhile hears no more, however much there is to tell.
-                if not await _may_hear(authenticator, request):
+                # Checked on time however many messages there are: a client that was signed out gets none of them.
+                if not await _is_signed_in(authenticator, request):
                     return
                 check_at = loop.time() + PING
             if message is None:
@@ -272,8 +272,8 @@ async def _send(
         source.leave(queue)
 
 
-async def _may_hear(authenticator: Authenticator, request: Request) -> bool:
+async def _is_signed_in(authenticator: Authenticator, request: Request) -> bool:
     try:
         return await authenticator.principal(request) is not None
     except StoreUnavailable:
-        return True  # that cannot be known now, and without the database there is nothing to tell
+        return True  # unknown for now, and without the database there is nothing to send

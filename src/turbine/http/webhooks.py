@@ -1,30 +1,23 @@
-"""Signed URLs that hear of runs."""
+"""Webhooks: signed URLs that receive events of runs."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from turbine.http.listeners import Listener, changes_of
 from turbine.http.request_context import Administering, Viewing
-from turbine.http.schemas import Cursor, Items, Limit, Moment, RequestSchema, Schema, Seconds
-from turbine.masking import mask_url
-from turbine.operations.audit import line_of
+from turbine.http.schemas import Cursor, Limit, RequestSchema, Schema, given
+from turbine.model.deliveries import DeliveryAttempt
+from turbine.model.times import Moment, Seconds
+from turbine.model.webhooks import WebhookRecord
+from turbine.model.workflows import Page
 from turbine.operations.webhooks import Webhooks
-from turbine.tables import audit
 
 router = APIRouter(tags=["webhooks"])
 
 
-class Webhook(Listener):
-    """A URL and the events it hears of; its secret is never shown."""
-
-    url: str
-    secret_set: bool
-
-
-class NewWebhook(RequestSchema):
-    """A webhook to be made."""
+class WebhookRequest(RequestSchema):
+    """A new webhook."""
 
     url: str = Field(examples=["https://example.com/hooks/turbine"])
     events: list[str] = Field(examples=[["workflow.ERROR", "workflow.SUCCESS"]])
@@ -32,8 +25,8 @@ class NewWebhook(RequestSchema):
     secret: str | None = Field(default=None, max_length=1000)
 
 
-class WebhookChange(RequestSchema):
-    """What is to be changed; what is left out stays. `secret: null` takes the secret away."""
+class WebhookChangeRequest(RequestSchema):
+    """The fields to change. `secret: null` removes the secret."""
 
     url: str = ""
     events: list[str] = Field(default_factory=list[str])
@@ -41,8 +34,8 @@ class WebhookChange(RequestSchema):
     secret: str | None = Field(default=None, max_length=1000)
 
 
-class Taken(Schema):
-    """The receiver has taken the test event."""
+class WebhookTestResponse(Schema):
+    """The receiver's answer to the test event."""
 
     status_code: int = Field(examples=[204])
     duration: Seconds = Field(description="Seconds until it answered.")
@@ -50,50 +43,39 @@ class Taken(Schema):
 
 
 @router.get("/webhooks")
-async def listing(context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Items[Webhook]:
+async def list_webhooks(context: Viewing, limit: Limit = 50, cursor: Cursor = None) -> Page[WebhookRecord]:
     """A page of webhooks, newest first."""
-    return Items[Webhook].model_validate(await context.rt.webhooks.list(limit=limit, cursor=cursor))
+    return await context.rt.webhooks.list(limit=limit, cursor=cursor)
 
 
 @router.post("/webhooks", status_code=201)
-async def create(asked: NewWebhook, context: Administering) -> Webhook:
-    """Make a webhook."""
-    app = context.change("webhook.create", mask_url(asked.url[:2000]), events=asked.events)
-    made = await Webhooks(lambda: app).create(
-        url=asked.url, events=asked.events, enabled=asked.enabled, secret=asked.secret
+async def create_webhook(request: WebhookRequest, context: Administering) -> WebhookRecord:
+    """Create a webhook."""
+    return await context.acting(Webhooks).create(
+        url=request.url, events=request.events, enabled=request.enabled, secret=request.secret
     )
-    return Webhook.model_validate(made)
 
 
 @router.get("/webhooks/{id:key}")
-async def one(id: str, context: Viewing) -> Webhook:
-    """A webhook."""
-    return Webhook.model_validate(await context.rt.webhooks.get(id))
+async def get_webhook(id: str, context: Viewing) -> WebhookRecord:
+    """A webhook; its secret is never shown."""
+    return await context.rt.webhooks.get(id)
 
 
 @router.patch("/webhooks/{id:key}")
-async def change(id: str, asked: WebhookChange, context: Administering) -> Webhook:
+async def update_webhook(id: str, request: WebhookChangeRequest, context: Administering) -> WebhookRecord:
     """Change a webhook."""
-    changes, told = changes_of(asked, hidden="secret")
-    if "url" in told:
-        told["url"] = mask_url(asked.url)
-    app = context.change("webhook.update", id, **told)
-    return Webhook.model_validate(await Webhooks(lambda: app).update(id, **changes))
+    return await context.acting(Webhooks).update(id, **given(request))
 
 
 @router.delete("/webhooks/{id:key}", status_code=204)
-async def delete(id: str, context: Administering) -> Response:
-    """Remove a webhook."""
-    app = context.change("webhook.delete", id)
-    await Webhooks(lambda: app).delete(id)
+async def delete_webhook(id: str, context: Administering) -> Response:
+    """Delete a webhook."""
+    await context.acting(Webhooks).delete(id)
     return Response(status_code=204)
 
 
-@router.post("/webhooks/{id:key}/test")
-async def test(id: str, context: Administering) -> Taken:
-    """Send a signed event `test`, also to a webhook that is disabled; 502 with its answer when it is not taken."""
-    app = context.app
-    known = await context.rt.webhooks.get(id)
-    line = line_of(app.clock.now_ms(), context.principal, "webhook.test", id, detail={"url": known.url})
-    await app.store.write(audit.add, line=line)
-    return Taken.model_validate(await context.rt.webhooks.test(id))
+@router.post("/webhooks/{id:key}/test", response_model=WebhookTestResponse)
+async def test_webhook(id: str, context: Administering) -> DeliveryAttempt:
+    """Send a signed `test` event, also to a disabled webhook; 502 with the receiver's answer when it refuses."""
+    return await context.acting(Webhooks).test(id)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
@@ -36,8 +38,10 @@ class AccountRecord:
     email: str
     role: Role
     enabled: bool
-    created: datetime
-    last_login: datetime | None = None
+    created: Moment
+    last_login: Moment | None = None
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,12 @@ class SessionRecord:
     email: str
     address: str | None
     agent: str | None
-    created: datetime
-    seen: datetime
+    created: Moment
+    seen: Moment
     """The time of the last request, to within five minutes."""
-    expires: datetime
+    expires: Moment
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,11 @@ class TokenRecord:
     id: str
     name: str
     role: Role
-    expires: datetime | None
-    created: datetime
+    expires: Moment | None
+    created: Moment
     token: str | None = field(default=None, repr=False)
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)

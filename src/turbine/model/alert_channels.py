@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from turbine.cron import on_the_wall, zone_of
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -28,6 +30,8 @@ class QuietHours:
     """The days on which they begin, of mon tue wed thu fri sat sun; if empty, every day."""
     urgent: Sequence[str] = ()
     """Events that are sent in quiet hours, too."""
+
+    __pydantic_config__ = DESCRIBED
 
     def until(self, at: datetime) -> datetime | None:
         """Returns the end of the quiet hours at a time (aware), in UTC; None if it is outside of them."""
@@ -68,12 +72,14 @@ class AlertChannelRecord:
     events: list[str]
     """The events that are sent to it; if empty, it gets only messages that are sent to it by name."""
     enabled: bool
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     workflows: list[str] = field(default_factory=list[str])
     """Names of workflows whose events are sent to it, in which `*` matches anything; if empty, all."""
     quiet: QuietHours | None = None
     """The hours in which its alerts are held back."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 def masked(url: str) -> str:

@@ -7,6 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
+
 WAITING_LABEL: Final = "waiting for approval"
 WAITING_COLOR: Final = "yellow"
 """The app status of a run while one of its approvals is open."""
@@ -41,7 +44,7 @@ class ApprovalLink:
     """A link for one decision. `token` is set only when it is created; only its hash is stored."""
 
     approval_id: str
-    expires: datetime
+    expires: Moment
     token: str = field(repr=False)
 
 
@@ -60,11 +63,15 @@ class ApprovalRecord:
     form: dict[str, Any] | None
     """The JSON Schema of the form."""
     status: ApprovalStatus
-    due_at: datetime | None
-    created: datetime
-    decided_at: datetime | None
+    due_at: Moment | None
+    created: Moment
+    decided_at: Moment | None
     by: str | None
     comment: str
     data: Any
     assignees: list[str] = field(default_factory=list[str])
     """The e-mail addresses of the people who are asked; if empty, everyone may decide."""
+    summary: str | None = None
+    """The summary of the run."""
+
+    __pydantic_config__ = DESCRIBED

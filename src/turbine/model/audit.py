@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +14,7 @@ class AuditRecord:
     """A change, recorded in its own transaction. Times are in UTC."""
 
     id: str
-    at: datetime
+    at: Moment
     actor: str
     """An e-mail address, `token:<name>`, `cli:<user>`, `host` for the host application's sign-in, or `local`."""
     role: str
@@ -22,3 +24,5 @@ class AuditRecord:
     """The id of the changed object, or its name if it has no id."""
     workflow_id: str | None
     detail: dict[str, Any] | None
+
+    __pydantic_config__ = DESCRIBED

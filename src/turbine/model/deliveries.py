@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment, Seconds
 
 EVENTS = (
     "workflow.SUCCESS",
@@ -41,10 +43,12 @@ class DeliveryAttempt:
     """An attempt to deliver: `error` is None if the receiver accepted it, `status_code` is that of HTTP, if any."""
 
     number: int
-    at: datetime
+    at: Moment
     status_code: int | None
     error: str | None
-    duration: timedelta
+    duration: Seconds
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,11 @@ class DeliveryRecord:
     workflow_id: str | None
     status: DeliveryStatus
     attempts: list[DeliveryAttempt]
-    next_at: datetime | None
+    next_at: Moment | None
     """When the next attempt is due; None if there is none."""
-    created: datetime
+    created: Moment
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)

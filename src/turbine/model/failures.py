@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 class FailureState(StrEnum):
@@ -28,8 +30,8 @@ class FailureGroup:
     """The message of the newest failure."""
     place: str | None
     """File, line and function of the innermost line of user code."""
-    first_at: datetime
-    last_at: datetime
+    first_at: Moment
+    last_at: Moment
     count: int
     """The number of runs that are in ERROR now, at most 10,000; resumed runs do not count."""
     workflow_ids: list[str]
@@ -37,4 +39,6 @@ class FailureGroup:
     state: FailureState
     state_by: str | None
     """The person who set the state; for an open group, the one who had resolved it before it failed again."""
-    state_at: datetime | None
+    state_at: Moment | None
+
+    __pydantic_config__ = DESCRIBED

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,9 @@ class KVRecord:
     """The JSON value; None for a key with a schema that has no value yet."""
     schema: Any
     """The JSON Schema that its values must fit, or None."""
-    updated: datetime
+    updated: Moment
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class KVChange:
     key: str
     value: Any
     """The JSON value; None if the key was deleted."""
-    at: datetime
+    at: Moment
     by: str | None
     """An account or token, `run:<id>` for a run, None for code outside of runs that did not name anyone."""
+
+    __pydantic_config__ = DESCRIBED

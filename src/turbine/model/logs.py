@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
+
 
 class LogSource(StrEnum):
     """The author of a log record."""
@@ -20,7 +23,7 @@ class LogRecord:
     """A stored log record. `at` is in UTC."""
 
     id: str
-    at: datetime
+    at: Moment
     level: str
     """`INFO`, `WARNING`, …; `Level 25` for a number that has no name here."""
     logger: str
@@ -30,3 +33,19 @@ class LogRecord:
     step: str | None
     """The position of the step that wrote it; None for the body of the workflow."""
     source: LogSource
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which records: all given fields must match."""
+
+    step: str | None = None
+    """A position."""
+    level: str | int | None = None
+    """The lowest level shown, such as `"WARNING"` or a number."""
+    search: str | None = None
+    """A part of the message or of the logger's name."""
+    after: datetime | None = None
+    before: datetime | None = None

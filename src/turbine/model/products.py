@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, BinaryIO, Final, Protocol
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 BLOCK: Final = 1024 * 1024
 """The number of bytes that are read, hashed and written at once; the size of a chunk in the database."""
@@ -40,7 +42,9 @@ class ProductRecord:
     status: ProductStatus
     error: str | None
     """Why the last attempt to send it failed."""
-    created: datetime
+    created: Moment
+
+    __pydantic_config__ = DESCRIBED
 
 
 class ProductUpload(Protocol):

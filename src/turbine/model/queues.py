@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment, Seconds
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """At most `limit` starts in any period of the length `per`: `RateLimit(100, per=timedelta(minutes=1))`."""
 
     limit: int
-    per: timedelta
+    per: Seconds
+
+    __pydantic_config__ = DESCRIBED
 
     def __post_init__(self) -> None:
         given = cast("timedelta | float", self.per)  # seconds are accepted, too
@@ -43,6 +48,8 @@ class Queue:
     """Whether a run of the queue gives its slot to another one while it waits."""
     paused: bool = False
 
+    __pydantic_config__ = DESCRIBED
+
     def __post_init__(self) -> None:
         for field in ("worker_concurrency", "global_concurrency"):
             value = getattr(self, field)
@@ -57,3 +64,54 @@ class Queue:
         if self.partitioned and self.global_concurrency is None and self.worker_concurrency is None:
             return 1
         return self.global_concurrency
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNumbers:
+    """A queue in numbers."""
+
+    enqueued: int
+    running: int
+    completed: int
+    failed: int
+    oldest_age: float | None
+    """The age of the oldest queued run, in seconds."""
+    throughput_per_minute: float
+    """Runs that ended, over the last five minutes."""
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class SlotHolder:
+    """A run that holds a slot."""
+
+    workflow_id: str
+    name: str
+    executor_id: str | None
+    since: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePartition:
+    """The runs of one partition key."""
+
+    key: str
+    enqueued: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats(QueueNumbers):
+    """A queue in numbers, with its runs."""
+
+    holders: list[SlotHolder]
+    partitions: list[QueuePartition]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedQueue(Queue):
+    """A queue in a list."""
+
+    stats: QueueNumbers | None = None
+    """Its numbers, if they were requested."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment, Seconds
 from turbine.model.workflows import WorkflowStatus
 
 
@@ -18,9 +19,40 @@ class RetentionRule:
 
     workflow: str | None
     status: WorkflowStatus | None
-    keep: timedelta | None
-    """The time from the end of the run; None keeps it for ever."""
-    updated: datetime
+    keep: Seconds | None
+    """Counted from the end of the run; None keeps it forever."""
+    updated: Moment
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How many runs a retention rule lets go."""
+
+    workflow: str | None
+    status: WorkflowStatus | None
+    keep: Seconds | None
+    runs: int
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class GarbagePreview:
+    """What garbage collection would remove now, each counted up to 10,000."""
+
+    runs: int
+    partial: bool
+    """Whether there may be more runs than that."""
+    by_rule: list[RuleCount]
+    """Of these runs, the ones that a retention rule lets go."""
+    deliveries: int
+    logs: int
+    older_than: float | None
+    """Seconds; null where runs are kept forever."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 def scope_of(workflow: str | None, status: str | None) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Self, TypeVar
 from turbine.clock import check_aware, to_datetime, to_ms
 from turbine.cron import Cron, check_cron, zone_of
 from turbine.errors import ValidationFailed
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment, Seconds
 
 LOOK_BACK_MS = 400 * 24 * 3600 * 1000
 """How far back the last ticks are searched."""
@@ -137,17 +139,17 @@ class ScheduleRecord:
     workflow_fqn: str
     type: ScheduleType
     enabled: bool
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     input: Any = None
     """The input of its runs; None if they get the tick, or nothing."""
     cron_expression: str | None = None
     timezone: str | None = None
-    jitter: timedelta | None = None
+    jitter: Seconds | None = None
     catch_up: CatchUp = CatchUp.LAST
-    scheduled_at: datetime | None = None
-    next_at: datetime | None = None
-    last_at: datetime | None = None
+    scheduled_at: Moment | None = None
+    next_at: Moment | None = None
+    last_at: Moment | None = None
     """The last tick that was processed."""
     last_workflow_id: str | None = None
     last_error: str | None = None
@@ -156,12 +158,14 @@ class ScheduleRecord:
     reason: str | None = None
     """Why it was disabled."""
 
+    __pydantic_config__ = DESCRIBED
+
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
     """The result of starting the runs for the ticks of a past period."""
 
-    ticks: list[datetime]
+    ticks: list[Moment]
     """The ticks in the period, ascending."""
     started: list[str]
     """The ids of the runs that were started, or in a dry run would be started."""
@@ -169,6 +173,8 @@ class Backfill:
     """The ids of the runs that existed already."""
     failed: dict[str, str]
     """The errors of the runs that could not be started, by id."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 def tick_text(tick_ms: int) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import IntEnum
 from typing import Any
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 class Kind(IntEnum):
@@ -24,13 +26,28 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """The process that executed an attempt."""
+
+    executor_id: str
+    hostname: str
+    process_id: int
+    application_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepAttempt:
-    """One execution of a step's body."""
+    """One execution of a step's body. `rt.steps` leaves out the traceback and the process."""
 
     number: int
-    started_at: datetime
-    ended_at: datetime | None
+    started_at: Moment
+    ended_at: Moment | None
     error: str | None
+    traceback: str | None = None
+    process: ProcessRecord | None = None
+    """The process that executed it; null once it is forgotten, after ten thousand launches."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,7 @@ class StepInfo:
     """The decoded JSON value."""
     error: str | None
     """`Type: message`."""
-    started_at: datetime
-    ended_at: datetime | None
+    started_at: Moment
+    ended_at: Moment | None
     attempts: list[StepAttempt] = field(default_factory=list[StepAttempt])
     child_workflow_id: str | None = None

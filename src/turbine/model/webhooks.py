@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,5 +18,7 @@ class WebhookRecord:
     events: list[str]
     enabled: bool
     secret_set: bool
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
+
+    __pydantic_config__ = DESCRIBED

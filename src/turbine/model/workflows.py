@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+
+from turbine.model.records import DESCRIBED
+from turbine.model.times import Moment
 
 T = TypeVar("T")
 
@@ -76,14 +79,14 @@ class Status:
     workflow_id: str
     status: WorkflowStatus
     name: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
     application_version: str
     application_id: str
     attempts: int
     executor_id: str | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
     output: Any = None
     """The JSON value of the result."""
     error: str | None = None
@@ -95,7 +98,7 @@ class Status:
     deduplication_id: str | None = None
     priority: int = 0
     timeout: timedelta | None = None
-    deadline: datetime | None = None
+    deadline: Moment | None = None
     parent_workflow_id: str | None = None
     forked_from: str | None = None
     app_status: str | None = None
@@ -129,6 +132,36 @@ class RegisteredWorkflow:
     here: bool = True
     """Whether this runtime has its code."""
 
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVersion:
+    """The open runs that began under one version of the code."""
+
+    version: str
+    open: int
+    set_aside: int
+    """Runs among them whose history does not fit the code that tried to continue them."""
+    live: bool
+    """Whether a live process that registers the workflow has this version."""
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowMetrics:
+    """The newest thousand runs of a workflow in numbers; p50 and p95 are seconds."""
+
+    success_rate: float | None
+    p50: float | None
+    p95: float | None
+    counts: dict[WorkflowStatus, int]
+    last_errors: list[Status]
+    versions: list[OpenVersion]
+    last_input: Any
+    """The input of the newest run, as `trigger` takes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
@@ -136,6 +169,57 @@ class Page(Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+    """Asks for the next page; null at the end."""
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of runs, counted up to a limit."""
+
+    count: int
+    capped: bool = False
+    """Whether there are more."""
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """The effect of a change on a run."""
+
+    workflow_id: str
+    changed: bool
+    status: WorkflowStatus | None
+    """The status after the change; null for a deleted run."""
+
+    __pydantic_config__ = DESCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailure:
+    """A run that a bulk change could not change."""
+
+    workflow_id: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkChange:
+    """The effect of a change on many runs."""
+
+    matched: int
+    affected: int
+    """Runs among them whose status allows the change."""
+    capped: bool
+    """Whether there are more runs than were changed; ask again."""
+    done: int
+    failed: list[RunFailure] = field(default_factory=list[RunFailure])
+    next_cursor: str | None = None
+    """Where to continue while there are more."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +239,14 @@ class Explanation:
     """One word: running, sleeping, message, value, result, retry, queue, unknown-workflow, set-aside, recovery,
     finished …"""
     text: str
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     held_by: list[str] = field(default_factory=list[str])
     advice: str | None = None
     stack: list[CodeLine] = field(default_factory=list[CodeLine])
     """The stack of its code, the body first, if the process that answers executes it; else empty."""
+
+    __pydantic_config__ = DESCRIBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +258,4 @@ class Event:
     name: str
     status: WorkflowStatus | None
     function_id: int | None
-    at: datetime
+    at: Moment

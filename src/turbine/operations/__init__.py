@@ -1,4 +1,1 @@
-"""What anyone may ask: validate, then one read or one write. Edges translate, actions decide, loops move.
-
-An action gets a `Port` and plain arguments, and is the same for code, HTTP and the command line.
-"""
+"""Operations: each validates its input and makes one change, with its audit entry in the same transaction."""

@@ -1,8 +1,9 @@
-"""Alert channels: who hears of runs as a person, through any service that Apprise knows."""
+"""Alert channels: people who are notified of events of runs, through any service that Apprise supports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from turbine.delivery.alert import is_usable
@@ -12,8 +13,9 @@ from turbine.ids import check_name, new_id
 from turbine.model.alert_channels import AlertChannelRecord, QuietHours
 from turbine.model.workflows import Page
 from turbine.operations import notifications
+from turbine.operations.audit_entries import given
 from turbine.operations.events import check_enabled, events_json, quiet_json, refused, workflows_json
-from turbine.operations.pages import after_key, check_limit
+from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import alert_channels
@@ -33,24 +35,33 @@ class AlertChannels(Resource):
         workflows: Sequence[str] = (),
         quiet: QuietHours | None = None,
     ) -> AlertChannelRecord:
-        """Add a channel: an Apprise URL such as `slack://…`, `mailto://…` or `ntfy://…`, under a name of its own.
+        """Add a channel under a unique name: an Apprise URL such as `slack://…`, `mailto://…` or `ntfy://…`.
 
-        Without events it hears only what `send_notification` sends to its name; with `workflows`, names in which `*`
-        is anything, of events of those only. In `quiet` hours events wait, durably, until these are over; urgent ones,
-        `send_notification`, `test` and what somebody sends again by hand never wait. Raises ValidationFailed for a URL
-        that Apprise does not understand, unknown events and quiet hours that cannot be; Conflict for a name that is
-        taken.
+        Without events it receives only what `send_notification` sends to its name. `workflows` limits its events to
+        workflows of these names, in which `*` matches anything. During `quiet` hours events wait, durably, until the
+        hours end; urgent ones, `send_notification`, `test` and deliveries that are sent again never wait. Raises
+        ValidationFailed for a URL that Apprise does not understand, unknown events and invalid quiet hours; Conflict
+        for a name that is taken.
         """
         app = self._app()
-        record: Any = await app.store.write(
+        columns: dict[str, Any] = {
+            "name": _checked_name(name),
+            "url": await _sealed(url, app),
+            "events": events_json(events, "channel", least=0),
+            "enabled": check_enabled(enabled),
+            "workflows": workflows_json(workflows),
+            "quiet": quiet_json(quiet),
+        }
+        detail: dict[str, Any] = {
+            "events": events,
+            "workflows": workflows or None,
+            "quiet": quiet and asdict(quiet),
+        }
+        record: Any = await app.store.write_audited(
+            self._audit("alert_channel.create", name, **detail),
             alert_channels.create,
             id=new_id(),
-            name=_checked_name(name),
-            url=await _sealed(url, app),
-            events=events_json(events, "channel", least=0),
-            enabled=check_enabled(enabled),
-            workflows=workflows_json(workflows),
-            quiet=quiet_json(quiet),
+            **columns,
             now_ms=app.clock.now_ms(),
             open=app.payloads.open,
         )
@@ -59,20 +70,18 @@ class AlertChannels(Resource):
     async def get(self, id: str) -> AlertChannelRecord:
         """One channel, its URL masked. Raises NotFound."""
         app = self._app()
-        found = await app.store.read(alert_channels.get, id=check_name(id, "alert channel id"), open=app.payloads.open)
-        if found is None:
+        record = await app.store.read(alert_channels.get, id=check_name(id, "alert channel id"), open=app.payloads.open)
+        if record is None:
             raise NotFound(kind="alert channel", id=id)
-        return found
+        return record
 
     async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[AlertChannelRecord]:
-        """One page of channels, newest first. Raises ValueError for a limit or cursor that can never be right."""
+        """One page of channels, newest first. Raises ValueError for an invalid limit or cursor."""
         app = self._app()
-        before = after_key(cursor)
-        found = await app.store.read(
-            alert_channels.page, limit=check_limit(limit) + 1, before=before, open=app.payloads.open
+        rows = await app.store.read(
+            alert_channels.page, limit=check_limit(limit) + 1, before=after_key(cursor), open=app.payloads.open
         )
-        items = [record for _, record in found[:limit]]
-        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+        return page_of(rows, limit)
 
     async def update(
         self,
@@ -85,36 +94,49 @@ class AlertChannels(Resource):
         workflows: Sequence[str] = UNSET,
         quiet: QuietHours | None = UNSET,
     ) -> AlertChannelRecord:
-        """Change a channel; what is not named stays. Raises NotFound, and what `create` raises.
+        """Change the given fields of a channel. Raises NotFound, and what `create` raises.
 
-        With other quiet hours, or None for none, what waits for the end of those before goes by the new ones at once.
+        With other quiet hours, or None for none, waiting events follow the new hours at once.
         """
         app = self._app()
-        record: Any = await app.store.write(
+        changes: dict[str, Any] = {
+            "name": None if name is UNSET else _checked_name(name),
+            "url": None if url is UNSET else await _sealed(url, app),
+            "events": None if events is UNSET else events_json(events, "channel", least=0),
+            "enabled": None if enabled is UNSET else check_enabled(enabled),
+            "workflows": None if workflows is UNSET else workflows_json(workflows),
+            "quiet": None if quiet is UNSET else quiet_json(quiet),
+        }
+        detail = given(
+            name=name,
+            url=UNSET if url is UNSET else "changed",
+            events=events,
+            enabled=enabled,
+            workflows=workflows,
+            quiet=UNSET if quiet is UNSET else "none" if quiet is None else asdict(quiet),
+        )
+        record: Any = await app.store.write_audited(
+            self._audit("alert_channel.update", id, **detail),
             alert_channels.update,
             id=check_name(id, "alert channel id"),
-            name=None if name is UNSET else _checked_name(name),
-            url=None if url is UNSET else await _sealed(url, app),
-            events=None if events is UNSET else events_json(events, "channel", least=0),
-            enabled=None if enabled is UNSET else check_enabled(enabled),
-            workflows=None if workflows is UNSET else workflows_json(workflows),
-            quiet=None if quiet is UNSET else quiet_json(quiet),
+            **changes,
             now_ms=app.clock.now_ms(),
             open=app.payloads.open,
         )
         return record
 
     async def delete(self, id: str) -> None:
-        """Remove a channel; what is still to be delivered to it is dead at its next attempt. Raises NotFound."""
-        await self._app().store.write(alert_channels.delete, id=check_name(id, "alert channel id"))
+        """Remove a channel; pending deliveries to it are dead at their next attempt. Raises NotFound."""
+        audit = self._audit("alert_channel.delete", id)
+        await self._app().store.write_audited(audit, alert_channels.delete, id=check_name(id, "alert channel id"))
 
     async def test(self, id: str) -> None:
-        """Send a test message, also to a channel that is disabled or quiet, and wait until the service has taken it.
+        """Send a test message, also to a disabled or quiet channel, and return when the service has accepted it.
 
         Raises NotFound, and DeliveryFailed after the last attempt.
         """
-        app = self._app()
-        await notifications.test(app, check_name(id, "alert channel id"))
+        audit = self._audit("alert_channel.test", id)
+        await notifications.test(self._app(), check_name(id, "alert channel id"), audit)
 
 
 def _checked_name(name: str) -> str:
@@ -125,8 +147,8 @@ def _checked_name(name: str) -> str:
 
 
 async def _sealed(url: str, app: App) -> str:
-    """The URL as it is stored: under the payload codec, if there is one, because it holds keys and passwords."""
+    """The URL as it is stored: sealed by the payload codec, if there is one, because it holds keys and passwords."""
     is_text = isinstance(url, str) and url.isprintable() and len(url) <= 2000  # pyright: ignore[reportUnnecessaryIsInstance]
     if not is_text or "://" not in url or not await in_thread(is_usable, url):
-        raise refused("url", "is no URL that Apprise understands; see its list of services", "url")
+        raise refused("url", "is not a URL that Apprise understands; see its list of services", "url")
     return app.payloads.seal(url, "the channel's URL")

@@ -1,8 +1,9 @@
-"""Approvals: who may look at gates, and how a person's decision reaches its run."""
+"""Approvals: lists of them, decisions of people, and links for a decision without an account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,15 +13,17 @@ from turbine.codec.schemas import complaints
 from turbine.engine.app import App
 from turbine.errors import NotFound, ValidationFailed
 from turbine.ids import check_id, check_text
-from turbine.model.accounts import Principal, Role
+from turbine.model.accounts import Actor, Role
 from turbine.model.approvals import ApprovalLink, ApprovalRecord
-from turbine.model.workflows import Page
+from turbine.model.pages import after_key, check_limit, cut_page
+from turbine.model.workflows import Page, RunChange, WorkflowStatus
 from turbine.operations.accounts import hash_secret, new_secret
-from turbine.operations.audit import line_of
-from turbine.operations.pages import after_key, check_limit
+from turbine.operations.audit_entries import audit_line, audit_of
 from turbine.operations.resources import Resource
-from turbine.tables import approval_links, approvals
-from turbine.tables.approval_links import ApprovalLinkRow
+from turbine.store import Tx
+from turbine.store.store import Audit
+from turbine.tables import approval_links, approvals, run_details, run_records
+from turbine.tables.approval_links import ApprovalLinkRow as StoredLink
 from turbine.tables.approvals import ApprovalDecision
 from turbine.tables.audit import AuditLine
 
@@ -28,7 +31,7 @@ LINK_MAX = timedelta(days=31)
 
 
 class Approvals(Resource):
-    """The gates at which runs wait for a person: `rt.approvals`."""
+    """Lists and decides the approvals for which runs wait: `rt.approvals`."""
 
     async def list(
         self,
@@ -39,14 +42,14 @@ class Approvals(Resource):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ApprovalRecord]:
-        """One page of gates, newest first: open ones, with `open=False` decided ones, with None all.
+        """Returns one page of approvals, newest first: open ones, with `open=False` closed ones, with None all.
 
-        With `assignee`, an e-mail address, only those that are assigned to them or to nobody; an empty text is nobody.
-        Raises ValueError for a limit or cursor that can never be right.
+        With `assignee`, an e-mail address, only those that are assigned to that person or to no one; with an empty
+        text only those that are assigned to no one. Raises ValueError for a wrong limit or cursor.
         """
         app = self._app()
-        found = await app.store.read(
-            approvals.listing,
+        rows = await app.store.read(
+            _rows,
             workflow_id=None if workflow_id is None else check_id(workflow_id),
             is_open=open,
             after=after_key(cursor),
@@ -54,16 +57,15 @@ class Approvals(Resource):
             open=app.payloads.open,
             assignee=None if assignee is None else check_text(assignee, "assignee").strip().lower(),
         )
-        items = [record for _, record in found[:limit]]
-        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+        return cut_page(rows, limit, lambda row: row[0], lambda row: row[1])
 
     async def get(self, id: str) -> ApprovalRecord:
-        """One gate. Raises NotFound."""
+        """Returns one approval. Raises NotFound."""
         app = self._app()
-        found = await app.store.read(approvals.get, approval_id=check_id(id), open=app.payloads.open)
-        if found is None:
+        record = await app.store.read(_record, approval_id=check_id(id), open=app.payloads.open)
+        if record is None:
             raise NotFound(kind="approval", id=id)
-        return found
+        return record
 
     async def decide(
         self,
@@ -76,35 +78,29 @@ class Approvals(Resource):
         approval_id: str | None = None,
         only_as: str | None = None,
     ) -> ApprovalRecord:
-        """Decide a gate; see `Runtime.approve`.
+        """Decides an approval; see `Runtime.approve`.
 
-        With `only_as`, an e-mail address or an empty text for none, a gate that is assigned to others is refused with
-        NotAllowed: so the HTTP API asks for approvers. Else whom it is assigned to keeps nobody from deciding.
+        With `only_as`, an e-mail address or an empty text for none, an approval that is assigned to others is refused
+        with NotAllowed, as the HTTP API does for approvers. Otherwise anyone may decide it.
         """
-        app = self._app()
-        decision, check = prepare(app, approved, comment, by, data)
-        decided = await app.store.write(
-            approvals.decide,
-            workflow_id=check_id(workflow_id),
-            approval_id=None if approval_id is None else check_id(approval_id),
-            decision=decision,
-            check=check,
-            only_as=only_as,
-        )
-        return await self.get(str(decided))
+        options = {"by": by, "data": data, "approval_id": approval_id, "only_as": only_as}
+        decided, _ = await _decide(self._app(), self._actor, workflow_id, approved, comment, **options)
+        return await self.get(decided)
 
     async def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
-        """Make a link by which somebody without an account decides this gate, once.
+        """Makes a link with which a person without an account decides this approval, once.
 
-        It counts until it is used, for `lasts` (at most 31 days), and while who made it is operator or admin. Raises
-        NotFound, Conflict for a gate that is decided, ValueError.
+        It is valid until it is used, for `lasts` (at most 31 days), and while its maker is operator or admin. Raises
+        NotFound, Conflict for a closed approval, ValueError.
         """
         if not timedelta(0) < lasts <= LINK_MAX:
             raise ValueError(f"A link lasts up to {LINK_MAX.days} days, not {lasts}")
         app = self._app()
         secret, now_ms = new_secret(), app.clock.now_ms()
         expires_ms = now_ms + round(lasts.total_seconds() * 1000)
-        await app.store.write(
+        workflow_id = None if self._actor is None else (await self.get(id)).workflow_id
+        await app.store.write_audited(
+            self._audit("approval.link", id, workflow_id=workflow_id, hours=lasts / timedelta(hours=1)),
             approval_links.add,
             token_hash=hash_secret(secret),
             approval_id=check_id(id),
@@ -115,42 +111,80 @@ class Approvals(Resource):
         return ApprovalLink(id, to_datetime(expires_ms), secret)
 
     async def of_link(self, token: str) -> tuple[ApprovalRecord, datetime]:
-        """The gate of a link, and until when it counts. Raises NotFound for a link that counts no more."""
+        """Returns the approval of a link, and when the link expires. Raises NotFound for an invalid link."""
         app = self._app()
-        found = await app.store.read(approval_links.find, token_hash=hash_secret(token), now_ms=app.clock.now_ms())
-        if found is None:
+        link = await app.store.read(approval_links.find, token_hash=hash_secret(token), now_ms=app.clock.now_ms())
+        if link is None:
             raise approval_links.link_not_found()
-        return await self.get(found.approval_id), to_datetime(found.expires_ms)
+        return await self.get(link.approval_id), to_datetime(link.expires_ms)
 
     async def decide_by_link(
         self, token: str, approved: bool, comment: str = "", *, data: Any = None
     ) -> ApprovalRecord:
-        """Decide the gate of a link; the link is used up by it. Raises NotFound, Conflict, ValidationFailed."""
+        """Decides the approval of a link, which uses the link up. Raises NotFound, Conflict, ValidationFailed."""
         app = self._app()
         decision, check = prepare(app, approved, comment, None, data)
 
-        def line(link: ApprovalLinkRow, workflow_id: str) -> AuditLine:
-            principal = Principal(f"link made by {link.made_by}", Role.OPERATOR)
-            return line_of(
-                app.clock.now_ms(),
-                principal,
-                "approval.decide",
-                link.approval_id,
-                workflow_id=workflow_id,
-                detail={"approved": approved, "link": True},
-            )
+        def line(link: StoredLink, workflow_id: str) -> AuditLine:
+            actor = Actor(f"link made by {link.made_by}", Role.OPERATOR)
+            detail = {"approved": approved, "link": True}
+            return audit_line(app, actor, "approval.decide", link.approval_id, workflow_id=workflow_id, **detail)
 
-        used = await app.store.write(
+        link = await app.store.write(
             approval_links.decide, token_hash=hash_secret(token), decision=decision, check=check, line_of=line
         )
-        assert isinstance(used, ApprovalLinkRow)  # what it refuses with was raised
-        return await self.get(used.approval_id)
+        assert isinstance(link, StoredLink)  # a refusal was raised
+        return await self.get(link.approval_id)
+
+
+async def approve_run(
+    app: App, actor: Actor | None, workflow_id: str, approved: bool, comment: str = "", **options: Any
+) -> RunChange:
+    """Decides an approval of a run, with the options of `Approvals.decide`."""
+    _, status = await _decide(app, actor, workflow_id, approved, comment, **options)
+    return RunChange(workflow_id, True, status)
+
+
+async def _decide(
+    app: App,
+    actor: Actor | None,
+    workflow_id: str,
+    approved: bool,
+    comment: str,
+    *,
+    by: str | None = None,
+    data: Any = None,
+    approval_id: str | None = None,
+    only_as: str | None = None,
+) -> tuple[str, WorkflowStatus]:
+    decision, check = prepare(app, approved, comment, by, data)
+    target = approval_id or workflow_id
+    return await app.store.write(
+        _write_decision,
+        audit=audit_of(app, actor, "approval.decide", target, workflow_id=workflow_id, approved=approved),
+        workflow_id=check_id(workflow_id),
+        approval_id=None if approval_id is None else check_id(approval_id),
+        decision=decision,
+        check=check,
+        only_as=only_as,
+    )
+
+
+def _write_decision(tx: Tx, *, audit: Audit | None, workflow_id: str, **arguments: Any) -> Any:
+    decided = approvals.decide(tx, workflow_id=workflow_id, **arguments)
+    if isinstance(decided, Exception):
+        return decided
+    if audit is not None:
+        audit(tx)
+    facts = run_records.facts(tx, workflow_id=workflow_id)
+    assert facts is not None  # its approval was decided in this transaction
+    return decided, WorkflowStatus(facts.status)
 
 
 def prepare(
     app: App, approved: bool, comment: str, by: str | None, data: Any
 ) -> tuple[ApprovalDecision, Callable[[dict[str, Any] | None], Exception | None]]:
-    """A decision as it is stored, and what judges it against the form of its gate.
+    """Returns a decision as it is stored, and a check of its data against the form of the approval.
 
     Raises TypeError and ValueError for a comment or name that no database takes, SerializationError for the data.
     """
@@ -166,10 +200,26 @@ def prepare(
     )
 
     def check(form: dict[str, Any] | None) -> Exception | None:
-        # Who says no need not fill in the form.
+        # A rejection needs no data.
         if form is None or (data is None and not approved):
             return None
         errors = complaints(form, plain(text))
         return ValidationFailed(what="The filled-in form", errors=errors) if errors else None
 
     return decision, check
+
+
+def _rows(tx: Tx, **arguments: Any) -> list[tuple[int, ApprovalRecord]]:
+    rows = approvals.listing(tx, **arguments)
+    records = _with_summaries(tx, [record for _, record in rows])
+    return [(key, record) for (key, _), record in zip(rows, records, strict=True)]
+
+
+def _record(tx: Tx, *, approval_id: str, open: Callable[[str], str]) -> ApprovalRecord | None:
+    record = approvals.get(tx, approval_id=approval_id, open=open)
+    return None if record is None else _with_summaries(tx, [record])[0]
+
+
+def _with_summaries(tx: Tx, records: Sequence[ApprovalRecord]) -> list[ApprovalRecord]:
+    summaries = run_details.summaries(tx, ids=sorted({record.workflow_id for record in records}))
+    return [replace(record, summary=summaries.get(record.workflow_id)) for record in records]

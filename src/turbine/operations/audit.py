@@ -6,21 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from turbine.clock import to_ms
 from turbine.engine.app import App
-from turbine.ids import check_name
 from turbine.model.accounts import Principal
-from turbine.model.audit import AuditRecord
-from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit
-from turbine.operations.resources import Resource
 from turbine.store import Store, Tx
 from turbine.store.tx import take_locks
 from turbine.tables import audit
-from turbine.tables.audit import AuditFilter, AuditLine
+from turbine.tables.audit import AuditLine
 
 DETAIL_MAX = 4096
 """Characters of what is noted beside a change; a payload is no business of the audit."""
@@ -97,33 +90,3 @@ def line_of(
     if text is not None and len(text) > DETAIL_MAX:
         text = json.dumps({"cut": text[: DETAIL_MAX // 2]})
     return AuditLine(now_ms, principal.name, principal.role, action, target, workflow_id, text)
-
-
-class Audit(Resource):
-    """Reads the audit: `rt.audit`."""
-
-    async def list(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        workflow_id: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[AuditRecord]:
-        """One page of changes, newest first. Raises ValueError for a limit or cursor that can never be right."""
-        wanted = AuditFilter(
-            actor=None if actor is None else check_name(actor, "actor"),
-            action=None if action is None else check_name(action, "action"),
-            target=None if target is None else check_name(target, "target"),
-            workflow_id=None if workflow_id is None else check_name(workflow_id, "workflow id"),
-            after_ms=None if after is None else to_ms(after, "after"),
-            before_ms=None if before is None else to_ms(before, "before"),
-        )
-        found = await self._app().store.read(
-            audit.page, filter=wanted, limit=check_limit(limit) + 1, after=after_key(cursor)
-        )
-        return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)

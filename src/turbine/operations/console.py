@@ -1,11 +1,15 @@
-"""The console: one reading statement, typed by somebody who administers."""
+"""The SQL console: one read-only statement of an administrator."""
 
 from __future__ import annotations
 
 from turbine.engine.app import App
+from turbine.model.accounts import Actor
+from turbine.operations.audit_entries import audit_act
 from turbine.store import console
-from turbine.store.console import QueryResult
+from turbine.store.console import TEXT_MAX, QueryResult
 from turbine.threads import Threads
+
+__all__ = ["ROWS_MAX", "TABLES", "TEXT_MAX", "run_query"]
 
 ROWS_MAX = 1000
 TABLES = frozenset(
@@ -41,13 +45,16 @@ TABLES = frozenset(
         "pt_workflows",
     }
 )
-"""What may be looked at. Accounts, sessions, tokens, links, and the URLs and secrets of those who are told, may not."""
+"""Tables that may be read: all but those that hold secrets, of accounts, links, webhooks and alert channels."""
 
-# Two at a time: typed statements may be slow, and the machine is there for the runs.
-_BENCH = Threads(2, "turbine-console")
+# Two at a time: typed statements may be slow, and the machine is needed for the runs.
+_QUERIES = Threads(2, "turbine-console")
 
 
-async def ask(app: App, text: str, limit: int = ROWS_MAX) -> QueryResult:
-    """Run one reading statement. Raises ValidationFailed for what may not be asked or takes too long."""
-    store = app.store
-    return await _BENCH.run(console.ask, store, text, limit, TABLES)
+async def run_query(app: App, text: str, limit: int = ROWS_MAX, *, actor: Actor | None = None) -> QueryResult:
+    """Run one read-only statement. Raises ValidationFailed for what is not allowed or takes too long.
+
+    The audit line comes first, so refused statements are on record too.
+    """
+    await audit_act(app, actor, "sql.query", "database", query=text.replace("\0", "")[:2000])
+    return await _QUERIES.run(console.ask, app.store, text, limit, TABLES)

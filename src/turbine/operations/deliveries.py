@@ -1,14 +1,15 @@
-"""Deliveries: who may look at what leaves the process, and send it again."""
+"""Deliveries: what leaves the process, and how to send it again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.model.deliveries import DeliveryKind, DeliveryRecord, DeliveryStatus
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit
+from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import deliveries, products
@@ -29,59 +30,58 @@ class Deliveries(Resource):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[DeliveryRecord]:
-        """One page of deliveries, newest first; all that is given must hold, each as one value or several.
+        """One page of deliveries, newest first; each filter is one value or several, and all must hold.
 
-        `target` is the id of a webhook, an alert channel or a product. Raises ValueError for a status, kind, limit or
-        cursor that can never be right.
+        `target` is the id of a webhook, an alert channel or a product. Raises ValueError for an invalid status, kind,
+        limit or cursor.
         """
-        wanted = DeliveryFilter(
-            status=_several(status, lambda one: str(DeliveryStatus(one))),
-            kind=_several(kind, lambda one: str(DeliveryKind(one))),
-            event=_several(event, lambda one: check_name(one, "event")),
+        filter_ = DeliveryFilter(
+            status=_several(status, DeliveryStatus),
+            kind=_several(kind, DeliveryKind),
+            event=_several(event, lambda text: check_name(text, "event")),
             workflow_id=_several(workflow_id, check_id),
-            target=_several(target, lambda one: check_name(one, "target")),
+            target=_several(target, lambda text: check_name(text, "target")),
         )
-        before = after_key(cursor)
-        found = await self._app().store.read(
-            deliveries.page, filter=wanted, limit=check_limit(limit) + 1, before=before
+        rows = await self._app().store.read(
+            deliveries.page, filter=filter_, limit=check_limit(limit) + 1, before=after_key(cursor)
         )
-        items = [record for _, record in found[:limit]]
-        return Page(items, str(found[limit - 1][0]) if len(found) > limit else None)
+        return page_of(rows, limit)
 
     async def get(self, id: str) -> DeliveryRecord:
         """One delivery. Raises NotFound."""
-        found = await self._app().store.read(deliveries.get, delivery_id=check_name(id, "delivery id"))
-        if found is None:
+        record = await self._app().store.read(deliveries.get, delivery_id=check_name(id, "delivery id"))
+        if record is None:
             raise NotFound(kind="delivery", id=id)
-        return found
+        return record
 
     async def resend(self, id: str) -> DeliveryRecord:
-        """Send something again that was delivered or is dead: at once, with all attempts anew, under the same id.
+        """Send a delivered or dead delivery again: at once, with all attempts granted anew, under the same id.
 
-        Durable when it returns; the attempts that were made stay listed. Raises NotFound, and Conflict while it is
-        pending, or when it is of a product that has not failed.
+        Durable when it returns; earlier attempts stay listed. Raises NotFound, and Conflict while it is pending, or
+        when it belongs to a product that has not failed.
         """
         app = self._app()
-        resent = await app.store.write(_resend, delivery_id=check_name(id, "delivery id"), now_ms=app.clock.now_ms())
-        assert isinstance(resent, DeliveryRecord)  # a refusal was raised
-        return resent
+        workflow_id = (await self.get(id)).workflow_id
+        record: Any = await app.store.write_audited(
+            self._audit("delivery.resend", id, workflow_id=workflow_id),
+            _resend,
+            delivery_id=id,
+            now_ms=app.clock.now_ms(),
+        )
+        return record
 
 
-def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> DeliveryRecord | NotFound | Conflict:
-    known = deliveries.get(tx, delivery_id=delivery_id)
-    if known is not None and known.kind == DeliveryKind.PRODUCT and known.status != DeliveryStatus.PENDING:
-        refusal = products.reopen(tx, product_id=known.target, now_ms=now_ms)
+def _resend(tx: Tx, *, delivery_id: str, now_ms: int) -> DeliveryRecord | NotFound | Conflict | None:
+    record = deliveries.get(tx, delivery_id=delivery_id)
+    if record is not None and record.kind == DeliveryKind.PRODUCT and record.status != DeliveryStatus.PENDING:
+        refusal = products.reopen(tx, product_id=record.target, now_ms=now_ms)
         if refusal is not None:
             return refusal
-    held = deliveries.resend(tx, delivery_id=delivery_id, now_ms=now_ms)
-    if isinstance(held, NotFound | Conflict):
-        return held
-    resent = deliveries.get(tx, delivery_id=delivery_id)
-    assert resent is not None  # it was changed in this transaction
-    return resent
+    result = deliveries.resend(tx, delivery_id=delivery_id, now_ms=now_ms)
+    return result if isinstance(result, NotFound | Conflict) else deliveries.get(tx, delivery_id=delivery_id)
 
 
 def _several(value: str | Sequence[str] | None, check: Callable[[str], str]) -> list[str] | None:
     if value is None:
         return None
-    return [check(one) for one in ([value] if isinstance(value, str) else value)]
+    return [str(check(text)) for text in ([value] if isinstance(value, str) else value)]

@@ -1,4 +1,4 @@
-"""What webhooks and alert channels may be told to hear of and when, and how a wrong field of theirs is refused."""
+"""Validation of the fields that webhooks and alert channels share: events, workflows, quiet hours."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from turbine.model.alert_channels import WEEKDAYS, QuietHours
 from turbine.model.deliveries import EVENTS, EVERY_EVENT
 
 WORKFLOWS_MAX = 200
+_EVENTS = (*EVENTS, EVERY_EVENT)
 _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
 def refused(field: str, message: str, kind: str) -> ValidationFailed:
-    """The error for one field of a record."""
+    """Builds the error for one field of a record."""
     return ValidationFailed(what="The record", errors=[{"path": [field], "message": message, "type": kind}])
 
 
-def events_json(events: Sequence[str], who: str, *, least: int) -> str:
-    """The stored list of events, each once; ValidationFailed for an unknown one or for too few."""
+def events_json(events: Sequence[str], kind: str, *, least: int) -> str:
+    """Returns the stored list of events, without duplicates. Raises ValidationFailed for unknown or too few ones."""
     if isinstance(events, str):
         raise refused("events", f"must be a list, such as [{events!r}]", "list_type")
-    known = (*EVENTS, EVERY_EVENT)
     for event in events:
-        if event not in known:
-            raise refused("events", f"{event!r} is unknown; known are {', '.join(known)}", "unknown_event")
+        if event not in _EVENTS:
+            raise refused("events", f"{event!r} is unknown; use one of {', '.join(_EVENTS)}", "unknown_event")
     if len(events) < least:
-        raise refused("events", f"a {who} needs at least one event", "too_short")
+        raise refused("events", f"a {kind} needs at least one event", "too_short")
     return json.dumps(list(dict.fromkeys(events)))
 
 
 def check_enabled(enabled: bool) -> bool:
-    """The flag itself; ValidationFailed for what is none."""
+    """Returns the flag. Raises ValidationFailed for anything but a bool."""
     if not isinstance(enabled, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise refused("enabled", "must be True or False", "bool_type")
     return enabled
 
 
 def workflows_json(names: Sequence[str]) -> str:
-    """The stored list of workflow names, each once; ValidationFailed for what is no name."""
+    """Returns the stored list of workflow names, without duplicates. Raises ValidationFailed for invalid names."""
     if isinstance(names, str):
         raise refused("workflows", f"must be a list, such as [{names!r}]", "list_type")
     if len(names) > WORKFLOWS_MAX:
-        raise refused("workflows", f"takes at most {WORKFLOWS_MAX} names; `*` in one is anything", "too_long")
+        raise refused("workflows", f"takes at most {WORKFLOWS_MAX} names; `*` in a name matches anything", "too_long")
     for name in names:
         try:
             check_name(name, "workflow name")
@@ -56,7 +56,7 @@ def workflows_json(names: Sequence[str]) -> str:
 
 
 def quiet_json(quiet: QuietHours | None) -> str:
-    """The stored form of quiet hours, `null` for none. ValidationFailed names the field of them that is wrong."""
+    """Returns the stored form of quiet hours, `null` for none. Raises ValidationFailed naming the wrong field."""
     if quiet is None:
         return "null"
     if not isinstance(quiet, QuietHours):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -64,31 +64,33 @@ def quiet_json(quiet: QuietHours | None) -> str:
     for field in ("start", "end"):
         text = getattr(quiet, field)
         if not isinstance(text, str) or not _TIME.fullmatch(text):
-            raise _unquiet(field, f"must be hours and minutes, such as '22:00', not {text!r}", "time")
+            raise _refused_quiet(field, f"must be hours and minutes, such as '22:00', not {text!r}", "time")
     if not isinstance(quiet.timezone, str) or not is_zone(quiet.timezone):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise _unquiet(
+        raise _refused_quiet(
             "timezone",
-            f"there is no time zone {quiet.timezone!r}; use a name of the IANA database, for example Europe/Berlin",
+            f"there is no time zone {quiet.timezone!r}; use a name of the IANA database, such as Europe/Berlin",
             "timezone",
         )
     weekdays = _each_of("weekdays", quiet.weekdays, WEEKDAYS)
     if quiet.start == quiet.end and len(weekdays) in (0, len(WEEKDAYS)):
-        raise _unquiet("weekdays", "whole days on every day of the week never end; disable the channel", "endless")
-    urgent = _each_of("urgent", quiet.urgent, (*EVENTS, EVERY_EVENT))
+        raise _refused_quiet(
+            "weekdays", "all day on every day of the week never ends; disable the channel instead", "endless"
+        )
+    urgent = _each_of("urgent", quiet.urgent, _EVENTS)
     return json.dumps(
         {"start": quiet.start, "end": quiet.end, "timezone": quiet.timezone, "weekdays": weekdays, "urgent": urgent}
     )
 
 
-def _each_of(field: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """What was given of what is known, in that order, each once."""
-    if isinstance(given, str):
-        raise _unquiet(field, f"must be a list, such as [{given!r}]", "list_type")
-    for one in given:
-        if one not in known:
-            raise _unquiet(field, f"{one!r} is unknown; known are {', '.join(known)}", "unknown")
-    return [one for one in known if one in given]
+def _each_of(field: str, values: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    """Returns the given values in the order of the allowed ones, without duplicates."""
+    if isinstance(values, str):
+        raise _refused_quiet(field, f"must be a list, such as [{values!r}]", "list_type")
+    for value in values:
+        if value not in allowed:
+            raise _refused_quiet(field, f"{value!r} is unknown; use one of {', '.join(allowed)}", "unknown")
+    return [value for value in allowed if value in values]
 
 
-def _unquiet(field: str, message: str, kind: str) -> ValidationFailed:
+def _refused_quiet(field: str, message: str, kind: str) -> ValidationFailed:
     return ValidationFailed(what="The record", errors=[{"path": ["quiet", field], "message": message, "type": kind}])

@@ -1,70 +1,153 @@
-"""Forks: a new run that begins where another one was."""
+"""Forks: a new run with recorded steps of another one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from turbine.codec import encode_error, loose, payload_type
 from turbine.engine.app import App
 from turbine.engine.starting import encode_input, prepare
-from turbine.errors import WorkflowConflict, WorkflowNotFound
+from turbine.errors import StepFailed, WorkflowConflict, WorkflowNotFound
+from turbine.ids import check_id
+from turbine.model.accounts import Actor
 from turbine.model.positions import NOTE, READING, check_position, is_before
+from turbine.model.workflows import RunChange, WorkflowStatus
 from turbine.operations import triggers
+from turbine.operations.audit_entries import audit_of
+from turbine.queries.runs import get_run
 from turbine.registry import StartOptions, WorkflowDefinition
 from turbine.store import Tx
+from turbine.store.store import Audit
 from turbine.tables import run_forks, run_records, run_starts
+from turbine.tables.run_records import StoredRun as StoredStatus
 from turbine.tables.run_starts import Start, StartedRun
 
+Edit = tuple[str, str | None, str | None]
+"""A position, and the output or the error that replaces the record there, as they are stored."""
 
-async def fork(
+
+async def fork_run(
     app: App,
+    actor: Actor | None,
     workflow_id: str,
     from_step: int | str,
     *,
-    args: tuple[Any, ...] | None,
-    kwargs: dict[str, Any] | None,
-    new_id: str | None,
-    edits: Mapping[int | str, Any] | None,
-    queue: str | None,
-) -> str:
-    """Start a new run with the recorded steps before `from_step`, some of them edited. Returns its id.
+    args: tuple[Any, ...] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    new_id: str | None = None,
+    edits: Mapping[Any, Any] | None = None,
+    failures: Mapping[str, str] | None = None,
+    queue: str | None = None,
+) -> RunChange:
+    """Starts a new run with the recorded steps before `from_step`, some of them edited, or joins the fork with its id.
 
-    An edit is another output, or the error that the step shall have failed with; a step that is still under way may get
-    one too, and is over then. Values are rebuilt, messages and approvals are not copied, timeouts start anew. Raises
-    WorkflowNotFound, ValueError for a negative position or an edit at or after `from_step` (or of a step that is not
-    recorded), QueueNotFound, and NotRegistered for other input of a workflow that no process has registered.
+    An edit is another output, or an error; `failures` are reasons for which steps have failed. A step under way may be
+    edited, too, and is over then. Values are rebuilt, messages and approvals are not copied, timeouts start anew.
+    Raises WorkflowNotFound, ValueError for a negative position or an edit at or after `from_step` (or of a step without
+    a record), QueueNotFound, and NotRegistered for other input of a workflow that no process has registered.
     """
-    limit = check_position(from_step)
-    found = await app.store.read(run_records.get, workflow_id=workflow_id)
-    if found is None:
+    until = check_position(from_step)
+    stored = await app.store.read(run_records.get, workflow_id=check_id(workflow_id))
+    if stored is None:
         raise WorkflowNotFound(workflow_id)
-    assert found.inputs is not None
-    recorded = await app.store.read(run_forks.positions_of, run=found.run)
-    before = [
-        (position, is_done)
-        for position, is_done in recorded
-        if _is_copied(position) and is_before(position.removeprefix(READING), limit)
-    ]
-    edited = _edited(app, edits or {}, limit, {position for position, _ in before})
-    changed = {position for position, _, _ in edited}
-    kept = [position for position, is_done in before if is_done or position in changed]
-    inputs = await _inputs(app, found.status.name, found.inputs, args, kwargs)
-    old = found.status
+    assert stored.inputs is not None
+    failed = {position: StepFailed("Failed by hand", reason) for position, reason in (failures or {}).items()}
+    stored_edits, positions = await _edited_steps(app, stored.run, until, {**(edits or {}), **failed})
+    inputs = await _inputs(app, stored.status.name, stored.inputs, args, kwargs)
+    row = _start_row(app, stored, inputs, None if new_id is None else check_id(new_id), queue)
+    started = await app.store.write(
+        _write_fork,
+        row=row,
+        source=stored.run,
+        positions=positions,
+        edits=stored_edits,
+        audit=audit_of(
+            app,
+            actor,
+            "workflow.fork",
+            workflow_id,
+            workflow_id=workflow_id,
+            from_step=from_step,
+            new_id=new_id,
+            edited=sorted(map(str, edits or {})) or None,
+            failed=failures or None,
+        ),
+    )
+    if started.is_new:
+        return RunChange(row.id, True, WorkflowStatus(row.status))
+    return RunChange(row.id, False, await _status_of_fork(app, row.id, workflow_id))
+
+
+async def parse_input(app: App, workflow_id: str, value: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments for the input of a fork: `{"args": [...], "kwargs": {...}}`, or by parameter name.
+
+    Raises WorkflowNotFound, NotRegistered, ValidationFailed.
+    """
+    workflow = await triggers.find(app, (await get_run(app, workflow_id)).name)
+    if set(value) <= {"args", "kwargs"}:
+        args, kwargs = value.get("args", []), value.get("kwargs", {})
+        if isinstance(args, list) and isinstance(kwargs, dict):
+            if workflow.parameters is None:
+                from pydantic_core import to_json  # `import turbine` does not wait for pydantic
+
+                stored = to_json({"args": args, "kwargs": kwargs}, inf_nan_mode="constants")
+                return workflow.definition.signature.decode(stored.decode())
+            if value:  # the code that could check it is in another process
+                return tuple(cast("list[Any]", args)), cast("dict[str, Any]", kwargs)
+    args, kwargs = workflow.accept(value)
+    return tuple(args), dict(kwargs)
+
+
+async def _edited_steps(app: App, run: int, until: str, edits: Mapping[Any, Any]) -> tuple[list[Edit], list[str]]:
+    """Returns the edits as they are stored, and the positions that are copied."""
+    recorded = {
+        position: is_done
+        for position, is_done in await app.store.read(run_forks.positions_of, run=run)
+        if _is_copied(position) and is_before(position.removeprefix(READING), until)
+    }
+    stored: list[Edit] = []
+    for key, value in edits.items():
+        position = check_position(key)
+        if not is_before(position, until):
+            raise ValueError(f"The edit at {position} is not before the first step that runs again ({until})")
+        if position not in recorded:
+            raise ValueError(f"There is no recorded step at {position} that could be edited")
+        if isinstance(value, Exception):
+            stored.append((position, None, encode_error(value)))
+            continue
+        what = f"the edit at {position}"
+        stored.append((position, app.payloads.seal(loose(payload_type(Any).encode(value, what)), what), None))
+    edited = {position for position, _, _ in stored}
+    return stored, [position for position, is_done in recorded.items() if is_done or position in edited]
+
+
+def _is_copied(position: str) -> bool:
+    # The app status of the other run is not copied: the new run sets its own.
+    return not position.startswith(NOTE) or position.startswith(READING)
+
+
+async def _inputs(app: App, name: str, inputs: str, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> str:
+    if args is None and kwargs is None:
+        return inputs
+    workflow = await triggers.find(app, name)
+    return encode_input(app, workflow.definition, tuple(args or ()), dict(kwargs or {}))
+
+
+def _start_row(app: App, source: StoredStatus, inputs: str, new_id: str | None, queue: str | None) -> Start:
+    old = source.status
     options = StartOptions(
         id=new_id,
         queue=queue,
         priority=old.priority if queue is not None else 0,
-        timeout=old.timeout.total_seconds() if old.timeout is not None else None,
+        timeout=None if old.timeout is None else old.timeout.total_seconds(),
         tags=tuple(old.tags),
     )
-    definition = app.registry.get(old.name)
-    if definition is None:
-        definition = WorkflowDefinition(fn=None, name=old.name, fqn=old.name)
+    definition = app.registry.get(old.name) or WorkflowDefinition(fn=None, name=old.name, fqn=old.name)
     row = prepare(app, replace(definition, queue=None, tags=()), options, inputs, None)
-    # Not carried out by the forking process itself: whoever claims it loads the copied history.
-    row = row._replace(
+    # This process does not execute it directly: the executor that claims it loads the copied history.
+    return row._replace(
         direct=0,
         attempts=0,
         owed=1,
@@ -72,62 +155,30 @@ async def fork(
         status="PENDING" if queue is None else "ENQUEUED",
         deadline_ms=None,
         wake_ms=row.created_ms,
-        forked_from=workflow_id,
+        forked_from=old.workflow_id,
         summary=old.summary,
     )
-    started = await app.store.write(_fork, row=row, source=found.run, positions=kept, edits=edited)
-    if not started.is_new:
-        await _expect_fork(app, row.id, workflow_id)
-    return row.id
 
 
-def _is_copied(position: str) -> bool:
-    # An app status is set anew, as everything that is shown: what it said belongs to the other run.
-    return not position.startswith(NOTE) or position.startswith(READING)
-
-
-async def _expect_fork(app: App, new_id: str, source_id: str) -> None:
-    """A second fork under one id joins the first; any other run of that id is in the way."""
-    there = await app.store.read(run_records.get, workflow_id=new_id)
-    if there is None or there.status.forked_from != source_id:
-        raise WorkflowConflict(
-            f"The workflow id {new_id!r} is taken by a run that is no fork of {source_id!r}. Use another new_id.",
-            workflow_id=new_id,
-        )
-
-
-def _edited(
-    app: App, edits: Mapping[int | str, Any], limit: str, recorded: set[str]
-) -> list[tuple[str, str | None, str | None]]:
-    """The edits as they are stored: (position, output, error)."""
-    texts: list[tuple[str, str | None, str | None]] = []
-    for key, value in edits.items():
-        position = check_position(key)
-        if not is_before(position, limit):
-            raise ValueError(f"The edit at {position} is not before the first step that runs again ({limit})")
-        if position not in recorded:
-            raise ValueError(f"There is no recorded step at {position} that could be edited")
-        if isinstance(value, Exception):
-            texts.append((position, None, encode_error(value)))
-            continue
-        what = f"the edit at {position}"
-        texts.append((position, app.payloads.seal(loose(payload_type(Any).encode(value, what)), what), None))
-    return texts
-
-
-async def _inputs(app: App, name: str, stored: str, args: tuple[Any, ...] | None, kwargs: dict[str, Any] | None) -> str:
-    if args is None and kwargs is None:
-        return stored
-    known = await triggers.find(app, name)
-    return encode_input(app, known.definition, tuple(args or ()), dict(kwargs or {}))
-
-
-def _fork(
-    tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[tuple[str, str | None, str | None]]
+def _write_fork(
+    tx: Tx, *, row: Start, source: int, positions: list[str], edits: list[Edit], audit: Audit | None
 ) -> Any:
     (answer,) = run_starts.start(tx, [row])
     if isinstance(answer, StartedRun) and answer.is_new:
         run_forks.copy_history(
             tx, source=source, target=answer.run, positions=positions, edits=edits, now_ms=row.created_ms
         )
+        if audit is not None:
+            audit(tx)
     return answer
+
+
+async def _status_of_fork(app: App, new_id: str, source_id: str) -> WorkflowStatus | None:
+    """Returns the status of a fork with this id. Raises WorkflowConflict for any other run with it."""
+    stored = await app.store.read(run_records.get, workflow_id=new_id)
+    if stored is None or stored.status.forked_from != source_id:
+        raise WorkflowConflict(
+            f"The workflow id {new_id!r} is taken by a run that is not a fork of {source_id!r}. Use another new_id.",
+            workflow_id=new_id,
+        )
+    return stored.status.status

@@ -1,4 +1,4 @@
-"""Messages for people: left for the courier in one transaction, and followed until it knows how they went."""
+"""Messages for people: written as deliveries in one transaction, and followed until they are delivered or dead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from turbine.engine.app import App
 from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, check_text, new_id
 from turbine.model.deliveries import DeliveryStatus
-from turbine.operations.poll_until import look_until
+from turbine.queries.poll_until import poll_until
+from turbine.store.store import Audit
 from turbine.tables import alert_channels, deliveries
 from turbine.tables.alert_channels import AlertMessage
 
@@ -26,28 +27,28 @@ async def send(
     workflow_id: str | None = None,
     place: str | None = None,
 ) -> None:
-    """Send a text to a channel as it is, also in its quiet hours; a disabled one hears nothing of it.
+    """Send a text to a channel as it is, also in its quiet hours; a disabled channel gets nothing.
 
-    Durable before anything is sent. At one `place` of a run it is one delivery, however often a crash has it asked for.
+    Durable before anything is sent. At one `place` of a run it is one delivery, even if a crash repeats the call.
     Raises NotFound for an unknown name, ValueError for an empty text, and with `wait` DeliveryFailed after the last
     attempt.
     """
     text = check_text(message, "message")
     if not text:
-        raise ValueError("the message is empty; say something")
+        raise ValueError("the message is empty")
     delivery_id = _fresh_id() if place is None else _id_of(f"{workflow_id} {run} {place}")
     row = AlertMessage(delivery_id, run, workflow_id, app.payloads.seal(text, "the message"), app.clock.now_ms())
-    left: Any = await app.store.write(alert_channels.notify, name=check_name(channel, "channel name"), message=row)
-    if wait and left is not None:
-        await _verdict(app, delivery_id, f"The message to {channel!r}")
+    sent: Any = await app.store.write(alert_channels.notify, name=check_name(channel, "channel name"), message=row)
+    if wait and sent is not None:
+        await _wait_until_delivered(app, delivery_id, f"The message to {channel!r}")
 
 
-async def test(app: App, channel_id: str) -> None:
-    """Send a fixed text to a channel and wait for the verdict. Raises NotFound, DeliveryFailed."""
+async def test(app: App, channel_id: str, audit: Audit | None) -> None:
+    """Send a fixed text to a channel and wait until it is delivered. Raises NotFound, DeliveryFailed."""
     text = app.payloads.seal(TEST_TEXT, "the message")
     row = AlertMessage(_fresh_id(), None, None, text, app.clock.now_ms())
-    await app.store.write(alert_channels.test, id=channel_id, message=row)
-    await _verdict(app, row.id, "The test message")
+    await app.store.write_audited(audit, alert_channels.test, id=channel_id, message=row)
+    await _wait_until_delivered(app, row.id, "The test message")
 
 
 def _fresh_id() -> str:
@@ -58,19 +59,19 @@ def _id_of(place: str) -> str:
     return f"msg_{hashlib.sha256(place.encode()).hexdigest()[:32]}"
 
 
-async def _verdict(app: App, delivery_id: str, what: str) -> None:
-    """Return when a delivery is delivered, whichever process does it. Raises DeliveryFailed when it is dead."""
+async def _wait_until_delivered(app: App, delivery_id: str, what: str) -> None:
+    """Return when any process has made a delivery. Raises DeliveryFailed when it is dead."""
 
     async def look() -> bool | None:
-        known = await app.store.read(deliveries.attempt_result, delivery_id=delivery_id)
-        if known is None:
+        row = await app.store.read(deliveries.attempt_result, delivery_id=delivery_id)
+        if row is None:
             raise NotFound(kind="delivery", id=delivery_id)
-        status, attempts, error = known
+        status, attempts, error = row
         if status == DeliveryStatus.DEAD:
             raise DeliveryFailed(
                 f"{what} was not delivered (delivery {delivery_id}, attempts {attempts}): {error};"
-                " mend the channel, then send it again"
+                " fix the channel, then send it again"
             )
         return True if status == DeliveryStatus.DELIVERED else None
 
-    await look_until(app, "delivered", delivery_id, look)
+    await poll_until(app, "delivered", delivery_id, look)

@@ -1,21 +1,19 @@
-"""What may be asked of any paged list."""
+"""Pages of rows that are read together with their keys."""
 
 from __future__ import annotations
 
-LIMIT_MAX = 10_000
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import TypeVar
+
+from turbine.model.pages import LIMIT_MAX, after_key, check_limit, cut_page
+from turbine.model.workflows import Page
+
+__all__ = ["LIMIT_MAX", "after_key", "check_limit", "page_of"]
+
+T = TypeVar("T")
 
 
-def check_limit(limit: int) -> int:
-    """The limit itself; ValueError for one that can never be right."""
-    if isinstance(limit, bool) or not 1 <= limit <= LIMIT_MAX:
-        raise ValueError(f"limit must be between 1 and {LIMIT_MAX}, not {limit!r}; follow next_cursor for more")
-    return limit
-
-
-def after_key(cursor: str | None) -> int | None:
-    """The integer key that a cursor stands for; ValueError for a text that no page has given out."""
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-        raise ValueError(f"{cursor!r} is no cursor; pass the next_cursor of the page before")
-    return int(cursor)
+def page_of(rows: Sequence[tuple[int | str, T]], limit: int) -> Page[T]:
+    """Cuts a page out of `limit + 1` records with their keys."""
+    return cut_page(rows, limit, itemgetter(0), itemgetter(1))

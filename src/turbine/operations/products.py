@@ -1,11 +1,11 @@
-"""Products: who may look at them, read them and send them again, and who removes what is left of them."""
+"""Products: files that steps made, read and sent again; and the removal of bytes without an owner."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from turbine.engine.app import App
 from turbine.engine.ops.products import delivery_id
@@ -14,7 +14,7 @@ from turbine.ids import check_id, check_name
 from turbine.masking import mask_url
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit
+from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.tables import products
 from turbine.tables.products import ProductFilter, StoredProduct
@@ -22,7 +22,7 @@ from turbine.threads import in_thread
 
 log = logging.getLogger("turbine")
 
-SWEPT_AT_ONCE = 100
+REMOVED_AT_ONCE = 100
 
 
 class Products(Resource):
@@ -37,26 +37,23 @@ class Products(Resource):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ProductRecord]:
-        """One page of products, newest first. `search` looks in the file name; all that is given must hold.
+        """One page of products, newest first. `search` is part of the file name; all filters must hold.
 
-        Raises ValueError for a status, limit or cursor that can never be right.
+        Raises ValueError for an invalid status, limit or cursor.
         """
-        check_limit(limit)
-        before = after_key(cursor)
         statuses = [status] if isinstance(status, str) else status
         app = self._app()
-        found = await app.store.read(
+        rows = await app.store.read(
             products.page,
             filter=ProductFilter(
                 workflow_id=None if workflow_id is None else check_id(workflow_id),
-                status=None if statuses is None else [str(ProductStatus(one)) for one in statuses],
+                status=None if statuses is None else [str(ProductStatus(status)) for status in statuses],
                 search=check_name(search, "search text") if search else None,
             ),
-            before=before,
-            limit=limit + 1,
+            before=after_key(cursor),
+            limit=check_limit(limit) + 1,
         )
-        items = [stored.record(app.payloads.open) for stored in found[:limit]]
-        return Page(items, str(found[limit - 1].product) if len(found) > limit else None)
+        return page_of([(row.product, row.record(app.payloads.open)) for row in rows], limit)
 
     async def get(self, id: str) -> ProductRecord:
         """One product. Raises NotFound."""
@@ -70,21 +67,20 @@ class Products(Resource):
         """
         return ProductFile(self._app, id)
 
-    def open_blocking(self, stored: StoredProduct) -> BinaryIO:
-        """The bytes of a product as a file for the calling thread."""
-        try:
-            return self._app().storages.open(stored.storage, stored.id, stored.size)
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"The bytes of product {stored.id} are not where they were put: {error}", kind="product", id=stored.id
-            ) from error
-
     async def stored(self, id: str) -> StoredProduct:
         """The row of a product. Raises NotFound."""
         return await _stored(self._app(), id)
 
+    def open_blocking(self, stored: StoredProduct) -> BinaryIO:
+        """The bytes of a product as a file for the calling thread. Raises NotFound when they are gone."""
+        try:
+            return self._app().storages.open(stored.storage, stored.id, stored.size)
+        except FileNotFoundError as error:
+            message = f"The bytes of product {stored.id} are not where they were put: {error}"
+            raise NotFound(message, kind="product", id=stored.id) from error
+
     async def resend(self, id: str) -> ProductRecord:
-        """Send a product once more that has finally failed, in the background; its status is `stored` until then.
+        """Send a product again whose sender has finally failed, in the background; its status is `stored` until then.
 
         Raises NotFound, and Conflict when it is not `failed` or this runtime has no sender.
         """
@@ -95,11 +91,14 @@ class Products(Resource):
                 f"The product {stored.file_name!r} was not sent: this runtime has no product sender; give it one with"
                 " rt.set_product_sender(...)"
             )
-        stored = await app.store.write(
-            products.resend, product_id=id, delivery_id=delivery_id(), now_ms=app.clock.now_ms()
+        row: Any = await app.store.write_audited(
+            self._audit("product.resend", id, workflow_id=stored.workflow_id, file_name=stored.file_name),
+            products.resend,
+            product_id=id,
+            delivery_id=delivery_id(),
+            now_ms=app.clock.now_ms(),
         )
-        assert isinstance(stored, StoredProduct)  # the write raises what it refuses with
-        return stored.record(app.payloads.open)
+        return row.record(app.payloads.open)
 
 
 class ProductFile:
@@ -111,9 +110,8 @@ class ProductFile:
         self._file: BinaryIO | None = None
 
     async def __aenter__(self) -> Self:
-        products_ = Products(self._app)
-        stored = await products_.stored(self._id)
-        self._file = await in_thread(products_.open_blocking, stored)
+        resource = Products(self._app)
+        self._file = await in_thread(resource.open_blocking, await resource.stored(self._id))
         return self
 
     async def __aexit__(
@@ -128,7 +126,7 @@ class ProductFile:
         return await in_thread(self._open_file().read, size)
 
     async def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to another place, as in any file; where that is."""
+        """Move to another position, as in any file; return it."""
         return await in_thread(self._open_file().seek, offset, whence)
 
     def _open_file(self) -> BinaryIO:
@@ -138,35 +136,35 @@ class ProductFile:
 
 
 async def _stored(app: App, id: str) -> StoredProduct:
-    found = await app.store.read(products.get, product_id=check_id(id, "product id"))
-    if found is None:
+    stored = await app.store.read(products.get, product_id=check_id(id, "product id"))
+    if stored is None:
         raise NotFound(kind="product", id=id)
-    return found
+    return stored
 
 
-async def sweep(app: App) -> int:
-    """Remove bytes that nobody owns: of uploads that died, and of products whose run was deleted. Returns how many."""
+async def collect_bytes(app: App) -> int:
+    """Remove bytes without an owner: of uploads that died, and of products whose run was deleted. Returns how many."""
     count, after = 0, ""
     while True:
-        found = await app.store.read(
-            products.abandoned_uploads, executor=app.executor_id, after=after, limit=SWEPT_AT_ONCE
+        rows = await app.store.read(
+            products.abandoned_uploads, executor=app.executor_id, after=after, limit=REMOVED_AT_ONCE
         )
-        for upload, place in found:
+        for upload, location in rows:
             if upload not in app.storages.active:
-                count += await _remove(app, upload, place)
-        if len(found) < SWEPT_AT_ONCE:
+                count += await _remove(app, upload, location)
+        if len(rows) < REMOVED_AT_ONCE:
             return count
-        after = found[-1][0]
+        after = rows[-1][0]
 
 
-async def _remove(app: App, upload: str, place: str) -> bool:
+async def _remove(app: App, upload: str, location: str) -> bool:
     """Remove the bytes of an upload and then its row; False, and the row stays, when that is not possible now."""
     if not await app.store.write(products.abandon_upload, upload=upload):
         return False
     try:
-        await app.io.run(app.storages.remove, place, upload)
-    except Exception as error:  # noqa: BLE001 - storages raise what they like; the next sweep tries again
-        log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(place), error)
+        await app.io.run(app.storages.remove, location, upload)
+    except Exception as error:  # noqa: BLE001 - storages raise anything; the next collection tries again
+        log.warning("The bytes of product %s in %s are removed later: %r", upload, mask_url(location), error)
         return False
     await app.store.write(products.forget_upload, upload=upload)
     return True

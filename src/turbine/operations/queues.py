@@ -1,4 +1,4 @@
-"""Queues: which there are, and their limits at run time."""
+"""Queues: their limits at run time."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from typing import Any
 
 from turbine.engine.app import App
 from turbine.errors import QueueNotFound
+from turbine.model.accounts import Actor
 from turbine.model.queues import Queue
+from turbine.operations.audit_entries import audit_of
 from turbine.store import Tx
+from turbine.store.store import Audit
 from turbine.tables import queues
 
 
-async def change(app: App, name: str, **changes: Any) -> Queue:
+async def change(
+    app: App, name: str, actor: Actor | None = None, action: str = "queue.limits", /, **changes: Any
+) -> Queue:
     """Change a queue for all processes. Raises QueueNotFound, ValueError."""
-    queue = await app.store.write(_change, name=name, changes=changes, now_ms=app.clock.now_ms())
-    assert isinstance(queue, Queue)
+    detail = {field: "none" if value is None else value for field, value in changes.items()}
+    queue: Any = await app.store.write(
+        _change,
+        name=name,
+        changes=changes,
+        now_ms=app.clock.now_ms(),
+        audit=audit_of(app, actor, action, name, **detail),
+    )
     return queue
 
 
-def _change(tx: Tx, *, name: str, changes: dict[str, Any], now_ms: int) -> Queue | Exception:
+def _change(tx: Tx, *, name: str, changes: dict[str, Any], now_ms: int, audit: Audit | None) -> Queue | Exception:
     queue = queues.get(tx, name=name)
     if queue is None:
         return QueueNotFound(name)
@@ -27,5 +38,8 @@ def _change(tx: Tx, *, name: str, changes: dict[str, Any], now_ms: int) -> Queue
         changed = replace(queue, **changes)
     except ValueError as error:
         return error
-    queues.save(tx, queue=changed, now_ms=now_ms)
+    if changed != queue:
+        queues.save(tx, queue=changed, now_ms=now_ms)
+        if audit is not None:
+            audit(tx)
     return changed

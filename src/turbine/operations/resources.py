@@ -1,4 +1,4 @@
-"""What hangs on a runtime by noun: `rt.kv`, `rt.schedules` and their neighbours."""
+"""The base class of `rt.kv`, `rt.schedules` and the other resources of a runtime."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Method = Callable[..., Coroutine[Any, Any, T]]
 
 
 class Resource:
-    """The base of all nouns. Their public coroutines run in the loop that launched the runtime, whichever loop asks.
+    """A resource of a runtime. Its public coroutines run in the loop that launched the runtime, whichever loop calls.
 
-    So what a call starts is carried out, and a call that is in progress when the runtime closes raises ShuttingDown.
+    So a run that a call starts is executed, and a call in progress when the runtime closes raises ShuttingDown.
     """
 
     def __init__(self, app: Callable[[], App], actor: Actor | None = None) -> None:
-        """`actor`: who is named in the audit as the author of changes; the process itself leaves no line."""
+        """`actor` is the author of changes in the audit log; changes of the process itself (None) are not audited."""
         self._app = app
         self._actor = actor
 
     def _audit(self, action: str, target: str, *, workflow_id: str | None = None, **detail: Any) -> Audit | None:
-        """Writes the audit line of a change, for `Store.write_audited`: `action` is noun and verb."""
+        """Returns a function that writes the audit entry of a change, for `Store.write_audited`."""
         return audit_of(self._app(), self._actor, action, target, workflow_id=workflow_id, **detail)
 
     def __init_subclass__(cls) -> None:

@@ -1,16 +1,16 @@
-"""How long runs are kept once they are over: rules beside the usual retention."""
+"""Rules for how long runs are kept after their end, beside the default retention."""
 
 from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 
 from turbine.clock import span_ms
-from turbine.errors import Conflict
 from turbine.ids import check_name
-from turbine.model.retention import RetentionRule
+from turbine.model.retention import RetentionRule, scope_of
 from turbine.model.workflows import TERMINAL, Page, WorkflowStatus
-from turbine.operations.pages import check_limit
+from turbine.operations.pages import check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import retention
@@ -21,48 +21,48 @@ KEPT_MAX = timedelta(days=36_500)
 class Retention(Resource):
     """Rules for the runs of a workflow, of a status, or of both: `rt.retention`.
 
-    The rule that says most decides: one for workflow and status, then one for the workflow, then one for the status,
+    The most specific rule decides: one for workflow and status, then one for the workflow, then one for the status,
     then the setting `gc_retention`. They hold for all processes on this database, from the next collection on.
     """
 
     async def set(
         self, keep: timedelta | float | None, *, workflow: str | None = None, status: WorkflowStatus | str | None = None
     ) -> RetentionRule:
-        """Keep these runs for so long after their end, for ever with None, in the place of an earlier rule for them.
+        """Keep these runs for this long after their end, forever with None; replaces an earlier rule for them.
 
         Durable when it returns. Raises ValueError for a negative time or one above a hundred years, for a status that
-        is not an end, and when neither workflow nor status is given: that is the setting `gc_retention`.
+        is not terminal, and when neither workflow nor status is given: that is the setting `gc_retention`.
         """
         app = self._app()
         key = _key(workflow, status)
-        now_ms = app.clock.now_ms()
-        await app.store.write(
-            _set, workflow=key[0], status=key[1], keep_ms=None if keep is None else _kept_ms(keep), now_ms=now_ms
+        keep_ms = None if keep is None else _kept_ms(keep)
+        rule: Any = await app.store.write_audited(
+            self._audit("retention.set", scope_of(*key), keep=None if keep_ms is None else keep_ms / 1000),
+            _set,
+            workflow=key[0],
+            status=key[1],
+            keep_ms=keep_ms,
+            now_ms=app.clock.now_ms(),
         )
-        rule = await app.store.read(retention.get, workflow=key[0], status=key[1])
-        if rule is None:
-            raise Conflict("The rule was lifted by somebody else in the moment after it was laid down; set it again")
         return rule
 
     async def delete(self, *, workflow: str | None = None, status: WorkflowStatus | str | None = None) -> bool:
-        """Lift the rule for exactly these runs; whether there was one. Raises ValueError as `set`."""
+        """Delete the rule for exactly these runs; whether there was one. Raises ValueError as `set`."""
         key = _key(workflow, status)
-        return await self._app().store.write(retention.delete, workflow=key[0], status=key[1])
+        audit = self._audit("retention.delete", scope_of(*key))
+        return await self._app().store.write_audited(audit, retention.delete, workflow=key[0], status=key[1])
 
     async def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[RetentionRule]:
-        """One page of the rules, by workflow and status. Raises ValueError for a wrong limit or cursor."""
+        """One page of the rules, by workflow and status. Raises ValueError for an invalid limit or cursor."""
         check_limit(limit)
         after = ("", "")
         if cursor is not None:
             workflow, between, status = cursor.rpartition(" ")
             if not between:
-                raise ValueError(f"{cursor[:80]!r} is no cursor of this list")
+                raise ValueError(f"{cursor[:80]!r} is not a cursor of this list")
             after = (_text(workflow), _text(status))
-        found = await self._app().store.read(retention.listing, after=after, limit=limit + 1)
-        if len(found) <= limit:
-            return Page(found, None)
-        last = found[limit - 1]
-        return Page(found[:limit], f"{last.workflow or ''} {last.status or ''}")
+        rules = await self._app().store.read(retention.listing, after=after, limit=limit + 1)
+        return page_of([(f"{rule.workflow or ''} {rule.status or ''}", rule) for rule in rules], limit)
 
 
 def _key(workflow: str | None, status: WorkflowStatus | str | None) -> tuple[str, str]:
@@ -73,14 +73,14 @@ def _key(workflow: str | None, status: WorkflowStatus | str | None) -> tuple[str
         return name, ""
     end = WorkflowStatus(status)
     if end not in TERMINAL:
-        raise ValueError(f"{end} is no end: a run of this status is open, and never removed")
+        raise ValueError(f"{end} is not a terminal status: such runs are open, and never removed")
     return name, end.value
 
 
 def _kept_ms(keep: timedelta | float) -> int:
     seconds = keep.total_seconds() if isinstance(keep, timedelta) else keep
     if not math.isfinite(seconds) or seconds < 0 or seconds > KEPT_MAX.total_seconds():
-        raise ValueError(f"keep must be a time from 0 to 100 years, or None for ever, not {keep!r}")
+        raise ValueError(f"keep must be a time from 0 to 100 years, or None for forever, not {keep!r}")
     return span_ms(seconds)
 
 
@@ -88,8 +88,9 @@ def _text(part: str) -> str:
     return check_name(part, "cursor") if part else ""
 
 
-def _set(tx: Tx, *, workflow: str, status: str, keep_ms: int | None, now_ms: int) -> bool | Exception:
+def _set(tx: Tx, *, workflow: str, status: str, keep_ms: int | None, now_ms: int) -> RetentionRule | Exception | None:
     is_new = retention.get(tx, workflow=workflow, status=status) is None
     if is_new and retention.count(tx) >= retention.RULES_MAX:
-        return ValueError(f"there are {retention.RULES_MAX} rules already; lift some first")
-    return retention.set_(tx, workflow=workflow, status=status, keep_ms=keep_ms, now_ms=now_ms)
+        return ValueError(f"there are {retention.RULES_MAX} rules already; delete some first")
+    retention.set_(tx, workflow=workflow, status=status, keep_ms=keep_ms, now_ms=now_ms)
+    return retention.get(tx, workflow=workflow, status=status)

@@ -1,35 +1,38 @@
-"""Workflows by name, from outside of the code: which there are, and starting one with input that is checked first."""
+"""Triggers: workflows by name, started from outside of the code with input that is validated first."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from turbine.clock import span_ms
 from turbine.engine.app import App
 from turbine.engine.starting import Arguments, accept, accept_elsewhere, encoded, for_anyone, prepare
 from turbine.errors import NotRegistered, NotTriggerable, ShuttingDown
-from turbine.model.workflows import RegisteredWorkflow
-from turbine.operations import runs
+from turbine.ids import new_id
+from turbine.model.accounts import Actor
+from turbine.operations.audit_entries import audit_of, submit_audited
+from turbine.operations.runs import start_run
+from turbine.queries.registered import describe, parameters_of, parsed
 from turbine.registry import StartOptions, WorkflowBase, WorkflowDefinition
 from turbine.store import Tx
+from turbine.store.store import Audit
 from turbine.tables import registry, run_starts
 from turbine.tables.registry import WorkflowRow
-from turbine.tables.run_starts import StartedRun
 
 log = logging.getLogger("turbine")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A workflow that may be started by name; `parameters` (their schema) is None for one that is registered here.
+class StartableWorkflow:
+    """A workflow that can be started by name.
 
-    `version` is that of the process whose code it is, if this is another one that is there now.
+    `parameters` is their JSON Schema, None for a workflow of this process; `version` is the one of the live process
+    that has the code, if that is another one.
     """
 
     definition: WorkflowDefinition
@@ -38,7 +41,7 @@ class Known:
     version: str | None = None
 
     def accept(self, value: Any) -> Arguments:
-        """The arguments that input from outside stands for. Raises ValidationFailed."""
+        """Returns the arguments for input from outside. Raises ValidationFailed."""
         if self.parameters is None:
             return accept(self.definition, value)
         return accept_elsewhere(self.definition, self.parameters, value)
@@ -51,66 +54,67 @@ class Known:
             )
 
 
-async def find(app: App, workflow: str | WorkflowBase[..., Any]) -> Known:
-    """A workflow by name or fully qualified name: of this process, else of any other.
+async def find(app: App, workflow: str | WorkflowBase[..., Any]) -> StartableWorkflow:
+    """Finds a workflow by name or fully qualified name, in this process or else in any other.
 
-    Raises NotRegistered, also for another object than the one that is registered here under its name, and for a fully
-    qualified name that several workflows have.
+    Raises NotRegistered, also for another object than the one registered here under its name, and for a fully
+    qualified name of several workflows.
     """
-    here = _find_here(app, workflow)
-    if here is not None:
-        return Known(here, None, here.takes_tick)
+    local = _find_local(app, workflow)
+    if local is not None:
+        return StartableWorkflow(local, None, local.takes_tick)
     name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
-    candidates: list[tuple[WorkflowRow, str | None]] = await app.store.read(_look, name=name)
+    candidates: list[tuple[WorkflowRow, str | None]] = await app.store.read(_mirrored_rows, name=name)
     if not candidates:
         raise NotRegistered(
             f"No process has registered a workflow {name!r}; check the name, or start a process that registers it"
         )
-    _require_one(name, [mirrored.name for mirrored, _ in candidates])
-    elsewhere, version = candidates[0]
+    _require_unique(name, [row.name for row, _ in candidates])
+    row, version = candidates[0]
     definition = WorkflowDefinition(
         fn=None,
-        name=elsewhere.name,
-        fqn=elsewhere.fqn,
-        max_recoveries=elsewhere.max_recoveries,
-        triggerable=bool(elsewhere.triggerable),
-        input_schema=_parsed(elsewhere.input_schema),
-        tags=tuple(_parsed(elsewhere.tags) or ()),
-        queue=elsewhere.queue,
-        timeout=None if elsewhere.timeout_ms is None else elsewhere.timeout_ms / 1000,
+        name=row.name,
+        fqn=row.fqn,
+        max_recoveries=row.max_recoveries,
+        triggerable=bool(row.triggerable),
+        input_schema=parsed(row.input_schema),
+        tags=tuple(parsed(row.tags) or ()),
+        queue=row.queue,
+        timeout=None if row.timeout_ms is None else row.timeout_ms / 1000,
     )
-    return Known(definition, _parsed(elsewhere.parameters) or {}, bool(elsewhere.takes_tick), version)
+    return StartableWorkflow(definition, parsed(row.parameters) or {}, bool(row.takes_tick), version)
 
 
-def _find_here(app: App, workflow: str | WorkflowBase[..., Any]) -> WorkflowDefinition | None:
+def _find_local(app: App, workflow: str | WorkflowBase[..., Any]) -> WorkflowDefinition | None:
     if isinstance(workflow, WorkflowBase):
         definition = workflow.definition
         if definition.fn is None:
             return app.registry.get(definition.name)
         registered = app.registry.require(definition, elsewhere=True)
-        is_here = registered is not definition or app.registry.get(definition.name) is not None
-        return registered if is_here else None
-    named = app.registry.get(workflow)
-    if named is not None:
-        return named
+        is_local = registered is not definition or app.registry.get(definition.name) is not None
+        return registered if is_local else None
+    by_name = app.registry.get(workflow)
+    if by_name is not None:
+        return by_name
     candidates = app.registry.by_fqn(workflow)
-    _require_one(workflow, [candidate.name for candidate in candidates])
+    _require_unique(workflow, [candidate.name for candidate in candidates])
     return candidates[0] if candidates else None
 
 
-def _require_one(fqn: str, names: list[str]) -> None:
+def _require_unique(fqn: str, names: list[str]) -> None:
     if len(names) > 1:
         raise NotRegistered(
-            f"{fqn!r} is the function of several workflows: {', '.join(map(repr, sorted(names)))}; give the name of one"
+            f"{fqn!r} is the function of several workflows: {', '.join(map(repr, sorted(names)))}; use one of the names"
         )
 
 
-def _look(tx: Tx, *, name: str) -> list[tuple[WorkflowRow, str | None]]:
-    return [(mirrored, registry.version(tx, name=mirrored.name)) for mirrored in registry.find(tx, name_or_fqn=name)]
+def _mirrored_rows(tx: Tx, *, name: str) -> list[tuple[WorkflowRow, str | None]]:
+    return [(row, registry.version(tx, name=row.name)) for row in registry.find(tx, name_or_fqn=name)]
 
 
-async def trigger(
+async def trigger_workflow(
     app: App,
+    actor: Actor | None,
     workflow: str | WorkflowBase[..., Any],
     value: Any,
     *,
@@ -120,119 +124,72 @@ async def trigger(
     priority: int = 0,
     tags: Sequence[str] | None = None,
 ) -> str:
-    """Start a workflow with input from outside; its run's id. No row is written unless all is right."""
-    known = await find(app, workflow)
-    known.require_triggerable()
-    arguments = known.accept(value)
-    blank = WorkflowBase[..., Any](known.definition)
-    given: dict[str, Any] = {"id": id, "queue": queue, "delay": delay, "tags": tags}
-    options = blank.options(priority=priority, **{name: one for name, one in given.items() if one is not None})
-    return await start(app, known, options.start_options, arguments)
+    """Starts a workflow with input from outside and returns the id of its run. Writes nothing unless all is valid."""
+    startable = await find(app, workflow)
+    startable.require_triggerable()
+    arguments = startable.accept(value)
+    run_id = new_id() if id is None else id
+    given: dict[str, Any] = {"queue": queue, "delay": delay, "tags": tags}
+    options = WorkflowBase[..., Any](startable.definition).options(
+        id=run_id, priority=priority, **{name: option for name, option in given.items() if option is not None}
+    )
+    name = workflow.name if isinstance(workflow, WorkflowBase) else workflow
+    audit = audit_of(app, actor, "workflow.trigger", name, workflow_id=run_id)
+    return await start(app, startable, options.start_options, arguments, audit)
 
 
-async def start(app: App, known: Known, options: StartOptions, arguments: Arguments) -> str:
-    """Start a workflow here, or leave it to a process that has its code. Returns the run's id."""
-    if known.parameters is None:
-        _, row = await runs.start(app, known.definition, options, *arguments)
+async def start(
+    app: App,
+    startable: StartableWorkflow,
+    options: StartOptions,
+    arguments: Arguments,
+    audit: Audit | None = None,
+) -> str:
+    """Starts a workflow here, or leaves it to a process that has its code. Returns the id of the run."""
+    definition = startable.definition
+    if startable.parameters is None:
+        _, row = await start_run(app, definition, options, *arguments, audit=audit)
         return row.id
     if app.is_draining():
         raise ShuttingDown(
-            f"Workflow {known.definition.name!r} was not started: this runtime is shutting down", origin=app.store
+            f"Workflow {definition.name!r} was not started: this runtime is shutting down", origin=app.store
         )
-    inputs = encoded(app, known.definition, arguments)
-    of_there = replace(options, application_version=options.application_version or known.version)
-    row = for_anyone(prepare(app, known.definition, of_there, inputs, None))
-    cast(StartedRun, await app.store.submit(run_starts.start, row, len(inputs)))
+    inputs = encoded(app, definition, arguments)
+    options = replace(options, application_version=options.application_version or startable.version)
+    row = for_anyone(prepare(app, definition, options, inputs, None))
+    await submit_audited(app, audit, run_starts.start, row, len(inputs))
     return row.id
 
 
 async def mirror(app: App) -> None:
-    """Tell other processes what is registered here."""
-    mirrored = [_mirrored(definition) for definition in app.registry]
-    await app.store.write(registry.mirror, workflows=mirrored, now_ms=app.clock.now_ms())
-
-
-async def everywhere(app: App) -> list[RegisteredWorkflow]:
-    """The workflows that any process has registered, by name."""
-    mirrored: list[WorkflowRow] = await app.store.read(registry.listing)
-    return [_registered(one, app) for one in mirrored]
-
-
-def registered_here(definition: WorkflowDefinition) -> RegisteredWorkflow:
-    """What is told of a workflow that is registered here."""
-    parameters = _parsed(_parameters(definition)[0])
-    return RegisteredWorkflow(
-        name=definition.name,
-        fqn=definition.fqn,
-        triggerable=definition.triggerable,
-        cron_schedule=None if definition.schedule is None else str(definition.schedule),
-        input_schema=definition.input_schema or parameters,
-        tags=list(definition.tags),
-        docstring=inspect.getdoc(definition.fn),
-        parameters=parameters,
-        signature=_signature(definition),
-        source=definition.signature.source,
-    )
-
-
-def _registered(one: WorkflowRow, app: App) -> RegisteredWorkflow:
-    parameters = _parsed(one.parameters)
-    return RegisteredWorkflow(
-        name=one.name,
-        fqn=one.fqn,
-        triggerable=bool(one.triggerable),
-        cron_schedule=one.cron_schedule,
-        input_schema=_parsed(one.input_schema) or parameters,
-        tags=_parsed(one.tags) or [],
-        docstring=one.docstring,
-        parameters=parameters,
-        signature=one.signature,
-        source=one.source,
-        here=app.registry.get(one.name) is not None,
-    )
-
-
-def _parameters(definition: WorkflowDefinition) -> tuple[str | None, bool, Exception | None]:
-    """The schema of the parameters, and whether they are a tick; no schema, and why, where the annotations have none.
-
-    Whoever starts such a workflow is told what is wrong with it, and nothing else of the runtime need fail.
-    """
-    try:
-        return json.dumps(definition.signature.json_schema()), definition.takes_tick, None
-    except Exception as error:  # noqa: BLE001 - types of the user's own may raise anything
-        return None, False, error
+    """Publishes the workflows of this process to the others."""
+    rows = [_mirrored(definition) for definition in app.registry]
+    await app.store.write(registry.mirror, workflows=rows, now_ms=app.clock.now_ms())
 
 
 def _mirrored(definition: WorkflowDefinition) -> WorkflowRow:
-    parameters, takes_tick, error = _parameters(definition)
+    parameters, takes_tick, error = parameters_of(definition)
     if error is not None:
         log.warning("The parameters of workflow %r have no schema: %s", definition.name, error)
+    record = describe(definition)
     return WorkflowRow(
-        name=definition.name,
-        fqn=definition.fqn,
-        triggerable=int(definition.triggerable),
+        name=record.name,
+        fqn=record.fqn,
+        triggerable=int(record.triggerable),
         takes_tick=int(takes_tick),
-        cron_schedule=None if definition.schedule is None else str(definition.schedule),
+        cron_schedule=record.cron_schedule,
         input_schema=None if definition.input_schema is None else json.dumps(definition.input_schema),
         parameters=parameters,
-        signature=_told(_signature(definition)),
-        source=_told(definition.signature.source),
+        signature=_storable(record.signature),
+        source=_storable(record.source),
         tags=json.dumps(definition.tags, ensure_ascii=False) if definition.tags else None,
-        docstring=_told(inspect.getdoc(definition.fn)),
+        docstring=_storable(record.docstring),
         queue=definition.queue,
         timeout_ms=None if definition.timeout is None else span_ms(definition.timeout),
         max_recoveries=definition.max_recoveries,
     )
 
 
-def _signature(definition: WorkflowDefinition) -> str:
-    return f"{definition.fqn.rpartition(':')[2].rpartition('.')[2]}{definition.signature.text}"
-
-
-def _told(text: str | None) -> str | None:
-    """A text as both databases take it."""
+def _storable(text: str | None) -> str | None:
+    """Removes what one of the databases does not take."""
     return (text or "").replace("\0", "").encode(errors="replace").decode() or None
-
-
-def _parsed(text: str | None) -> Any:
-    return None if text is None else json.loads(text)

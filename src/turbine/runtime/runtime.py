@@ -25,26 +25,28 @@ from turbine.ids import check_id, check_name
 from turbine.model.approvals import ApprovalRecord
 from turbine.model.exports import History
 from turbine.model.queues import Queue, RateLimit
+from turbine.model.run_filter import RunFilter
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import Event, Explanation, Page, RegisteredWorkflow, Status
 from turbine.operations import backup as backups
-from turbine.operations import explain as explaining
-from turbine.operations import exports, forks, garbage, notifications, results, runs, talk, triggers, vacuum
+from turbine.operations import forks, garbage, messages, notifications, runs, triggers, vacuum
 from turbine.operations import queues as queueing
 from turbine.operations.accounts import Accounts
 from turbine.operations.alert_channels import AlertChannels
 from turbine.operations.approvals import Approvals
-from turbine.operations.audit import Audit
 from turbine.operations.deliveries import Deliveries
 from turbine.operations.failures import Failures
 from turbine.operations.kv import Kv
-from turbine.operations.logs import Logs
 from turbine.operations.products import Products
 from turbine.operations.retention import Retention
 from turbine.operations.schedules import Schedules
 from turbine.operations.tokens import Tokens
 from turbine.operations.webhooks import Webhooks
 from turbine.probe import Probe
+from turbine.queries import explain, exports, registered, results, run_details
+from turbine.queries import runs as run_queries
+from turbine.queries.audit import Audit
+from turbine.queries.logs import Logs
 from turbine.registry import UNSET, WorkflowBase, WorkflowDefinition
 from turbine.registry import workflow as declare_workflow
 from turbine.runtime.events import event_stream
@@ -164,11 +166,11 @@ class Runtime(Lifecycle):
 
     def registered_workflows(self) -> list[RegisteredWorkflow]:
         """The workflows that are registered with this runtime."""
-        return [triggers.registered_here(definition) for definition in self._registry]
+        return [registered.describe(definition) for definition in self._registry]
 
     async def workflows_everywhere(self) -> list[RegisteredWorkflow]:
         """The workflows that are registered in any live process, by name."""
-        return await self._in_loop(lambda: triggers.everywhere(self._app()))
+        return await self._in_loop(lambda: registered.list_registered(self._app()))
 
     def is_triggerable(self, name: str) -> bool:
         """Whether a workflow with this name (or fqn) is registered here and may be started from outside."""
@@ -245,7 +247,7 @@ class Runtime(Lifecycle):
         if definition.fn is not None:
             definition = self._registry.require(definition)
         result = definition.result  # raises for an annotation that cannot be resolved, before anything is started
-        _, row = await self._in_loop(lambda: runs.start(app, definition, workflow.start_options, args, kwargs))
+        _, row = await self._in_loop(lambda: runs.start_run(app, definition, workflow.start_options, args, kwargs))
         return self.handle(row.id, result, definition)
 
     async def trigger(
@@ -268,8 +270,8 @@ class Runtime(Lifecycle):
         raises.
         """
         return await self._in_loop(
-            lambda: triggers.trigger(
-                self._app(), workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
+            lambda: triggers.trigger_workflow(
+                self._app(), None, workflow, input, id=id, queue=queue, delay=delay, priority=priority, tags=tags
             )
         )
 
@@ -292,11 +294,11 @@ class Runtime(Lifecycle):
 
     async def status(self, workflow_id: str) -> Status:
         """The current state of a run. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.status(self._app(), check_id(workflow_id)))
+        return await self._in_loop(lambda: run_queries.get_run(self._app(), check_id(workflow_id)))
 
     async def steps(self, id: str) -> list[StepInfo]:
         """The recorded steps of a run, in the order in which they were recorded. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.steps_of(self._app(), check_id(id)))
+        return await self._in_loop(lambda: run_details.list_steps(self._app(), check_id(id)))
 
     async def list(
         self,
@@ -327,28 +329,26 @@ class Runtime(Lifecycle):
         of `rt.failures`; durations are those of ended runs in seconds. For the next page pass `next_cursor`.
         Raises ValueError for an invalid limit, status or cursor.
         """
+        run_filter = RunFilter(
+            status=status,
+            name=name,
+            executor_id=executor_id,
+            version=version,
+            ids=ids,
+            tag=tag,
+            queue=queue,
+            parent_id=parent_id,
+            created_after=created_after,
+            created_before=created_before,
+            search=search,
+            fingerprint=fingerprint,
+            error_class=error_class,
+            duration_min=duration_min,
+            duration_max=duration_max,
+        )
         return await self._in_loop(
-            lambda: runs.page(
-                self._app(),
-                status=status,
-                name=name,
-                executor_id=executor_id,
-                version=version,
-                ids=ids,
-                tag=tag,
-                queue=queue,
-                parent_id=parent_id,
-                created_after=created_after,
-                created_before=created_before,
-                search=search,
-                fingerprint=fingerprint,
-                error_class=error_class,
-                duration_min=duration_min,
-                duration_max=duration_max,
-                limit=limit,
-                cursor=cursor,
-                ascending=ascending,
-                load_input=load_input,
+            lambda: run_queries.list_runs(
+                self._app(), run_filter, limit=limit, cursor=cursor, ascending=ascending, load_input=load_input
             )
         )
 
@@ -357,7 +357,7 @@ class Runtime(Lifecycle):
 
         Returns False if the run had ended already. Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.cancel(self._app(), check_id(id), reason))
+        return (await self._in_loop(lambda: runs.cancel_run(self._app(), None, id, reason))).changed
 
     async def resume(self, id: str) -> Handle[Any]:
         """Resume a run that was cancelled, failed, became a dead letter, or was set aside; no effect on other runs.
@@ -366,7 +366,7 @@ class Runtime(Lifecycle):
         that were cancelled with the run are resumed, too. Attempts are counted from 0, and the deadline is cleared.
         Raises WorkflowNotFound, Deduplicated.
         """
-        await self._in_loop(lambda: runs.resume(self._app(), check_id(id)))
+        await self._in_loop(lambda: runs.resume_run(self._app(), None, id))
         return self.retrieve(id)
 
     async def release(self, id: str) -> bool:
@@ -374,7 +374,7 @@ class Runtime(Lifecycle):
 
         Raises WorkflowNotFound.
         """
-        return await self._in_loop(lambda: runs.release(self._app(), check_id(id)))
+        return (await self._in_loop(lambda: runs.release_run(self._app(), None, id))).changed
 
     async def fork(
         self,
@@ -392,31 +392,32 @@ class Runtime(Lifecycle):
         `from_step` and the keys of `edits` are positions. `edits` replace recorded outputs, `args` and `kwargs` replace
         the input. It starts at once unless a queue is given. Raises WorkflowNotFound, ValueError, QueueNotFound.
         """
-        workflow_id = await self._in_loop(
-            lambda: forks.fork(
+        fork = await self._in_loop(
+            lambda: forks.fork_run(
                 self._app(),
-                check_id(id),
+                None,
+                id,
                 from_step,
                 args=None if args is None else tuple(args),
                 kwargs=None if kwargs is None else dict(kwargs),
-                new_id=None if new_id is None else check_id(new_id),
+                new_id=new_id,
                 edits=edits,
                 queue=queue,
             )
         )
-        return self.retrieve(workflow_id)
+        return self.retrieve(fork.workflow_id)
 
     async def delete(self, *ids: str) -> int:
         """Delete ended runs with all their data; returns how many. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: runs.delete(self._app(), ids))
+        return await self._in_loop(lambda: runs.delete_runs(self._app(), ids))
 
     async def explain(self, id: str) -> Explanation:
         """Explain why a run is not making progress, and what would let it continue. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: explaining.explain(self._app(), check_id(id)))
+        return await self._in_loop(lambda: explain.explain(self._app(), check_id(id)))
 
     async def export(self, id: str) -> History:
         """Export a run with all its records, as plain data with decoded payloads. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: exports.export(self._app(), check_id(id)))
+        return await self._in_loop(lambda: exports.export_run(self._app(), check_id(id)))
 
     async def garbage_collect(self, older_than: timedelta | float | None = None) -> int:
         """Delete runs that ended longer ago than this (default: `gc_retention`); returns how many.
@@ -439,7 +440,7 @@ class Runtime(Lifecycle):
         tables of Turbine, which frees space inside them. Raises StoreUnavailable, Conflict for a SQLite file that was
         not created by Turbine.
         """
-        return await self._in_loop(lambda: vacuum.whole(self._app()))
+        return await self._in_loop(lambda: vacuum.vacuum_all(self._app()))
 
     async def backup(self, path: str | os.PathLike[str]) -> Path:
         """Copy the SQLite database to a new file while everything else goes on; returns its path.
@@ -489,8 +490,7 @@ class Runtime(Lifecycle):
 
         A message to an ended run stays in its mailbox. Raises WorkflowNotFound, SerializationError.
         """
-        topic = _topic(topic)
-        await self._in_loop(lambda: talk.send(self._app(), check_id(id), message, topic))
+        await self._in_loop(lambda: messages.send_message(self._app(), None, id, message, topic))
 
     async def get_value(
         self,
@@ -508,12 +508,12 @@ class Runtime(Lifecycle):
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         kind = payload_type(type)
         return await self._in_loop(
-            lambda: talk.get_value(self._app(), check_id(id), check_name(key, "key"), kind, seconds, default)
+            lambda: results.await_value(self._app(), check_id(id), check_name(key, "key"), kind, seconds, default)
         )
 
     async def values(self, id: str) -> dict[str, Any]:
         """All published values of a run. Raises WorkflowNotFound."""
-        return await self._in_loop(lambda: talk.values(self._app(), check_id(id)))
+        return await self._in_loop(lambda: run_details.get_values(self._app(), check_id(id)))
 
     def set_product_sender(self, sender: ProductSender | None) -> None:
         """Send new products with this sender; None only stores them.
@@ -571,7 +571,3 @@ class Runtime(Lifecycle):
         live = self._live
         assert live is not None
         await self._in_loop(live.wait_idle)
-
-
-def _topic(topic: str) -> str:
-    return check_name(topic, "topic") if topic else ""

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Handle(BlockingHandle[R]):
-    """A run, and the way to its result. Holds nothing: it may be made again from the id, in any process."""
+    """A run, and the way to its result. Holds no state: it can be made again from the id, in any process."""
 
     @property
     def workflow_id(self) -> str:
@@ -23,7 +23,7 @@ class Handle(BlockingHandle[R]):
     def result(self, timeout: timedelta | float | None = None, *, poll_interval: timedelta | float | None = None) -> R:
         """The value of the run, of the annotated type; waits until it is over, wherever it runs.
 
-        May be asked any number of times, from any process. In the body of a workflow the answer is recorded.
+        May be called any number of times, from any process. In the body of a workflow the answer is recorded.
         Raises WorkflowFailed (the type, text and traceback of the body's error), WorkflowTimeout, AwaitedCancelled,
         DeadLettered, WorkflowNotFound for an unknown id, ResultTimeout after `timeout` (timedelta or seconds).
         """

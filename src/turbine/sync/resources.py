@@ -24,16 +24,16 @@ from turbine.model.workflows import Page, WorkflowStatus
 from turbine.operations.accounts import Accounts as AsyncAccounts
 from turbine.operations.alert_channels import AlertChannels as AsyncAlertChannels
 from turbine.operations.approvals import Approvals as AsyncApprovals
-from turbine.operations.audit import Audit as AsyncAudit
 from turbine.operations.deliveries import Deliveries as AsyncDeliveries
 from turbine.operations.failures import Failures as AsyncFailures
 from turbine.operations.kv import Kv as AsyncKv
-from turbine.operations.logs import Logs as AsyncLogs
 from turbine.operations.products import Products as AsyncProducts
 from turbine.operations.retention import Retention as AsyncRetention
 from turbine.operations.schedules import Schedules as AsyncSchedules
 from turbine.operations.tokens import Tokens as AsyncTokens
 from turbine.operations.webhooks import Webhooks as AsyncWebhooks
+from turbine.queries.audit import Audit as AsyncAudit
+from turbine.queries.logs import Logs as AsyncLogs
 from turbine.registry import UNSET, WorkflowBase
 from turbine.sync.calls import BlockingResource
 
@@ -42,7 +42,7 @@ class Accounts(BlockingResource[AsyncAccounts]):
     """People who sign in with e-mail and password: `rt.accounts`."""
 
     def create(self, email: str, password: str, role: str = Role.VIEWER) -> AccountRecord:
-        """Make an account. Raises Conflict for an address that is taken, ValidationFailed."""
+        """Create an account. Raises Conflict for an address that is taken, ValidationFailed."""
         return self._wait_for(self._inner.create(email, password, role))
 
     def get(self, id: str) -> AccountRecord:
@@ -54,21 +54,13 @@ class Accounts(BlockingResource[AsyncAccounts]):
         return self._wait_for(self._inner.list(limit=limit, cursor=cursor))
 
     def update(
-        self,
-        id: str,
-        *,
-        role: str | None = None,
-        enabled: bool | None = None,
-        password: str | None = None,
-        kept_session: str = "",
+        self, id: str, *, role: str | None = None, enabled: bool | None = None, password: str | None = None
     ) -> AccountRecord:
-        """Change an account, at once for all its sessions; a new password ends them, but for `kept_session`.
+        """Change an account, at once for all its sessions; a new password ends them, but for the session that sets it.
 
-        Raises NotFound, ValidationFailed, and Conflict for what would leave nobody who may administer.
+        Raises NotFound, ValidationFailed, and Conflict if no account with the role admin would be left.
         """
-        return self._wait_for(
-            self._inner.update(id, role=role, enabled=enabled, password=password, kept_session=kept_session)
-        )
+        return self._wait_for(self._inner.update(id, role=role, enabled=enabled, password=password))
 
     def delete(self, id: str) -> None:
         """Remove an account and end its sessions. Raises NotFound, and Conflict for the last admin."""
@@ -96,13 +88,13 @@ class AlertChannels(BlockingResource[AsyncAlertChannels]):
         workflows: Sequence[str] = (),
         quiet: QuietHours | None = None,
     ) -> AlertChannelRecord:
-        """Add a channel: an Apprise URL such as `slack://…`, `mailto://…` or `ntfy://…`, under a name of its own.
+        """Add a channel under a unique name: an Apprise URL such as `slack://…`, `mailto://…` or `ntfy://…`.
 
-        Without events it hears only what `send_notification` sends to its name; with `workflows`, names in which `*`
-        is anything, of events of those only. In `quiet` hours events wait, durably, until these are over; urgent ones,
-        `send_notification`, `test` and what somebody sends again by hand never wait. Raises ValidationFailed for a URL
-        that Apprise does not understand, unknown events and quiet hours that cannot be; Conflict for a name that is
-        taken.
+        Without events it receives only what `send_notification` sends to its name. `workflows` limits its events to
+        workflows of these names, in which `*` matches anything. During `quiet` hours events wait, durably, until the
+        hours end; urgent ones, `send_notification`, `test` and deliveries that are sent again never wait. Raises
+        ValidationFailed for a URL that Apprise does not understand, unknown events and invalid quiet hours; Conflict
+        for a name that is taken.
         """
         return self._wait_for(
             self._inner.create(name=name, url=url, events=events, enabled=enabled, workflows=workflows, quiet=quiet)
@@ -113,7 +105,7 @@ class AlertChannels(BlockingResource[AsyncAlertChannels]):
         return self._wait_for(self._inner.get(id))
 
     def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[AlertChannelRecord]:
-        """One page of channels, newest first. Raises ValueError for a limit or cursor that can never be right."""
+        """One page of channels, newest first. Raises ValueError for an invalid limit or cursor."""
         return self._wait_for(self._inner.list(limit=limit, cursor=cursor))
 
     def update(
@@ -127,20 +119,20 @@ class AlertChannels(BlockingResource[AsyncAlertChannels]):
         workflows: Sequence[str] = UNSET,
         quiet: QuietHours | None = UNSET,
     ) -> AlertChannelRecord:
-        """Change a channel; what is not named stays. Raises NotFound, and what `create` raises.
+        """Change the given fields of a channel. Raises NotFound, and what `create` raises.
 
-        With other quiet hours, or None for none, what waits for the end of those before goes by the new ones at once.
+        With other quiet hours, or None for none, waiting events follow the new hours at once.
         """
         return self._wait_for(
             self._inner.update(id, name=name, url=url, events=events, enabled=enabled, workflows=workflows, quiet=quiet)
         )
 
     def delete(self, id: str) -> None:
-        """Remove a channel; what is still to be delivered to it is dead at its next attempt. Raises NotFound."""
+        """Remove a channel; pending deliveries to it are dead at their next attempt. Raises NotFound."""
         self._wait_for(self._inner.delete(id))
 
     def test(self, id: str) -> None:
-        """Send a test message, also to a channel that is disabled or quiet, and wait until the service has taken it.
+        """Send a test message, also to a disabled or quiet channel, and return when the service has accepted it.
 
         Raises NotFound, and DeliveryFailed after the last attempt.
         """
@@ -148,7 +140,7 @@ class AlertChannels(BlockingResource[AsyncAlertChannels]):
 
 
 class Approvals(BlockingResource[AsyncApprovals]):
-    """The gates at which runs wait for a person: `rt.approvals`."""
+    """Lists and decides the approvals for which runs wait: `rt.approvals`."""
 
     def list(
         self,
@@ -159,15 +151,15 @@ class Approvals(BlockingResource[AsyncApprovals]):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ApprovalRecord]:
-        """One page of gates, newest first: open ones, with `open=False` decided ones, with None all.
+        """Returns one page of approvals, newest first: open ones, with `open=False` closed ones, with None all.
 
-        With `assignee`, an e-mail address, only those that are assigned to them or to nobody; an empty text is nobody.
-        Raises ValueError for a limit or cursor that can never be right.
+        With `assignee`, an e-mail address, only those that are assigned to that person or to no one; with an empty
+        text only those that are assigned to no one. Raises ValueError for a wrong limit or cursor.
         """
         return self._wait_for(self._inner.list(workflow_id, open, assignee=assignee, limit=limit, cursor=cursor))
 
     def get(self, id: str) -> ApprovalRecord:
-        """One gate. Raises NotFound."""
+        """Returns one approval. Raises NotFound."""
         return self._wait_for(self._inner.get(id))
 
     def decide(
@@ -181,10 +173,10 @@ class Approvals(BlockingResource[AsyncApprovals]):
         approval_id: str | None = None,
         only_as: str | None = None,
     ) -> ApprovalRecord:
-        """Decide a gate; see `Runtime.approve`.
+        """Decides an approval; see `Runtime.approve`.
 
-        With `only_as`, an e-mail address or an empty text for none, a gate that is assigned to others is refused with
-        NotAllowed: so the HTTP API asks for approvers. Else whom it is assigned to keeps nobody from deciding.
+        With `only_as`, an e-mail address or an empty text for none, an approval that is assigned to others is refused
+        with NotAllowed, as the HTTP API does for approvers. Otherwise anyone may decide it.
         """
         return self._wait_for(
             self._inner.decide(
@@ -193,42 +185,12 @@ class Approvals(BlockingResource[AsyncApprovals]):
         )
 
     def link(self, id: str, *, lasts: timedelta = timedelta(hours=24), by: str | None = None) -> ApprovalLink:
-        """Make a link by which somebody without an account decides this gate, once.
+        """Makes a link with which a person without an account decides this approval, once.
 
-        It counts until it is used, for `lasts` (at most 31 days), and while who made it is operator or admin. Raises
-        NotFound, Conflict for a gate that is decided, ValueError.
+        It is valid until it is used, for `lasts` (at most 31 days), and while its maker is operator or admin. Raises
+        NotFound, Conflict for a closed approval, ValueError.
         """
         return self._wait_for(self._inner.link(id, lasts=lasts, by=by))
-
-
-class Audit(BlockingResource[AsyncAudit]):
-    """Reads the audit: `rt.audit`."""
-
-    def list(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        target: str | None = None,
-        workflow_id: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[AuditRecord]:
-        """One page of changes, newest first. Raises ValueError for a limit or cursor that can never be right."""
-        return self._wait_for(
-            self._inner.list(
-                actor=actor,
-                action=action,
-                target=target,
-                workflow_id=workflow_id,
-                after=after,
-                before=before,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
 
 
 class Deliveries(BlockingResource[AsyncDeliveries]):
@@ -245,10 +207,10 @@ class Deliveries(BlockingResource[AsyncDeliveries]):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[DeliveryRecord]:
-        """One page of deliveries, newest first; all that is given must hold, each as one value or several.
+        """One page of deliveries, newest first; each filter is one value or several, and all must hold.
 
-        `target` is the id of a webhook, an alert channel or a product. Raises ValueError for a status, kind, limit or
-        cursor that can never be right.
+        `target` is the id of a webhook, an alert channel or a product. Raises ValueError for an invalid status, kind,
+        limit or cursor.
         """
         return self._wait_for(
             self._inner.list(
@@ -267,16 +229,16 @@ class Deliveries(BlockingResource[AsyncDeliveries]):
         return self._wait_for(self._inner.get(id))
 
     def resend(self, id: str) -> DeliveryRecord:
-        """Send something again that was delivered or is dead: at once, with all attempts anew, under the same id.
+        """Send a delivered or dead delivery again: at once, with all attempts granted anew, under the same id.
 
-        Durable when it returns; the attempts that were made stay listed. Raises NotFound, and Conflict while it is
-        pending, or when it is of a product that has not failed.
+        Durable when it returns; earlier attempts stay listed. Raises NotFound, and Conflict while it is pending, or
+        when it belongs to a product that has not failed.
         """
         return self._wait_for(self._inner.resend(id))
 
 
 class Failures(BlockingResource[AsyncFailures]):
-    """Runs that failed in the same way, together: `rt.failures`."""
+    """Lists and marks groups of runs that failed in the same way: `rt.failures`."""
 
     def list(
         self,
@@ -287,21 +249,20 @@ class Failures(BlockingResource[AsyncFailures]):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[FailureGroup]:
-        """One page of the kinds that were seen in a span of time, the last seen first; with `state=None` of any state.
+        """Returns one page of groups last seen in a span of time, the latest first; with `state=None` of any state.
 
-        Open ones of which every run was taken up again are left out. Raises ValueError for a limit, state or cursor
-        that can never be right.
+        Open groups whose runs were all resumed are left out. Raises ValueError for a wrong limit, state or cursor.
         """
         return self._wait_for(self._inner.list(state=state, after=after, before=before, limit=limit, cursor=cursor))
 
     def get(self, fingerprint: str) -> FailureGroup:
-        """One kind. Raises NotFound."""
+        """Returns one group. Raises NotFound."""
         return self._wait_for(self._inner.get(fingerprint))
 
     def mark(self, fingerprint: str, state: str, *, by: str | None = None) -> FailureGroup:
-        """Resolve, ignore or reopen a kind. A resolved one is open again when it is seen again; an ignored one is not.
+        """Resolves, ignores or reopens a group. A resolved one opens when it is seen again; an ignored one does not.
 
-        Raises NotFound, ValueError for a state that there is not.
+        Raises NotFound, ValueError for an unknown state.
         """
         return self._wait_for(self._inner.mark(fingerprint, state, by=by))
 
@@ -316,13 +277,13 @@ class Kv(BlockingResource[AsyncKv]):
     def set(self, key: str, value: Any, expect: Any = UNSET, *, by: str | None = None) -> None:
         """Write a key. With `expect` only if the stored value is the expected one (`MISSING`: only if there is none).
 
-        `by` is who writes, for the history of the key. Raises Conflict on a mismatch, ValidationFailed for a value
-        against the key's schema, ValueError for an empty key or None, SerializationError.
+        `by` is the author in the history of the key. Raises Conflict on a mismatch, ValidationFailed for a value that
+        does not fit the key's schema, ValueError for an empty key or None, SerializationError.
         """
         self._wait_for(self._inner.set(key, value, expect, by=by))
 
     def delete(self, key: str, *, by: str | None = None) -> None:
-        """Remove a key and its schema; fine when there is none. Raises ValueError for an empty key."""
+        """Remove a key and its schema; no error when there is none. Raises ValueError for an empty key."""
         self._wait_for(self._inner.delete(key, by=by))
 
     def history(self, key: str) -> builtins.list[KVChange]:
@@ -332,55 +293,18 @@ class Kv(BlockingResource[AsyncKv]):
     def list(self, prefix: str = "", *, limit: int = 100, cursor: str | None = None) -> Page[KVRecord]:
         """One page of the keys that begin with exactly this text, in the order of their characters.
 
-        A key that has a schema and no value yet is among them, with None for its value. Raises ValueError for a limit
-        or cursor that can never be right.
+        A key that has a schema and no value yet is among them, with None for its value. Raises ValueError for an
+        invalid limit or cursor.
         """
         return self._wait_for(self._inner.list(prefix, limit=limit, cursor=cursor))
 
     def set_schema(self, key: str, schema: Any) -> None:
         """Let a key hold only values that fit a JSON Schema; None lets it hold anything again.
 
-        A key may have a schema before it has a value; deleting the key removes both. Raises ValidationFailed for what
-        is no JSON Schema, and for a stored value that does not fit; then nothing changes.
+        A key may have a schema before it has a value; deleting the key removes both. Raises ValidationFailed for an
+        invalid JSON Schema, and for a stored value that does not fit; then nothing changes.
         """
         self._wait_for(self._inner.set_schema(key, schema))
-
-
-class Logs(BlockingResource[AsyncLogs]):
-    """What bodies and steps have logged in the last 5 days: `rt.logs`."""
-
-    def list(
-        self,
-        *,
-        workflow_id: str | None = None,
-        step: str | None = None,
-        level: str | int | None = None,
-        search: str | None = None,
-        after: datetime | None = None,
-        before: datetime | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-        ascending: bool = False,
-    ) -> Page[LogRecord]:
-        """One page of records, newest first; what is given must hold.
-
-        `step` is a position, `level` the lowest one shown (`"WARNING"` or a number), `search` a part of the message or
-        of the logger's name. What this process has logged before the call is found. Raises ValueError for a limit,
-        level or cursor that can never be right.
-        """
-        return self._wait_for(
-            self._inner.list(
-                workflow_id=workflow_id,
-                step=step,
-                level=level,
-                search=search,
-                after=after,
-                before=before,
-                limit=limit,
-                cursor=cursor,
-                ascending=ascending,
-            )
-        )
 
 
 class Products(BlockingResource[AsyncProducts]):
@@ -395,9 +319,9 @@ class Products(BlockingResource[AsyncProducts]):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ProductRecord]:
-        """One page of products, newest first. `search` looks in the file name; all that is given must hold.
+        """One page of products, newest first. `search` is part of the file name; all filters must hold.
 
-        Raises ValueError for a status, limit or cursor that can never be right.
+        Raises ValueError for an invalid status, limit or cursor.
         """
         return self._wait_for(self._inner.list(workflow_id, status=status, search=search, limit=limit, cursor=cursor))
 
@@ -413,7 +337,7 @@ class Products(BlockingResource[AsyncProducts]):
         return self._inner.open_blocking(self._wait_for(self._inner.stored(id)))
 
     def resend(self, id: str) -> ProductRecord:
-        """Send a product once more that has finally failed, in the background; its status is `stored` until then.
+        """Send a product again whose sender has finally failed, in the background; its status is `stored` until then.
 
         Raises NotFound, and Conflict when it is not `failed` or this runtime has no sender.
         """
@@ -423,31 +347,31 @@ class Products(BlockingResource[AsyncProducts]):
 class Retention(BlockingResource[AsyncRetention]):
     """Rules for the runs of a workflow, of a status, or of both: `rt.retention`.
 
-    The rule that says most decides: one for workflow and status, then one for the workflow, then one for the status,
+    The most specific rule decides: one for workflow and status, then one for the workflow, then one for the status,
     then the setting `gc_retention`. They hold for all processes on this database, from the next collection on.
     """
 
     def set(
         self, keep: timedelta | float | None, *, workflow: str | None = None, status: WorkflowStatus | str | None = None
     ) -> RetentionRule:
-        """Keep these runs for so long after their end, for ever with None, in the place of an earlier rule for them.
+        """Keep these runs for this long after their end, forever with None; replaces an earlier rule for them.
 
         Durable when it returns. Raises ValueError for a negative time or one above a hundred years, for a status that
-        is not an end, and when neither workflow nor status is given: that is the setting `gc_retention`.
+        is not terminal, and when neither workflow nor status is given: that is the setting `gc_retention`.
         """
         return self._wait_for(self._inner.set(keep, workflow=workflow, status=status))
 
     def delete(self, *, workflow: str | None = None, status: WorkflowStatus | str | None = None) -> bool:
-        """Lift the rule for exactly these runs; whether there was one. Raises ValueError as `set`."""
+        """Delete the rule for exactly these runs; whether there was one. Raises ValueError as `set`."""
         return self._wait_for(self._inner.delete(workflow=workflow, status=status))
 
     def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[RetentionRule]:
-        """One page of the rules, by workflow and status. Raises ValueError for a wrong limit or cursor."""
+        """One page of the rules, by workflow and status. Raises ValueError for an invalid limit or cursor."""
         return self._wait_for(self._inner.list(limit=limit, cursor=cursor))
 
 
 class Schedules(BlockingResource[AsyncSchedules]):
-    """When runs start by themselves. All is durable when a call returns, and counts for all processes at once.
+    """Automatic starts of workflows: `rt.schedules`. Changes are durable when a call returns, and count everywhere.
 
     Kinds are `compile` (declared in code; can be disabled, not deleted), `cron` and `once`. The run of a tick has the
     id `sched-<name>-<tick in UTC>`, so each tick starts at most one run, however many processes there are.
@@ -471,7 +395,7 @@ class Schedules(BlockingResource[AsyncSchedules]):
         return self._wait_for(self._inner.create(workflow, schedule, input=input, name=name, enabled=enabled))
 
     def get(self, id: str) -> ScheduleRecord:
-        """A schedule as it is now. Raises NotFound."""
+        """The current state of a schedule. Raises NotFound."""
         return self._wait_for(self._inner.get(id))
 
     def list(
@@ -483,7 +407,7 @@ class Schedules(BlockingResource[AsyncSchedules]):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[ScheduleRecord]:
-        """One page of schedules, newest first. Raises ValueError for a limit, type or cursor that cannot be right."""
+        """One page of schedules, newest first. Raises ValueError for an invalid limit, type or cursor."""
         return self._wait_for(self._inner.list(workflow, type=type, enabled=enabled, limit=limit, cursor=cursor))
 
     def update(
@@ -505,10 +429,10 @@ class Schedules(BlockingResource[AsyncSchedules]):
         scheduled_at: datetime = UNSET,
         reason: str | None = UNSET,
     ) -> ScheduleRecord:
-        """Change what is named, the rest stays; other times count from now on.
+        """Change the given fields; new times count from now on.
 
         Runs of ticks that have not begun, such as those that wait out their jitter, are cancelled when the times or the
-        workflow change, or when it is disabled. Otherwise they keep what they were given at their tick.
+        workflow change, or when it is disabled. Otherwise they keep the input that they got at their tick.
 
         The times are changed by another `schedule`, or by single fields of it; `cron_expression` makes it a cron
         schedule, `scheduled_at` one for a single run. `reason` says why it is disabled. Of a schedule declared in code
@@ -538,16 +462,16 @@ class Schedules(BlockingResource[AsyncSchedules]):
     def delete(self, id: str) -> None:
         """Remove a schedule. Raises NotFound, Conflict for one declared in code.
 
-        Runs that have begun, or wait in their queue, stay; other runs of its ticks are cancelled.
+        Runs that have begun, or wait in their queue, stay; the other runs of its ticks are cancelled.
         """
         self._wait_for(self._inner.delete(id))
 
     def enable(self, id: str) -> ScheduleRecord:
-        """Go on with a schedule from now; ticks that came while it was disabled are not made up. Raises NotFound."""
+        """Resume a schedule from now on; ticks that were missed are not made up. Raises NotFound."""
         return self._wait_for(self._inner.enable(id))
 
     def disable(self, id: str, reason: str | None = None) -> ScheduleRecord:
-        """Start no run any more, from this commit on and in any process, and say why. Raises NotFound.
+        """Start no more runs, from this commit on and in any process; `reason` says why. Raises NotFound.
 
         Runs of its ticks that have not begun are cancelled, such as those that still wait out their jitter; those that
         wait in their queue stay.
@@ -555,28 +479,28 @@ class Schedules(BlockingResource[AsyncSchedules]):
         return self._wait_for(self._inner.disable(id, reason))
 
     def run_now(self, id: str) -> str:
-        """Start the workflow of a schedule at once, enabled or not, with its input (or this moment as the tick).
+        """Start the workflow of a schedule at once, enabled or not, with its input (or the current time as the tick).
 
-        Returns the id of the run, which is a fresh one: the ticks of the schedule stay what they are. Raises NotFound,
-        NotRegistered, ValidationFailed when the stored input does not fit today's code, ShuttingDown.
+        Returns the id of the run, which is a fresh one: the ticks of the schedule are not affected. Raises NotFound,
+        NotRegistered, ValidationFailed when the stored input does not fit the current code, ShuttingDown.
         """
         return self._wait_for(self._inner.run_now(id))
 
     def backfill(self, id: str, start: datetime, end: datetime, *, dry_run: bool = False) -> Backfill:
-        """Start the runs of the ticks from `start` up to `end` (left out) that have none, whatever `catch_up` says.
+        """Start the missing runs of the ticks from `start` up to `end` (exclusive), whatever `catch_up` says.
 
-        They have the ids that the ticks themselves would have given them, so what ran is not run again, and a backfill
-        may be repeated; but a run that was deleted, by hand or as garbage, is started anew. All are started in one
-        transaction, without jitter, disabled or not. Ticks still to come are left to the schedule. A dry run only
-        looks. Raises NotFound, NotRegistered, ValueError for a time without a zone, ValidationFailed for more than
-        1000 ticks, ShuttingDown.
+        They have the ids that the ticks themselves would have given them, so a run that exists is not repeated, and a
+        backfill may be repeated; but a deleted run, also one deleted as garbage, is started anew. All are started in
+        one transaction, without jitter, whether or not the schedule is enabled. Future ticks are left to the schedule.
+        A dry run starts nothing. Raises NotFound, NotRegistered, ValueError for a time without a zone, ValidationFailed
+        for more than 1000 ticks, ShuttingDown.
         """
         return self._wait_for(self._inner.backfill(id, start, end, dry_run=dry_run))
 
     def preview(self, schedule: str | Schedule, count: int = 10, after: datetime | None = None) -> list[datetime]:
-        """The next ticks of a schedule, by id or as asked for, in UTC; those after a time, or from now on.
+        """The next ticks in UTC of a schedule or of the record of an id; those after a time, or from now on.
 
-        Of a record that is disabled these are the ticks it would have. Raises NotFound, ValueError.
+        For a disabled record these are the ticks it would have. Raises NotFound, ValueError.
         """
         return self._wait_for(self._inner.preview(schedule, count, after))
 
@@ -585,18 +509,18 @@ class Tokens(BlockingResource[AsyncTokens]):
     """Keys with which programs use the HTTP API: `rt.tokens`."""
 
     def create(self, name: str, role: str, expires: datetime | timedelta | None = None) -> TokenRecord:
-        """Make a token; `.token` of the answer is the only time it is seen. It ends at `expires` (a time or a span).
+        """Create a token; only this record holds it, as `.token`. It ends at `expires`, a time or a span from now.
 
-        Raises ValidationFailed for an unknown role, ValueError for a name or an expiry that can never be right.
+        Raises ValidationFailed for an unknown role, ValueError for an invalid name and an expiry in the past.
         """
         return self._wait_for(self._inner.create(name, role, expires))
 
     def get(self, id: str) -> TokenRecord:
-        """What is known of a token, without the token. Raises NotFound."""
+        """The record of a token, without the token. Raises NotFound."""
         return self._wait_for(self._inner.get(id))
 
     def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[TokenRecord]:
-        """One page of tokens, newest first; those that have expired are listed too."""
+        """One page of tokens, newest first; expired ones are listed too."""
         return self._wait_for(self._inner.list(limit=limit, cursor=cursor))
 
     def delete(self, id: str) -> None:
@@ -610,11 +534,11 @@ class Webhooks(BlockingResource[AsyncWebhooks]):
     def create(
         self, *, url: str, events: Sequence[str], secret: str | None = None, enabled: bool = True
     ) -> WebhookRecord:
-        """Add a webhook: from now on it hears of these events, `workflow.SUCCESS` … or `workflow.*`.
+        """Add a webhook for these events, `workflow.SUCCESS` … or `workflow.*`; it receives those that follow.
 
-        Its secret signs every body and is never read out again. Raises ValidationFailed for a URL that is no http URL
-        or names a private address, for no event or an unknown one, and for a secret that is empty or no base64 behind
-        `whsec_`.
+        Its secret signs every body and cannot be read again. Raises ValidationFailed for a URL that is not an http URL
+        or names a private address, for no event or an unknown one, and for a secret that is empty or is not base64
+        after `whsec_`.
         """
         return self._wait_for(self._inner.create(url=url, events=events, secret=secret, enabled=enabled))
 
@@ -623,7 +547,7 @@ class Webhooks(BlockingResource[AsyncWebhooks]):
         return self._wait_for(self._inner.get(id))
 
     def list(self, *, limit: int = 100, cursor: str | None = None) -> Page[WebhookRecord]:
-        """One page of webhooks, newest first. Raises ValueError for a limit or cursor that can never be right."""
+        """One page of webhooks, newest first. Raises ValueError for an invalid limit or cursor."""
         return self._wait_for(self._inner.list(limit=limit, cursor=cursor))
 
     def update(
@@ -635,21 +559,88 @@ class Webhooks(BlockingResource[AsyncWebhooks]):
         secret: str | None = UNSET,
         enabled: bool = UNSET,
     ) -> WebhookRecord:
-        """Change a webhook; what is not named stays. Raises NotFound, and ValidationFailed as `create` does.
+        """Change the given fields of a webhook. Raises NotFound, and ValidationFailed as `create` does.
 
-        A secret that is replaced signs for 24 hours more, beside the new one, so that receivers can change over;
-        `secret=None` takes it away at once.
+        A replaced secret signs for 24 more hours beside the new one, so that receivers can change over; `secret=None`
+        removes it at once.
         """
         return self._wait_for(self._inner.update(id, url=url, events=events, secret=secret, enabled=enabled))
 
     def delete(self, id: str) -> None:
-        """Remove a webhook; what is still to be delivered to it is dead at its next attempt. Raises NotFound."""
+        """Remove a webhook; pending deliveries to it are dead at their next attempt. Raises NotFound."""
         self._wait_for(self._inner.delete(id))
 
     def test(self, id: str) -> DeliveryAttempt:
-        """Send a signed event `test` once, also to a webhook that is disabled, and say how the receiver took it.
+        """Send a signed `test` event once, also to a disabled webhook, and return the receiver's answer.
 
-        It is no delivery: nothing of it is kept or repeated. Raises NotFound, and DeliveryFailed with the answer of a
-        receiver that did not take it.
+        It is no delivery: it is neither kept nor repeated. Raises NotFound, and DeliveryFailed with the answer of a
+        receiver that refuses it.
         """
         return self._wait_for(self._inner.test(id))
+
+
+class Audit(BlockingResource[AsyncAudit]):
+    """Lists the audit log: `rt.audit`."""
+
+    def list(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        workflow_id: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[AuditRecord]:
+        """Returns one page of changes, newest first. Raises ValueError for a wrong limit or cursor."""
+        return self._wait_for(
+            self._inner.list(
+                actor=actor,
+                action=action,
+                target=target,
+                workflow_id=workflow_id,
+                after=after,
+                before=before,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+
+class Logs(BlockingResource[AsyncLogs]):
+    """Lists what bodies and steps logged in the last 5 days: `rt.logs`."""
+
+    def list(
+        self,
+        *,
+        workflow_id: str | None = None,
+        step: str | None = None,
+        level: str | int | None = None,
+        search: str | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> Page[LogRecord]:
+        """Returns one page of records, newest first; all given filters must match.
+
+        `step` is a position, `level` the lowest one shown (`"WARNING"` or a number), `search` a part of the message or
+        of the logger's name. Records that this process logged before the call are included. Raises ValueError for a
+        wrong limit, level or cursor.
+        """
+        return self._wait_for(
+            self._inner.list(
+                workflow_id=workflow_id,
+                step=step,
+                level=level,
+                search=search,
+                after=after,
+                before=before,
+                limit=limit,
+                cursor=cursor,
+                ascending=ascending,
+            )
+        )

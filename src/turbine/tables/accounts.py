@@ -5,6 +5,7 @@ Secrets are stored and compared as hashes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,6 @@ from turbine.clock import to_datetime
 from turbine.errors import Conflict, NotAllowed, NotFound
 from turbine.model.accounts import AccountRecord, Role, SessionRecord, TokenRecord
 from turbine.store import Statements, Tx
-from turbine.tables import audit
-from turbine.tables.audit import AuditLine
 
 SQL = Statements(Path(__file__))
 
@@ -44,11 +43,11 @@ class StoredPassword(NamedTuple):
     enabled: bool
 
 
-def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> bool | Exception:
+def add(tx: Tx, *, id: str, email: str, password: str, role: Role, now_ms: int) -> AccountRecord | Conflict:
     """Create an account. Refuses an e-mail address that is taken with Conflict."""
     if tx.row(SQL.add, id=id, email=email, password=password, role=role, now=now_ms) is None:
         return Conflict(f"There is already an account for {email}; change it, or delete it first")
-    return True
+    return AccountRecord(id, email, role, True, to_datetime(now_ms))
 
 
 def is_empty(tx: Tx) -> bool:
@@ -82,7 +81,7 @@ def password_of(tx: Tx, *, email: str) -> StoredPassword | None:
 
 def change(
     tx: Tx, *, id: str, role: Role | None, enabled: bool | None, password: str | None, kept_session: str, now_ms: int
-) -> bool | Exception:
+) -> AccountRecord | NotFound | Conflict:
     """Change an account. Refuses with NotFound, and with Conflict if no enabled admin would remain.
 
     A new password, or disabling the account, ends its sessions except `kept_session`.
@@ -100,7 +99,7 @@ def change(
     tx.run(SQL.change, account=key, role=new_role, enabled=int(is_enabled), password=password, now=now_ms)
     if password is not None or not is_enabled:
         tx.run(SQL.remove_sessions_of, account=key, kept=kept_session)
-    return True
+    return replace(account, role=new_role, enabled=is_enabled)
 
 
 def remove(tx: Tx, *, id: str) -> bool | Exception:
@@ -126,14 +125,13 @@ def _last_admin() -> Conflict:
     return Conflict("This is the last admin account; make another account an admin first")
 
 
-def sign_in(tx: Tx, *, account: int, email: str, session: NewSession, line: AuditLine) -> None:
+def sign_in(tx: Tx, *, account: int, email: str, session: NewSession) -> None:
     """Open a session after a correct password; the attempt no longer counts."""
     tx.run(SQL.delete_attempts, kind="account", subject=email)
     if session.address is not None:
         tx.run(SQL.delete_last_attempt, kind="address", subject=session.address)
     tx.run(SQL.delete_expired_sessions, now=session.now_ms)
     _open(tx, account, session)
-    audit.add(tx, line=line)
 
 
 def _open(tx: Tx, account: int, session: NewSession) -> None:
@@ -185,9 +183,7 @@ def offer_link(tx: Tx, *, token_hash: str, now_ms: int, expires_ms: int) -> bool
     return True
 
 
-def set_up(
-    tx: Tx, *, token_hash: str, id: str, email: str, password: str, session: NewSession, line: AuditLine
-) -> bool | Exception:
+def set_up(tx: Tx, *, token_hash: str, id: str, email: str, password: str, session: NewSession) -> bool | Exception:
     """Create the first account by a set-up link, and sign it in. Refuses with Conflict or NotAllowed."""
     if not is_empty(tx):
         return Conflict("This Turbine is already set up; sign in, or ask an administrator for an account")
@@ -199,7 +195,6 @@ def set_up(
     assert row is not None  # there is no other account
     tx.run(SQL.delete_links)
     _open(tx, row[0], session)
-    audit.add(tx, line=line)
     return True
 
 

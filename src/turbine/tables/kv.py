@@ -63,7 +63,7 @@ def set_(
     open: Decode,
     validate: Validate,
     actor: str | None = None,
-) -> Conflict | ValidationFailed | None:
+) -> KvEntry | Conflict | ValidationFailed:
     """Write a key, `value` being `json_text` encoded.
 
     Refuses with Conflict if the stored JSON is not the expected one, and with ValidationFailed a value that does not
@@ -83,7 +83,7 @@ def set_(
             return ValidationFailed(what=f"The value of key {key!r}", errors=errors)
     tx.defer(SQL.set, key=key, value=value, now=now_ms)
     _add_history(tx, key, value, actor, now_ms)
-    return None
+    return KvEntry(key, value, None if stored is None else stored.schema, now_ms)
 
 
 def _add_history(tx: Tx, key: str, value: str | None, actor: str | None, now_ms: int) -> None:
@@ -99,7 +99,7 @@ def _is_same(a: str, b: str) -> bool:
 
 def set_schema(
     tx: Tx, *, key: str, schema: str | None, now_ms: int, open: Decode, validate: Validate
-) -> ValidationFailed | None:
+) -> KvEntry | ValidationFailed:
     """Set or remove the schema of a key. Refuses with ValidationFailed if the stored value does not fit."""
     tx.row(SQL.lock, key=key)
     value = get(tx, key=key)
@@ -109,7 +109,7 @@ def set_schema(
             return ValidationFailed(what=f"The stored value of key {key!r}", errors=errors)
     tx.run(SQL.set_schema, key=key, schema=schema, now=now_ms)
     tx.run(SQL.delete_empty, key=key)
-    return None
+    return KvEntry(key, value, schema, now_ms)
 
 
 def delete(tx: Tx, *, key: str, now_ms: int, actor: str | None = None) -> bool:

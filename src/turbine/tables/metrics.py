@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statement, Statements, Tx
 from turbine.store.tx import rows_json
@@ -135,7 +136,7 @@ def of_workflow(tx: Tx, *, name: str) -> tuple[list[tuple[str, int | None, int |
 
     The latter are (version, open runs, those of them that are set aside).
     """
-    keys = run_search.keys(tx, filter=run_search.RunFilter(name=[name]), limit=1000)
+    keys = run_search.keys(tx, filter=RunFilter(name=[name]), limit=1000)
     rows = tx.rows(SQL.run_times, rows=rows_json([[key] for key in keys]))
     newest = [(status, started, ended) for status, started, ended in rows]
     versions = tx.rows(SQL.versions_open, name=name, first=last_run(tx) - 10 * SAMPLE_MAX)

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.codec import describe_error
+from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import Status, WorkflowStatus
 from turbine.store import Statement, Statements, Tx, bulk
 from turbine.store.tx import locking, rows_json
 from turbine.tables import run_search, steps
 from turbine.tables.ownership import Answer, Lock, lock_all, refusals
-from turbine.tables.run_search import RunFilter
 from turbine.tables.steps import Outcome
 
 SQL = Statements(Path(__file__))

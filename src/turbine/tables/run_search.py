@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from turbine.model.run_filter import RunFilter
 from turbine.model.workflows import WorkflowStatus
 from turbine.store import Statement, Tx
 from turbine.store.tx import rows_json
@@ -56,26 +57,6 @@ _MATCHES_IN_SAMPLE = Statement.of(
     " where text like lower(:pattern) escape '!'"
 )
 _LETTERS_BY_FREQUENCY = " etaoinsrhldcumfpgwybvkxjqz"
-
-
-class RunFilter(NamedTuple):
-    """Conditions on runs; all that are given must hold."""
-
-    status: Sequence[str] | None = None
-    name: Sequence[str] | None = None
-    executor_id: Sequence[str] | None = None
-    version: Sequence[str] | None = None
-    ids: Sequence[str] | None = None
-    tag: Sequence[str] | None = None
-    queue: Sequence[str] | None = None
-    parent_id: Sequence[str] | None = None
-    created_after_ms: int | None = None
-    created_before_ms: int | None = None
-    search: str | None = None
-    fingerprint: Sequence[str] | None = None
-    error_class: Sequence[str] | None = None
-    duration_min_ms: int | None = None
-    duration_max_ms: int | None = None
 
 
 def keys(tx: Tx, *, filter: RunFilter, limit: int, after: int | None = None, ascending: bool = False) -> list[int]:
@@ -240,7 +221,7 @@ def _key_range(tx: Tx, filter: RunFilter, parameters: dict[str, Any]) -> list[st
 
 def _sources(tx: Tx, filter: RunFilter, span: Sequence[str], parameters: dict[str, Any]) -> list[_Source]:
     """The sources to search: of all usable indexes the one with the fewest entries."""
-    if any(values == [] or values == () for values in filter):
+    if filter.matches_nothing:
         return []
     candidates = _candidates(filter)
     is_searched = filter.search is not None and len(filter.search) >= search.SHORTEST

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from turbine.http.tree import tree
 from turbine.model.steps import StepInfo
 from turbine.model.workflows import WorkflowStatus
+from turbine.queries.steps_tree import build_tree
 
 BEGIN = datetime(2026, 3, 27, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def graph(*steps: tuple[str, int, int | None], status: str = "SUCCESS") -> set[t
         )
         for number, (position, began, ended) in enumerate(steps)
     ]
-    shown = tree(WorkflowStatus(status), None, infos, {})
+    shown = build_tree(WorkflowStatus(status), None, infos, {})
     names = {node.id: node.position or "result" for node in shown.nodes}
     return {(names[edge.source], names[edge.target]) for edge in shown.edges}
 
@@ -74,7 +74,7 @@ def test_what_is_not_over_is_followed_by_nothing_but_the_end() -> None:
 
 def test_a_run_without_steps_has_its_end_only() -> None:
     assert set() == graph()
-    shown = tree(WorkflowStatus.CANCELLED, None, [], {})
+    shown = build_tree(WorkflowStatus.CANCELLED, None, [], {})
     assert [("result", "cancelled")] == [(node.id, node.status) for node in shown.nodes]
 
 
@@ -84,6 +84,6 @@ def test_a_run_with_very_many_steps_is_cut_and_says_so(count: int) -> None:
     steps = [
         StepInfo("w", number, "s", str(number), None, None, info.started_at, info.ended_at) for number in range(count)
     ]
-    shown = tree(WorkflowStatus.SUCCESS, None, steps, {})
+    shown = build_tree(WorkflowStatus.SUCCESS, None, steps, {})
     assert (1001, True) == (len(shown.nodes), shown.truncated)
     assert 1000 == len(shown.edges)

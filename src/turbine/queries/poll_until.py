@@ -1,4 +1,4 @@
-"""Looking at rows until they say what somebody waits for."""
+"""Polling: reads rows until they hold what a caller waits for."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import TypeVar
 from turbine.engine.app import App
 
 POLL = 1.0
-"""Seconds between looks when no wake is heard."""
+"""Seconds between reads without a wake."""
 
 T = TypeVar("T")
 
 
-async def look_until(
+async def poll_until(
     app: App,
     kind: str,
     key: Hashable,
-    look: Callable[[], Awaitable[T | None]],
+    read: Callable[[], Awaitable[T | None]],
     *,
     timeout: float | None = None,
     poll: float = POLL,
 ) -> T | None:
-    """The first answer of `look` that is not None; None when there was none in time, after one look at least.
+    """Returns the first result of `read` that is not None, or None after the timeout; it reads at least once.
 
-    It looks again at each wake of (kind, key), and after `poll` seconds without any. What `look` raises, this raises.
+    It reads again at each wake of (kind, key), and after `poll` seconds without one. Raises what `read` raises.
     """
     loop = asyncio.get_running_loop()
-    if loop is not app.loop:  # of a step that runs a loop of its own; wakes are published in that of the runtime
-        looking = look_until(app, kind, key, look, timeout=timeout, poll=poll)
-        return await asyncio.wrap_future(app.ask(looking))
+    if loop is not app.loop:  # a step with a loop of its own; wakes are published in the loop of the runtime
+        polling = poll_until(app, kind, key, read, timeout=timeout, poll=poll)
+        return await asyncio.wrap_future(app.ask(polling))
     until = None if timeout is None else loop.time() + timeout
     changed = asyncio.Event()
     unsubscribe = app.wakes.subscribe(kind, key, changed.set)
     try:
         while True:
             changed.clear()
-            answer = await look()
-            if answer is not None:
-                return answer
+            result = await read()
+            if result is not None:
+                return result
             left = poll if until is None else min(poll, until - loop.time())
             if left <= 0:
                 return None

@@ -1,25 +1,29 @@
-"""Why a run is not moving, and what would release it."""
+"""Explanations: why a run is not moving, and what would release it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.engine.app import App
 from turbine.errors import WorkflowNotFound
 from turbine.model.workflows import Explanation
 from turbine.store import Tx
-from turbine.tables import executors, queues, run_records
+from turbine.tables import executors, queues, run_records, waits
 from turbine.tables.queues import Blockage
 from turbine.tables.run_records import RunFacts
-from turbine.tables.waits import open_waits
 
 _WAITS = {
-    "sleep": ("sleeping", "It sleeps until {until}.", "It wakes by itself, or at once: await rt.release({id!r})."),
+    "sleep": (
+        "sleeping",
+        "It sleeps until {until}.",
+        "It wakes up by itself. To wake it now: await rt.release({id!r}).",
+    ),
     "retry": (
         "retry",
-        "A step failed and is tried again at {until}.",
-        "It goes on by itself, or at once: await rt.release({id!r}). Look at the step's attempts.",
+        "A step failed and is retried at {until}.",
+        "Look at the attempts of the step. To retry now: await rt.release({id!r}).",
     ),
     "message": (
         "message",
@@ -28,28 +32,36 @@ _WAITS = {
     ),
     "approval": (
         "approval",
-        "It waits for a person to approve: {subject}.",
+        "It waits for an approval: {subject}.",
         "Decide it: await rt.approve({id!r}), or in the dashboard's inbox.",
     ),
     "value": ("value", "It waits for another run to publish a value ({subject}).", "Look at that run."),
     "result": ("result", "It waits for the result of run {subject}.", "Explain that run."),
 }
 
-Waits = list[tuple[str, str, str, int, int | None]]
+
+class _Situation(NamedTuple):
+    """The rows that an explanation is made of."""
+
+    facts: RunFacts
+    waits: list[tuple[str, str, str, int, int | None]]
+    is_registered: bool
+    blockage: Blockage | None
 
 
 async def explain(app: App, workflow_id: str) -> Explanation:
-    """What holds a run, and where its code stands if this process carries it out. Raises WorkflowNotFound."""
-    told = await _told(app, workflow_id)
-    stack = app.code_location(workflow_id)
-    return told if stack is None or told.reason == "finished" else replace(told, stack=stack)
-
-
-async def _told(app: App, workflow_id: str) -> Explanation:
-    found = await app.store.read(_facts, workflow_id=workflow_id, now_ms=app.clock.now_ms())
-    if found is None:
+    """Explains what holds a run, with the stack of its code if this process executes it. Raises WorkflowNotFound."""
+    now_ms = app.clock.now_ms()
+    situation = await app.store.read(_situation, workflow_id=workflow_id, now_ms=now_ms)
+    if situation is None:
         raise WorkflowNotFound(workflow_id)
-    facts, waits, is_known, blockage = found
+    explanation = _explain(workflow_id, situation, now_ms)
+    stack = app.code_location(workflow_id)
+    return explanation if stack is None or explanation.reason == "finished" else replace(explanation, stack=stack)
+
+
+def _explain(workflow_id: str, situation: _Situation, now_ms: int) -> Explanation:
+    facts, waits, is_registered, blockage = situation
     updated = to_datetime(facts.updated_ms)
     if facts.status not in ("PENDING", "ENQUEUED", "WAITING_FOR_APPROVAL"):
         return Explanation("finished", f"It is over: {facts.status}.", since=updated)
@@ -58,72 +70,67 @@ async def _told(app: App, workflow_id: str) -> Explanation:
             "set-aside",
             facts.attention,
             since=updated,
-            advice="Put the code back and restart, or fork the run from before the change, or resume it.",
+            advice="Restore the code and restart, or fork the run from before the change, or resume it.",
         )
-    if not is_known and facts.executor_id is None:
+    if not is_registered and facts.executor_id is None:
         return Explanation(
             "unknown-workflow",
-            f"No live process knows the workflow {facts.name!r}.",
+            f"No live process has registered the workflow {facts.name!r}.",
             since=updated,
             advice=f"Start a process that registers {facts.name!r}.",
         )
     if waits:
         return _waiting(workflow_id, waits)
-    if blockage is not None and (facts.wake_ms or 0) <= app.clock.now_ms():
+    if blockage is not None and (facts.wake_ms or 0) <= now_ms:
         return _queued(facts, blockage)
     if facts.executor_id is None:
-        return _unheld(facts)
+        return _unclaimed(facts)
     return Explanation(
-        "running", f"Executor {facts.executor_id} carries it out.", since=updated, held_by=[facts.executor_id]
+        "running", f"Executor {facts.executor_id} executes it.", since=updated, held_by=[facts.executor_id]
     )
 
 
-def _waiting(workflow_id: str, waits: Waits) -> Explanation:
+def _waiting(workflow_id: str, waits: list[tuple[str, str, str, int, int | None]]) -> Explanation:
     _, kind, subject, since_ms, deadline_ms = waits[0]
     reason, text, advice = _WAITS[kind]
     until = None if deadline_ms is None else to_datetime(deadline_ms)
-    words = {"subject": subject, "until": until.isoformat(timespec="seconds") if until else "?", "id": workflow_id}
-    more = f" ({len(waits) - 1} more waits beside it.)" if len(waits) > 1 else ""
-    held_by = [subject] if kind == "result" else []
+    fields = {"subject": subject, "until": until.isoformat(timespec="seconds") if until else "?", "id": workflow_id}
+    more = f" ({len(waits) - 1} more waits are open.)" if len(waits) > 1 else ""
     return Explanation(
         reason,
-        text.format(**words) + more,
+        text.format(**fields) + more,
         since=to_datetime(since_ms),
         until=until,
-        held_by=held_by,
-        advice=advice.format(**words),
+        held_by=[subject] if kind == "result" else [],
+        advice=advice.format(**fields),
     )
 
 
-def _unheld(facts: RunFacts) -> Explanation:
+def _unclaimed(facts: RunFacts) -> Explanation:
+    updated = to_datetime(facts.updated_ms)
     if facts.wake_ms:
         until = to_datetime(facts.wake_ms)
-        return Explanation(
-            "delayed",
-            f"It is due at {until.isoformat(timespec='seconds')}.",
-            since=to_datetime(facts.updated_ms),
-            until=until,
-        )
+        text = f"It is due at {until.isoformat(timespec='seconds')}."
+        return Explanation("delayed", text, since=updated, until=until)
     return Explanation(
         "recovery",
-        "It is due and waits for an executor to take it up.",
-        since=to_datetime(facts.updated_ms),
-        advice="A live process takes it up within a second.",
+        "It is due and waits for an executor to claim it.",
+        since=updated,
+        advice="A live process claims it within a second.",
     )
 
 
 def _queued(facts: RunFacts, blockage: Blockage) -> Explanation:
-    """Why a run stays in its queue, and who is in its way."""
     queue = facts.queue_name
-    holders = [one.workflow_id for one in blockage.holders]
+    holders = [holder.workflow_id for holder in blockage.holders]
     until = None if blockage.more_ms is None else to_datetime(blockage.more_ms)
     match blockage.reason:
         case "paused":
-            text, advice = f"Queue {queue!r} is paused.", f"Go on: await rt.resume_queue({queue!r})."
+            text, advice = f"Queue {queue!r} is paused.", f"Resume it: await rt.resume_queue({queue!r})."
         case "limit" if blockage.waiting_for_it:
-            parents = [one.workflow_id for one in blockage.holders if one.run in blockage.waiting_for_it]
+            parents = [holder.workflow_id for holder in blockage.holders if holder.run in blockage.waiting_for_it]
             text = (
-                f"Queue {queue!r} is at its limit of {blockage.limit}, and {', '.join(parents)} holds a slot there"
+                f"Queue {queue!r} is at its limit of {blockage.limit}, and {', '.join(parents)} holds a slot"
                 " while it waits for this run: neither can go on."
             )
             advice = (
@@ -137,19 +144,19 @@ def _queued(facts: RunFacts, blockage: Blockage) -> Explanation:
             text = f"Queue {queue!r} has started {blockage.limit} runs in its period; the next one may start {until}."
             advice = f"Wait, or change the rate: await rt.set_queue_limits({queue!r}, rate_limit=...)."
         case _:
-            text = f"It waits in queue {queue!r} for its turn."
-            advice = "Look at who listens to the queue: a live process must declare it and know this workflow."
+            text = f"It waits for its turn in queue {queue!r}."
+            advice = "Check that a live process declares the queue and registers this workflow."
     return Explanation("queue", text, since=to_datetime(facts.updated_ms), until=until, held_by=holders, advice=advice)
 
 
-def _facts(tx: Tx, *, workflow_id: str, now_ms: int) -> tuple[RunFacts, Waits, bool, Blockage | None] | None:
+def _situation(tx: Tx, *, workflow_id: str, now_ms: int) -> _Situation | None:
     facts = run_records.facts(tx, workflow_id=workflow_id)
     if facts is None:
         return None
-    known = executors.known_workflows(tx, names=[facts.name])
     blockage = None
     if facts.queue_name is not None and facts.status == "ENQUEUED":
         blockage = queues.blockage(
             tx, name=facts.queue_name, key=facts.partition_key, workflow_id=workflow_id, now_ms=now_ms
         )
-    return facts, open_waits(tx, run=facts.run), facts.name in known, blockage
+    is_registered = facts.name in executors.known_workflows(tx, names=[facts.name])
+    return _Situation(facts, waits.open_waits(tx, run=facts.run), is_registered, blockage)
