@@ -181,7 +181,7 @@ def test_all_nouns_of_a_runtime_are_of_this_kind(sqlite_url) -> None:
     nouns = {
         name: one
         for name, one in vars(Runtime(sqlite_url)).items()
-        if type(one).__module__.startswith("turbine.operations")
+        if type(one).__module__.startswith(("turbine.operations", "turbine.queries"))
     }
     assert 13 == len(nouns)
     assert {} == {name: one for name, one in nouns.items() if not isinstance(one, Resource)}

@@ -83,7 +83,7 @@ class QueueNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class SlotHolder:
+class QueueSlot:
     """A run that holds a slot."""
 
     workflow_id: str
@@ -105,7 +105,7 @@ class QueuePartition:
 class QueueStats(QueueNumbers):
     """A queue in numbers, with its runs."""
 
-    holders: list[SlotHolder]
+    holders: list[QueueSlot]
     partitions: list[QueuePartition]
 
 

@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TableSize:
+class TableRecord:
     """A table and its approximate size; null where that cannot be measured cheaply."""
 
     name: str
@@ -75,7 +75,7 @@ class StorageReport:
     disk_free_bytes: int | None
     """Free on the disk of the database; null where it is unknown."""
     growth: Growth
-    tables: list[TableSize]
+    tables: list[TableRecord]
     products_bytes: int
 
     __pydantic_config__ = DESCRIBED

@@ -7,7 +7,7 @@ from typing import Any
 from turbine.clock import to_datetime
 from turbine.engine.app import App
 from turbine.errors import QueueNotFound
-from turbine.model.queues import ListedQueue, Queue, QueueNumbers, QueuePartition, QueueStats, SlotHolder
+from turbine.model.queues import ListedQueue, Queue, QueueNumbers, QueuePartition, QueueSlot, QueueStats
 from turbine.model.records import extended
 from turbine.store import Tx
 from turbine.tables import metrics, queues
@@ -47,7 +47,7 @@ def _stats(tx: Tx, *, name: str, now_ms: int) -> QueueStats | None:
     return QueueStats(
         **_numbers(tx, name, now_ms),
         holders=[
-            SlotHolder(workflow_id, workflow, executor, None if since_ms is None else to_datetime(since_ms))
+            QueueSlot(workflow_id, workflow, executor, None if since_ms is None else to_datetime(since_ms))
             for workflow_id, workflow, executor, since_ms in metrics.holders(tx, name=name)
         ],
         partitions=[QueuePartition(*row) for row in metrics.partitions(tx, name=name)],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from turbine.clock import to_datetime
 from turbine.engine.app import App
-from turbine.model.storage import Growth, MeasuredSize, Size, StorageReport, TableSize, growth_per_day
+from turbine.model.storage import Growth, MeasuredSize, Size, StorageReport, TableRecord, growth_per_day
 from turbine.store import Store, Tx
 from turbine.tables import storage
 from turbine.threads import in_thread
@@ -39,7 +39,7 @@ async def storage_report(app: App) -> StorageReport:
             per_day=None if per_day is None else round(per_day),
             full_in=full_in,
         ),
-        tables=[TableSize(*table) for table in measured.tables],
+        tables=[TableRecord(*table) for table in measured.tables],
         products_bytes=measured.products,
     )
 
