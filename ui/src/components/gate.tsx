@@ -9,7 +9,6 @@ import type { Approval } from "@/api/types";
 import { ms, relative, useNow, absolute } from "@/lib/time";
 import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
 import { classes } from "@/lib/words";
-import { gateText } from "@/text";
 import { JsonView } from "./json";
 import { complain, problemText, say } from "./toast";
 import { Button, Notice, Skeleton, Textarea } from "./ui";
@@ -23,7 +22,7 @@ export function Due({ at }: { at: string | null }) {
   const soon = due - now < 3_600_000;
   return (
     <time dateTime={at!} title={absolute(due)} className={classes("whitespace-nowrap", due < now ? "font-medium text-bad" : soon ? "font-medium text-warn" : "text-muted")}>
-      {due < now ? gateText.overdue(relative(due, now)) : gateText.due(relative(due, now))}
+      {due < now ? `was due ${relative(due, now)}` : `due ${relative(due, now)}`}
     </time>
   );
 }
@@ -55,7 +54,7 @@ export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: 
     onSuccess: (_, approved) => {
       onDecided?.(approved);
       if (send) return;
-      say(approved ? gateText.approved : gateText.rejected, gate.title ?? gate.name);
+      say(approved ? "Approved" : "Rejected", gate.title ?? gate.name);
       void client.invalidateQueries({ queryKey: ["approvals"] });
       void client.invalidateQueries({ queryKey: ["run", gate.workflow_id] });
     },
@@ -78,35 +77,35 @@ export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: 
           <SchemaForm schema={gate.form} value={data} onChange={setData} faults={found} />
         </Suspense>
       )}
-      {asked && (may || !mayDecide({})) && <p className="text-xs break-words text-faint">{may && !isMine ? gateText.forOthers(asked) : gateText.assigned(asked)}</p>}
+      {asked && (may || !mayDecide({})) && <p className="text-xs break-words text-faint">{may && !isMine ? `Assigned to ${asked}. You can decide it too.` : `Assigned to ${asked}.`}</p>}
       {may ? (
         <>
-          <Textarea aria-label={gateText.comment} placeholder={gateText.comment} rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />
+          <Textarea aria-label="Comment (optional)" placeholder="Comment (optional)" rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />
           {act.error && !(act.error instanceof Problem && act.error.errors.length > 0) && <Notice tone="bad">{problemText(act.error)}</Notice>}
           <div className="flex gap-2">
             <Button tone="primary" icon={<Check />} busy={act.isPending} onClick={() => decide(true)} className="max-md:h-10 max-md:flex-1">
-              {gateText.approve}
+              Approve
             </Button>
             <Button tone="danger" icon={<X />} busy={act.isPending} onClick={() => decide(false)} className="max-md:h-10 max-md:flex-1">
-              {gateText.reject}
+              Reject
             </Button>
           </div>
         </>
       ) : (
-        <Notice>{mayDecide({}) && asked ? gateText.notYours(asked) : gateText.viewer}</Notice>
+        <Notice>{mayDecide({}) && asked ? `Assigned to ${asked}. Your role can only decide approvals that are assigned to you or unassigned.` : "Your role cannot decide approvals."}</Notice>
       )}
     </div>
   );
 }
 
 function orList(emails: string[]): string {
-  return emails.length < 2 ? emails.join("") : `${emails.slice(0, -1).join(", ")} ${gateText.or} ${emails.at(-1)}`;
+  return emails.length < 2 ? emails.join("") : `${emails.slice(0, -1).join(", ")} or ${emails.at(-1)}`;
 }
 
 /** A flat object reads best as a list of facts; anything deeper is JSON. */
 function Facts({ value }: { value: unknown }) {
   const entries = value !== null && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
-  if (!entries || entries.length > 12 || entries.some(([, item]) => item !== null && typeof item === "object")) return <JsonView label={gateText.details} value={value} />;
+  if (!entries || entries.length > 12 || entries.some(([, item]) => item !== null && typeof item === "object")) return <JsonView label="Details" value={value} />;
   return (
     <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
       {entries.map(([key, item]) => (

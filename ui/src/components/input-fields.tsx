@@ -3,7 +3,6 @@
 import { lazy, Suspense, useState } from "react";
 import type { Schema } from "@/api/types";
 import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
-import { inputText } from "@/text";
 import { asText, JsonField, readJson } from "./json-field";
 import { Segments, Skeleton } from "./ui";
 
@@ -34,7 +33,7 @@ export function readInput(state: InputState, schema: Schema | null): { value: un
 
 export function InputFields({ schema, state, onChange, found, error }: { schema: Schema | null; state: InputState; onChange: (state: InputState) => void; found: Fault[]; error: string | null }) {
   const [wrong, setWrong] = useState<string | null>(null);
-  if (isEmpty(schema)) return <p className="text-faint">{inputText.none}</p>;
+  if (isEmpty(schema)) return <p className="text-faint">This workflow takes no input.</p>;
   const choose = (mode: "form" | "json") => {
     if (mode === state.mode) return;
     if (mode === "json") {
@@ -52,15 +51,15 @@ export function InputFields({ schema, state, onChange, found, error }: { schema:
   return (
     <div className="flex flex-col gap-3">
       <div className="flex items-center justify-between">
-        <span className="text-xs font-medium text-muted">{inputText.title}</span>
-        {schema && <Segments label={inputText.mode} value={state.mode} onChange={choose} options={[{ key: "form", label: inputText.form }, { key: "json", label: inputText.json }]} />}
+        <span className="text-xs font-medium text-muted">Input</span>
+        {schema && <Segments label="Edit input as" value={state.mode} onChange={choose} options={[{ key: "form", label: "Form" }, { key: "json", label: "JSON" }]} />}
       </div>
       {state.mode === "form" && schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
           <SchemaForm schema={schema} value={state.value} onChange={(value) => onChange({ ...state, value })} faults={found} />
         </Suspense>
       ) : (
-        <JsonField label={inputText.title} text={state.text} onChange={(text) => onChange({ ...state, text })} error={error ?? wrong ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || inputText.whole}: ${fault.message}`).join("\n") : null)} />
+        <JsonField label="Input" text={state.text} onChange={(text) => onChange({ ...state, text })} error={error ?? wrong ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || "input"}: ${fault.message}`).join("\n") : null)} />
       )}
     </div>
   );

@@ -3,7 +3,6 @@
 import { lazy, Suspense } from "react";
 import { parseTyped, stringify } from "@/api/lossless";
 import { Skeleton } from "./ui";
-import { jsonText } from "@/text";
 
 const CodeEditor = lazy(() => import("./code-editor"));
 
@@ -13,11 +12,11 @@ export function asText(value: unknown): string {
 
 /** The value, or a sentence that says where the text stops being JSON. */
 export function readJson(text: string): { value: unknown; error?: undefined } | { value?: undefined; error: string } {
-  if (text.trim() === "") return { error: jsonText.empty };
+  if (text.trim() === "") return { error: "Enter a JSON value, for example {} or null." };
   try {
     return { value: parseTyped(text) };
   } catch (error) {
-    return { error: jsonText.invalid(error instanceof Error ? error.message : String(error)) };
+    return { error: `Invalid JSON: ${error instanceof Error ? error.message : String(error)}.` };
   }
 }
 

@@ -3,10 +3,9 @@
 import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
 import { ExactNumber, stringify } from "@/api/lossless";
-import { classes, count } from "@/lib/words";
+import { classes, count, plural } from "@/lib/words";
 import { copy, Copyable, IconButton } from "./ui";
 import { say } from "./toast";
-import { jsonText } from "@/text";
 
 const pieces = 100;
 const longText = 400;
@@ -27,8 +26,8 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         {tools && !isSmall && searching && (
           <input
             autoFocus={!find}
-            aria-label={jsonText.search}
-            placeholder={jsonText.search}
+            aria-label="Search"
+            placeholder="Search"
             value={search}
             onChange={(event) => setSearch(event.target.value)}
             onKeyDown={(event) => {
@@ -43,15 +42,15 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         {hits && <span className="px-1 text-xs text-faint">{count([...hits].filter((path) => path.startsWith("=")).length)}</span>}
         {tools && !isSmall && (
           <>
-            <IconButton label={jsonText.search} size="sm" className="!h-6 !w-6" onClick={() => setSearching(!searching)}>
+            <IconButton label="Search" size="sm" className="!h-6 !w-6" onClick={() => setSearching(!searching)}>
               <Search className="!size-3.5" />
             </IconButton>
-            <IconButton label={raw ? jsonText.tree : jsonText.raw} size="sm" className="!h-6 !w-6" onClick={() => setRaw(!raw)}>
+            <IconButton label={raw ? "View as tree" : "View as text"} size="sm" className="!h-6 !w-6" onClick={() => setRaw(!raw)}>
               <WrapText className="!size-3.5" />
             </IconButton>
           </>
         )}
-        <Copyable text={whole} label={jsonText.copy} className="p-1" />
+        <Copyable text={whole} label="Copy as JSON" className="p-1" />
       </div>
       <div className="max-h-[420px] overflow-auto px-2.5 py-2 font-mono text-xs leading-5" tabIndex={0} role="group" aria-label={label}>
         {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
@@ -135,8 +134,8 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
         <>
           <button
             type="button"
-            title={jsonText.copyPath(path)}
-            onClick={() => void copy(path).then(() => say(jsonText.pathCopied, path))}
+            title={`Copy path ${path}`}
+            onClick={() => void copy(path).then(() => say("Path copied", path))}
             className={classes("rounded-sm text-muted hover:text-text hover:underline", isHit && "bg-warn-soft text-warn")}
           >
             {name}
@@ -173,7 +172,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
   return (
     <div>
       <div className="flex items-start">
-        <button type="button" aria-expanded={open} aria-label={open ? jsonText.fold : jsonText.unfold} onClick={() => setChosen(!open)} className="flex h-5 w-4 shrink-0 items-center text-faint hover:text-text">
+        <button type="button" aria-expanded={open} aria-label={open ? "Collapse" : "Expand"} onClick={() => setChosen(!open)} className="flex h-5 w-4 shrink-0 items-center text-faint hover:text-text">
           <ChevronRight className={classes("size-3 transition-transform", open && "rotate-90")} />
         </button>
         <div className="min-w-0">
@@ -181,7 +180,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
           <span className="text-faint">{left}</span>
           {!open && (
             <button type="button" onClick={() => setChosen(true)} className="px-1 text-faint hover:text-text">
-              {isList ? jsonText.items(size) : jsonText.keys(size)} <span>{right}</span>
+              {isList ? plural(size, "item") : plural(size, "key")} <span>{right}</span>
               {!last && ","}
             </button>
           )}
@@ -195,7 +194,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
             ))}
             {size > limit && (
               <button type="button" onClick={() => setLimit(limit + pieces * 5)} className="pl-4 text-accent hover:underline">
-                {jsonText.more(size - limit)}
+                {count(size - limit)} more
               </button>
             )}
           </div>
@@ -220,7 +219,7 @@ function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
         {shown.length < value.length && (
           <button type="button" onClick={() => setWhole(true)} className="text-accent hover:underline">
             {" "}
-            {jsonText.moreText(value.length - shown.length)}
+            … {count(value.length - shown.length)} more characters
           </button>
         )}
       </span>
@@ -228,7 +227,7 @@ function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
   }
   if (value instanceof ExactNumber) {
     return (
-      <span title={jsonText.exact} className={classes("text-info", mark)}>
+      <span title="Shown exactly: too large for a JavaScript number" className={classes("text-info", mark)}>
         {value.text}
       </span>
     );

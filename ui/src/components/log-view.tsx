@@ -9,10 +9,11 @@ import { streamState } from "@/api/stream";
 import type { LogLine, Page } from "@/api/types";
 import { clockMs, absolute, dayOf } from "@/lib/time";
 import { classes, count, download } from "@/lib/words";
-import { logText } from "@/text";
 import { Marked, SearchField } from "./search-field";
 import { Empty, Failed, SkeletonRows } from "./states";
 import { Button, IconButton, Segments } from "./ui";
+
+const levelLabels = { DEBUG: "All", INFO: "Info", WARNING: "Warn", ERROR: "Error" };
 
 const levels = ["DEBUG", "INFO", "WARNING", "ERROR"] as const;
 type Level = (typeof levels)[number];
@@ -76,14 +77,14 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
   return (
     <div className={classes("flex min-h-0 flex-col", compact ? "max-h-96" : "flex-1")}>
       <div className={classes("flex shrink-0 flex-wrap items-center gap-2 border-b py-2", compact ? "px-0" : "px-4")}>
-        <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder={logText.search} className={compact ? "w-40" : "w-60 max-md:w-full"} />
-        <Segments label={logText.level} value={level} onChange={(next) => narrow({ level: next })} options={levels.map((one) => ({ key: one, label: logText.levels[one] }))} />
+        <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder="Search messages" className={compact ? "w-40" : "w-60 max-md:w-full"} />
+        <Segments label="Minimum level" value={level} onChange={(next) => narrow({ level: next })} options={levels.map((one) => ({ key: one, label: levelLabels[one] }))} />
         <span className="flex-1" />
         {!compact && lines.length > 0 && (
           <>
-            <span className="text-xs text-faint">{logText.lines(count(lines.length))}</span>
+            <span className="text-xs text-faint">{count(lines.length)} lines</span>
             <IconButton
-              label={logText.download}
+              label="Download visible lines"
               size="sm"
               onClick={() => download(`${workflowId ?? "turbine"}.log`, lines.map((line) => `${line.at} ${line.level} ${line.step ?? "-"} ${line.message}`).join("\n"), "text/plain")}
             >
@@ -99,16 +100,16 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
       ) : lines.length === 0 ? (
         search || level !== "DEBUG" ? (
           <Empty
-            title={logText.noneMatch}
+            title="No lines match"
             action={
               <Button onClick={() => narrow(noNarrowing)}>
-                {logText.clear}
+                Clear filters
               </Button>
             }
           />
         ) : (
-          <Empty icon={<Logs />} title={step ? logText.noneStep : logText.none}>
-            {logText.noneNote}
+          <Empty icon={<Logs />} title={step ? "No log lines from this step" : "No log lines"}>
+            Lines logged with turbine.logger() or logging appear here within a second.
           </Empty>
         )
       ) : (
@@ -117,7 +118,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
             ref={frame}
             tabIndex={0}
             role="log"
-            aria-label={logText.title}
+            aria-label="Logs"
             className={classes("h-full overflow-auto font-mono text-xs", compact ? "max-h-80" : "")}
             onScroll={(event) => {
               const box = event.currentTarget;
@@ -134,7 +135,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
                     void query.fetchNextPage();
                   }}
                 >
-                  {logText.older}
+                  Load older lines
                 </Button>
               </div>
             )}
@@ -152,11 +153,11 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
                     {!step && !compact && (
                       <span className="w-14 shrink-0 truncate leading-5">
                         {line.step && onStep ? (
-                          <button type="button" title={logText.stepOf(line.step)} className="text-faint hover:text-accent" onClick={() => onStep(line.step!)}>
+                          <button type="button" title={`Show step ${line.step}`} className="text-faint hover:text-accent" onClick={() => onStep(line.step!)}>
                             {line.step}
                           </button>
                         ) : line.step && line.workflow_id ? (
-                          <Link to="/runs/$id" params={{ id: line.workflow_id }} search={{ step: line.step }} title={logText.stepOf(line.step)} className="text-faint hover:text-accent">
+                          <Link to="/runs/$id" params={{ id: line.workflow_id }} search={{ step: line.step }} title={`Show step ${line.step}`} className="text-faint hover:text-accent">
                             {line.step}
                           </Link>
                         ) : (
@@ -183,7 +184,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
               className="absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1 rounded-full bg-accent px-3 text-xs font-medium text-on-accent shadow-pop"
               onClick={() => setFollow(true)}
             >
-              <ArrowDown className="size-3.5" /> {logText.fresh(behind)}
+              <ArrowDown className="size-3.5" /> {`${count(behind)} new`}
             </button>
           )}
         </div>

@@ -2,17 +2,18 @@
 
 import { type QuietHours, weekdays } from "@/api/types";
 import { classes } from "@/lib/words";
-import { channelText } from "@/text";
 import { EventChips, events } from "./event-chips";
 import { Field, Input } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
+
+const weekdayLabels: Record<string, string> = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
 
 export const freshQuiet = (): QuietHours => ({ start: "22:00", end: "07:00", timezone: ownZone(), weekdays: [], urgent: ["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"] });
 
 /** What is wrong with quiet hours; null when nothing is. */
 export function quietFault(quiet: QuietHours): string | null {
-  if (!quiet.start || !quiet.end || !quiet.timezone.trim()) return channelText.needTimes;
-  return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? channelText.endless : null;
+  if (!quiet.start || !quiet.end || !quiet.timezone.trim()) return "Enter both times and a time zone.";
+  return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? "Quiet hours cannot cover every hour of every day. Turn the channel off instead." : null;
 }
 
 export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; fault: string | null }) {
@@ -21,17 +22,17 @@ export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onC
   return (
     <div className="flex flex-col gap-3">
       <div className="grid grid-cols-[1fr_1fr_1.4fr] gap-3 max-md:grid-cols-2">
-        <Field label={channelText.from}>{(wires) => <Input {...wires} type="time" value={quiet.start} onChange={(event) => set({ start: event.target.value.slice(0, 5) })} />}</Field>
-        <Field label={channelText.until} hint={overnight ? channelText.nextDay : undefined}>
+        <Field label="From">{(wires) => <Input {...wires} type="time" value={quiet.start} onChange={(event) => set({ start: event.target.value.slice(0, 5) })} />}</Field>
+        <Field label="Until" hint={overnight ? "of the next day" : undefined}>
           {(wires) => <Input {...wires} type="time" value={quiet.end} onChange={(event) => set({ end: event.target.value.slice(0, 5) })} />}
         </Field>
         <div className="max-md:col-span-2">
-          <Field label={channelText.zone}>{(wires) => <ZoneInput {...wires} value={quiet.timezone} onChange={(timezone) => set({ timezone })} />}</Field>
+          <Field label="Time zone">{(wires) => <ZoneInput {...wires} value={quiet.timezone} onChange={(timezone) => set({ timezone })} />}</Field>
         </div>
       </div>
       <div className="flex flex-col gap-1.5">
-        <span className="text-xs font-medium text-muted">{channelText.days}</span>
-        <div role="group" aria-label={channelText.days} className="grid grid-cols-7 gap-1.5">
+        <span className="text-xs font-medium text-muted">Starting on</span>
+        <div role="group" aria-label="Starting on" className="grid grid-cols-7 gap-1.5">
           {weekdays.map((day) => {
             const on = quiet.weekdays.includes(day);
             return (
@@ -42,17 +43,17 @@ export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onC
                 onClick={() => set({ weekdays: weekdays.filter((one) => (one === day ? !on : quiet.weekdays.includes(one))) })}
                 className={classes("h-7 rounded-md text-xs font-medium", on ? "bg-accent-soft text-accent" : "text-muted hairline hover:text-text")}
               >
-                {channelText.dayNames[day]}
+                {weekdayLabels[day]}
               </button>
             );
           })}
         </div>
-        <span className="text-xs text-faint">{channelText.daysHint}</span>
+        <span className="text-xs text-faint">Select none for every day.</span>
       </div>
       <div className="flex flex-col gap-1.5">
-        <span className="text-xs font-medium text-muted">{channelText.urgent}</span>
-        <EventChips label={channelText.urgent} choices={events} value={quiet.urgent} onChange={(urgent) => set({ urgent })} />
-        <span className="text-xs text-faint">{channelText.urgentHint}</span>
+        <span className="text-xs font-medium text-muted">Send immediately</span>
+        <EventChips label="Send immediately" choices={events} value={quiet.urgent} onChange={(urgent) => set({ urgent })} />
+        <span className="text-xs text-faint">These events ignore quiet hours.</span>
       </div>
       {fault && (
         <div role="alert" className="text-xs text-bad">
@@ -65,6 +66,6 @@ export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onC
 
 /** Quiet hours in a few words: `22:00–07:00 Fri Sat`. */
 export function hoursOf(quiet: QuietHours): string {
-  const days = quiet.weekdays.map((day) => channelText.dayNames[day]).join(" ");
+  const days = quiet.weekdays.map((day) => weekdayLabels[day]).join(" ");
   return `${quiet.start}–${quiet.end} ${days}`.trim();
 }

@@ -7,7 +7,6 @@ import type { Schema } from "@/api/types";
 import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, resolve, titleOf, variants } from "@/lib/schema";
 import { toLocalField } from "@/lib/time";
 import { classes } from "@/lib/words";
-import { schemaText } from "@/text";
 import { readJson } from "./json-field";
 import { Button, Checkbox, Field, IconButton, Input, Segments, Select, Switch, Textarea } from "./ui";
 
@@ -122,7 +121,7 @@ function DateTimePart(props: PartProps) {
   const { value, onChange } = props;
   const at = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return (
-    <Field {...frame(props)} hint={Number.isNaN(at) ? (frame(props).hint ?? schemaText.localTime) : new Date(at).toISOString()}>
+    <Field {...frame(props)} hint={Number.isNaN(at) ? (frame(props).hint ?? "Your local time.") : new Date(at).toISOString()}>
       {(wires) => (
         <Input {...wires} type="datetime-local" value={Number.isNaN(at) ? "" : toLocalField(at)} onChange={(event) => onChange(event.target.value ? new Date(event.target.value).toISOString() : undefined)} />
       )}
@@ -197,7 +196,7 @@ function Choice(props: PartProps) {
     <Field {...frame(props)}>
       {(wires) => (
         <Select {...wires} value={at} onChange={(event) => props.onChange(event.target.value === "-1" ? undefined : options[Number(event.target.value)])}>
-          <option value={-1}>{schemaText.choose}</option>
+          <option value={-1}>Choose</option>
           {options.map((option, index) => (
             <option key={index} value={index}>
               {text(option)}
@@ -221,7 +220,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
   const at = value === null || (value === undefined && (nullable || !props.required)) ? -1 : chosen(choices, value, root);
   const { label, hint } = frame(props);
   const id = useId();
-  const words = choices.map((choice, index) => titleOf(choice) || schemaText.variant(index + 1));
+  const words = choices.map((choice, index) => titleOf(choice) || `Variant ${index + 1}`);
   const now = choices[at];
   return (
     <fieldset className="flex flex-col gap-2">
@@ -237,7 +236,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
             onChange(next < 0 ? (nullable ? null : undefined) : (initial(choices[next]!, root) ?? undefined));
           }}
         >
-          {(nullable || !props.required) && <option value={-1}>{schemaText.nothing}</option>}
+          {(nullable || !props.required) && <option value={-1}>None</option>}
           {words.map((word, index) => (
             <option key={index} value={index}>
               {word}
@@ -248,7 +247,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
       </div>
       {now && (
         <div className="border-l pl-3">
-          <Part {...props} schema={now} bare name={now.properties ? undefined : schemaText.value} required />
+          <Part {...props} schema={now} bare name={now.properties ? undefined : "Value"} required />
         </div>
       )}
     </fieldset>
@@ -334,7 +333,7 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
             <Part schema={props.each} root={props.root} value={value[key]} name={key} path={[...props.path, key]} faults={props.faults} onChange={(next) => props.onChange({ ...value, [key]: next ?? null })} />
           </div>
           <IconButton
-            label={schemaText.remove}
+            label="Remove"
             size="sm"
             className="mt-5"
             onClick={() => {
@@ -347,9 +346,9 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
         </div>
       ))}
       <div className="flex gap-2">
-        <Input aria-label={schemaText.newKey} placeholder={schemaText.newKey} value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), add())} className="!w-40" />
+        <Input aria-label="New key" placeholder="New key" value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), add())} className="!w-40" />
         <Button icon={<Plus />} disabled={!name || name in value} onClick={add}>
-          {schemaText.add}
+          Add
         </Button>
       </div>
     </div>
@@ -420,13 +419,13 @@ function ListPart(props: PartProps) {
                 <Part schema={items} root={root} value={item === null ? undefined : item} path={[...path, index]} faults={faults} name={`${index + 1}`} required onChange={(next) => put(index, next)} />
               </div>
               <div className="mt-5 flex">
-                <IconButton label={schemaText.up} tip={false} size="sm" disabled={index === 0} onClick={() => move(index, -1)}>
+                <IconButton label="Move up" tip={false} size="sm" disabled={index === 0} onClick={() => move(index, -1)}>
                   <ArrowUp />
                 </IconButton>
-                <IconButton label={schemaText.down} tip={false} size="sm" disabled={index === value.length - 1} onClick={() => move(index, 1)}>
+                <IconButton label="Move down" tip={false} size="sm" disabled={index === value.length - 1} onClick={() => move(index, 1)}>
                   <ArrowDown />
                 </IconButton>
-                <IconButton label={schemaText.remove} tip={false} size="sm" disabled={value.length <= least} onClick={() => onChange(value.filter((_, at) => at !== index))}>
+                <IconButton label="Remove" tip={false} size="sm" disabled={value.length <= least} onClick={() => onChange(value.filter((_, at) => at !== index))}>
                   <X />
                 </IconButton>
               </div>
@@ -436,7 +435,7 @@ function ListPart(props: PartProps) {
       )}
       <div>
         <Button size="sm" icon={<Plus />} disabled={value.length >= most} onClick={() => onChange([...value, initial(items, root) ?? null])}>
-          {schemaText.addItem}
+          Add item
         </Button>
       </div>
     </fieldset>
@@ -450,7 +449,7 @@ function JsonPart(props: PartProps) {
   const [wrong, setWrong] = useState<string | null>(null);
   const given = frame(props);
   return (
-    <Field {...given} hint={given.hint ?? schemaText.anyJson} error={wrong ?? given.error}>
+    <Field {...given} hint={given.hint ?? "Any JSON value."} error={wrong ?? given.error}>
       {(wires) => (
         <Textarea
           {...wires}

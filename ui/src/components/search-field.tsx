@@ -4,7 +4,6 @@ import { Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { classes } from "@/lib/words";
 import { useKeys } from "@/shell/keys";
-import { uiText } from "@/text";
 
 export function SearchField({ value, onChange, placeholder, className }: { value: string; onChange: (text: string) => void; placeholder: string; className?: string }) {
   const [text, setText] = useState(value);
@@ -44,7 +43,7 @@ export function SearchField({ value, onChange, placeholder, className }: { value
         className="h-7 w-full rounded-md bg-bg pr-6 pl-7 text-sm hairline outline-none focus-visible:shadow-[inset_0_0_0_1.5px_var(--accent)] [&::-webkit-search-cancel-button]:hidden"
       />
       {text && (
-        <button type="button" aria-label={uiText.clear} onClick={() => setText("")} className="absolute top-1 right-1 flex size-5 items-center justify-center rounded-sm text-faint hover:text-text">
+        <button type="button" aria-label="Clear" onClick={() => setText("")} className="absolute top-1 right-1 flex size-5 items-center justify-center rounded-sm text-faint hover:text-text">
           <X className="size-3.5" />
         </button>
       )}

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { RunStatus } from "@/api/types";
 import { classes } from "@/lib/words";
-import { statusText } from "@/text";
+import { statusLabels } from "@/lib/labels";
 
 type Tone = "ok" | "bad" | "warn" | "info" | "idle";
 
@@ -80,7 +80,7 @@ export function StatusWord({ status, className }: { status: RunStatus; className
   return (
     <span className={classes("inline-flex items-center gap-1.5 whitespace-nowrap", className)} data-status={status}>
       <StatusIcon status={status} />
-      {statusText[status]}
+      {statusLabels[status]}
     </span>
   );
 }
@@ -89,7 +89,7 @@ export function StatusBadge({ status }: { status: RunStatus }) {
   return (
     <span data-status={status} className={classes("inline-flex h-6 items-center gap-1.5 rounded-md px-2 text-xs font-medium whitespace-nowrap", toneSoft[statusTone[status]])}>
       <StatusIcon status={status} />
-      {statusText[status]}
+      {statusLabels[status]}
     </span>
   );
 }

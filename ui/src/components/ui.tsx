@@ -5,7 +5,6 @@ import { Check, ChevronDown, Copy, Minus, X } from "lucide-react";
 import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useEffect, useId, useRef, useState } from "react";
 import { classes } from "@/lib/words";
 import { useNow, absolute, ms, relative } from "@/lib/time";
-import { uiText } from "@/text";
 
 type Tone = "plain" | "primary" | "ghost" | "danger";
 
@@ -193,7 +192,7 @@ export function Dialog({ open, onClose, title, note, children, foot, wide }: { o
               {note && <RadixDialog.Description className="mt-0.5 text-muted">{note}</RadixDialog.Description>}
             </div>
             <RadixDialog.Close asChild>
-              <Button tone="ghost" size="sm" aria-label={uiText.close} icon={<X />} className="-mt-1 -mr-1" />
+              <Button tone="ghost" size="sm" aria-label="Close" icon={<X />} className="-mt-1 -mr-1" />
             </RadixDialog.Close>
           </div>
           <div className="flex min-h-0 flex-1 flex-col gap-3 overflow-y-auto px-4 pb-4">{children}</div>
@@ -219,7 +218,7 @@ export function Sheet({ open, onClose, title, children, side = "right", bare }: 
           <RadixDialog.Title className="sr-only">{title}</RadixDialog.Title>
           {!bare && (
             <RadixDialog.Close asChild>
-              <Button tone="ghost" size="sm" aria-label={uiText.close} icon={<X />} className="absolute top-2.5 right-2.5 z-10" />
+              <Button tone="ghost" size="sm" aria-label="Close" icon={<X />} className="absolute top-2.5 right-2.5 z-10" />
             </RadixDialog.Close>
           )}
           {children}
@@ -375,8 +374,8 @@ export function Copyable({ text, children, label, className }: { text: string; c
   return (
     <button
       type="button"
-      title={label ?? uiText.copy}
-      aria-label={`${label ?? uiText.copy}: ${text.slice(0, 80)}`}
+      title={label ?? "Copy"}
+      aria-label={`${label ?? "Copy"}: ${text.slice(0, 80)}`}
       className={classes("group/copy inline-flex max-w-full min-w-0 items-center gap-1 rounded-sm text-left hover:text-text", className)}
       onClick={(event) => {
         event.stopPropagation();

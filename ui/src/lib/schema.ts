@@ -3,7 +3,27 @@
 import { Validator } from "@cfworker/json-schema";
 import { ExactNumber } from "@/api/lossless";
 import type { Schema } from "@/api/types";
-import { schemaText } from "@/text";
+
+const typeLabels: Record<string, string> = { string: "Text", integer: "Whole number", number: "Number", boolean: "Yes or no", array: "List", object: "Object", null: "None" };
+const faultMessages: Record<string, (limit: string) => string> = {
+  type: () => "Wrong type.",
+  enum: () => "Choose one of the options.",
+  const: () => "This value is fixed.",
+  format: () => "Invalid format.",
+  pattern: () => "Invalid format.",
+  minLength: (limit: string) => (limit ? `At least ${limit} characters.` : "Too short."),
+  maxLength: (limit: string) => (limit ? `At most ${limit} characters.` : "Too long."),
+  minimum: (limit: string) => (limit ? `Must be at least ${limit}.` : "Too small."),
+  maximum: (limit: string) => (limit ? `Must be at most ${limit}.` : "Too large."),
+  exclusiveMinimum: (limit: string) => (limit ? `Must be more than ${limit}.` : "Too small."),
+  exclusiveMaximum: (limit: string) => (limit ? `Must be less than ${limit}.` : "Too large."),
+  multipleOf: (limit: string) => `Must be a multiple of ${limit}.`,
+  minItems: (limit: string) => `At least ${limit} items.`,
+  maxItems: (limit: string) => `At most ${limit} items.`,
+  uniqueItems: () => "Items must be unique.",
+  anyOf: () => "Does not match any option.",
+  oneOf: () => "Does not match any option.",
+};
 
 export type Path = (string | number)[];
 export interface Fault {
@@ -118,7 +138,7 @@ export function titleOf(schema: Schema, name?: string): string {
   if (typeof schema.title === "string" && schema.title) return schema.title;
   if (name !== undefined) return name;
   if ("const" in schema) return String(schema.const);
-  return typeof schema.type === "string" ? schemaText.types[schema.type] ?? schema.type : schemaText.value;
+  return typeof schema.type === "string" ? typeLabels[schema.type] ?? schema.type : "Value";
 }
 
 /** Which choice of a union a value belongs to. */
@@ -155,9 +175,9 @@ export function faults(schema: Schema, value: unknown): Fault[] {
       .map((key) => decodeURIComponent(key).replace(/~1/g, "/").replace(/~0/g, "~"));
     if (error.keyword === "required") {
       const missing = /"([^"]+)"/.exec(error.error)?.[1];
-      found.push({ path: missing ? [...path, missing] : path, message: schemaText.needed });
-    } else if (error.keyword === "false") found.push({ path, message: schemaText.unknown });
-    else if (error.keyword !== "additionalProperties") found.push({ path, message: schemaText.faults[error.keyword]?.(limitOf(error.error)) ?? error.error });
+      found.push({ path: missing ? [...path, missing] : path, message: "Required." });
+    } else if (error.keyword === "false") found.push({ path, message: "Unknown field." });
+    else if (error.keyword !== "additionalProperties") found.push({ path, message: faultMessages[error.keyword]?.(limitOf(error.error)) ?? error.error });
   }
   // The deepest fault of a branch says it best; "does not fit any" above it adds nothing.
   const keys = found.map((fault) => pathKey(fault.path));

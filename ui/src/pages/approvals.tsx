@@ -15,16 +15,18 @@ import { Pill } from "@/components/status";
 import { problemText, say } from "@/components/toast";
 import { Ago, Button, Checkbox, Copyable, Dialog, Field, Notice, Segments, Select, Sheet, Textarea } from "@/components/ui";
 import { usePhone } from "@/lib/media";
-import { classes } from "@/lib/words";
+import { classes, count, plural } from "@/lib/words";
 import { openApprovals, PageHead } from "@/shell/frame";
 import { useKeys } from "@/shell/keys";
 import { useTitle } from "@/shell/title";
-import { approvalsText } from "@/text";
+
+const statusLabels = { open: "Open", approved: "Approved", rejected: "Rejected", expired: "Expired", cancelled: "Cancelled" };
+const linkLifetimes: Record<string, string> = { "1": "1 hour", "8": "8 hours", "24": "1 day", "72": "3 days", "168": "7 days" };
 
 const tones = { open: "warn", approved: "ok", rejected: "bad", expired: "idle", cancelled: "idle" } as const;
 
 export function ApprovalsPage() {
-  useTitle(approvalsText.title);
+  useTitle("Approvals");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const isPhone = usePhone();
@@ -73,46 +75,46 @@ export function ApprovalsPage() {
   );
   return (
     <>
-      <PageHead title={approvalsText.title} note={view === "open" && query.data ? <span className="text-faint">{gates.length}{query.data.next_cursor && "+"}</span> : undefined}>
-        {!isPhone && <SearchField value={text} onChange={setText} placeholder={approvalsText.search} className="w-52" />}
-        {me && <Segments label={approvalsText.whose} value={mine ? "mine" : "all"} onChange={(next) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, whose: next === "all" ? next : undefined } })} options={[{ key: "mine", label: approvalsText.mine }, { key: "all", label: approvalsText.all }]} />}
-        <Segments label={approvalsText.show} value={view} onChange={(next) => void navigate({ to: "/approvals", search: { view: next === "decided" ? next : undefined, whose } })} options={[{ key: "open", label: approvalsText.open }, { key: "decided", label: approvalsText.decided }]} />
+      <PageHead title="Approvals" note={view === "open" && query.data ? <span className="text-faint">{gates.length}{query.data.next_cursor && "+"}</span> : undefined}>
+        {!isPhone && <SearchField value={text} onChange={setText} placeholder="Search approvals" className="w-52" />}
+        {me && <Segments label="Assigned to" value={mine ? "mine" : "all"} onChange={(next) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, whose: next === "all" ? next : undefined } })} options={[{ key: "mine", label: "Mine" }, { key: "all", label: "All" }]} />}
+        <Segments label="Show" value={view} onChange={(next) => void navigate({ to: "/approvals", search: { view: next === "decided" ? next : undefined, whose } })} options={[{ key: "open", label: "Open" }, { key: "decided", label: "Decided" }]} />
         <NoticeButton />
       </PageHead>
       <Answer query={query}>
         {() =>
           gates.length === 0 && (open === null || id === null) ? (
-            <Empty icon={<Hand />} title={text ? approvalsText.noneMatch : view === "decided" ? approvalsText.noneDecided : me && !mine ? approvalsText.noneAtAll : approvalsText.none}>
-              {view === "open" && !text ? approvalsText.noneNote : null}
+            <Empty icon={<Hand />} title={text ? "No approvals match" : view === "decided" ? "No decisions yet" : me && !mine ? "No open approvals" : "No approvals waiting for you"}>
+              {view === "open" && !text ? "Runs that call wait_for_approval() appear here. The window title shows how many are open." : null}
             </Empty>
           ) : (
             <div className="flex min-h-0 flex-1">
               <div className="flex w-[400px] shrink-0 flex-col border-r max-md:w-full max-md:border-r-0">
                 {view === "open" && simple.length > 1 && (
                   <div className="flex h-10 shrink-0 items-center gap-2 border-b px-4 text-xs text-muted">
-                    <Checkbox label={approvalsText.pickAll} checked={chosen.size === 0 ? false : chosen.size === simple.length ? true : "indeterminate"} onChange={(on) => setChosen(on ? new Set(simple.map((gate) => gate.id)) : new Set())} />
+                    <Checkbox label="Select all without a form" checked={chosen.size === 0 ? false : chosen.size === simple.length ? true : "indeterminate"} onChange={(on) => setChosen(on ? new Set(simple.map((gate) => gate.id)) : new Set())} />
                     {chosen.size === 0 ? (
-                      approvalsText.pickHint
+                      "Select several to decide them together"
                     ) : (
                       <>
-                        <span className="flex-1">{approvalsText.chosen(chosen.size)}</span>
+                        <span className="flex-1">{count(chosen.size)} selected</span>
                         <Button size="sm" icon={<Check />} onClick={() => setBulk(true)}>
-                          {approvalsText.approve}
+                          Approve
                         </Button>
                         <Button size="sm" tone="danger" icon={<X />} onClick={() => setBulk(false)}>
-                          {approvalsText.reject}
+                          Reject
                         </Button>
                       </>
                     )}
                   </div>
                 )}
-                <ul className="min-h-0 flex-1 overflow-y-auto" aria-label={approvalsText.title}>
+                <ul className="min-h-0 flex-1 overflow-y-auto" aria-label="Approvals">
                   {gates.map((gate) => (
                     <li key={gate.id} className={classes("relative flex items-start gap-3 border-b px-4 py-2.5 [contain-intrinsic-size:auto_78px] [content-visibility:auto]", gate.id === open?.id ? "bg-selected" : "hover:bg-hover")}>
                       {view === "open" && simple.length > 1 && (
                         <span className={classes("relative z-10 mt-0.5", !simple.includes(gate) && "invisible")}>
                           <Checkbox
-                            label={approvalsText.pick(gate.title ?? gate.name)}
+                            label={`Select ${gate.title ?? gate.name}`}
                             checked={chosen.has(gate.id)}
                             disabled={!simple.includes(gate)}
                             onChange={(on) => setChosen(on ? new Set([...chosen, gate.id]) : new Set([...chosen].filter((one) => one !== gate.id)))}
@@ -121,22 +123,22 @@ export function ApprovalsPage() {
                       )}
                       <div className="min-w-0 flex-1">
                         <button type="button" onClick={() => show(gate.id)} className="block w-full text-left font-medium break-words after:absolute after:inset-0">
-                          {gate.title ?? approvalsText.untitled(gate.name)}
+                          {gate.title ?? `Approval for ${gate.name}`}
                         </button>
                         <div className="truncate text-muted">{gate.summary ?? gate.workflow_id}</div>
                         <div className="mt-0.5 flex items-center gap-3 text-xs text-faint">
                           <Ago at={gate.status === "open" ? gate.created : gate.decided_at} />
-                          {gate.status === "open" ? gate.due_at && <Due at={gate.due_at} /> : gate.by && <span className="truncate">{approvalsText.by(gate.by)}</span>}
+                          {gate.status === "open" ? gate.due_at && <Due at={gate.due_at} /> : gate.by && <span className="truncate">by {gate.by}</span>}
                           {gate.status === "open" && gate.assignees.length > 0 && <For emails={gate.assignees} />}
                         </div>
                       </div>
-                      {gate.status !== "open" && <Pill tone={tones[gate.status]}>{approvalsText.statuses[gate.status]}</Pill>}
+                      {gate.status !== "open" && <Pill tone={tones[gate.status]}>{statusLabels[gate.status]}</Pill>}
                     </li>
                   ))}
                 </ul>
               </div>
               {isPhone ? (
-                <Sheet open={detail !== null && id !== null} onClose={() => show(null)} title={open?.title ?? approvalsText.title}>
+                <Sheet open={detail !== null && id !== null} onClose={() => show(null)} title={open?.title ?? "Approvals"}>
                   {detail}
                 </Sheet>
               ) : (
@@ -166,7 +168,7 @@ function For({ emails }: { emails: string[] }) {
   const me = useSession()?.email;
   const isMine = me !== undefined && emails.includes(me);
   const others = emails.length - 1;
-  const words = isMine ? (others === 0 ? approvalsText.forYou : approvalsText.forYouToo(others)) : others === 0 ? approvalsText.forOne(emails[0]!) : approvalsText.forSome(emails[0]!, others);
+  const words = isMine ? (others === 0 ? "for you" : `for you and ${plural(others, "other")}`) : others === 0 ? `for ${emails[0]!}` : `for ${emails[0]!} and ${plural(others, "other")}`;
   return (
     <span title={emails.join(", ")} className={classes("min-w-0 truncate", isMine && "font-medium text-accent")}>
       {words}
@@ -184,17 +186,17 @@ function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) 
   return (
     <div className="mx-auto flex max-w-2xl flex-col gap-4 p-6 max-md:min-h-0 max-md:flex-1 max-md:overflow-y-auto max-md:p-4 max-md:pt-3">
       <div className="max-md:pr-8">
-        <h2 className="text-lg font-semibold break-words">{gate.title ?? approvalsText.untitled(gate.name)}</h2>
+        <h2 className="text-lg font-semibold break-words">{gate.title ?? `Approval for ${gate.name}`}</h2>
         <div className="mt-1 flex flex-wrap items-center gap-x-3 gap-y-1 text-muted">
           <Link to="/runs/$id" params={{ id: gate.workflow_id }} className="text-accent hover:underline">
             {gate.summary ?? gate.workflow_id}
           </Link>
           <span>{gate.name}</span>
           <span>
-            {approvalsText.asked} <Ago at={gate.created} />
+            requested <Ago at={gate.created} />
           </span>
           {gate.status === "open" && <Due at={gate.due_at} />}
-          {gate.status !== "open" && gate.assignees.length > 0 && <span className="break-words">{approvalsText.assigned(gate.assignees.join(", "))}</span>}
+          {gate.status !== "open" && gate.assignees.length > 0 && <span className="break-words">Assigned to {gate.assignees.join(", ")}</span>}
         </div>
       </div>
       {gate.status === "open" ? (
@@ -203,7 +205,7 @@ function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) 
           {may && (
             <div className="border-t pt-3">
               <Button tone="ghost" icon={<Link2 />} className="-ml-3" onClick={() => setLinking(true)}>
-                {approvalsText.link}
+                Create link
               </Button>
             </div>
           )}
@@ -213,14 +215,14 @@ function Detail({ gate, onDecided }: { gate: Approval; onDecided: () => void }) 
         <>
           <div className="rounded-lg px-3 py-2.5 hairline">
             <div className="flex items-center gap-2">
-              <Pill tone={tones[gate.status]}>{approvalsText.statuses[gate.status]}</Pill>
-              {gate.by && <span>{approvalsText.by(gate.by)}</span>}
+              <Pill tone={tones[gate.status]}>{statusLabels[gate.status]}</Pill>
+              {gate.by && <span>by {gate.by}</span>}
               <Ago at={gate.decided_at} className="text-muted" />
             </div>
             {gate.comment && <p className="mt-2 whitespace-pre-wrap">{gate.comment}</p>}
           </div>
-          {gate.data !== null && gate.data !== undefined && <JsonView label={approvalsText.data} value={gate.data} />}
-          {gate.details !== null && gate.details !== undefined && <JsonView label={approvalsText.details} value={gate.details} />}
+          {gate.data !== null && gate.data !== undefined && <JsonView label="Form data" value={gate.data} />}
+          {gate.details !== null && gate.details !== undefined && <JsonView label="Details" value={gate.details} />}
         </>
       )}
     </div>
@@ -245,7 +247,7 @@ function Bulk({ approved, gates, onClose, onDone }: { approved: boolean; gates: 
     },
     onSuccess: (refused) => {
       void client.invalidateQueries({ queryKey: ["approvals"] });
-      say(approvalsText.decidedMany(gates.length - refused.length));
+      say(`${count(gates.length - refused.length)} decided`);
       if (refused.length === 0) onDone();
       else setFailed(refused);
     },
@@ -254,12 +256,12 @@ function Bulk({ approved, gates, onClose, onDone }: { approved: boolean; gates: 
     <Dialog
       open
       onClose={onClose}
-      title={approved ? approvalsText.approveMany(gates.length) : approvalsText.rejectMany(gates.length)}
+      title={approved ? `Approve ${count(gates.length)}?` : `Reject ${count(gates.length)}?`}
       foot={
         <>
-          <Button onClick={onClose}>{approvalsText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone={approved ? "primary" : "danger"} busy={act.isPending} disabled={failed.length > 0} onClick={() => act.mutate()}>
-            {approved ? approvalsText.approve : approvalsText.reject}
+            {approved ? "Approve" : "Reject"}
           </Button>
         </>
       }
@@ -267,11 +269,11 @@ function Bulk({ approved, gates, onClose, onDone }: { approved: boolean; gates: 
       <ul className="max-h-48 divide-y overflow-y-auto rounded-md hairline">
         {gates.map((gate) => (
           <li key={gate.id} className="truncate px-3 py-1.5">
-            {gate.title ?? approvalsText.untitled(gate.name)}
+            {gate.title ?? `Approval for ${gate.name}`}
           </li>
         ))}
       </ul>
-      <Field label={approvalsText.comment}>{(wires) => <Textarea {...wires} rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />}</Field>
+      <Field label="Comment for all">{(wires) => <Textarea {...wires} rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />}</Field>
       {failed.map((line) => (
         <div key={line} className="text-bad">
           {line}
@@ -289,18 +291,18 @@ function MakeLink({ gate, onClose }: { gate: Approval; onClose: () => void }) {
     <Dialog
       open
       onClose={onClose}
-      title={approvalsText.linkTitle}
-      note={approvalsText.linkNote}
+      title="Decision link"
+      note="Anyone with this link can decide this approval once, without an account. The decision is recorded as made with your link. The link stops working if you lose the operator role."
       foot={
         link ? (
           <Button tone="primary" onClick={onClose}>
-            {approvalsText.done}
+            Done
           </Button>
         ) : (
           <>
-            <Button onClick={onClose}>{approvalsText.cancel}</Button>
+            <Button onClick={onClose}>Cancel</Button>
             <Button tone="primary" busy={act.isPending} onClick={() => act.mutate()}>
-              {approvalsText.makeLink}
+              Create link
             </Button>
           </>
         )
@@ -308,16 +310,16 @@ function MakeLink({ gate, onClose }: { gate: Approval; onClose: () => void }) {
     >
       {link ? (
         <>
-          <Notice tone="ok">{approvalsText.linkOnce}</Notice>
-          <Copyable text={link} label={approvalsText.copyLink} className="rounded-md bg-sunken px-3 py-2 font-mono text-xs hairline">
+          <Notice tone="ok">Copy the link now. It is not shown again.</Notice>
+          <Copyable text={link} label="Copy link" className="rounded-md bg-sunken px-3 py-2 font-mono text-xs hairline">
             {link}
           </Copyable>
         </>
       ) : (
-        <Field label={approvalsText.lasts}>
+        <Field label="Valid for">
           {(wires) => (
             <Select {...wires} value={hours} onChange={(event) => setHours(event.target.value)}>
-              {Object.entries(approvalsText.spans).map(([key, label]) => (
+              {Object.entries(linkLifetimes).map(([key, label]) => (
                 <option key={key} value={key}>
                   {label}
                 </option>
@@ -336,7 +338,7 @@ function NoticeButton() {
   if (state !== "default") return null;
   return (
     <Button tone="ghost" icon={<Bell />} className="max-md:hidden" onClick={() => void Notification.requestPermission().then(setState)}>
-      {approvalsText.notify}
+      Notify me
     </Button>
   );
 }

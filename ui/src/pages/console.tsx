@@ -12,11 +12,10 @@ import { Button, Dialog, Field, IconButton, Input, Kbd, Notice, Textarea } from 
 import { asCsv } from "@/lib/csv";
 import { useKept } from "@/lib/keep";
 import { seconds } from "@/lib/time";
-import { classes, download } from "@/lib/words";
+import { classes, count, download, plural } from "@/lib/words";
 import { Problem } from "@/api/client";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { consoleText } from "@/text";
 
 interface Rows {
   columns: string[];
@@ -33,7 +32,7 @@ interface Saved {
 const first = "select status, count(*) as runs\nfrom pt_runs\ngroup by status\norder by runs desc";
 
 export function ConsolePage() {
-  useTitle(consoleText.title);
+  useTitle("SQL");
   const database = useSession()?.database;
   const [text, setText] = useKept("sql.text", first);
   const [saved, setSaved] = useKept<Saved[]>("sql.saved", []);
@@ -50,19 +49,19 @@ export function ConsolePage() {
   if (tables.error instanceof Problem && tables.error.status === 403) return <Failed error={tables.error} />;
   return (
     <>
-      <PageHead title={consoleText.title} note={<span className="text-faint">{consoleText.note(database === "postgres" ? "Postgres" : "SQLite")}</span>} />
+      <PageHead title="SQL" note={<span className="text-faint">{database === "postgres" ? "Postgres" : "SQLite"}, read-only</span>} />
       <div className="flex min-h-0 flex-1">
-        <aside className="w-60 shrink-0 overflow-y-auto border-r py-2 max-md:hidden" aria-label={consoleText.library} tabIndex={0}>
+        <aside className="w-60 shrink-0 overflow-y-auto border-r py-2 max-md:hidden" aria-label="Saved queries and tables" tabIndex={0}>
           {saved.length > 0 && (
             <>
-              <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">{consoleText.saved}</h2>
+              <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">Saved</h2>
               <ul className="mb-3">
                 {saved.map((one) => (
                   <li key={one.name} className="group flex items-center pr-2 hover:bg-hover">
                     <button type="button" title={one.query} className="min-w-0 flex-1 truncate py-1 pl-4 text-left" onClick={() => setText(one.query)}>
                       {one.name}
                     </button>
-                    <IconButton size="sm" label={consoleText.forget(one.name)} onClick={() => setSaved(saved.filter((other) => other.name !== one.name))}>
+                    <IconButton size="sm" label={`Delete ${one.name}`} onClick={() => setSaved(saved.filter((other) => other.name !== one.name))}>
                       <Trash2 />
                     </IconButton>
                   </li>
@@ -70,7 +69,7 @@ export function ConsolePage() {
               </ul>
             </>
           )}
-          <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">{consoleText.tables}</h2>
+          <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">Tables</h2>
           <ul>
             {tables.data?.tables.map((name) => (
               <li key={name}>
@@ -83,10 +82,10 @@ export function ConsolePage() {
         </aside>
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <div className="flex shrink-0 flex-col gap-2 border-b p-4">
-            <Textarea aria-label={consoleText.statement} spellCheck={false} autoCapitalize="off" rows={6} value={text} onChange={(event) => setText(event.target.value)} onKeyDown={keys} className="resize-y font-mono !text-xs leading-5" />
+            <Textarea aria-label="Query" spellCheck={false} autoCapitalize="off" rows={6} value={text} onChange={(event) => setText(event.target.value)} onKeyDown={keys} className="resize-y font-mono !text-xs leading-5" />
             <div className="flex items-center gap-2">
               <Button tone="primary" icon={<Play />} busy={run.isPending} disabled={!text.trim()} onClick={go}>
-                {consoleText.run}
+                Run
               </Button>
               <span className="flex items-center gap-1 text-xs text-faint max-md:hidden">
                 <Kbd>Ctrl</Kbd>
@@ -95,13 +94,13 @@ export function ConsolePage() {
               <span className="flex-1" />
               {run.data && (
                 <span className="text-xs text-muted tabular-nums" role="status">
-                  {consoleText.found(run.data.rows.length, run.data.truncated)} · {seconds(run.data.seconds)}
+                  {run.data.truncated ? `first ${count(run.data.rows.length)} rows` : plural(run.data.rows.length, "row")} · {seconds(run.data.seconds)}
                 </span>
               )}
-              <IconButton label={consoleText.save} onClick={() => setNaming(true)}>
+              <IconButton label="Save query" onClick={() => setNaming(true)}>
                 <Bookmark />
               </IconButton>
-              <IconButton label={consoleText.csv} disabled={!run.data || run.data.rows.length === 0} onClick={() => run.data && download("turbine.csv", asCsv(run.data.columns, run.data.rows), "text/csv")}>
+              <IconButton label="Download as CSV" disabled={!run.data || run.data.rows.length === 0} onClick={() => run.data && download("turbine.csv", asCsv(run.data.columns, run.data.rows), "text/csv")}>
                 <Download />
               </IconButton>
             </div>
@@ -115,7 +114,7 @@ export function ConsolePage() {
           ) : (
             <div className="flex flex-1 flex-col items-center justify-center gap-2 px-6 text-center text-muted">
               <DatabaseZap className="size-6 stroke-[1.5] text-faint" />
-              <p className="max-w-md">{consoleText.hint}</p>
+              <p className="max-w-md">Queries can read every table except those with secrets, for up to 5 seconds and 1,000 rows. Queries are recorded in the audit log.</p>
             </div>
           )}
         </div>
@@ -128,10 +127,10 @@ export function ConsolePage() {
 const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
 
 function Result({ found }: { found: Rows }) {
-  if (found.rows.length === 0) return <p className="p-4 text-muted">{consoleText.none}</p>;
+  if (found.rows.length === 0) return <p className="p-4 text-muted">No rows</p>;
   return (
-    <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label={consoleText.result}>
-      <table className="min-w-full border-collapse text-xs" aria-label={consoleText.result}>
+    <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="Result">
+      <table className="min-w-full border-collapse text-xs" aria-label="Result">
         <thead className="sticky top-0 bg-bg">
           <tr>
             {found.columns.map((column, index) => (
@@ -170,18 +169,18 @@ function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void;
     <Dialog
       open
       onClose={onClose}
-      title={consoleText.save}
-      note={consoleText.saveNote}
+      title="Save query"
+      note="Saved in this browser."
       foot={
         <>
-          <Button onClick={onClose}>{consoleText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" disabled={!name.trim()} onClick={keep}>
-            {consoleText.keep}
+            Save
           </Button>
         </>
       }
     >
-      <Field label={consoleText.name} hint={taken.some((one) => one.name === name.trim()) ? consoleText.replaces : undefined}>
+      <Field label="Name" hint={taken.some((one) => one.name === name.trim()) ? "Replaces the query with this name." : undefined}>
         {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && keep()} />}
       </Field>
     </Dialog>

@@ -10,8 +10,9 @@ import { Skeleton } from "@/components/ui";
 import { Problem } from "@/api/client";
 import { absolute, ms } from "@/lib/time";
 import { useTitle } from "@/shell/title";
-import { decideText } from "@/text";
 import { Door } from "./login";
+
+const closedTitles = { approved: "Already approved", rejected: "Already rejected", expired: "This decision has expired", cancelled: "This decision is no longer needed", open: "" };
 
 type Asking = Pick<Approval, "title" | "name" | "details" | "form" | "status" | "due_at" | "created"> & { expires: string | null };
 
@@ -23,7 +24,7 @@ function takeToken(): string {
 }
 
 export function DecidePage() {
-  useTitle(decideText.title);
+  useTitle("Decision");
   const [token] = useState(takeToken);
   const [decided, setDecided] = useState<boolean | null>(null);
   const query = useQuery({
@@ -34,24 +35,24 @@ export function DecidePage() {
     refetchOnWindowFocus: false,
     gcTime: 0,
   });
-  if (decided !== null) return <Door title={decided ? decideText.approved : decideText.rejected} note={decideText.thanks} />;
-  if (query.error instanceof Problem && query.error.status === 404) return <Door title={decideText.gone} note={decideText.goneNote} />;
+  if (decided !== null) return <Door title={decided ? "Approved" : "Rejected"} note="Thank you. You can close this page." />;
+  if (query.error instanceof Problem && query.error.status === 404) return <Door title="This link is no longer valid" note="It was already used, has expired, or its creator can no longer decide. Ask for a new link." />;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   if (!query.data)
     return (
-      <Door title={decideText.title}>
+      <Door title="Decision">
         <Skeleton className="h-24 w-full rounded-md" />
       </Door>
     );
   const gate = query.data;
-  if (gate.status !== "open") return <Door title={decideText.over[gate.status]} note={gate.title} />;
+  if (gate.status !== "open") return <Door title={closedTitles[gate.status]} note={gate.title} />;
   return (
     <Door
       wide
-      title={gate.title ?? decideText.asks(gate.name)}
+      title={gate.title ?? `${gate.name} requests a decision`}
       note={
         <span className="flex flex-wrap gap-x-3">
-          {gate.title && <span>{decideText.asks(gate.name)}</span>}
+          {gate.title && <span>{gate.name} requests a decision</span>}
           <Due at={gate.due_at} />
         </span>
       }
@@ -59,7 +60,7 @@ export function DecidePage() {
       <Decide gate={gate} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
       {gate.expires && (
         <p className="mt-4 border-t pt-3 text-xs text-faint">
-          {decideText.counts} {decideText.until(absolute(ms(gate.expires)).split(" · ")[0]!)}.
+          This link works once, until {absolute(ms(gate.expires)).split(" · ")[0]!}.
         </p>
       )}
     </Door>

@@ -17,7 +17,10 @@ import { Ago, Button, Notice, Segments, Sentinel, Sheet } from "@/components/ui"
 import { seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { deliveryText, eventText } from "@/text";
+import { eventLabels } from "@/lib/labels";
+
+const kindLabels = { webhook: "Webhook", alert: "Notification", product: "Product" };
+const statusLabels = { pending: "Pending", delivered: "Delivered", dead: "Dead" };
 
 const tones = { pending: "info", delivered: "ok", dead: "bad" } as const;
 
@@ -28,7 +31,7 @@ function useTargets(): Map<string, string> {
 }
 
 export function DeliveriesPage() {
-  useTitle(deliveryText.title);
+  useTitle("Deliveries");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const targets = useTargets();
@@ -39,36 +42,36 @@ export function DeliveriesPage() {
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/deliveries", search: { ...search, ...change }, replace: true });
   return (
     <>
-      <PageHead title={deliveryText.title}>
-        <Pick single label={deliveryText.kind} value={kind ? [kind] : []} onChange={([next]) => go({ kind: next })} choices={(["webhook", "alert", "product"] as const).map((value) => ({ value, label: deliveryText.kinds[value] }))} />
-        <Segments label={deliveryText.status} value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: deliveryText.all }, ...(["pending", "delivered", "dead"] as const).map((key) => ({ key: key as string, label: deliveryText.statuses[key] }))]} />
+      <PageHead title="Deliveries">
+        <Pick single label="Kind" value={kind ? [kind] : []} onChange={([next]) => go({ kind: next })} choices={(["webhook", "alert", "product"] as const).map((value) => ({ value, label: kindLabels[value] }))} />
+        <Segments label="Status" value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: "All" }, ...(["pending", "delivered", "dead"] as const).map((key) => ({ key: key as string, label: statusLabels[key] }))]} />
       </PageHead>
       <Answer query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty icon={<Send />} title={status || kind ? deliveryText.noneMatch : deliveryText.none}>
-              {!status && !kind && deliveryText.noneNote}
+            <Empty icon={<Send />} title={status || kind ? "No deliveries match" : "No deliveries yet"}>
+              {!status && !kind && "Webhooks, notifications and products sent to other services appear here with every attempt."}
             </Empty>
           ) : (
             <Table
-              label={deliveryText.title}
+              label="Deliveries"
               rows={rows}
               id={(one) => one.id}
               onOpen={(one) => go({ open: one.id })}
               columns={[
-                { key: "status", head: deliveryText.status, cell: (one) => <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>, width: "84px" },
-                { key: "event", head: deliveryText.event, cell: (one) => <button type="button" className="font-medium hover:underline" onClick={() => go({ open: one.id })}>{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</button>, width: "minmax(90px, 1fr)" },
-                { key: "target", head: deliveryText.target, cell: (one) => <span className="text-muted">{targets.get(one.target) ?? one.target}</span>, width: "minmax(120px, 1.6fr)" },
-                { key: "run", head: deliveryText.run, wide: true, cell: (one) => one.workflow_id && <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">{one.workflow_id}</Link>, width: "minmax(120px, 1.2fr)" },
-                { key: "attempts", head: deliveryText.attempts, wide: true, cell: (one) => (Array.isArray(one.attempts) ? one.attempts.length : one.attempts), width: "72px", end: true },
-                { key: "created", head: deliveryText.created, cell: (one) => <Ago at={one.created} className="text-muted" />, width: "76px", end: true },
+                { key: "status", head: "Status", cell: (one) => <Pill tone={tones[one.status]}>{statusLabels[one.status]}</Pill>, width: "84px" },
+                { key: "event", head: "Event", cell: (one) => <button type="button" className="font-medium hover:underline" onClick={() => go({ open: one.id })}>{one.event ? (eventLabels[one.event] ?? one.event) : kindLabels[one.kind]}</button>, width: "minmax(90px, 1fr)" },
+                { key: "target", head: "To", cell: (one) => <span className="text-muted">{targets.get(one.target) ?? one.target}</span>, width: "minmax(120px, 1.6fr)" },
+                { key: "run", head: "Run", wide: true, cell: (one) => one.workflow_id && <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">{one.workflow_id}</Link>, width: "minmax(120px, 1.2fr)" },
+                { key: "attempts", head: "Attempts", wide: true, cell: (one) => (Array.isArray(one.attempts) ? one.attempts.length : one.attempts), width: "72px", end: true },
+                { key: "created", head: "Created", cell: (one) => <Ago at={one.created} className="text-muted" />, width: "76px", end: true },
               ]}
               foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />}
             />
           )
         }
       </Answer>
-      <Sheet open={open !== null} onClose={() => go({ open: undefined })} title={deliveryText.one}>
+      <Sheet open={open !== null} onClose={() => go({ open: undefined })} title="Delivery">
         {open && <Detail id={open} targets={targets} />}
       </Sheet>
     </>
@@ -82,7 +85,7 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
   const act = useMutation({
     mutationFn: () => post(`deliveries/${part(id)}/resend`),
     onSuccess: () => {
-      say(deliveryText.resent);
+      say("Queued for resending");
       void client.invalidateQueries({ queryKey: ["deliveries"] });
     },
     onError: (error) => complain(error),
@@ -92,16 +95,16 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
       {(one) => (
         <div className="flex min-h-0 flex-1 flex-col">
           <div className="flex h-12 shrink-0 items-center gap-2 border-b pr-12 pl-4">
-            <h2 className="truncate font-semibold">{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</h2>
-            <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>
+            <h2 className="truncate font-semibold">{one.event ? (eventLabels[one.event] ?? one.event) : kindLabels[one.kind]}</h2>
+            <Pill tone={tones[one.status]}>{statusLabels[one.status]}</Pill>
           </div>
           <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4">
             <dl className="grid grid-cols-[88px_minmax(0,1fr)] gap-y-1.5">
-              <dt className="text-faint">{deliveryText.target}</dt>
+              <dt className="text-faint">To</dt>
               <dd className="break-words">{targets.get(one.target) ?? one.target}</dd>
               {one.workflow_id && (
                 <>
-                  <dt className="text-faint">{deliveryText.run}</dt>
+                  <dt className="text-faint">Run</dt>
                   <dd className="truncate">
                     <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-accent hover:underline">
                       {one.workflow_id}
@@ -109,13 +112,13 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
                   </dd>
                 </>
               )}
-              <dt className="text-faint">{deliveryText.created}</dt>
+              <dt className="text-faint">Created</dt>
               <dd>
                 <Ago at={one.created} />
               </dd>
               {one.next_at && (
                 <>
-                  <dt className="text-faint">{deliveryText.next}</dt>
+                  <dt className="text-faint">Next attempt</dt>
                   <dd>
                     <Ago at={one.next_at} />
                   </dd>
@@ -123,7 +126,7 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
               )}
             </dl>
             <section>
-              <h3 className="mb-1.5 text-xs font-medium text-muted">{deliveryText.attempts}</h3>
+              <h3 className="mb-1.5 text-xs font-medium text-muted">Attempts</h3>
               {Array.isArray(one.attempts) && one.attempts.length > 0 ? (
                 <ol className="divide-y rounded-md hairline">
                   {one.attempts.map((attempt) => (
@@ -140,15 +143,15 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
                   ))}
                 </ol>
               ) : (
-                <Notice>{one.kind === "alert" && one.status === "pending" && one.next_at && Date.parse(one.next_at) > Date.now() + 60_000 ? deliveryText.quiet : deliveryText.noAttempts}</Notice>
+                <Notice>{one.kind === "alert" && one.status === "pending" && one.next_at && Date.parse(one.next_at) > Date.now() + 60_000 ? "Held until the channel's quiet hours end." : "No attempts yet."}</Notice>
               )}
             </section>
-            {one.payload !== undefined && one.payload !== null && <JsonView label={deliveryText.payload} value={one.payload} />}
+            {one.payload !== undefined && one.payload !== null && <JsonView label="Payload" value={one.payload} />}
           </div>
           {may && one.status !== "pending" && (
             <div className="shrink-0 border-t px-4 py-3">
               <Button icon={<RotateCcw />} busy={act.isPending} onClick={() => act.mutate()}>
-                {deliveryText.resend}
+                Resend
               </Button>
             </div>
           )}

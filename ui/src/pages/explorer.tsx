@@ -15,10 +15,9 @@ import { SearchField } from "@/components/search-field";
 import { Answer } from "@/components/states";
 import { problemText } from "@/components/toast";
 import { Button, Copyable, Field, Input, Notice } from "@/components/ui";
-import { classes } from "@/lib/words";
+import { classes, count } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { explorerText } from "@/text";
 
 interface Parameter {
   name: string;
@@ -87,7 +86,7 @@ function sample(schema: Schema, document: Document, depth: number): unknown {
 }
 
 export function ExplorerPage() {
-  useTitle(explorerText.title);
+  useTitle("API");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const [words, setWords] = useState("");
@@ -99,8 +98,8 @@ export function ExplorerPage() {
   });
   return (
     <>
-      <PageHead title={explorerText.title} note={<a href={address("openapi.json")} target="_blank" rel="noreferrer" className="hover:text-text hover:underline">openapi.json</a>}>
-        <SearchField value={words} onChange={setWords} placeholder={explorerText.search} className="w-52" />
+      <PageHead title="API" note={<a href={address("openapi.json")} target="_blank" rel="noreferrer" className="hover:text-text hover:underline">openapi.json</a>}>
+        <SearchField value={words} onChange={setWords} placeholder="Search operations" className="w-52" />
       </PageHead>
       <Answer query={query}>
         {(all) => {
@@ -108,8 +107,8 @@ export function ExplorerPage() {
           const chosen = all.find((one) => one.id === search.operation) ?? found[0];
           return (
             <div className="flex min-h-0 flex-1 max-md:flex-col">
-              <nav aria-label={explorerText.operations} className="w-88 shrink-0 overflow-y-auto border-r py-1 max-md:h-56 max-md:w-full max-md:border-r-0 max-md:border-b">
-                {found.length === 0 && <p className="px-4 py-3 text-faint">{explorerText.noneMatch}</p>}
+              <nav aria-label="Operations" className="w-88 shrink-0 overflow-y-auto border-r py-1 max-md:h-56 max-md:w-full max-md:border-r-0 max-md:border-b">
+                {found.length === 0 && <p className="px-4 py-3 text-faint">No operations match</p>}
                 {found.map((one, index) => (
                   <div key={one.id}>
                     {one.tag !== found[index - 1]?.tag && <h2 className="px-4 pt-3 pb-1 text-xs font-medium text-faint">{one.tag}</h2>}
@@ -125,7 +124,7 @@ export function ExplorerPage() {
                   </div>
                 ))}
               </nav>
-              <div className="min-w-0 flex-1 overflow-y-auto" tabIndex={0} role="region" aria-label={chosen?.id ?? explorerText.title}>
+              <div className="min-w-0 flex-1 overflow-y-auto" tabIndex={0} role="region" aria-label={chosen?.id ?? "API"}>
                 {chosen && <Try key={chosen.id} operation={chosen} />}
               </div>
             </div>
@@ -157,7 +156,7 @@ function Try({ operation }: { operation: Operation }) {
           <span className={looks[operation.method]}>{operation.method}</span> {operation.path}
         </h2>
         <p className="mt-1 text-muted">{operation.text}</p>
-        <p className="mt-1 text-xs text-faint">{operation.role ? explorerText.needs(operation.role) : explorerText.open}</p>
+        <p className="mt-1 text-xs text-faint">{operation.role ? `Requires the role ${operation.role}.` : "No sign-in required."}</p>
       </div>
       {operation.parameters.length > 0 && (
         <div className="grid gap-3 sm:grid-cols-2">
@@ -168,19 +167,19 @@ function Try({ operation }: { operation: Operation }) {
           ))}
         </div>
       )}
-      {operation.body !== undefined && <JsonField label={explorerText.body} text={body} onChange={setBody} error={wrong} />}
+      {operation.body !== undefined && <JsonField label="Body" text={body} onChange={setBody} error={wrong} />}
       {may ? (
         <div className="flex flex-wrap items-center gap-3">
           <Button tone={operation.method === "DELETE" ? "danger" : "primary"} icon={<Send />} busy={act.isPending} disabled={missing} onClick={go}>
-            {explorerText.send}
+            Send request
           </Button>
-          <Copyable text={curl} label={explorerText.curl}>
-            <span className="text-muted">{explorerText.curl}</span>
+          <Copyable text={curl} label="Copy as curl">
+            <span className="text-muted">Copy as curl</span>
           </Copyable>
-          {operation.method !== "GET" && <span className="text-xs text-faint">{explorerText.real}</span>}
+          {operation.method !== "GET" && <span className="text-xs text-faint">This changes live data.</span>}
         </div>
       ) : (
-        <Notice>{explorerText.mayNot(operation.role ?? "viewer")}</Notice>
+        <Notice>Your role cannot do this. It requires {operation.role ?? "viewer"}.</Notice>
       )}
       {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
       {act.data && <Shown raw={act.data} />}
@@ -206,12 +205,12 @@ function Shown({ raw }: { raw: Raw }) {
     value = raw.text;
   }
   return (
-    <section aria-label={explorerText.answer} className="flex flex-col gap-2">
+    <section aria-label="Response" className="flex flex-col gap-2">
       <div className="flex items-center gap-3 text-xs tabular-nums" role="status">
         <span className={classes("font-semibold", raw.status < 300 ? "text-ok" : "text-bad")}>{raw.status}</span>
-        <span className="text-muted">{explorerText.took(raw.ms, raw.text.length)}</span>
+        <span className="text-muted">{Math.round(raw.ms)} ms, {count(raw.text.length)} characters</span>
       </div>
-      {isJson ? <JsonView label={explorerText.answer} value={value} /> : raw.text && <pre className="max-h-96 overflow-auto rounded-md p-3 font-mono text-xs whitespace-pre-wrap hairline">{raw.text.slice(0, 100_000)}</pre>}
+      {isJson ? <JsonView label="Response" value={value} /> : raw.text && <pre className="max-h-96 overflow-auto rounded-md p-3 font-mono text-xs whitespace-pre-wrap hairline">{raw.text.slice(0, 100_000)}</pre>}
     </section>
   );
 }

@@ -8,7 +8,6 @@ import { problemText } from "@/components/toast";
 import { Button, Field, Input } from "@/components/ui";
 import { classes } from "@/lib/words";
 import { useTitle } from "@/shell/title";
-import { frameText, loginText } from "@/text";
 
 /** The quiet page around sign-in and set-up. */
 export function Door({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
@@ -16,7 +15,7 @@ export function Door({ title, note, children, wide }: { title: string; note?: Re
     <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
       <div className={classes("w-full", wide ? "max-w-[520px]" : "max-w-[340px]")}>
         <div className="mb-6 flex items-center gap-2 text-lg font-semibold">
-          <Logo className="size-6 text-accent" /> {frameText.name}
+          <Logo className="size-6 text-accent" /> Turbine
         </div>
         <div className="rounded-lg bg-bg p-5 hairline">
           <h1 className="text-base font-semibold">{title}</h1>
@@ -29,7 +28,7 @@ export function Door({ title, note, children, wide }: { title: string; note?: Re
 }
 
 export function LoginPage() {
-  useTitle(loginText.title);
+  useTitle("Sign in");
   const navigate = useNavigate();
   const { next } = useSearch({ strict: false });
   const [email, setEmail] = useState("");
@@ -49,15 +48,15 @@ export function LoginPage() {
       const to = typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/runs";
       await navigate({ to } as never);
     } catch (error) {
-      setWrong(error instanceof Problem && error.status === 401 ? loginText.wrong : problemText(error));
+      setWrong(error instanceof Problem && error.status === 401 ? "Wrong e-mail or password." : problemText(error));
       setBusy(false);
     }
   };
   return (
-    <Door title={loginText.title}>
+    <Door title="Sign in">
       <form className="flex flex-col gap-3" onSubmit={(event) => void signIn(event)}>
-        <Field label={loginText.email}>{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
-        <Field label={loginText.password}>
+        <Field label="E-mail">{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
+        <Field label="Password">
           {(wires) => <Input {...wires} type="password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />}
         </Field>
         {wrong && (
@@ -66,7 +65,7 @@ export function LoginPage() {
           </div>
         )}
         <Button type="submit" tone="primary" busy={busy} className="mt-1 w-full">
-          {busy ? loginText.busy : loginText.button}
+          {busy ? "Signing in…" : "Sign in"}
         </Button>
       </form>
     </Door>

@@ -1,11 +1,10 @@
 import { Link } from "@tanstack/react-router";
 import { Empty } from "@/components/states";
-import { stateText } from "@/text";
 
 export function Lost() {
   return (
-    <Empty title={stateText.lost} action={<Link to="/runs" className="text-accent hover:underline">{stateText.toRuns}</Link>}>
-      {stateText.lostNote}
+    <Empty title="Page not found" action={<Link to="/runs" className="text-accent hover:underline">Go to runs</Link>}>
+      The link may be outdated or mistyped.
     </Empty>
   );
 }

@@ -8,8 +8,9 @@ import type { Backfill as Answer, Schedule } from "@/api/types";
 import { problemText, say } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice } from "@/components/ui";
 import { clock, day, dayOf, toLocalField } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { scheduleText } from "@/text";
+import { classes, count, plural } from "@/lib/words";
+
+const startLabel = (total: number) => (total === 0 ? "Start runs" : `Start ${plural(total, "run")}`);
 
 const shown = 12;
 
@@ -31,7 +32,7 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
   const act = useMutation({
     mutationFn: () => post<Answer>(path, span),
     onSuccess: (done) => {
-      say(scheduleText.backfillDone(done.started.length), schedule.name);
+      say(`${plural(done.started.length, "run")} started`, schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       if (Object.keys(done.failed).length === 0) onClose();
     },
@@ -43,27 +44,27 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
     <Dialog
       open
       onClose={onClose}
-      title={scheduleText.backfillTitle(schedule.name)}
-      note={scheduleText.backfillNote}
+      title={`Backfill ${schedule.name}`}
+      note="Starts a run for each tick in a time range that has none. A tick never gets two runs."
       foot={
         <>
-          <Button onClick={onClose}>{scheduleText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" icon={<Play />} busy={act.isPending} disabled={!found || found.started.length === 0 || look.isPlaceholderData} onClick={() => act.mutate()}>
-            {scheduleText.backfillGo(found?.started.length ?? 0)}
+            {startLabel(found?.started.length ?? 0)}
           </Button>
         </>
       }
     >
       <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
-        <Field label={scheduleText.from}>{(wires) => <Input {...wires} type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />}</Field>
-        <Field label={scheduleText.until}>{(wires) => <Input {...wires} type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />}</Field>
+        <Field label="From">{(wires) => <Input {...wires} type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />}</Field>
+        <Field label="Until (exclusive)">{(wires) => <Input {...wires} type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />}</Field>
       </div>
       {wrong ? (
         <Notice tone="bad">{wrong instanceof Problem && wrong.errors[0] ? wrong.errors[0].message : problemText(wrong)}</Notice>
       ) : found ? (
         <div className="min-h-40">
           <p className="mb-1 font-medium" aria-live="polite">
-            {scheduleText.backfillCount(found.ticks.length, found.started.length, found.existing.length)}
+            {found.ticks.length === 0 ? "No ticks in this range." : `${plural(found.ticks.length, "tick")}: ${count(found.started.length)} to start${found.existing.length > 0 ? `, ${count(found.existing.length)} ${found.existing.length === 1 ? "has" : "have"} a run already` : ""}.`}
           </p>
           <ol>
             {found.ticks.slice(0, shown).map((tick) => {
@@ -75,18 +76,18 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
                   </span>
                   <span className={classes("flex items-center gap-1", has ? "text-faint" : "text-accent")}>
                     {has ? <Check className="size-3.5" /> : <Play className="size-3" />}
-                    {has ? scheduleText.backfillHas : scheduleText.backfillNew}
+                    {has ? "has a run" : "starts"}
                   </span>
                 </li>
               );
             })}
           </ol>
-          {found.ticks.length > shown && <p className="pt-1 text-xs text-faint">{scheduleText.backfillMore(found.ticks.length - shown)}</p>}
+          {found.ticks.length > shown && <p className="pt-1 text-xs text-faint">and {count(found.ticks.length - shown)} more</p>}
         </div>
       ) : null}
       {failed.length > 0 && (
         <Notice tone="bad">
-          {scheduleText.backfillFailed(failed.length)}
+          {plural(failed.length, "tick")} failed to start:
           <ul className="mt-1 text-xs">
             {failed.slice(0, 5).map(([id, why]) => (
               <li key={id}>

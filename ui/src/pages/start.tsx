@@ -17,28 +17,30 @@ import { Button, copy, Field, Input, Notice, Segments, Select } from "@/componen
 import type { Fault } from "@/lib/schema";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { startText } from "@/text";
+
+const copiedMessages = { curl: "curl command copied", python: "Python code copied" };
+const submitLabels = { now: "Start run", later: "Schedule run", cron: "Create schedule" };
 
 type Moment = "now" | "later" | "cron";
 
 export function StartPage() {
-  useTitle(startText.title);
+  useTitle("Start a run");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const may = useCan("operator");
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) });
   return (
     <>
-      <PageHead title={startText.title} />
+      <PageHead title="Start a run" />
       <div className="min-h-0 flex-1 overflow-y-auto">
         <Answer query={registered}>
           {(page) => {
             const open = page.items.filter((one) => one.triggerable);
-            if (!may) return <Empty title={startText.viewer} />;
+            if (!may) return <Empty title="Your role cannot start runs" />;
             if (open.length === 0) {
               return (
-                <Empty icon={<Play />} title={startText.none}>
-                  {startText.noneNote} <code>@turbine.workflow(triggerable=True)</code>
+                <Empty icon={<Play />} title="No workflows can be started here">
+                  Make a workflow startable: <code>@turbine.workflow(triggerable=True)</code>
                 </Empty>
               );
             }
@@ -46,8 +48,8 @@ export function StartPage() {
             const chosen = open.find((one) => one.name === name) ?? (open.length === 1 ? open[0] : undefined);
             return (
               <div className="mx-auto grid max-w-5xl grid-cols-[240px_minmax(0,1fr)] gap-8 p-6 max-md:grid-cols-1 max-md:gap-4 max-md:p-4">
-                <nav aria-label={startText.workflow} className="flex flex-col gap-0.5 max-md:hidden">
-                  <div className="px-2 pb-1 text-xs font-medium text-faint">{startText.workflow}</div>
+                <nav aria-label="Workflow" className="flex flex-col gap-0.5 max-md:hidden">
+                  <div className="px-2 pb-1 text-xs font-medium text-faint">Workflow</div>
                   {open.map((one) => (
                     <button
                       key={one.name}
@@ -61,10 +63,10 @@ export function StartPage() {
                   ))}
                 </nav>
                 <div className="md:hidden">
-                  <Field label={startText.workflow}>
+                  <Field label="Workflow">
                     {(wires) => (
                       <Select {...wires} value={chosen?.name ?? ""} onChange={(event) => void navigate({ to: "/start", search: { workflow: event.target.value }, replace: true })}>
-                        <option value="">{startText.choose}</option>
+                        <option value="">Choose a workflow</option>
                         {open.map((one) => (
                           <option key={one.name}>{one.name}</option>
                         ))}
@@ -72,7 +74,7 @@ export function StartPage() {
                     )}
                   </Field>
                 </div>
-                {chosen ? <StartForm key={chosen.name} workflow={chosen} moment={typeof search.when === "string" && ["later", "cron"].includes(search.when) ? (search.when as Moment) : "now"} /> : <Empty icon={<Play />} title={startText.chooseTitle}>{startText.chooseNote}</Empty>}
+                {chosen ? <StartForm key={chosen.name} workflow={chosen} moment={typeof search.when === "string" && ["later", "cron"].includes(search.when) ? (search.when as Moment) : "now"} /> : <Empty icon={<Play />} title="Choose a workflow">The form for its input appears here.</Empty>}
               </div>
             );
           }}
@@ -118,10 +120,10 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
     },
     onSuccess: (made) => {
       if (made.run) {
-        say(startText.started, made.run);
+        say("Run started", made.run);
         void navigate({ to: "/runs/$id", params: { id: made.run } });
       } else {
-        say(startText.scheduled);
+        say("Schedule created");
         void navigate({ to: "/schedules/$id", params: { id: made.schedule! } });
       }
     },
@@ -149,7 +151,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
   const copyAs = (which: "curl" | "python") => {
     const answer = read();
     if (!answer) return;
-    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => say(startText.copied[which]));
+    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => say(copiedMessages[which]));
   };
   const hasLast = detail?.last_input !== undefined && detail.last_input !== null;
   return (
@@ -170,23 +172,23 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
           ))}
         </div>
         {workflow.docstring && <p className="mt-1 max-w-prose whitespace-pre-line text-muted">{workflow.docstring.split("\n\n")[0]}</p>}
-        {!workflow.here && <div className="mt-2"><Notice tone="warn">{startText.notHere}</Notice></div>}
+        {!workflow.here && <div className="mt-2"><Notice tone="warn">This server does not run this workflow. Choose a queue from which another process takes it.</Notice></div>}
       </div>
       <div className="flex flex-col items-stretch gap-3">
         <Segments
-          label={startText.when}
+          label="When"
           value={moment}
           onChange={setMoment}
           options={[
-            { key: "now", label: <><Play /> {startText.now}</> },
-            { key: "later", label: <><Clock /> {startText.later}</> },
-            { key: "cron", label: <><CalendarClock /> {startText.cron}</> },
+            { key: "now", label: <><Play /> Now</> },
+            { key: "later", label: <><Clock /> Later</> },
+            { key: "cron", label: <><CalendarClock /> On a schedule</> },
           ]}
         />
         {moment !== "now" && (
           <div className="flex flex-col gap-3 rounded-lg p-3 hairline">
             <ScheduleFields when={{ ...when, type: moment === "later" ? "once" : "cron" }} onChange={setWhen} only={moment === "later" ? "once" : "cron"} />
-            <Field label={startText.scheduleName} hint={startText.scheduleNameHint}>
+            <Field label="Name" hint="Used in the run IDs. Leave empty to use the schedule ID.">
               {(wires) => <Input {...wires} value={name} onChange={(event) => setName(event.target.value)} />}
             </Field>
           </div>
@@ -196,23 +198,23 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
         <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
         {hasLast && (
           <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...freshInput(schema, detail.last_input), mode: input.mode })}>
-            {startText.lastInput}
+            Use last input
           </Button>
         )}
       </div>
       {moment === "now" && (
         <div>
           <button type="button" aria-expanded={more} className="text-muted hover:text-text" onClick={() => setMore(!more)}>
-            {more ? startText.less : startText.more}
+            {more ? "Fewer options" : "More options"}
           </button>
           {more && (
             <div className="mt-3 grid grid-cols-2 gap-3 max-md:grid-cols-1">
-              <Field label={startText.id} hint={startText.idHint}>{(wires) => <Input {...wires} value={id} onChange={(event) => setId(event.target.value)} className="font-mono !text-xs" />}</Field>
-              <Field label={startText.tags} hint={startText.tagsHint}>{(wires) => <Input {...wires} value={tags} onChange={(event) => setTags(event.target.value)} />}</Field>
-              <Field label={startText.queue}>
+              <Field label="Run ID" hint="Starting again with the same ID returns the existing run.">{(wires) => <Input {...wires} value={id} onChange={(event) => setId(event.target.value)} className="font-mono !text-xs" />}</Field>
+              <Field label="Tags" hint="Separate with commas.">{(wires) => <Input {...wires} value={tags} onChange={(event) => setTags(event.target.value)} />}</Field>
+              <Field label="Queue">
                 {(wires) => (
                   <Select {...wires} value={queue} onChange={(event) => setQueue(event.target.value)}>
-                    <option value="">{startText.noQueue}</option>
+                    <option value="">None: start immediately</option>
                     {queues.map((one) => (
                       <option key={one.name}>{one.name}</option>
                     ))}
@@ -220,8 +222,8 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
                 )}
               </Field>
               <div className="grid grid-cols-2 gap-3">
-                <Field label={startText.priority}>{(wires) => <Input {...wires} inputMode="numeric" pattern="\d*" value={priority} onChange={(event) => setPriority(event.target.value)} />}</Field>
-                <Field label={startText.delay}>{(wires) => <Input {...wires} inputMode="decimal" pattern="\d*(\.\d+)?" value={delay} onChange={(event) => setDelay(event.target.value)} />}</Field>
+                <Field label="Priority">{(wires) => <Input {...wires} inputMode="numeric" pattern="\d*" value={priority} onChange={(event) => setPriority(event.target.value)} />}</Field>
+                <Field label="Delay (s)">{(wires) => <Input {...wires} inputMode="decimal" pattern="\d*(\.\d+)?" value={delay} onChange={(event) => setDelay(event.target.value)} />}</Field>
               </div>
             </div>
           )}
@@ -234,7 +236,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
             <ul className="mt-1 list-disc pl-4">
               {act.error.errors.map((one, index) => (
                 <li key={index}>
-                  <span className="font-mono text-xs">{one.path.join(".") || startText.input}</span>: {one.message}
+                  <span className="font-mono text-xs">{one.path.join(".") || "input"}</span>: {one.message}
                 </li>
               ))}
             </ul>
@@ -243,14 +245,14 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
       )}
       <div className="flex flex-wrap items-center gap-2 border-t pt-4">
         <Button type="submit" tone="primary" busy={act.isPending} icon={moment === "now" ? <Play /> : <CalendarClock />}>
-          {startText.go[moment]}
+          {submitLabels[moment]}
         </Button>
         <span className="flex-1" />
         <Button tone="ghost" icon={<Terminal />} onClick={() => copyAs("curl")}>
-          {startText.curl}
+          Copy as curl
         </Button>
         <Button tone="ghost" icon={<Braces />} onClick={() => copyAs("python")}>
-          {startText.python}
+          Copy as Python
         </Button>
       </div>
     </form>

@@ -13,8 +13,7 @@ import { complain, say } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Menu, Sheet, Tip } from "@/components/ui";
 import { usePhone } from "@/lib/media";
 import { useKept } from "@/lib/keep";
-import { classes } from "@/lib/words";
-import { frameText } from "@/text";
+import { classes, plural } from "@/lib/words";
 import { Help } from "./help";
 import { useKeys } from "./keys";
 import { useNotices } from "./notices";
@@ -22,6 +21,13 @@ import { Palette } from "./palette";
 import { places } from "./places";
 import { setTheme, useTheme } from "./theme";
 import { useTitleCount } from "./title";
+
+const streamTips = {
+  connecting: "Connecting to the event stream.",
+  live: "Changes appear as they happen.",
+  polling: "The event stream is interrupted. Refreshing every 5 seconds instead.",
+};
+const streamLabels = { connecting: "Connecting", live: "Live", polling: "Polling" };
 
 const gatesAtOnce = 500;
 const gatesMost = 2000;
@@ -70,22 +76,22 @@ export function Frame() {
   return (
     <div className="flex h-dvh max-md:flex-col">
       <a href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }} className="sr-only focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-bg focus:px-3 focus:py-2 focus:shadow-pop">
-        {frameText.skip}
+        Skip to content
       </a>
       {isPhone ? (
         <header className="flex h-12 shrink-0 items-center gap-1 border-b bg-side px-2">
-          <IconButton label={frameText.menu} onClick={() => setDrawer(true)}>
+          <IconButton label="Pages" onClick={() => setDrawer(true)}>
             <MenuIcon />
           </IconButton>
           <Link to="/runs" className="flex flex-1 items-center gap-2 font-semibold">
-            <Logo className="size-5" /> {frameText.name}
+            <Logo className="size-5" /> Turbine
           </Link>
           {waiting > 0 && (
             <Link to="/approvals" className="flex h-7 items-center gap-1.5 rounded-md bg-warn-soft px-2 text-xs font-medium text-warn">
-              {frameText.approvalsBadge(waiting)}
+              {plural(waiting, "approval")}
             </Link>
           )}
-          <IconButton label={frameText.palette} onClick={() => setPalette(true)}>
+          <IconButton label="Search or jump to…" onClick={() => setPalette(true)}>
             <Search />
           </IconButton>
         </header>
@@ -95,7 +101,7 @@ export function Frame() {
         </aside>
       )}
       {isPhone && (
-        <Sheet open={drawer} onClose={() => setDrawer(false)} title={frameText.menu} side="left" bare>
+        <Sheet open={drawer} onClose={() => setDrawer(false)} title="Pages" side="left" bare>
           <div className="flex h-full flex-col bg-side">
             <SideBar waiting={waiting} onPalette={() => { setDrawer(false); setPalette(true); }} onHelp={() => { setDrawer(false); setHelp(true); }} />
           </div>
@@ -119,17 +125,17 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
     <>
       <div className={classes("flex h-12 shrink-0 items-center gap-2", slim ? "justify-center" : "pr-2 pl-4")}>
         {slim ? (
-          <IconButton label={frameText.widen} onClick={onSlim}>
+          <IconButton label="Expand sidebar" onClick={onSlim}>
             <Logo className="!size-5 text-accent" />
           </IconButton>
         ) : (
           <>
             <Link to="/runs" className="flex min-w-0 flex-1 items-center gap-2 font-semibold">
               <Logo className="size-5 text-accent" />
-              <span className="truncate">{session && session.application_id !== "turbine" ? session.application_id : frameText.name}</span>
+              <span className="truncate">{session && session.application_id !== "turbine" ? session.application_id : "Turbine"}</span>
             </Link>
             {onSlim && (
-              <IconButton label={frameText.narrow} size="sm" onClick={onSlim}>
+              <IconButton label="Collapse sidebar" size="sm" onClick={onSlim}>
                 <PanelLeft />
               </IconButton>
             )}
@@ -138,25 +144,25 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
       </div>
       <div className={classes("flex gap-1.5 pb-2", slim ? "flex-col items-center" : "px-2.5")}>
         {slim ? (
-          <IconButton label={`${frameText.palette} (${commandKey}K)`} onClick={onPalette}>
+          <IconButton label={`Search or jump to… (${commandKey}K)`} onClick={onPalette}>
             <Search />
           </IconButton>
         ) : (
           <button type="button" onClick={onPalette} className="flex h-8 min-w-0 flex-1 items-center gap-2 rounded-md bg-bg px-2 text-faint hairline hover:text-text">
             <Search className="size-4 shrink-0" />
-            <span className="flex-1 text-left">{frameText.search}</span>
+            <span className="flex-1 text-left">Search</span>
             <Kbd>{commandKey}K</Kbd>
           </button>
         )}
         {mayStart && (
-          <Tip text={frameText.start} side={slim ? "right" : "bottom"}>
-            <Link to="/start" aria-label={frameText.start} className="flex size-8 shrink-0 items-center justify-center rounded-md bg-accent text-on-accent hover:bg-accent-hover">
+          <Tip text="Start a run" side={slim ? "right" : "bottom"}>
+            <Link to="/start" aria-label="Start a run" className="flex size-8 shrink-0 items-center justify-center rounded-md bg-accent text-on-accent hover:bg-accent-hover">
               <Plus className="size-4" />
             </Link>
           </Tip>
         )}
       </div>
-      <nav aria-label={frameText.menu} className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
+      <nav aria-label="Pages" className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
         {places.map((group, index) => (
           <div key={index} className={index > 0 ? "mt-3" : ""}>
             {group.group && (slim ? <div className="mx-2 mb-2 h-px bg-line" /> : <div className="px-2 pb-1 text-2xs font-medium text-faint">{group.group}</div>)}
@@ -171,7 +177,7 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
       <div className={classes("flex shrink-0 items-center border-t py-2", slim ? "flex-col gap-1" : "gap-1 px-2.5")}>
         {!slim && <StreamDot state={state} />}
         <span className="flex-1" />
-        <IconButton label={frameText.help} size="sm" onClick={onHelp}>
+        <IconButton label="Keyboard shortcuts" size="sm" onClick={onHelp}>
           <CircleHelp />
         </IconButton>
         <ThemeMenu />
@@ -201,10 +207,10 @@ function NavLink({ to, label, icon, slim, badge }: { to: string; label: string; 
 
 function StreamDot({ state }: { state: "connecting" | "live" | "polling" }) {
   return (
-    <Tip text={frameText.streamTip[state]} side="top">
+    <Tip text={streamTips[state]} side="top">
       <span tabIndex={0} className="flex items-center gap-1.5 rounded-sm px-2 text-xs text-faint" data-stream={state}>
         <span className={classes("size-1.5 rounded-full", state === "live" ? "bg-ok-fill" : state === "polling" ? "bg-warn-fill" : "bg-idle-fill")} />
-        {frameText.stream[state]}
+        {streamLabels[state]}
       </span>
     </Tip>
   );
@@ -215,11 +221,11 @@ function ThemeMenu() {
   const icon = theme === "light" ? <Sun /> : theme === "dark" ? <Moon /> : <Monitor />;
   return (
     <Menu
-      trigger={<Button tone="ghost" size="sm" aria-label={frameText.theme} icon={icon} />}
+      trigger={<Button tone="ghost" size="sm" aria-label="Theme" icon={icon} />}
       items={[
-        { label: frameText.themes.system, icon: <Monitor />, onSelect: () => setTheme("system"), note: theme === "system" ? "✓" : undefined },
-        { label: frameText.themes.light, icon: <Sun />, onSelect: () => setTheme("light"), note: theme === "light" ? "✓" : undefined },
-        { label: frameText.themes.dark, icon: <Moon />, onSelect: () => setTheme("dark"), note: theme === "dark" ? "✓" : undefined },
+        { label: "System", icon: <Monitor />, onSelect: () => setTheme("system"), note: theme === "system" ? "✓" : undefined },
+        { label: "Light", icon: <Sun />, onSelect: () => setTheme("light"), note: theme === "light" ? "✓" : undefined },
+        { label: "Dark", icon: <Moon />, onSelect: () => setTheme("dark"), note: theme === "dark" ? "✓" : undefined },
       ]}
     />
   );
@@ -243,11 +249,11 @@ function AccountMenu() {
   return (
     <>
       <Menu
-        trigger={<Button tone="ghost" size="sm" aria-label={frameText.account} icon={<UserRound />} />}
+        trigger={<Button tone="ghost" size="sm" aria-label="Account" icon={<UserRound />} />}
         items={[
           { label: session.email ?? "", note: session.role, disabled: true },
-          { label: frameText.changePassword, icon: <Command />, onSelect: () => setChanging(true), separated: true },
-          { label: frameText.signOut, icon: <LogOut />, onSelect: () => void signOut() },
+          { label: "Change password", icon: <Command />, onSelect: () => setChanging(true), separated: true },
+          { label: "Sign out", icon: <LogOut />, onSelect: () => void signOut() },
         ]}
       />
       <ChangePassword open={changing} onClose={() => setChanging(false)} />
@@ -263,7 +269,7 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
     setBusy(true);
     try {
       await post("password", { current, new: fresh });
-      say(frameText.passwordChanged);
+      say("Password changed");
       setCurrent("");
       setFresh("");
       onClose();
@@ -277,18 +283,18 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
     <Dialog
       open={open}
       onClose={onClose}
-      title={frameText.changePassword}
+      title="Change password"
       foot={
         <>
-          <Button onClick={onClose}>{frameText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" busy={busy} disabled={!current || fresh.length < 8} onClick={() => void save()}>
-            {frameText.save}
+            Save
           </Button>
         </>
       }
     >
-      <Field label={frameText.currentPassword}>{(wires) => <Input {...wires} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} />}</Field>
-      <Field label={frameText.newPassword} hint={frameText.passwordHint}>
+      <Field label="Current password">{(wires) => <Input {...wires} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} />}</Field>
+      <Field label="New password" hint="At least 8 characters.">
         {(wires) => <Input {...wires} type="password" autoComplete="new-password" value={fresh} onChange={(event) => setFresh(event.target.value)} />}
       </Field>
     </Dialog>

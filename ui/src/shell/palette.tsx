@@ -11,7 +11,6 @@ import type { Page, Queue, Registered, Run, Schedule } from "@/api/types";
 import { StatusIcon } from "@/components/status";
 import { Ago, Kbd, useReturn } from "@/components/ui";
 import { classes } from "@/lib/words";
-import { paletteText } from "@/text";
 import { allPlaces } from "./places";
 import { setTheme, useIsDark } from "./theme";
 
@@ -31,7 +30,7 @@ export function Palette({ open, onClose, onHelp }: { open: boolean; onClose: () 
       <RadixDialog.Portal>
         <RadixDialog.Overlay className="animate-appear fixed inset-0 z-50 bg-scrim" />
         <RadixDialog.Content aria-describedby={undefined} {...goBack} className="animate-rise fixed top-[12vh] left-1/2 z-50 flex max-h-[70vh] w-[calc(100vw-24px)] max-w-xl -translate-x-1/2 flex-col overflow-hidden rounded-lg bg-bg shadow-pop outline-none">
-          <RadixDialog.Title className="sr-only">{paletteText.title}</RadixDialog.Title>
+          <RadixDialog.Title className="sr-only">Search or jump to…</RadixDialog.Title>
           <Inside onClose={onClose} onHelp={onHelp} />
         </RadixDialog.Content>
       </RadixDialog.Portal>
@@ -64,12 +63,12 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
     const go = (to: string, search?: Record<string, string>) => () => void navigate({ to, search } as never);
     for (const place of allPlaces) {
       if (place.role === "admin" && !isAdmin) continue;
-      if (words === "" || fits(place.label)) found.push({ key: place.to, group: paletteText.pages, label: place.label, icon: <place.icon />, act: go(place.to) });
+      if (words === "" || fits(place.label)) found.push({ key: place.to, group: "Pages", label: place.label, icon: <place.icon />, act: go(place.to) });
     }
     const pages = words === "" ? found.splice(6) && found : found;
     const runEntries: Entry[] = (runs.data?.items ?? []).map((run) => ({
       key: `run:${run.workflow_id}`,
-      group: words ? paletteText.runs : paletteText.recent,
+      group: words ? "Runs" : "Latest runs",
       label: run.summary || run.name,
       note: (
         <span className="flex gap-2 truncate">
@@ -81,25 +80,25 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
     }));
     const workflows: Entry[] = [];
     for (const workflow of registered.data?.items ?? []) {
-      if (words !== "" && !fits(`${workflow.name} ${paletteText.start}`)) continue;
+      if (words !== "" && !fits(`${workflow.name} Start run`)) continue;
       if (words === "" && workflows.length >= 4) break;
-      if (mayStart && workflow.triggerable) workflows.push({ key: `start:${workflow.name}`, group: paletteText.startGroup, label: workflow.name, icon: <Play />, act: go("/start", { workflow: workflow.name }) });
-      if (words !== "") workflows.push({ key: `workflow:${workflow.name}`, group: paletteText.workflows, label: workflow.name, icon: <Workflow />, act: () => void navigate({ to: "/workflows/$name", params: { name: workflow.name } }) });
+      if (mayStart && workflow.triggerable) workflows.push({ key: `start:${workflow.name}`, group: "Start", label: workflow.name, icon: <Play />, act: go("/start", { workflow: workflow.name }) });
+      if (words !== "") workflows.push({ key: `workflow:${workflow.name}`, group: "Workflows", label: workflow.name, icon: <Workflow />, act: () => void navigate({ to: "/workflows/$name", params: { name: workflow.name } }) });
     }
     const nouns: Entry[] =
       words === ""
         ? []
         : [
             ...(queues.data?.items ?? [])
-              .filter((queue) => fits(`${queue.name} ${paletteText.queues}`))
-              .map((queue) => ({ key: `queue:${queue.name}`, group: paletteText.queues, label: queue.name, icon: <Layers />, act: () => void navigate({ to: "/queues/$name", params: { name: queue.name } }) })),
+              .filter((queue) => fits(`${queue.name} Queues`))
+              .map((queue) => ({ key: `queue:${queue.name}`, group: "Queues", label: queue.name, icon: <Layers />, act: () => void navigate({ to: "/queues/$name", params: { name: queue.name } }) })),
             ...(schedules.data?.items ?? [])
-              .filter((schedule) => fits(`${schedule.name} ${paletteText.schedules}`))
-              .map((schedule) => ({ key: `schedule:${schedule.id}`, group: paletteText.schedules, label: schedule.name, note: schedule.cron_expression, icon: <Clock />, act: () => void navigate({ to: "/schedules/$id", params: { id: schedule.id } }) })),
+              .filter((schedule) => fits(`${schedule.name} Schedules`))
+              .map((schedule) => ({ key: `schedule:${schedule.id}`, group: "Schedules", label: schedule.name, note: schedule.cron_expression, icon: <Clock />, act: () => void navigate({ to: "/schedules/$id", params: { id: schedule.id } }) })),
           ];
     const rest: Entry[] = [
-      { key: "theme", group: paletteText.more, label: isDark ? paletteText.toLight : paletteText.toDark, icon: isDark ? <Sun /> : <Moon />, act: () => setTheme(isDark ? "light" : "dark") },
-      { key: "help", group: paletteText.more, label: paletteText.help, icon: <CircleHelp />, act: onHelp },
+      { key: "theme", group: "More", label: isDark ? "Switch to light theme" : "Switch to dark theme", icon: isDark ? <Sun /> : <Moon />, act: () => setTheme(isDark ? "light" : "dark") },
+      { key: "help", group: "More", label: "Keyboard shortcuts", icon: <CircleHelp />, act: onHelp },
     ].filter((entry) => words !== "" && fits(entry.label));
     const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...nouns, ...runEntries, ...rest];
     // Entries of one group stand together, in the order in which the groups first appear.
@@ -126,8 +125,8 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
           aria-expanded="true"
           aria-controls="palette-list"
           aria-activedescendant={entries[at] ? `palette-${at}` : undefined}
-          aria-label={paletteText.title}
-          placeholder={paletteText.placeholder}
+          aria-label="Search or jump to…"
+          placeholder="Find a run, workflow or page"
           value={text}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={(event) => {
@@ -141,8 +140,8 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
         />
         <Kbd>esc</Kbd>
       </div>
-      <div ref={list} id="palette-list" role="listbox" aria-label={paletteText.title} className="min-h-0 flex-1 overflow-y-auto p-1.5">
-        {entries.length === 0 && <div className="px-3 py-8 text-center text-muted">{paletteText.nothing}</div>}
+      <div ref={list} id="palette-list" role="listbox" aria-label="Search or jump to…" className="min-h-0 flex-1 overflow-y-auto p-1.5">
+        {entries.length === 0 && <div className="px-3 py-8 text-center text-muted">No results</div>}
         {entries.map((entry, index) => (
           <div key={entry.key} role="presentation">
             {entries[index - 1]?.group !== entry.group && <div role="presentation" className="px-2.5 pt-2 pb-1 text-2xs font-medium text-faint">{entry.group}</div>}

@@ -2,7 +2,6 @@
 
 import { Bell, Boxes, Braces, CalendarDays, ChartColumn, CircleAlert, Clock, Cpu, DatabaseZap, FileBox, Hand, KeyRound, Layers, ListTree, Logs, type LucideIcon, ScrollText, Send, Settings, Webhook, Workflow } from "lucide-react";
 import type { Role } from "@/api/types";
-import { navText } from "@/text";
 
 export interface Place {
   to: string;
@@ -15,40 +14,40 @@ export const places: { group: string | null; items: Place[] }[] = [
   {
     group: null,
     items: [
-      { to: "/runs", label: navText.runs, icon: ListTree },
-      { to: "/approvals", label: navText.approvals, icon: Hand },
-      { to: "/errors", label: navText.errors, icon: CircleAlert },
-      { to: "/metrics", label: navText.metrics, icon: ChartColumn },
-      { to: "/calendar", label: navText.calendar, icon: CalendarDays },
-      { to: "/logs", label: navText.logs, icon: Logs },
+      { to: "/runs", label: "Runs", icon: ListTree },
+      { to: "/approvals", label: "Approvals", icon: Hand },
+      { to: "/errors", label: "Errors", icon: CircleAlert },
+      { to: "/metrics", label: "Metrics", icon: ChartColumn },
+      { to: "/calendar", label: "Calendar", icon: CalendarDays },
+      { to: "/logs", label: "Logs", icon: Logs },
     ],
   },
   {
-    group: navText.groupWork,
+    group: "Work",
     items: [
-      { to: "/workflows", label: navText.workflows, icon: Workflow },
-      { to: "/queues", label: navText.queues, icon: Layers },
-      { to: "/schedules", label: navText.schedules, icon: Clock },
-      { to: "/products", label: navText.products, icon: FileBox },
-      { to: "/kv", label: navText.kv, icon: Boxes },
+      { to: "/workflows", label: "Workflows", icon: Workflow },
+      { to: "/queues", label: "Queues", icon: Layers },
+      { to: "/schedules", label: "Schedules", icon: Clock },
+      { to: "/products", label: "Products", icon: FileBox },
+      { to: "/kv", label: "KV store", icon: Boxes },
     ],
   },
   {
-    group: navText.groupOut,
+    group: "Outgoing",
     items: [
-      { to: "/notifications", label: navText.notifications, icon: Bell },
-      { to: "/webhooks", label: navText.webhooks, icon: Webhook },
-      { to: "/deliveries", label: navText.deliveries, icon: Send },
+      { to: "/notifications", label: "Notifications", icon: Bell },
+      { to: "/webhooks", label: "Webhooks", icon: Webhook },
+      { to: "/deliveries", label: "Deliveries", icon: Send },
     ],
   },
   {
-    group: navText.groupSystem,
+    group: "System",
     items: [
-      { to: "/executors", label: navText.executors, icon: Cpu },
-      { to: "/audit", label: navText.audit, icon: ScrollText, role: "admin" },
-      { to: "/sql", label: navText.sql, icon: DatabaseZap, role: "admin" },
-      { to: "/api", label: navText.api, icon: Braces },
-      { to: "/settings", label: navText.settings, icon: Settings },
+      { to: "/executors", label: "Executors", icon: Cpu },
+      { to: "/audit", label: "Audit log", icon: ScrollText, role: "admin" },
+      { to: "/sql", label: "SQL", icon: DatabaseZap, role: "admin" },
+      { to: "/api", label: "API", icon: Braces },
+      { to: "/settings", label: "Settings", icon: Settings },
     ],
   },
 ];

@@ -11,8 +11,23 @@ import { JsonField, readJson } from "@/components/json-field";
 import { isOpen } from "@/components/status";
 import { complain, problemText, say } from "@/components/toast";
 import { Button, Dialog, Field, Input, Menu, Notice } from "@/components/ui";
-import { amendText } from "@/text";
 import { stepName } from "./layout";
+
+const cancelReasons = {
+  skip: (position: string) => `continued in a fork that skips step ${position}`,
+  fail: (position: string) => `continued in a fork in which step ${position} fails`,
+};
+const doneMessages = { skip: "Step skipped in a new run", fail: "Step failed in a new run" };
+const titles = {
+  skip: (position: string, name: string) => `Skip step ${position}, ${name}`,
+  fail: (position: string, name: string) => `Fail step ${position}, ${name}`,
+};
+const notes = {
+  skip: "The workflow continues as if the step had returned this value.",
+  fail: "The workflow continues as if the step had raised an error with this reason. It may handle the error or fail.",
+};
+const submitOpenLabels = { skip: "Cancel and skip step", fail: "Cancel and fail step" };
+const submitLabels = { skip: "Skip step", fail: "Fail step" };
 
 type Act = "skip" | "fail";
 
@@ -27,7 +42,7 @@ export function AmendMenu({ run, step }: { run: Run; step: Step }) {
   const again = useMutation({
     mutationFn: (how: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${how}`),
     onSuccess: (answer) => {
-      say(answer.changed ? amendText.retried : amendText.unchanged);
+      say(answer.changed ? "Retrying the step" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
     onError: (error) => complain(error),
@@ -42,11 +57,11 @@ export function AmendMenu({ run, step }: { run: Run; step: Step }) {
   return (
     <>
       <Menu
-        trigger={<Button size="sm" icon={<Wrench />} aria-label={amendText.menu} title={amendText.menu} />}
+        trigger={<Button size="sm" icon={<Wrench />} aria-label="Fix step" title="Fix step" />}
         items={[
-          (rests || hasEndedRun) && { label: rests ? amendText.retryNow : amendText.retry, icon: <ListRestart />, onSelect: () => again.mutate(rests ? "release" : "resume") },
-          canSkip && { label: amendText.skip, icon: <Redo2 />, onSelect: () => setAct("skip") },
-          canFail && { label: amendText.fail, icon: <CircleX />, onSelect: () => setAct("fail") },
+          (rests || hasEndedRun) && { label: rests ? "Retry now" : "Try again", icon: <ListRestart />, onSelect: () => again.mutate(rests ? "release" : "resume") },
+          canSkip && { label: "Skip with a result", icon: <Redo2 />, onSelect: () => setAct("skip") },
+          canFail && { label: "Fail with an error", icon: <CircleX />, onSelect: () => setAct("fail") },
         ]}
       />
       {act && <AmendDialog run={run} step={step} act={act} onClose={() => setAct(null)} />}
@@ -66,11 +81,11 @@ function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: A
   const amend = useMutation({
     mutationFn: async (change: Record<string, unknown>) => {
       // First the old run ends: the two must not go on side by side.
-      if (open) await post<ActionAnswer>(`workflows/${id}/cancel`, { reason: amendText.cancelReason[act](step.position) });
+      if (open) await post<ActionAnswer>(`workflows/${id}/cancel`, { reason: cancelReasons[act](step.position) });
       return post<ActionAnswer>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
     },
     onSuccess: (answer) => {
-      say(amendText.done[act], answer.workflow_id);
+      say(doneMessages[act], answer.workflow_id);
       onClose();
       void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
     },
@@ -86,33 +101,37 @@ function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: A
     <Dialog
       open
       onClose={onClose}
-      title={amendText.title[act](step.position, name)}
-      note={amendText.note[act]}
+      title={titles[act](step.position, name)}
+      note={notes[act]}
       foot={
         <>
-          <Button onClick={onClose}>{amendText.keep}</Button>
+          <Button onClick={onClose}>Back</Button>
           <Button tone={act === "fail" ? "danger" : "primary"} busy={amend.isPending} disabled={act === "fail" && !reason.trim()} onClick={go}>
-            {open ? amendText.goOpen[act] : amendText.go[act]}
+            {open ? submitOpenLabels[act] : submitLabels[act]}
           </Button>
         </>
       }
     >
-      <ol className="flex list-decimal flex-col gap-0.5 rounded-md bg-sunken py-2 pr-3 pl-7 text-muted hairline" aria-label={amendText.happens}>
-        {amendText.steps(open, act, step.position).map((line) => (
+      <ol className="flex list-decimal flex-col gap-0.5 rounded-md bg-sunken py-2 pr-3 pl-7 text-muted hairline" aria-label="What happens next">
+        {[
+    open ? "This run and its child runs are cancelled. They stay in the list." : "This run stays unchanged.",
+    `A new run reuses everything recorded before step ${step.position}. None of it runs again.`,
+    act === "skip" ? `Step ${step.position} returns your value. The rest is executed.` : `Step ${step.position} fails with your reason. The rest is executed.`,
+  ].map((line) => (
           <li key={line}>{line}</li>
         ))}
       </ol>
       {act === "skip" ? (
         <div className="flex flex-col gap-1">
-          <span className="text-xs font-medium text-muted">{amendText.value}</span>
-          <JsonField label={amendText.value} text={text} onChange={setText} error={wrong} />
+          <span className="text-xs font-medium text-muted">Result of the step (JSON)</span>
+          <JsonField label="Result of the step (JSON)" text={text} onChange={setText} error={wrong} />
         </div>
       ) : (
-        <Field label={amendText.reason} hint={amendText.reasonHint}>
+        <Field label="Reason" hint="Used as the error message and recorded in the audit log.">
           {(wires) => <Input {...wires} autoFocus value={reason} onChange={(event) => setReason(event.target.value)} onKeyDown={(event) => event.key === "Enter" && reason.trim() && go()} />}
         </Field>
       )}
-      {amend.error && <Notice tone="bad">{open ? amendText.afterCancel(problemText(amend.error)) : problemText(amend.error)}</Notice>}
+      {amend.error && <Notice tone="bad">{open ? `The new run was not started: ${problemText(amend.error)}. If this run was cancelled, you can resume it.` : problemText(amend.error)}</Notice>}
     </Dialog>
   );
 }

@@ -12,11 +12,12 @@ import { StatusBadge } from "@/components/status";
 import { Ago, Button, Input, Switch } from "@/components/ui";
 import { usePhone } from "@/lib/media";
 import { duration, seconds } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { compareText } from "@/text";
+import { classes, plural } from "@/lib/words";
 import { stepName } from "./layout";
 import { runQuery, stepsQuery } from "./queries";
 import { StepIcon } from "./timeline";
+
+const comparisonLabels = { same: "same", differs: "differs", onlyOne: "only in one", otherStep: "different step", unknown: "not compared" };
 
 interface Side {
   step: Step | null;
@@ -67,12 +68,12 @@ function lines(left: Run, right: Run, leftSteps: Step[], rightSteps: Step[]): Li
   const positions = [...new Set([...here.keys(), ...there.keys()])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const whole = (key: string, name: string, a: Side, b: Side): Line => ({ key, position: null, name, left: a, right: b, verdict: verdictOf(a, b) });
   return [
-    whole("input", compareText.input, plainSide(left.input, left.input_truncated), plainSide(right.input, right.input_truncated)),
+    whole("input", "Input", plainSide(left.input, left.input_truncated), plainSide(right.input, right.input_truncated)),
     ...positions.map((position): Line => {
       const [a, b] = [sideOf(here.get(position)), sideOf(there.get(position))];
       return { key: position, position, name: stepName((here.get(position) ?? there.get(position))!.function_name), left: a, right: b, verdict: verdictOf(a, b) };
     }),
-    whole("output", compareText.result, plainSide(left.output, left.output_truncated, left.error), plainSide(right.output, right.output_truncated, right.error)),
+    whole("output", "Result of the run", plainSide(left.output, left.output_truncated, left.error), plainSide(right.output, right.output_truncated, right.error)),
   ];
 }
 
@@ -109,22 +110,22 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
   return (
     <div className="flex min-w-0 flex-col">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b px-4 py-2.5">
-        <span className={differing ? "font-medium text-warn" : "text-muted"}>{compareText.differing(differing)}</span>
-        <span className="text-muted">{all[0]!.verdict === "same" ? compareText.sameInput : compareText.otherInput}</span>
+        <span className={differing ? "font-medium text-warn" : "text-muted"}>{differing === 0 ? "No differences" : plural(differing, "difference")}</span>
+        <span className="text-muted">{all[0]!.verdict === "same" ? "same input" : "different input"}</span>
         <span className="flex-1" />
         <span className="flex items-center gap-2 text-xs text-muted">
-          <Switch label={compareText.onlyDifferences} checked={onlyOther} onCheckedChange={setOnlyOther} /> {compareText.onlyDifferences}
+          <Switch label="Differences only" checked={onlyOther} onCheckedChange={setOnlyOther} /> Differences only
         </span>
         <Button size="sm" onClick={() => setChoosing(true)}>
-          {compareText.another}
+          Another run
         </Button>
       </div>
-      <div role="table" aria-label={compareText.label}>
+      <div role="table" aria-label="Step comparison">
         <div role="row" className={classes("sticky top-0 z-10 grid gap-x-4 border-b bg-bg px-4 py-2", columns)}>
-          {!isPhone && <div role="columnheader" className="self-end text-xs font-medium text-faint">{compareText.step}</div>}
-          <Whole run={left} role={left === run ? compareText.thisRun : right.forked_from === left.workflow_id ? compareText.original : compareText.other} isThis={left === run} />
-          <Whole run={right} role={right === run ? compareText.thisRun : right.forked_from === left.workflow_id ? compareText.fork : compareText.other} isThis={right === run} />
-          {!isPhone && <div role="columnheader" className="self-end text-xs font-medium text-faint">{compareText.outcome}</div>}
+          {!isPhone && <div role="columnheader" className="self-end text-xs font-medium text-faint">Step</div>}
+          <Whole run={left} role={left === run ? "This run" : right.forked_from === left.workflow_id ? "Original" : "Other run"} isThis={left === run} />
+          <Whole run={right} role={right === run ? "This run" : right.forked_from === left.workflow_id ? "Fork" : "Other run"} isThis={right === run} />
+          {!isPhone && <div role="columnheader" className="self-end text-xs font-medium text-faint">Outcome</div>}
         </div>
         {shown.map((line) => (
           <div key={line.key} role="rowgroup" className={classes("border-b", line.verdict !== "same" && line.verdict !== "unknown" && "bg-warn-soft/40")}>
@@ -163,7 +164,7 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
             )}
           </div>
         ))}
-        {shown.length === 0 && <Empty title={compareText.nothing} />}
+        {shown.length === 0 && <Empty title="No differences" />}
       </div>
     </div>
   );
@@ -172,7 +173,7 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
 function Choose({ other, failed, onOther }: { other: string; failed: boolean; onOther: (id: string) => void }) {
   const [text, setText] = useState(other);
   return (
-    <Empty title={failed ? compareText.failed : compareText.choose}>
+    <Empty title={failed ? "Could not load the other run" : "Compare with another run"}>
       <form
         className="mt-2 flex w-96 max-w-full gap-2"
         onSubmit={(event) => {
@@ -180,9 +181,9 @@ function Choose({ other, failed, onOther }: { other: string; failed: boolean; on
           if (text.trim()) onOther(text.trim());
         }}
       >
-        <Input aria-label={compareText.with} placeholder={compareText.with} value={text} onChange={(event) => setText(event.target.value)} className="font-mono !text-xs" autoFocus />
+        <Input aria-label="ID of the other run" placeholder="ID of the other run" value={text} onChange={(event) => setText(event.target.value)} className="font-mono !text-xs" autoFocus />
         <Button type="submit" tone="primary" disabled={!text.trim()}>
-          {compareText.go}
+          Compare
         </Button>
       </form>
     </Empty>
@@ -218,7 +219,7 @@ function Brief({ side }: { side: Side | null }) {
   return (
     <div role="cell" className="flex min-w-0 items-baseline gap-2">
       <span className={classes("min-w-0 flex-1 truncate font-mono text-xs", side.error ? "text-bad" : "text-muted")}>
-        {side.isUnderWay ? <span className="font-sans text-info">{compareText.running}</span> : side.isLarge ? <span className="font-sans text-faint">{compareText.large}</span> : (side.error ?? stringify(side.value).slice(0, 200))}
+        {side.isUnderWay ? <span className="font-sans text-info">running</span> : side.isLarge ? <span className="font-sans text-faint">large value</span> : (side.error ?? stringify(side.value).slice(0, 200))}
       </span>
       {side.took !== null && <span className="shrink-0 text-2xs text-faint max-md:hidden">{duration(side.took)}</span>}
     </div>
@@ -229,13 +230,13 @@ function Mark({ verdict }: { verdict: Verdict }) {
   if (verdict === "same") {
     return (
       <span className="flex items-center gap-1 text-xs text-faint">
-        <Equal className="size-3.5" /> {compareText.verdicts.same}
+        <Equal className="size-3.5" /> same
       </span>
     );
   }
   return (
     <span className={classes("flex items-center gap-1 text-xs font-medium whitespace-nowrap", verdict === "unknown" ? "text-muted" : "text-warn")}>
-      {verdict !== "unknown" && <EqualNot className="size-3.5" />} {compareText.verdicts[verdict]}
+      {verdict !== "unknown" && <EqualNot className="size-3.5" />} {comparisonLabels[verdict]}
     </span>
   );
 }
@@ -246,11 +247,11 @@ function Both({ line }: { line: Line }) {
     <div className="grid grid-cols-1 gap-3 px-4 pt-1 pb-3 md:grid-cols-2">
       {([["left", line.left], ["right", line.right]] as const).map(([key, side]) =>
         side === null ? (
-          <div key={key} className="rounded-md bg-sunken px-3 py-2 text-faint hairline">{compareText.notHere}</div>
+          <div key={key} className="rounded-md bg-sunken px-3 py-2 text-faint hairline">No such step in this run.</div>
         ) : side.error ? (
           <div key={key} className="rounded-md bg-bad-soft px-3 py-2 break-words whitespace-pre-wrap text-bad">{side.error}</div>
         ) : side.isLarge ? (
-          <div key={key} className="rounded-md bg-sunken px-3 py-2 text-muted hairline">{compareText.largeNote}</div>
+          <div key={key} className="rounded-md bg-sunken px-3 py-2 text-muted hairline">Too large to compare. Open the step to see it.</div>
         ) : (
           <JsonView key={key} label={side.step && line.verdict === "otherStep" ? stepName(side.step.function_name) : line.name} value={side.value} marks={marks} />
         ),

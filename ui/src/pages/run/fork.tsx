@@ -11,8 +11,8 @@ import { asText, JsonField, readJson } from "@/components/json-field";
 import { complain, problemText, say } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Notice, Select, Skeleton, Switch } from "@/components/ui";
 import type { Fault } from "@/lib/schema";
-import { forkText } from "@/text";
 import { stepName } from "./layout";
+import { plural } from "@/lib/words";
 
 interface Stored {
   args: unknown[];
@@ -58,7 +58,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   const act = useMutation({
     mutationFn: (body: Record<string, unknown>) => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/fork`, body),
     onSuccess: (answer) => {
-      say(forkText.done, answer.workflow_id);
+      say("Run forked", answer.workflow_id);
       onClose();
       void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
     },
@@ -89,21 +89,21 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
       open
       wide
       onClose={onClose}
-      title={forkText.title}
-      note={forkText.note}
+      title="Fork this run"
+      note="Creates a new run that reuses the results recorded before the chosen step and executes the rest."
       foot={
         <>
-          <Button onClick={onClose}>{forkText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" busy={act.isPending} onClick={go}>
-            {forkText.go}
+            Fork
           </Button>
         </>
       }
     >
-      <Field label={forkText.from} hint={forkText.fromHint(kept)}>
+      <Field label="Start from" hint={`${plural(kept, "recorded step")} reused; the rest runs again.`}>
         {(wires) => (
           <Select {...wires} value={from} onChange={(event) => { setFrom(event.target.value); setEdits({}); }}>
-            <option value="0">{forkText.start}</option>
+            <option value="0">The beginning</option>
             {choices
               .filter((step) => step.position !== "0")
               .map((step) => (
@@ -117,10 +117,10 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
       </Field>
       <div className="flex items-center justify-between gap-3">
         <div>
-          <div className="text-sm">{forkText.editInput}</div>
-          <div className="text-xs text-faint">{forkText.editInputHint}</div>
+          <div className="text-sm">Change the input</div>
+          <div className="text-xs text-faint">Reused steps keep their results, even if they depend on the old input.</div>
         </div>
-        <Switch label={forkText.editInput} checked={editsInput} onCheckedChange={(on) => (on ? void load() : setEditsInput(false))} />
+        <Switch label="Change the input" checked={editsInput} onCheckedChange={(on) => (on ? void load() : setEditsInput(false))} />
       </div>
       {editsInput && input === null && <Skeleton className="h-24 w-full rounded-md" />}
       {editsInput && input !== null && (
@@ -131,16 +131,16 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
       <div className="flex flex-col gap-2">
         <div className="flex items-center justify-between gap-3">
           <div>
-            <div className="text-sm">{forkText.editOutputs}</div>
-            <div className="text-xs text-faint">{forkText.editOutputsHint}</div>
+            <div className="text-sm">Override step results</div>
+            <div className="text-xs text-faint">The new run uses these values instead.</div>
           </div>
           {before.some((step) => !(step.position in edits)) && (
             <span className="relative inline-flex">
               <Button size="sm" icon={<Plus />}>
-                {forkText.addEdit}
+                Override a step
               </Button>
               <select
-                aria-label={forkText.addEdit}
+                aria-label="Override a step"
                 className="absolute inset-0 cursor-default opacity-0"
                 value=""
                 onChange={(event) => {
@@ -148,7 +148,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
                   if (step) setEdits({ ...edits, [step.position]: asText(step.output) });
                 }}
               >
-                <option value="">{forkText.addEdit}</option>
+                <option value="">Override a step</option>
                 {before
                   .filter((step) => !(step.position in edits))
                   .map((step) => (
@@ -166,7 +166,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
               {position} · {stepName(steps.find((step) => step.position === position)?.function_name ?? "")}
               <IconButton
                 size="sm"
-                label={forkText.dropEdit}
+                label="Remove override"
                 onClick={() => {
                   const { [position]: _, ...rest } = edits;
                   setEdits(rest);
@@ -175,11 +175,11 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
                 <X />
               </IconButton>
             </div>
-            <JsonField label={`${forkText.editOutputs} ${position}`} text={text} onChange={(next) => setEdits({ ...edits, [position]: next })} error={wrong[position]} />
+            <JsonField label={`Override step results ${position}`} text={text} onChange={(next) => setEdits({ ...edits, [position]: next })} error={wrong[position]} />
           </div>
         ))}
       </div>
-      <Field label={forkText.newId} hint={forkText.newIdHint}>
+      <Field label="New run ID" hint="Leave empty to generate one.">
         {(wires) => <Input {...wires} value={newId} onChange={(event) => setNewId(event.target.value)} className="font-mono !text-xs" />}
       </Field>
       {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}

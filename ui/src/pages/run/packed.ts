@@ -3,7 +3,6 @@
 import { ExactNumber, type Json, parse } from "@/api/lossless";
 import { type Run, type RunStatus, type Step, statuses } from "@/api/types";
 import { shortName } from "@/lib/words";
-import { openText } from "@/text";
 import { bareRun } from "@/lib/bare-run";
 
 export interface Packed {
@@ -26,7 +25,7 @@ const text = (value: unknown) => (typeof value === "string" ? value : null);
 const number = (value: unknown) => (typeof value === "number" ? value : null);
 const iso = (value: unknown) => (typeof value === "number" && Math.abs(value) <= 8.64e15 ? new Date(value).toISOString() : null);
 const list = (value: unknown) => {
-  if (!Array.isArray(value) || !value.every(isLoose)) throw new Error(openText.wrong);
+  if (!Array.isArray(value) || !value.every(isLoose)) throw new Error("This file is not an exported run, or it is incomplete.");
   return value;
 };
 
@@ -34,7 +33,7 @@ const list = (value: unknown) => {
 function errorText(error: unknown): string | null {
   if (!isLoose(error)) return null;
   const message = text(error.message);
-  const name = shortName(text(error.type) ?? openText.unknownError);
+  const name = shortName(text(error.type) ?? "Error");
   return message ? `${name}: ${message}` : name;
 }
 
@@ -46,20 +45,20 @@ export function unpack(source: string): Packed {
   try {
     document = parse(source);
   } catch {
-    throw new Error(openText.noJson);
+    throw new Error("This file is not valid JSON.");
   }
-  if (!isLoose(document) || document.format !== format) throw new Error(isLoose(document) && typeof document.format === "number" ? openText.otherFormat(document.format) : openText.wrong);
+  if (!isLoose(document) || document.format !== format) throw new Error(isLoose(document) && typeof document.format === "number" ? `This run was exported by a different version (format ${document.format}). Only format 1 is supported.` : "This file is not an exported run, or it is incomplete.");
   const id = text(document.workflow_id);
   const name = text(document.name);
   const exportedAt = number(document.exported_ms);
   const status = statuses.find((one) => one === document.status) as RunStatus | undefined;
-  if (id === null || name === null || exportedAt === null || status === undefined) throw new Error(openText.wrong);
+  if (id === null || name === null || exportedAt === null || status === undefined) throw new Error("This file is not an exported run, or it is incomplete.");
 
   const failures = list(document.failures ?? []);
   const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): Step => {
     const position = text(step.position);
     const started = iso(step.started_ms);
-    if (position === null || started === null) throw new Error(openText.wrong);
+    if (position === null || started === null) throw new Error("This file is not an exported run, or it is incomplete.");
     const failed = failures.filter((failure) => failure.position === position);
     return {
       workflow_id: id,

@@ -10,7 +10,6 @@ import { StatusIcon } from "@/components/status";
 import { Ago, Tag } from "@/components/ui";
 import { duration } from "@/lib/time";
 import { classes } from "@/lib/words";
-import { partsText } from "@/text";
 import { Gallery } from "./gallery";
 import { auditQuery, familyQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
 
@@ -19,7 +18,7 @@ export function Family({ run }: { run: Run }) {
   return (
     <Answer query={query}>
       {(family) => {
-        if (family.nodes.length < 2) return <Empty title={partsText.noFamily}>{partsText.noFamilyNote}</Empty>;
+        if (family.nodes.length < 2) return <Empty title="No related runs">Child runs started by this run appear here.</Empty>;
         const children = new Map<string | null, FamilyNode[]>();
         const ids = new Set(family.nodes.map((node) => node.workflow_id));
         for (const node of family.nodes) {
@@ -43,7 +42,7 @@ export function Family({ run }: { run: Run }) {
                   {node.name}
                 </Link>
                 <span className="min-w-0 flex-1 truncate font-mono text-xs text-faint">{node.workflow_id}</span>
-                {node.position !== null && <span className="text-xs text-faint">{partsText.atStep(node.position)}</span>}
+                {node.position !== null && <span className="text-xs text-faint">step {node.position}</span>}
                 <span className="w-20 text-right text-xs text-muted">{node.completed_at ? duration(Date.parse(node.completed_at) - Date.parse(node.created_at)) : <Ago at={node.created_at} />}</span>
               </li>
             ))}
@@ -60,22 +59,22 @@ export function Talk({ run }: { run: Run }) {
   return (
     <div className="grid grid-cols-1 divide-x lg:grid-cols-2 max-lg:divide-x-0">
       <section className="min-w-0">
-        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">{partsText.messages}</h3>
+        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Messages</h3>
         <Answer query={messages}>
           {(page) =>
             page.items.length === 0 ? (
-              <p className="px-4 pb-4 text-faint">{partsText.noMessages}</p>
+              <p className="px-4 pb-4 text-faint">No messages.</p>
             ) : (
               <ul className="flex flex-col gap-3 px-4 pb-4">
                 {page.items.map((message, index) => (
                   <li key={index}>
                     <div className="mb-1 flex items-center gap-2 text-xs">
-                      <Tag>{message.topic || partsText.noTopic}</Tag>
+                      <Tag>{message.topic || "default topic"}</Tag>
                       <Ago at={message.created_at} className="text-faint" />
                       <span className="flex-1" />
-                      <span className={message.consumed_position === null ? "text-warn" : "text-faint"}>{message.consumed_position === null ? partsText.unread : partsText.readAt(message.consumed_position)}</span>
+                      <span className={message.consumed_position === null ? "text-warn" : "text-faint"}>{message.consumed_position === null ? "not received yet" : `received at step ${message.consumed_position}`}</span>
                     </div>
-                    <JsonView label={partsText.body} value={message.body} />
+                    <JsonView label="Message" value={message.body} />
                   </li>
                 ))}
               </ul>
@@ -84,11 +83,11 @@ export function Talk({ run }: { run: Run }) {
         </Answer>
       </section>
       <section className="min-w-0">
-        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">{partsText.values}</h3>
+        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Published values</h3>
         <Answer query={values}>
           {(page) =>
             page.items.length === 0 ? (
-              <p className="px-4 pb-4 text-faint">{partsText.noValues}</p>
+              <p className="px-4 pb-4 text-faint">No published values.</p>
             ) : (
               <ul className="flex flex-col gap-3 px-4 pb-4">
                 {page.items.map((value) => (
@@ -107,10 +106,10 @@ export function Talk({ run }: { run: Run }) {
 
 export function RunProducts({ run }: { run: Run }) {
   const query = useQuery(productsQuery(run.workflow_id));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noProducts}>{partsText.noProductsNote}</Empty> : <Gallery products={page.items} />)}</Answer>;
+  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title="No products">Files sent with send_product() appear here.</Empty> : <Gallery products={page.items} />)}</Answer>;
 }
 
 export function RunAudit({ run }: { run: Run }) {
   const query = useQuery(auditQuery(run.workflow_id, run.status));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noAudit}>{partsText.noAuditNote}</Empty> : <AuditTable lines={page.items} inline />)}</Answer>;
+  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title="No history yet">Actions such as cancel, resume and approve appear here.</Empty> : <AuditTable lines={page.items} inline />)}</Answer>;
 }
