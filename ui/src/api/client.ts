@@ -1,6 +1,6 @@
 /** The one way to the server: JSON in, JSON out, problems as `Problem`. */
 
-import { parse, stringify } from "./lossless";
+import { parse, stringify } from "./exact-json";
 import { apiPath } from "./place";
 
 export interface FieldError {

@@ -22,7 +22,7 @@ export const sessionQuery = {
   queryKey: ["session"],
   queryFn: async ({ signal }: { signal: AbortSignal }) => {
     const session = await get<Session>("session", undefined, signal);
-    keepCsrf(session.csrf);
+    keepCsrf(session.csrf ?? undefined);
     return session;
   },
   staleTime: Number.POSITIVE_INFINITY,

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import type { AuditLine } from "@/api/types";
 import { Table } from "./table";
 import { Ago } from "./ui";

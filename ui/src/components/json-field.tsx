@@ -1,7 +1,7 @@
 /** A JSON value as text, with what is wrong with it below. */
 
 import { lazy, Suspense } from "react";
-import { parseTyped, stringify } from "@/api/lossless";
+import { parseTyped, stringify } from "@/api/exact-json";
 import { Skeleton } from "./ui";
 
 const CodeEditor = lazy(() => import("./code-editor"));

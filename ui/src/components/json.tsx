@@ -2,7 +2,7 @@
 
 import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
-import { ExactNumber, stringify } from "@/api/lossless";
+import { LosslessNumber, stringify } from "@/api/exact-json";
 import { classes, count, plural } from "@/lib/words";
 import { copy, Copyable, IconButton } from "./ui";
 import { say } from "./toast";
@@ -60,7 +60,7 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
 }
 
 function isTree(value: unknown): value is object {
-  return value !== null && typeof value === "object" && !(value instanceof ExactNumber);
+  return value !== null && typeof value === "object" && !(value instanceof LosslessNumber);
 }
 
 function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
@@ -225,10 +225,10 @@ function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
       </span>
     );
   }
-  if (value instanceof ExactNumber) {
+  if (value instanceof LosslessNumber) {
     return (
       <span title="Shown exactly: too large for a JavaScript number" className={classes("text-info", mark)}>
-        {value.text}
+        {value.value}
       </span>
     );
   }

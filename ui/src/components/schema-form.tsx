@@ -1,10 +1,10 @@
-/** A form made of a JSON Schema. What it writes is exact; what is wrong stands at its field. */
+/** A form for a JSON Schema. Our own, because @rjsf/core reads numbers as doubles: long integers and decimals would change. */
 
 import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
-import { ExactNumber, isExact, stringify } from "@/api/lossless";
+import { LosslessNumber, stringify } from "@/api/exact-json";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, resolve, titleOf, variants } from "@/lib/schema";
+import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, readNumber, resolve, titleOf, variants } from "@/lib/schema";
 import { toLocalField } from "@/lib/time";
 import { classes } from "@/lib/words";
 import { readJson } from "./json-field";
@@ -43,7 +43,7 @@ function Part(props: PartProps) {
     const asText = union.choices.find((choice) => choice.type === "string" && !choice.format);
     if (asText && union.choices.length > 1 && union.choices.every((choice) => choice.type === "string" || choice.type === "number" || choice.type === "integer")) {
       const inner = { ...asText, title: schema.title, description: schema.description, examples: schema.examples } as Schema;
-      const text = typeof props.value === "number" || props.value instanceof ExactNumber ? String(props.value) : props.value;
+      const text = typeof props.value === "number" || props.value instanceof LosslessNumber ? String(props.value) : props.value;
       return <TextPart {...given} schema={inner} value={text} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
     }
     const only = union.choices[0];
@@ -131,10 +131,10 @@ function DateTimePart(props: PartProps) {
 
 function NumberPart(props: PartProps) {
   const { schema, value, onChange } = props;
-  const shown = value instanceof ExactNumber ? value.text : typeof value === "number" ? String(value) : "";
+  const shown = value instanceof LosslessNumber ? value.value : typeof value === "number" ? String(value) : "";
   const [text, setText] = useState(shown);
   useEffect(() => {
-    if (read(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
+    if (readNumber(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
     // Only a value from outside changes the text: "1." is on its way to "1.5".
   }, [shown]);
   const whole = schema.type === "integer";
@@ -148,21 +148,12 @@ function NumberPart(props: PartProps) {
           placeholder={example(schema)}
           onChange={(event) => {
             setText(event.target.value);
-            onChange(read(event.target.value));
+            onChange(readNumber(event.target.value));
           }}
         />
       )}
     </Field>
   );
-}
-
-/** What is no number stays text, so that the validator can say so. */
-function read(text: string): unknown {
-  const clean = text.trim();
-  if (clean === "") return undefined;
-  if (!/^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(clean)) return clean;
-  if (/^-?\d+$/.test(clean)) return isExact(clean) ? Number(clean) : new ExactNumber(clean.replace(/^(-?)0+(?=\d)/, "$1"));
-  return Number(clean);
 }
 
 function BooleanPart(props: PartProps) {

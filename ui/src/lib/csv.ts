@@ -1,6 +1,6 @@
 /** Rows as a file for spreadsheets (RFC 4180). */
 
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 
 /** A text that a spreadsheet would take for a formula gets an apostrophe before it. */
 export function asCsv(columns: string[], rows: unknown[][]): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, faults, initial, variants } from "./schema";
+import { asJsonSchema, faults, initial, readNumber, variants } from "./schema";
 
 const order = {
   type: "object",
@@ -20,7 +20,7 @@ describe("schemas", () => {
 
   it("tell each fault at its field", () => {
     expect(faults(order, { order: { quantity: 0, items: ["a"] } })).toEqual([
-      { path: ["order", "id"], message: "This is needed." },
+      { path: ["order", "id"], message: "Required." },
       { path: ["order", "quantity"], message: "Must be at least 1." },
     ]);
     expect(faults(order, { order: { id: "1", items: [] } })).toEqual([]);
@@ -34,6 +34,11 @@ describe("schemas", () => {
     const shop = { type: "object", properties: { opens: { anyOf: [{ type: "string", format: "time" }, { type: "null" }] } } } as unknown as Schema;
     expect(faults(shop, { opens: "17:30:00" })).toEqual([]);
     expect(faults(shop, { opens: "25:30" }).map((fault) => fault.path)).toEqual([["opens"]]);
+  });
+
+  it("read numbers with all their digits", () => {
+    expect(["", " 7 ", "007", ".5", "-.5", "1.", "1.e3", "1e3", "seven"].map(readNumber)).toEqual([undefined, 7, 7, 0.5, -0.5, 1, 1000, 1000, "seven"]);
+    expect(["123456789012345678901", "0.1234567890123456789"].map((text) => String(readNumber(text)))).toEqual(["123456789012345678901", "0.1234567890123456789"]);
   });
 
   it("know what may be null", () => {

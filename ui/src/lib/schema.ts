@@ -1,7 +1,7 @@
 /** Reading JSON Schemas: what a part means, what it starts with, and whether a value fits. Nothing here uses eval. */
 
 import { Validator } from "@cfworker/json-schema";
-import { ExactNumber } from "@/api/lossless";
+import { LosslessNumber, toNumber } from "@/api/exact-json";
 import type { Schema } from "@/api/types";
 
 const typeLabels: Record<string, string> = { string: "Text", integer: "Whole number", number: "Number", boolean: "Yes or no", array: "List", object: "Object", null: "None" };
@@ -202,8 +202,17 @@ function limitOf(told: string): string {
 
 /** For the validator an exact number is the number nearest to it. */
 function plain(value: unknown): unknown {
-  if (value instanceof ExactNumber) return Number(value.text);
+  if (value instanceof LosslessNumber) return Number(value.value);
   if (Array.isArray(value)) return value.map(plain);
   if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, plain(item)]));
   return value;
+}
+
+/** The number that a text writes, with all its digits; a text that is no number stays text, for the validator to refuse. */
+export function readNumber(text: string): unknown {
+  const clean = text.trim();
+  if (clean === "") return undefined;
+  if (!/^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(clean)) return clean;
+  // JSON knows neither `007` nor `.5` nor `1.`
+  return toNumber(clean.replace(/^(-?)0+(?=\d)/, "$1").replace(/^-?(?=\.)/, "$&0").replace(/\.(?=$|e)/i, ""));
 }

@@ -166,7 +166,7 @@ export function ApprovalsPage() {
 /** Whose decision a gate waits for, in a few words; all of them when pointed at. */
 function For({ emails }: { emails: string[] }) {
   const me = useSession()?.email;
-  const isMine = me !== undefined && emails.includes(me);
+  const isMine = Boolean(me && emails.includes(me));
   const others = emails.length - 1;
   const words = isMine ? (others === 0 ? "for you" : `for you and ${plural(others, "other")}`) : others === 0 ? `for ${emails[0]!}` : `for ${emails[0]!} and ${plural(others, "other")}`;
   return (

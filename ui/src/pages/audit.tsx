@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, ScrollText } from "lucide-react";
 import { get, type Query } from "@/api/client";
 import type { AuditLine, Page } from "@/api/types";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import { AuditTable } from "@/components/audit-table";
 import { usePages } from "@/components/pages";
 import { SearchField } from "@/components/search-field";

@@ -4,7 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Bookmark, DatabaseZap, Download, Play, Trash2 } from "lucide-react";
 import { type KeyboardEvent, useState } from "react";
 import { get, post } from "@/api/client";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import { useSession } from "@/api/session";
 import { Failed } from "@/components/states";
 import { problemText } from "@/components/toast";
@@ -14,15 +14,9 @@ import { useKept } from "@/lib/keep";
 import { seconds } from "@/lib/time";
 import { classes, count, download, plural } from "@/lib/words";
 import { Problem } from "@/api/client";
+import type { QueryResult } from "@/api/types";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-
-interface Rows {
-  columns: string[];
-  rows: unknown[][];
-  truncated: boolean;
-  seconds: number;
-}
 
 interface Saved {
   name: string;
@@ -38,7 +32,7 @@ export function ConsolePage() {
   const [saved, setSaved] = useKept<Saved[]>("sql.saved", []);
   const [naming, setNaming] = useState(false);
   const tables = useQuery({ queryKey: ["sql-tables"], queryFn: ({ signal }) => get<{ tables: string[] }>("sql/tables", undefined, signal), staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
-  const run = useMutation({ mutationFn: (query: string) => post<Rows>("sql", { query }) });
+  const run = useMutation({ mutationFn: (query: string) => post<QueryResult>("sql", { query }) });
   const go = () => text.trim() && !run.isPending && run.mutate(text);
   const keys = (event: KeyboardEvent) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -126,7 +120,7 @@ export function ConsolePage() {
 
 const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
 
-function Result({ found }: { found: Rows }) {
+function Result({ found }: { found: QueryResult }) {
   if (found.rows.length === 0) return <p className="p-4 text-muted">No rows</p>;
   return (
     <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="Result">

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { post } from "@/api/client";
-import type { Approval } from "@/api/types";
+import type { ApprovalByLink } from "@/api/types";
 import { Decide, Due } from "@/components/gate";
 import { Failed } from "@/components/states";
 import { Skeleton } from "@/components/ui";
@@ -13,8 +13,6 @@ import { useTitle } from "@/shell/title";
 import { Door } from "./login";
 
 const closedTitles = { approved: "Already approved", rejected: "Already rejected", expired: "This decision has expired", cancelled: "This decision is no longer needed", open: "" };
-
-type Asking = Pick<Approval, "title" | "name" | "details" | "form" | "status" | "due_at" | "created"> & { expires: string | null };
 
 /** Read once, then taken out of the address: it must not stay in the history of the browser. */
 function takeToken(): string {
@@ -29,7 +27,7 @@ export function DecidePage() {
   const [decided, setDecided] = useState<boolean | null>(null);
   const query = useQuery({
     queryKey: ["decide"],
-    queryFn: () => post<Asking>("decide/look", { token }),
+    queryFn: () => post<ApprovalByLink>("decide/look", { token }),
     retry: false,
     refetchInterval: false,
     refetchOnWindowFocus: false,

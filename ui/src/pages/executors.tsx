@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Cpu } from "lucide-react";
 import { get } from "@/api/client";
-import type { Departure, Executor, Roll } from "@/api/types";
+import type { PastExecutor, Executor, ExecutorList } from "@/api/types";
 import { Answer, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
@@ -20,7 +20,7 @@ const late = 0.2;
 
 export function ExecutorsPage() {
   useTitle("Executors");
-  const query = useQuery({ queryKey: ["executors"], queryFn: ({ signal }) => get<Roll>("executors", undefined, signal), refetchInterval: 5000 });
+  const query = useQuery({ queryKey: ["executors"], queryFn: ({ signal }) => get<ExecutorList>("executors", undefined, signal), refetchInterval: 5000 });
   return (
     <>
       <PageHead title="Executors" />
@@ -101,7 +101,7 @@ function Alive({ executors }: { executors: Executor[] }) {
   );
 }
 
-function Gone({ departures }: { departures: Departure[] }) {
+function Gone({ departures }: { departures: PastExecutor[] }) {
   return (
     <Table
       inline

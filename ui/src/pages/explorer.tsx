@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Send } from "lucide-react";
 import { useState } from "react";
 import { address, get, type Raw, sendRaw } from "@/api/client";
-import { parse } from "@/api/lossless";
+import { parse } from "@/api/exact-json";
 import { apiPath } from "@/api/place";
 import { useCan } from "@/api/session";
 import type { Role, Schema } from "@/api/types";

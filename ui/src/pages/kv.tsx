@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Boxes, Plus, Trash2, Undo2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { get, part, Problem, put, remove } from "@/api/client";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import { useCan } from "@/api/session";
 import type { KvChange, KvRecord, Schema } from "@/api/types";
 import { asText, JsonField, readJson } from "@/components/json-field";

@@ -6,7 +6,7 @@ import { ChevronLeft, Layers, Pause, Play, SlidersHorizontal } from "lucide-reac
 import { useState } from "react";
 import { get, part, patch, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { Page, Queue, QueueNumbers, QueueStats, Run } from "@/api/types";
+import type { ListedQueue, Page, Queue, QueueStats, Run } from "@/api/types";
 import { Figure, Meter } from "@/components/spark";
 import { RunTable } from "@/components/run-table";
 import { Answer, Empty } from "@/components/states";
@@ -23,10 +23,6 @@ const summaryOf = (waiting: number, running: number, most: number | null, oldest
 
 const statsOf = (name: string) => ({ queryKey: ["queues", name, "stats"], queryFn: ({ signal }: { signal: AbortSignal }) => get<QueueStats>(`queues/${part(name)}/stats`, undefined, signal) });
 
-interface Listed extends Queue {
-  stats: QueueNumbers;
-}
-
 export function limitWords(queue: Queue): string[] {
   return [
     queue.worker_concurrency !== null && `${count(queue.worker_concurrency)} per process`,
@@ -41,9 +37,9 @@ export function limitWords(queue: Queue): string[] {
 export function QueuesPage() {
   useTitle("Queues");
   const navigate = useNavigate();
-  const query = useQuery({ queryKey: ["queues", "with stats"], queryFn: ({ signal }) => get<Page<Listed>>("queues", { stats: true }, signal) });
+  const query = useQuery({ queryKey: ["queues", "with stats"], queryFn: ({ signal }) => get<Page<ListedQueue>>("queues", { stats: true }, signal) });
   const queues = query.data?.items ?? [];
-  const of = (queue: Listed) => queue.stats;
+  const of = (queue: ListedQueue) => queue.stats;
   return (
     <>
       <PageHead title="Queues" />
@@ -120,7 +116,7 @@ export function QueuesPage() {
 
 const perMinute = (value: number | undefined) => (value === undefined ? "–" : `${(value < 10 ? value.toFixed(1) : count(Math.round(value)))}/min`);
 
-function Old({ stats }: { stats: QueueNumbers | undefined }) {
+function Old({ stats }: { stats: ListedQueue["stats"] }) {
   const age = stats?.oldest_age ?? null;
   return <span className={age !== null && age > 300 ? "text-warn" : "text-muted"}>{seconds(age)}</span>;
 }

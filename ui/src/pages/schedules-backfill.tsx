@@ -4,7 +4,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { Check, Play } from "lucide-react";
 import { useState } from "react";
 import { part, post, Problem } from "@/api/client";
-import type { Backfill as Answer, Schedule } from "@/api/types";
+import type { Backfill as BackfillResult, Schedule } from "@/api/types";
 import { problemText, say } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice } from "@/components/ui";
 import { clock, day, dayOf, toLocalField } from "@/lib/time";
@@ -23,14 +23,14 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
   const path = `schedules/${part(schedule.id)}/backfill`;
   const look = useQuery({
     queryKey: ["backfill", schedule.id, span],
-    queryFn: () => post<Answer>(path, { ...span, dry_run: true }),
+    queryFn: () => post<BackfillResult>(path, { ...span, dry_run: true }),
     enabled: ready,
     placeholderData: keepPreviousData,
     refetchInterval: false,
     retry: false,
   });
   const act = useMutation({
-    mutationFn: () => post<Answer>(path, span),
+    mutationFn: () => post<BackfillResult>(path, span),
     onSuccess: (done) => {
       say(`${plural(done.started.length, "run")} started`, schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });

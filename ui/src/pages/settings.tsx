@@ -6,7 +6,7 @@ import { LogOut, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { address, get, part, patch, post, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
-import type { Account, Page, Role, Token } from "@/api/types";
+import type { Account, AccountSession, NewToken, Page, Role, Token } from "@/api/types";
 import { Answer, Empty } from "@/components/states";
 import { Table } from "@/components/table";
 import { complain, problemText, say } from "@/components/toast";
@@ -26,15 +26,6 @@ const roleNotes = {
 const lifetimeLabel = (days: number) => (days === 365 ? "In 1 year" : `In ${days} days`);
 
 const roles: Role[] = ["viewer", "approver", "operator", "admin"];
-
-interface SessionRow {
-  id: string;
-  email: string;
-  address: string | null;
-  agent: string | null;
-  created: string;
-  seen: string;
-}
 
 export function SettingsPage() {
   useTitle("Settings");
@@ -329,7 +320,7 @@ function AddToken({ onClose }: { onClose: () => void }) {
   const [role, setRole] = useState<Role>("operator");
   const [days, setDays] = useState("90");
   const act = useMutation({
-    mutationFn: () => post<Token>("tokens", { name, role, expires: days ? new Date(Date.now() + Number(days) * day).toISOString() : null }),
+    mutationFn: () => post<NewToken>("tokens", { name, role, expires: days ? new Date(Date.now() + Number(days) * day).toISOString() : null }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["tokens"] }),
   });
   return (
@@ -352,7 +343,7 @@ function AddToken({ onClose }: { onClose: () => void }) {
         )
       }
     >
-      {act.data?.token ? (
+      {act.data ? (
         <>
           <Notice tone="ok">Copy the token now. It is not shown again.</Notice>
           <Copyable text={act.data.token} label="Copy token" className="rounded-md bg-sunken px-3 py-2 font-mono text-xs hairline">
@@ -387,9 +378,9 @@ function AddToken({ onClose }: { onClose: () => void }) {
 
 function Sessions() {
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["sessions"], queryFn: ({ signal }) => get<Page<SessionRow>>("sessions", { limit: 200 }, signal) });
+  const query = useQuery({ queryKey: ["sessions"], queryFn: ({ signal }) => get<Page<AccountSession>>("sessions", { limit: 200 }, signal) });
   const drop = useMutation({
-    mutationFn: (row: SessionRow) => remove(`sessions/${part(row.id)}`),
+    mutationFn: (row: AccountSession) => remove(`sessions/${part(row.id)}`),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["sessions"] }),
     onError: (error) => complain(error),
   });

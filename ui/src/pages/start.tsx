@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Braces, CalendarClock, Clock, History, Play, Terminal } from "lucide-react";
 import { useEffect, useState } from "react";
 import { get, part, post, Problem } from "@/api/client";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import { apiPath } from "@/api/place";
 import { useCan } from "@/api/session";
 import type { Page, Queue, Registered, RegisteredDetail, Schedule, ScheduleSpec } from "@/api/types";
@@ -282,7 +282,7 @@ function asPlan(workflow: Registered, spec: ScheduleSpec, input: unknown, name: 
   const words = (given: Record<string, unknown>) => Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== "").map(([key, value]) => `, ${key}=${pythonOf(value)}`).join("");
   const when =
     spec.type === "once"
-      ? `Schedule.once(datetime.fromisoformat(${JSON.stringify(spec.at.replace("Z", "+00:00"))}))`
+      ? `Schedule.once(datetime.fromisoformat(${JSON.stringify(spec.at?.replace("Z", "+00:00"))}))`
       : `Schedule.cron(${JSON.stringify(spec.expression)}${words({ timezone: spec.timezone, jitter: spec.jitter, catch_up: spec.catch_up, overlap: spec.overlap })})`;
   const imports = spec.type === "once" ? "from datetime import datetime\n\nfrom turbine import Schedule" : "from turbine import Schedule";
   return `${imports}\n\nawait rt.schedules.create(${JSON.stringify(workflow.name)}, ${when}${words({ input, name })})`;

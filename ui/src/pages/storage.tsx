@@ -5,7 +5,7 @@ import { Download, HardDriveDownload, Pencil, Plus, Trash2 } from "lucide-react"
 import { useRef, useState } from "react";
 import { address, get, post, put, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
-import type { CalendarDay, Page, Registered, RetentionRule, RunStatus, Settings } from "@/api/types";
+import type { CalendarDay, CleanupPreview, Page, Registered, RetentionRule, RunStatus, Settings, VacuumResult } from "@/api/types";
 import { Chart } from "@/components/chart";
 import { Columns, Meter } from "@/components/spark";
 import { Answer } from "@/components/states";
@@ -170,18 +170,9 @@ function GrowthOver({ growth, knowsFree }: { growth: Room["growth"]; knowsFree: 
   );
 }
 
-interface Due {
-  runs: number;
-  partial: boolean;
-  by_rule: { workflow: string | null; status: RunStatus | null; keep: number | null; runs: number }[];
-  deliveries: number;
-  logs: number;
-  older_than: number | null;
-}
-
 const garbageQuery = (age: string) => ({
   queryKey: ["garbage", age],
-  queryFn: ({ signal }: { signal: AbortSignal }) => get<Due>("garbage", { older_than: age === "" ? undefined : Number(age) * 86_400 }, signal),
+  queryFn: ({ signal }: { signal: AbortSignal }) => get<CleanupPreview>("garbage", { older_than: age === "" ? undefined : Number(age) * 86_400 }, signal),
 });
 
 function told(keep: number | null): string {
@@ -452,14 +443,6 @@ function CleanUp({ kept }: { kept: string }) {
   );
 }
 
-interface Vacuumed {
-  freed_bytes: number;
-  database_bytes: number;
-  free_bytes: number;
-  done: boolean;
-  skipped: string[];
-}
-
 function Vacuum({ room }: { room: Room }) {
   const client = useQueryClient();
   const session = useSession();
@@ -474,13 +457,13 @@ function Vacuum({ room }: { room: Room }) {
       let given = 0;
       setFreed(0);
       // What becomes free meanwhile is left for the next time, or this might never end.
-      let done = await post<Vacuumed>("vacuum");
+      let done = await post<VacuumResult>("vacuum");
       const goal = done.freed_bytes + done.free_bytes;
       for (;;) {
         given += done.freed_bytes;
         setFreed(given);
         if (done.done || stopped.current || done.freed_bytes === 0 || given >= goal) return { given, skipped: done.skipped };
-        done = await post<Vacuumed>("vacuum");
+        done = await post<VacuumResult>("vacuum");
       }
     },
     onSuccess: ({ given, skipped }) => say(isPostgres ? "Tables vacuumed" : `${bytes(given)} reclaimed`, skipped.length > 0 ? `Skipped, locked or owned by another user: ${skipped.join(", ")}` : undefined),

@@ -6,7 +6,7 @@ import { CircleX, ListRestart, Redo2, Wrench } from "lucide-react";
 import { useState } from "react";
 import { part, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, Run, Step } from "@/api/types";
+import type { ActionResult, Run, Step } from "@/api/types";
 import { JsonField, readJson } from "@/components/json-field";
 import { isOpen } from "@/components/status";
 import { complain, problemText, say } from "@/components/toast";
@@ -40,7 +40,7 @@ export function AmendMenu({ run, step }: { run: Run; step: Step }) {
   const client = useQueryClient();
   const [act, setAct] = useState<Act | null>(null);
   const again = useMutation({
-    mutationFn: (how: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${how}`),
+    mutationFn: (how: "release" | "resume") => post<ActionResult>(`workflows/${part(run.workflow_id)}/${how}`),
     onSuccess: (answer) => {
       say(answer.changed ? "Retrying the step" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
@@ -81,8 +81,8 @@ function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: A
   const amend = useMutation({
     mutationFn: async (change: Record<string, unknown>) => {
       // First the old run ends: the two must not go on side by side.
-      if (open) await post<ActionAnswer>(`workflows/${id}/cancel`, { reason: cancelReasons[act](step.position) });
-      return post<ActionAnswer>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
+      if (open) await post<ActionResult>(`workflows/${id}/cancel`, { reason: cancelReasons[act](step.position) });
+      return post<ActionResult>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
     },
     onSuccess: (answer) => {
       say(doneMessages[act], answer.workflow_id);

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ChevronRight, Equal, EqualNot } from "lucide-react";
 import { useMemo, useState } from "react";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import type { Run, Step } from "@/api/types";
 import { differences, JsonView } from "@/components/json";
 import { Empty, SkeletonRows } from "@/components/states";

@@ -5,7 +5,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { get, part, post } from "@/api/client";
-import type { ActionAnswer, RegisteredDetail, Run, Schema, Step } from "@/api/types";
+import type { ActionResult, Arguments, RegisteredDetail, Run, Schema, Step } from "@/api/types";
 import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
 import { asText, JsonField, readJson } from "@/components/json-field";
 import { complain, problemText, say } from "@/components/toast";
@@ -13,11 +13,6 @@ import { Button, Dialog, Field, IconButton, Input, Notice, Select, Skeleton, Swi
 import type { Fault } from "@/lib/schema";
 import { stepName } from "./layout";
 import { plural } from "@/lib/words";
-
-interface Stored {
-  args: unknown[];
-  kwargs: Record<string, unknown>;
-}
 
 export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Step[]; from: string | null; onClose: () => void }) {
   return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;
@@ -44,7 +39,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     if (input !== null) return;
     try {
       const [stored, known] = await Promise.all([
-        run.input_truncated || !run.input ? get<Stored>(`workflows/${part(run.workflow_id)}/input`) : (run.input as Stored),
+        run.input_truncated || !run.input ? get<Arguments>(`workflows/${part(run.workflow_id)}/input`) : run.input,
         // Nobody may know the workflow by now: then there is the JSON alone.
         get<RegisteredDetail>(`registered/${part(run.name)}`).catch(() => null),
       ]);
@@ -56,7 +51,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     }
   };
   const act = useMutation({
-    mutationFn: (body: Record<string, unknown>) => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/fork`, body),
+    mutationFn: (body: Record<string, unknown>) => post<ActionResult>(`workflows/${part(run.workflow_id)}/fork`, body),
     onSuccess: (answer) => {
       say("Run forked", answer.workflow_id);
       onClose();
@@ -188,7 +183,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
 }
 
 /** The stored arguments as an object by parameter name, if the schema says which names they have. */
-function byName(stored: Stored, schema: Schema | null): Record<string, unknown> | null {
+function byName(stored: Arguments, schema: Schema | null): Record<string, unknown> | null {
   if (schema === null || schema.type !== "object" || !Array.isArray(stored?.args)) return null;
   const names = Object.keys((schema.properties as object | undefined) ?? {});
   if (stored.args.length > names.length) return null;

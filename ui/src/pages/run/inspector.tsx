@@ -64,7 +64,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
             </>
           )}
         </dl>
-        {step.error && <Failure error={step.error} traceback={step.traceback ?? step.attempts.at(-1)?.traceback ?? null} />}
+        {step.error && <Failure error={step.error} traceback={step.attempts.at(-1)?.traceback ?? null} />}
         {step.ended_at && !step.error && (step.output_truncated ? <LazyOutput run={run} step={step} /> : <JsonView label="Result" value={step.output ?? null} />)}
         {step.attempts.length > 0 && (step.attempts.length > 1 || step.attempts[0]!.error) && (
           <section>

@@ -12,11 +12,10 @@ import { absolute, clockMs, duration, seconds } from "@/lib/time";
 import { bytes, classes } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import type { Step } from "@/api/types";
 import { Failure } from "./inspector";
 import { simple } from "./input";
 import { stepName } from "./layout";
-import { type Packed, unpack } from "./packed";
+import { type Packed, unpack, type PackedStep } from "./packed";
 import { StepIcon, Waterfall } from "./timeline";
 
 interface Opened {
@@ -140,7 +139,7 @@ function Shown({ packed }: { packed: Packed }) {
       {isWide ? (
         <aside aria-label={step ? "Step" : "Details"} className="flex w-[372px] shrink-0 flex-col border-l">
           {step ? (
-            <PackedStep key={step.position} step={step} onClose={() => setSelected(null)} />
+            <ExportedStep key={step.position} step={step} onClose={() => setSelected(null)} />
           ) : (
             <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4" tabIndex={0} role="region" aria-label="Details">
               {facts}
@@ -149,7 +148,7 @@ function Shown({ packed }: { packed: Packed }) {
         </aside>
       ) : (
         <Sheet open={step !== null} onClose={() => setSelected(null)} title="Step">
-          {step && <PackedStep step={step} onClose={isPhone ? undefined : () => setSelected(null)} />}
+          {step && <ExportedStep step={step} onClose={isPhone ? undefined : () => setSelected(null)} />}
         </Sheet>
       )}
     </div>
@@ -182,7 +181,7 @@ function Facts({ packed: { run, exportedAt } }: { packed: Packed }) {
   return <Rows rows={rows} />;
 }
 
-function PackedStep({ step, onClose }: { step: Step; onClose?: () => void }) {
+function ExportedStep({ step, onClose }: { step: PackedStep; onClose?: () => void }) {
   const rows: [string, ReactNode][] = [
     ["State", <span className={step.error ? "text-bad" : ""}>{step.error ? "Failed" : step.ended_at ? "Done" : "Not finished"}{step.ended_at && ` · ${duration(Date.parse(step.ended_at) - Date.parse(step.started_at))}`}</span>],
     ["Position", <span className="font-mono text-xs leading-5">{step.position}</span>],

@@ -1,13 +1,15 @@
 /** A run out of a file that `rt.export` or "Download as file" wrote, in the shape in which pages show runs. */
 
-import { ExactNumber, type Json, parse } from "@/api/lossless";
-import { type Run, type RunStatus, type Step, statuses } from "@/api/types";
+import { LosslessNumber, type Json, parse } from "@/api/exact-json";
+import { type Arguments, type Run, type RunStatus, type Step, statuses } from "@/api/types";
 import { shortName } from "@/lib/words";
 import { bareRun } from "@/lib/bare-run";
 
+export type PackedStep = Step & { traceback: string | null };
+
 export interface Packed {
   run: Run;
-  steps: Step[];
+  steps: PackedStep[];
   waits: { position: string; kind: string; subject: string; since: number; until: number | null }[];
   exportedAt: number;
 }
@@ -20,7 +22,7 @@ const noteKind = 5;
 
 type Loose = Record<string, unknown>;
 
-const isLoose = (value: unknown): value is Loose => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ExactNumber);
+const isLoose = (value: unknown): value is Loose => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof LosslessNumber);
 const text = (value: unknown) => (typeof value === "string" ? value : null);
 const number = (value: unknown) => (typeof value === "number" ? value : null);
 const iso = (value: unknown) => (typeof value === "number" && Math.abs(value) <= 8.64e15 ? new Date(value).toISOString() : null);
@@ -55,7 +57,7 @@ export function unpack(source: string): Packed {
   if (id === null || name === null || exportedAt === null || status === undefined) throw new Error("This file is not an exported run, or it is incomplete.");
 
   const failures = list(document.failures ?? []);
-  const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): Step => {
+  const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): PackedStep => {
     const position = text(step.position);
     const started = iso(step.started_ms);
     if (position === null || started === null) throw new Error("This file is not an exported run, or it is incomplete.");
@@ -67,18 +69,20 @@ export function unpack(source: string): Packed {
       position,
       kind: kinds[number(step.kind) ?? 0] ?? "mark",
       output: (step.output ?? null) as Json,
+      output_truncated: false,
       error: errorText(step.error),
       traceback: traceback(step.error),
       started_at: started,
       ended_at: iso(step.ended_ms),
-      attempts: failed.map((failure) => ({ number: number(failure.number) ?? 0, started_at: started, ended_at: null, error: errorText(failure.error), traceback: traceback(failure.error) })),
+      attempts: failed.map((failure) => ({ number: number(failure.number) ?? 0, started_at: started, ended_at: null, error: errorText(failure.error), traceback: traceback(failure.error), process: null })),
       child_workflow_id: text(step.child_workflow_id),
+      child_status: null,
     };
   });
   const created = iso(document.created_ms) ?? steps.map((step) => step.started_at).sort()[0] ?? new Date(exportedAt).toISOString();
   const started = iso(document.started_ms);
   const completed = iso(document.completed_ms);
-  const input = isLoose(document.input) ? (document.input as unknown as Run["input"]) : null;
+  const input = isLoose(document.input) ? (document.input as unknown as Arguments) : null;
   const run: Run = {
     ...bareRun({ workflow_id: id, status, name, created_at: created }),
     updated_at: completed ?? created,

@@ -6,7 +6,7 @@ import { Ban, ChevronLeft, Download, Ellipsis, GitFork, RotateCcw, Send, Trash2,
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import { address, get, part, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, Run } from "@/api/types";
+import type { ActionResult, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
 import { Markdown } from "@/components/markdown";
 import { LogView } from "@/components/log-view";
@@ -79,7 +79,7 @@ function Inside({ run }: { run: Run }) {
         <WaitingCard run={run} onFork={() => setForkFrom("0")} />
         {run.error && (
           <div className="mx-4 mt-3">
-            <Failure error={run.error} traceback={failing?.traceback ?? failing?.attempts.at(-1)?.traceback} />
+            <Failure error={run.error} traceback={failing?.attempts.at(-1)?.traceback} />
             {failing && (
               <button type="button" className="mt-1 text-xs text-accent hover:underline" onClick={() => go({ tab: undefined, step: failing.position })}>
                 Failed at step {failing.position}, {failing.function_name}
@@ -161,7 +161,7 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
   const [sending, setSending] = useState(false);
   const open = isOpen(run.status);
   const resume = useMutation({
-    mutationFn: () => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/resume`),
+    mutationFn: () => post<ActionResult>(`workflows/${part(run.workflow_id)}/resume`),
     onSuccess: (answer) => {
       say(answer.changed ? "Run resumed" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
@@ -238,7 +238,7 @@ function Confirm({ run, asking, onClose }: { run: Run; asking: "cancel" | "delet
   const navigate = useNavigate();
   const [reason, setReason] = useState("");
   const act = useMutation({
-    mutationFn: () => (asking === "delete" ? remove<ActionAnswer>(`workflows/${part(run.workflow_id)}`) : post<ActionAnswer>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
+    mutationFn: () => (asking === "delete" ? remove<ActionResult>(`workflows/${part(run.workflow_id)}`) : post<ActionResult>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
     onSuccess: (answer) => {
       say(asking === "delete" ? "Run deleted" : answer.changed ? "Cancelled" : "No change: the run has moved on");
       onClose();

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { FamilyNode, Run } from "@/api/types";
+import type { RelatedRun, Run } from "@/api/types";
 import { AuditTable } from "@/components/audit-table";
 import { JsonView } from "@/components/json";
 import { Answer, Empty } from "@/components/states";
@@ -19,13 +19,13 @@ export function Family({ run }: { run: Run }) {
     <Answer query={query}>
       {(family) => {
         if (family.nodes.length < 2) return <Empty title="No related runs">Child runs started by this run appear here.</Empty>;
-        const children = new Map<string | null, FamilyNode[]>();
+        const children = new Map<string | null, RelatedRun[]>();
         const ids = new Set(family.nodes.map((node) => node.workflow_id));
         for (const node of family.nodes) {
           const parent = node.parent_workflow_id && ids.has(node.parent_workflow_id) ? node.parent_workflow_id : null;
           children.set(parent, [...(children.get(parent) ?? []), node]);
         }
-        const lines: { node: FamilyNode; depth: number }[] = [];
+        const lines: { node: RelatedRun; depth: number }[] = [];
         const walk = (parent: string | null, depth: number) => {
           for (const node of children.get(parent) ?? []) {
             lines.push({ node, depth });

@@ -2,7 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { get, part } from "@/api/client";
-import type { Approval, AuditLine, Explanation, FamilyNode, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
+import type { Approval, AuditLine, Explanation, RelatedRun, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
 import { isOpen } from "@/components/status";
 
 const stepsMost = 5000;
@@ -57,7 +57,7 @@ export const auditQuery = listOf<AuditLine>("audit");
 export const familyQuery = (id: string, status: RunStatus | undefined) =>
   queryOptions({
     queryKey: ["run", id, "family"],
-    queryFn: ({ signal }) => get<{ root: string; nodes: FamilyNode[] }>(at(id, "/family"), undefined, signal),
+    queryFn: ({ signal }) => get<{ root: string; nodes: RelatedRun[] }>(at(id, "/family"), undefined, signal),
     refetchInterval: pace(status),
   });
 

@@ -6,7 +6,7 @@ import { AlarmClock, CircleAlert, Hand, Layers, MailOpen, Moon, RotateCcw, Send,
 import { type ReactNode, useState } from "react";
 import { part, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, CodeLine, Explanation, Run } from "@/api/types";
+import type { ActionResult, CodeLine, Explanation, Run } from "@/api/types";
 import { Decide, Due } from "@/components/gate";
 import { JsonField, readJson } from "@/components/json-field";
 import { complain, say } from "@/components/toast";
@@ -115,7 +115,7 @@ function Release({ run, explanation, onFork }: { run: Run; explanation: Explanat
   const client = useQueryClient();
   const [sending, setSending] = useState(false);
   const act = useMutation({
-    mutationFn: (action: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${action}`),
+    mutationFn: (action: "release" | "resume") => post<ActionResult>(`workflows/${part(run.workflow_id)}/${action}`),
     onSuccess: (answer, action) => {
       say(answer.changed ? doneMessages[action] : "Not needed: the run is about to continue");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
@@ -182,7 +182,7 @@ export function SendDialog({ id, open, onClose }: { id: string; open: boolean; o
   const [text, setText] = useState('""');
   const [wrong, setWrong] = useState<string | null>(null);
   const act = useMutation({
-    mutationFn: (message: unknown) => post<ActionAnswer>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
+    mutationFn: (message: unknown) => post<ActionResult>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
     onSuccess: () => {
       say("Message sent");
       void client.invalidateQueries({ queryKey: ["run", id] });

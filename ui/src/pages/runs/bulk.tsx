@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { post } from "@/api/client";
-import type { BulkAnswer } from "@/api/types";
+import type { BulkResult } from "@/api/types";
 import { problemText, say } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice, Skeleton } from "@/components/ui";
 import { count, plural } from "@/lib/words";
@@ -42,7 +42,7 @@ const failuresMost = 500;
 interface Progress {
   seen: number;
   done: number;
-  failed: BulkAnswer["failed"];
+  failed: BulkResult["failed"];
   refused: number;
   cursor: string | null;
   state: "running" | "stopped" | "broken" | "over";
@@ -69,7 +69,7 @@ function Inside({ action, target: given, onClose, onDone }: { action: BulkAction
   );
   const trial = useQuery({
     queryKey: ["bulk", action, target],
-    queryFn: () => post<BulkAnswer>("workflows/bulk", { action, ...target, dry_run: true }),
+    queryFn: () => post<BulkResult>("workflows/bulk", { action, ...target, dry_run: true }),
     staleTime: 0,
     gcTime: 0,
     refetchInterval: false,
@@ -85,7 +85,7 @@ function Inside({ action, target: given, onClose, onDone }: { action: BulkAction
     setProgress(now);
     while (!stopping.current) {
       try {
-        const answer = await post<BulkAnswer>("workflows/bulk", { action, ...target, dry_run: false, reason: reason || undefined, limit: portion, cursor: now.cursor ?? undefined });
+        const answer = await post<BulkResult>("workflows/bulk", { action, ...target, dry_run: false, reason: reason || undefined, limit: portion, cursor: now.cursor ?? undefined });
         now = {
           seen: now.seen + answer.matched,
           done: now.done + answer.done,

@@ -1,0 +1,40 @@
+#!/usr/bin/env python
+"""Prints the schemas of the API as JSON; `npm run types` in ui/ makes the dashboard's types of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from typing import Any
+
+import turbine
+from turbine.http.app import build
+
+PROSE = frozenset({"description", "title", "examples", "format"})
+"""Left out: it changes more often than the types do."""
+
+
+def schemas() -> dict[str, Any]:
+    """The component schemas of the OpenAPI document, without its prose and examples."""
+    with tempfile.TemporaryDirectory() as folder:
+        rt = turbine.Runtime(f"sqlite:///{folder}/turbine.db")
+        _, api = build(rt, "none")
+        return _without_prose(api.openapi()["components"]["schemas"])
+
+
+def _without_prose(node: Any) -> Any:
+    if isinstance(node, dict):
+        # A property may have one of these names too: its value is a schema then.
+        return {
+            key: _without_prose(value)
+            for key, value in node.items()
+            if not (key in PROSE and isinstance(value, (str, list)))
+        }
+    return [_without_prose(value) for value in node] if isinstance(node, list) else node
+
+
+if __name__ == "__main__":
+    document = {"openapi": "3.1.0", "info": {"title": "Turbine", "version": ""}, "paths": {}}
+    json.dump(document | {"components": {"schemas": schemas()}}, sys.stdout, indent=1, sort_keys=True)
+    print()
