@@ -3,7 +3,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { Tooltip } from "radix-ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { basePath } from "./api/place";
+import { basePath } from "./api/base-path";
 import { queryClient } from "./api/session";
 import { Toasts } from "./components/toast";
 import { router } from "./router";

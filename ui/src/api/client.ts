@@ -1,7 +1,7 @@
 /** The one way to the server: JSON in, JSON out, problems as `Problem`. */
 
 import { parse, stringify } from "./exact-json";
-import { apiPath } from "./place";
+import { apiPath } from "./base-path";
 
 export interface FieldError {
   path: (string | number)[];
@@ -29,7 +29,7 @@ let csrf: string | undefined;
 let signedOut: (() => void) | undefined;
 let refused: (() => void) | undefined;
 
-export function keepCsrf(token: string | undefined): void {
+export function setCsrf(token: string | undefined): void {
   csrf = token;
 }
 
@@ -38,7 +38,7 @@ export function onSignedOut(listener: () => void): void {
 }
 
 /** Hears that the server refused a change: whoever looks may have another role by now. */
-export function onRefused(listener: () => void): void {
+export function onForbidden(listener: () => void): void {
   refused = listener;
 }
 
@@ -46,7 +46,7 @@ export function address(path: string, query: Query = {}): string {
   const found = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;
-    for (const one of Array.isArray(value) ? value : [value]) found.append(key, String(one));
+    for (const item of Array.isArray(value) ? value : [value]) found.append(key, String(item));
   }
   const text = found.toString();
   return apiPath + path + (text ? `?${text}` : "");
@@ -56,7 +56,7 @@ export function part(id: string | number): string {
   return encodeURIComponent(String(id));
 }
 
-export async function ask<T>(method: string, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+export async function request<T>(method: string, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
@@ -77,7 +77,7 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   if (response.ok) return (text ? parse(text) : undefined) as T;
   if (response.status === 401 && !path.startsWith("login") && !path.startsWith("password")) signedOut?.();
   if (response.status === 403 && method !== "GET" && csrf !== undefined) {
-    if (headers["X-CSRF-Token"] !== (await freshCsrf())) return ask(method, path, options);
+    if (headers["X-CSRF-Token"] !== (await freshCsrf())) return request(method, path, options);
     refused?.();
   }
   throw problemOf(response, text);
@@ -87,7 +87,7 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
 async function freshCsrf(): Promise<string | undefined> {
   const before = csrf;
   csrf = undefined; // so that nothing is asked twice more
-  const session = await ask<{ csrf?: string | null }>("GET", "session").catch(() => null);
+  const session = await request<{ csrf?: string | null }>("GET", "session").catch(() => null);
   csrf = session?.csrf ?? before;
   return csrf;
 }
@@ -130,8 +130,8 @@ function problemOf(response: Response, text: string): Problem {
   );
 }
 
-export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => ask<T>("GET", path, { query, signal });
-export const post = <T>(path: string, body: unknown = {}) => ask<T>("POST", path, { body });
-export const patch = <T>(path: string, body: unknown) => ask<T>("PATCH", path, { body });
-export const put = <T>(path: string, body: unknown) => ask<T>("PUT", path, { body });
-export const remove = <T = void>(path: string) => ask<T>("DELETE", path);
+export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => request<T>("GET", path, { query, signal });
+export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", path, { body });
+export const patch = <T>(path: string, body: unknown) => request<T>("PATCH", path, { body });
+export const put = <T>(path: string, body: unknown) => request<T>("PUT", path, { body });
+export const remove = <T = void>(path: string) => request<T>("DELETE", path);

@@ -1,7 +1,7 @@
 /** Who is signed in, and what that allows. */
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
-import { get, keepCsrf, onRefused, Problem } from "./client";
+import { get, setCsrf, onForbidden, Problem } from "./client";
 import { streamState } from "./stream";
 import type { Approval, Role, Session } from "./types";
 
@@ -22,14 +22,14 @@ export const sessionQuery = {
   queryKey: ["session"],
   queryFn: async ({ signal }: { signal: AbortSignal }) => {
     const session = await get<Session>("session", undefined, signal);
-    keepCsrf(session.csrf ?? undefined);
+    setCsrf(session.csrf ?? undefined);
     return session;
   },
   staleTime: Number.POSITIVE_INFINITY,
   refetchInterval: false as const,
 };
 
-onRefused(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey }));
+onForbidden(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey }));
 
 const rank: Record<Role, number> = { viewer: 0, approver: 1, operator: 2, admin: 3 };
 
@@ -45,7 +45,7 @@ export function useCan(role: Role): boolean {
 }
 
 /** Whether the one who looks may decide a gate: approvers what is assigned to them or to nobody, operators all. */
-export function useMayDecide(): (gate: Partial<Pick<Approval, "assignees">>) => boolean {
+export function useMayDecide(): (approval: Partial<Pick<Approval, "assignees">>) => boolean {
   const email = useSession()?.email;
   const all = useCan("operator");
   const own = useCan("approver");

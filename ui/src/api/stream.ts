@@ -8,7 +8,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
 import { address } from "./client";
-import { apiPath } from "./place";
+import { apiPath } from "./base-path";
 import type { RunStatus } from "./types";
 
 export interface RunEvent {
@@ -218,7 +218,7 @@ function flush(): void {
 }
 
 /** Hears every change of a run; `null` says that some run changed. */
-export function hearRuns(watcher: (event: RunEvent | null) => void): () => void {
+export function watchRuns(watcher: (event: RunEvent | null) => void): () => void {
   runWatchers.add(watcher);
   return () => runWatchers.delete(watcher);
 }

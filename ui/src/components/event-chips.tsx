@@ -1,6 +1,6 @@
 /** Which events somebody wants to hear of. */
 
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { Pill } from "./status";
 import { eventLabels } from "@/lib/labels";
 
@@ -10,7 +10,7 @@ const every = "workflow.*";
 export function EventChips({ value, onChange, choices = [every, ...events], label = "Events" }: { value: string[]; onChange: (events: string[]) => void; choices?: string[]; label?: string }) {
   const toggle = (event: string) => {
     if (event === every) return onChange(value.includes(every) ? [] : [every]);
-    const rest = value.filter((one) => one !== every && one !== event);
+    const rest = value.filter((item) => item !== every && item !== event);
     onChange(value.includes(event) ? rest : [...rest, event]);
   };
   return (

@@ -2,7 +2,7 @@
 
 import { lazy, Suspense, useState } from "react";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
+import { asJsonSchema, type ValidationError, validate, initial } from "@/lib/schema";
 import { asText, JsonField, readJson } from "./json-field";
 import { Segments, Skeleton } from "./ui";
 
@@ -16,22 +16,22 @@ export interface InputState {
 
 const isEmpty = (schema: Schema | null) => schema !== null && schema.type === "object" && Object.keys((schema.properties as object | undefined) ?? {}).length === 0 && !Array.isArray(schema.fields);
 
-export function freshInput(schema: Schema | null, value?: unknown): InputState {
+export function newInput(schema: Schema | null, value?: unknown): InputState {
   const found = value === undefined || value === null ? (schema ? initial(asJsonSchema(schema), asJsonSchema(schema)) : null) : value;
   return { value: found, text: asText(found ?? null), mode: schema ? "form" : "json" };
 }
 
 /** The value to send, or what is wrong with it. */
-export function readInput(state: InputState, schema: Schema | null): { value: unknown; faults: Fault[]; error: string | null } {
+export function readInput(state: InputState, schema: Schema | null): { value: unknown; errors: ValidationError[]; error: string | null } {
   if (state.mode === "json") {
     const found = readJson(state.text);
-    if (found.error !== undefined) return { value: undefined, faults: [], error: found.error };
-    return { value: found.value, faults: [], error: null };
+    if (found.error !== undefined) return { value: undefined, errors: [], error: found.error };
+    return { value: found.value, errors: [], error: null };
   }
-  return { value: state.value ?? null, faults: schema && !isEmpty(schema) ? faults(schema, state.value) : [], error: null };
+  return { value: state.value ?? null, errors: schema && !isEmpty(schema) ? validate(schema, state.value) : [], error: null };
 }
 
-export function InputFields({ schema, state, onChange, found, error }: { schema: Schema | null; state: InputState; onChange: (state: InputState) => void; found: Fault[]; error: string | null }) {
+export function InputFields({ schema, state, onChange, found, error }: { schema: Schema | null; state: InputState; onChange: (state: InputState) => void; found: ValidationError[]; error: string | null }) {
   const [wrong, setWrong] = useState<string | null>(null);
   if (isEmpty(schema)) return <p className="text-faint">This workflow takes no input.</p>;
   const choose = (mode: "form" | "json") => {
@@ -56,7 +56,7 @@ export function InputFields({ schema, state, onChange, found, error }: { schema:
       </div>
       {state.mode === "form" && schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
-          <SchemaForm schema={schema} value={state.value} onChange={(value) => onChange({ ...state, value })} faults={found} />
+          <SchemaForm schema={schema} value={state.value} onChange={(value) => onChange({ ...state, value })} errors={found} />
         </Suspense>
       ) : (
         <JsonField label="Input" text={state.text} onChange={(text) => onChange({ ...state, text })} error={error ?? wrong ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || "input"}: ${fault.message}`).join("\n") : null)} />

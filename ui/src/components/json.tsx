@@ -3,9 +3,9 @@
 import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
 import { LosslessNumber, stringify } from "@/api/exact-json";
-import { classes, count, plural } from "@/lib/words";
+import { classes, count, plural } from "@/lib/format";
 import { copy, Copyable, IconButton } from "./ui";
-import { say } from "./toast";
+import { showToast } from "./toast";
 
 const pieces = 100;
 const longText = 400;
@@ -135,7 +135,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
           <button
             type="button"
             title={`Copy path ${path}`}
-            onClick={() => void copy(path).then(() => say("Path copied", path))}
+            onClick={() => void copy(path).then(() => showToast("Path copied", path))}
             className={classes("rounded-sm text-muted hover:text-text hover:underline", isHit && "bg-warn-soft text-warn")}
           >
             {name}

@@ -8,7 +8,7 @@ import { get, part } from "@/api/client";
 import { streamState } from "@/api/stream";
 import type { LogLine, Page } from "@/api/types";
 import { clockMs, absolute, dayOf } from "@/lib/time";
-import { classes, count, download } from "@/lib/words";
+import { classes, count, download } from "@/lib/format";
 import { Marked, SearchField } from "./search-field";
 import { Empty, Failed, SkeletonRows } from "./states";
 import { Button, IconButton, Segments } from "./ui";
@@ -20,19 +20,19 @@ type Level = (typeof levels)[number];
 const looksMost = 40;
 const levelLook: Record<string, string> = { DEBUG: "text-faint", INFO: "text-muted", WARNING: "text-warn", ERROR: "text-bad", CRITICAL: "text-bad font-semibold" };
 
-export interface Narrowing {
+export interface LogFilter {
   level: Level;
   search: string;
 }
 
-export const noNarrowing: Narrowing = { level: "DEBUG", search: "" };
-export const levelOf = (text: unknown): Level => levels.find((one) => one === text) ?? "DEBUG";
+export const noLogFilter: LogFilter = { level: "DEBUG", search: "" };
+export const levelOf = (text: unknown): Level => levels.find((level) => level === text) ?? "DEBUG";
 
 /** `narrowing` is kept by whoever shows it, who hears of changes by `onNarrow`; else the view keeps it itself. */
-export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: Narrowing; onNarrow?: (narrowing: Narrowing) => void }) {
-  const [own, setOwn] = useState(noNarrowing);
+export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: LogFilter; onNarrow?: (narrowing: LogFilter) => void }) {
+  const [own, setOwn] = useState(noLogFilter);
   const { level, search } = narrowing ?? own;
-  const narrow = (change: Partial<Narrowing>) => (onNarrow ?? setOwn)({ level, search, ...change });
+  const narrow = (change: Partial<LogFilter>) => (onNarrow ?? setOwn)({ level, search, ...change });
   const [follow, setFollow] = useState(true);
   const [behind, setBehind] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
@@ -78,7 +78,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
     <div className={classes("flex min-h-0 flex-col", compact ? "max-h-96" : "flex-1")}>
       <div className={classes("flex shrink-0 flex-wrap items-center gap-2 border-b py-2", compact ? "px-0" : "px-4")}>
         <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder="Search messages" className={compact ? "w-40" : "w-60 max-md:w-full"} />
-        <Segments label="Minimum level" value={level} onChange={(next) => narrow({ level: next })} options={levels.map((one) => ({ key: one, label: levelLabels[one] }))} />
+        <Segments label="Minimum level" value={level} onChange={(next) => narrow({ level: next })} options={levels.map((level) => ({ key: level, label: levelLabels[level] }))} />
         <span className="flex-1" />
         {!compact && lines.length > 0 && (
           <>
@@ -102,7 +102,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
           <Empty
             title="No lines match"
             action={
-              <Button onClick={() => narrow(noNarrowing)}>
+              <Button onClick={() => narrow(noLogFilter)}>
                 Clear filters
               </Button>
             }

@@ -27,7 +27,7 @@ function words(text: string): ReactNode[] {
     rest = rest.slice(hit.index + whole.length);
   }
   if (rest) found.push(rest);
-  return found.map((one, index) => <Fragment key={index}>{one}</Fragment>);
+  return found.map((item, index) => <Fragment key={index}>{item}</Fragment>);
 }
 
 export function Markdown({ text, className }: { text: string; className?: string }) {

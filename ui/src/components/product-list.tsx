@@ -7,12 +7,12 @@ import { useEffect, useState } from "react";
 import { address, part, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Product } from "@/api/types";
-import { bytes } from "@/lib/words";
+import { bytes } from "@/lib/format";
 import { JsonView } from "./json";
 import { Failed } from "./states";
 import { Pill } from "./status";
 import { Table } from "./table";
-import { complain, say } from "./toast";
+import { showError, showToast } from "./toast";
 import { Ago, Button, Copyable, Sheet, Skeleton } from "./ui";
 import { productStatusLabels } from "@/lib/labels";
 
@@ -88,10 +88,10 @@ export function useResend(product: Product) {
   return useMutation({
     mutationFn: () => post(`products/${part(product.id)}/resend`),
     onSuccess: () => {
-      say("Product queued for resending");
+      showToast("Product queued for resending");
       void client.invalidateQueries({ queryKey: ["products"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 }
 

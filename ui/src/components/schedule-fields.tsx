@@ -9,7 +9,7 @@ import { problemText } from "./toast";
 import { Field, Input, Segments, Select } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
 import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
-import { plural } from "@/lib/words";
+import { plural } from "@/lib/format";
 
 const macroLabels: Record<string, string> = { "@hourly": "Every hour", "@daily": "Every day at 00:00", "@midnight": "Every day at 00:00", "@weekly": "Every Sunday at 00:00", "@monthly": "On the first of each month at 00:00", "@yearly": "On January 1 at 00:00", "@annually": "On January 1 at 00:00" };
 const cronExamples: [string, string][] = [
@@ -30,7 +30,7 @@ export interface When {
   at: string;
 }
 
-export function freshWhen(type: "cron" | "once" = "cron"): When {
+export function newWhen(type: "cron" | "once" = "cron"): When {
   return { type, expression: "0 9 * * 1-5", timezone: ownZone(), jitter: "", catchUp: "last", overlap: "start", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
 }
 
@@ -99,9 +99,9 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
             <Field label="Jitter">
               {(wires) => (
                 <Select {...wires} value={when.jitter} onChange={(event) => set({ jitter: event.target.value })}>
-                  {[...new Set([...jitters, when.jitter])].map((one) => (
-                    <option key={one} value={one}>
-                      {one === "" ? "None" : jitterLabel(Number(one))}
+                  {[...new Set([...jitters, when.jitter])].map((item) => (
+                    <option key={item} value={item}>
+                      {item === "" ? "None" : jitterLabel(Number(item))}
                     </option>
                   ))}
                 </Select>
@@ -110,9 +110,9 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
             <Field label="Missed ticks">
               {(wires) => (
                 <Select {...wires} value={when.catchUp} onChange={(event) => set({ catchUp: event.target.value as When["catchUp"] })}>
-                  {(["last", "none", "all"] as const).map((one) => (
-                    <option key={one} value={one}>
-                      {catchUpLabels[one]}
+                  {(["last", "none", "all"] as const).map((item) => (
+                    <option key={item} value={item}>
+                      {catchUpLabels[item]}
                     </option>
                   ))}
                 </Select>
@@ -121,9 +121,9 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
             <Field label="Overlap" hint="When the previous run is still going.">
               {(wires) => (
                 <Select {...wires} value={when.overlap} onChange={(event) => set({ overlap: event.target.value as When["overlap"] })}>
-                  {(["start", "skip"] as const).map((one) => (
-                    <option key={one} value={one}>
-                      {overlapLabels[one]}
+                  {(["start", "skip"] as const).map((item) => (
+                    <option key={item} value={item}>
+                      {overlapLabels[item]}
                     </option>
                   ))}
                 </Select>

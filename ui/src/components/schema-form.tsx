@@ -4,9 +4,9 @@ import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { LosslessNumber, stringify } from "@/api/exact-json";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, readNumber, resolve, titleOf, variants } from "@/lib/schema";
+import { asJsonSchema, chosen, type ValidationError, initial, type Path, pathKey, readNumber, resolve, titleOf, variants } from "@/lib/schema";
 import { toLocalField } from "@/lib/time";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { readJson } from "./json-field";
 import { Button, Checkbox, Field, IconButton, Input, Segments, Select, Switch, Textarea } from "./ui";
 
@@ -16,18 +16,18 @@ interface PartProps {
   value: unknown;
   onChange: (value: unknown) => void;
   path: Path;
-  faults: Map<string, string>;
+  errors: Map<string, string>;
   name?: string;
   required?: boolean;
   bare?: boolean;
 }
 
-export function SchemaForm({ schema, value, onChange, faults }: { schema: Schema; value: unknown; onChange: (value: unknown) => void; faults: Fault[] }) {
+export function SchemaForm({ schema, value, onChange, errors }: { schema: Schema; value: unknown; onChange: (value: unknown) => void; errors: ValidationError[] }) {
   const root = asJsonSchema(schema);
-  const byPath = new Map(faults.map((fault) => [pathKey(fault.path), fault.message]));
+  const byPath = new Map(errors.map((error) => [pathKey(error.path), error.message]));
   return (
     <div className="flex flex-col gap-3" data-testid="schema-form">
-      <Part schema={root} root={root} value={value} onChange={onChange} path={[]} faults={byPath} bare required />
+      <Part schema={root} root={root} value={value} onChange={onChange} path={[]} errors={byPath} bare required />
     </div>
   );
 }
@@ -79,11 +79,11 @@ function named(schema: Schema, { schema: own, name, path }: PartProps): Schema {
   return { ...schema, title: words };
 }
 
-function frame({ schema, name, required, path, faults }: PartProps) {
+function frame({ schema, name, required, path, errors }: PartProps) {
   return {
     label: titleOf(schema, name),
     hint: typeof schema.description === "string" ? schema.description : undefined,
-    error: faults.get(pathKey(path)),
+    error: errors.get(pathKey(path)),
     required,
   };
 }
@@ -273,7 +273,7 @@ function starting(schema: Schema): unknown {
 }
 
 function ObjectPart(props: PartProps) {
-  const { schema, root, onChange, path, faults } = props;
+  const { schema, root, onChange, path, errors } = props;
   const value = props.value !== null && typeof props.value === "object" && !Array.isArray(props.value) ? (props.value as Record<string, unknown>) : {};
   const properties = (schema.properties as Record<string, Schema> | undefined) ?? {};
   const required = (schema.required as string[] | undefined) ?? [];
@@ -287,7 +287,7 @@ function ObjectPart(props: PartProps) {
   const inside = (
     <div className="flex flex-col gap-3">
       {Object.entries(properties).map(([key, part]) => (
-        <Part key={key} schema={part} root={root} value={value[key]} onChange={(next) => set(key, next)} path={[...path, key]} faults={faults} name={key} required={required.includes(key)} />
+        <Part key={key} schema={part} root={root} value={value[key]} onChange={(next) => set(key, next)} path={[...path, key]} errors={errors} name={key} required={required.includes(key)} />
       ))}
       {(more === undefined ? Object.keys(properties).length === 0 : more !== false) && <MapPart {...props} value={value} known={Object.keys(properties)} each={more && typeof more === "object" ? (more as Schema) : {}} />}
     </div>
@@ -321,7 +321,7 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
       {free.map((key) => (
         <div key={key} className="flex items-start gap-2">
           <div className="min-w-0 flex-1">
-            <Part schema={props.each} root={props.root} value={value[key]} name={key} path={[...props.path, key]} faults={props.faults} onChange={(next) => props.onChange({ ...value, [key]: next ?? null })} />
+            <Part schema={props.each} root={props.root} value={value[key]} name={key} path={[...props.path, key]} errors={props.errors} onChange={(next) => props.onChange({ ...value, [key]: next ?? null })} />
           </div>
           <IconButton
             label="Remove"
@@ -347,7 +347,7 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
 }
 
 function ListPart(props: PartProps) {
-  const { schema, root, onChange, path, faults } = props;
+  const { schema, root, onChange, path, errors } = props;
   const value = Array.isArray(props.value) ? (props.value as unknown[]) : [];
   const fixed = schema.prefixItems as Schema[] | undefined;
   const items = resolve((schema.items as Schema | undefined) ?? {}, root);
@@ -368,7 +368,7 @@ function ListPart(props: PartProps) {
         {head}
         <div className="flex flex-col gap-2 border-l pl-3">
           {fixed.map((part, index) => (
-            <Part key={index} schema={part} root={root} value={value[index]} name={`${index + 1}`} path={[...path, index]} faults={faults} required onChange={(next) => put(index, next)} />
+            <Part key={index} schema={part} root={root} value={value[index]} name={`${index + 1}`} path={[...path, index]} errors={errors} required onChange={(next) => put(index, next)} />
           ))}
         </div>
       </fieldset>
@@ -383,7 +383,7 @@ function ListPart(props: PartProps) {
             const text = typeof option === "string" ? option : stringify(option);
             return (
               <label key={text} className="flex items-center gap-1.5">
-                <Checkbox label={text} checked={value.some((one) => stringify(one) === stringify(option))} onChange={(on) => onChange(on ? [...value, option] : value.filter((one) => stringify(one) !== stringify(option)))} />
+                <Checkbox label={text} checked={value.some((item) => stringify(item) === stringify(option))} onChange={(on) => onChange(on ? [...value, option] : value.filter((item) => stringify(item) !== stringify(option)))} />
                 {text}
               </label>
             );
@@ -407,7 +407,7 @@ function ListPart(props: PartProps) {
           {value.map((item, index) => (
             <div key={index} className="flex items-start gap-1">
               <div className="min-w-0 flex-1">
-                <Part schema={items} root={root} value={item === null ? undefined : item} path={[...path, index]} faults={faults} name={`${index + 1}`} required onChange={(next) => put(index, next)} />
+                <Part schema={items} root={root} value={item === null ? undefined : item} path={[...path, index]} errors={errors} name={`${index + 1}`} required onChange={(next) => put(index, next)} />
               </div>
               <div className="mt-5 flex">
                 <IconButton label="Move up" tip={false} size="sm" disabled={index === 0} onClick={() => move(index, -1)}>

@@ -2,8 +2,8 @@
 
 import { Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { classes } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
+import { classes } from "@/lib/format";
+import { useKeys } from "@/shell/shortcuts";
 
 export function SearchField({ value, onChange, placeholder, className }: { value: string; onChange: (text: string) => void; placeholder: string; className?: string }) {
   const [text, setText] = useState(value);

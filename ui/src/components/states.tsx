@@ -52,7 +52,7 @@ export function SkeletonRows({ rows = 12, height = 36 }: { rows?: number; height
 }
 
 /** Shows what a query has: its data, or why there is none. */
-export function Answer<T>({ query, skeleton, children }: { query: { data: T | undefined; error: unknown; isPending: boolean; refetch: () => unknown }; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
+export function Loaded<T>({ query, skeleton, children }: { query: { data: T | undefined; error: unknown; isPending: boolean; refetch: () => unknown }; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   return <>{skeleton ?? <SkeletonRows />}</>;

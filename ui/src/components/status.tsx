@@ -2,7 +2,7 @@
 
 import type { ReactNode } from "react";
 import type { RunStatus } from "@/api/types";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { statusLabels } from "@/lib/labels";
 
 type Tone = "ok" | "bad" | "warn" | "info" | "idle";

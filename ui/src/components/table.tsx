@@ -2,10 +2,10 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { usePhone } from "@/lib/media";
-import { useScrolled } from "@/lib/scrolled";
-import { classes } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
+import { usePhone } from "@/lib/media-query";
+import { useScrollPosition } from "@/lib/scroll-position";
+import { classes } from "@/lib/format";
+import { useKeys } from "@/shell/shortcuts";
 
 export interface Column<T> {
   key: string;
@@ -48,7 +48,7 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
   const height = stacked ? phoneHeight : rowHeight;
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => frame.current, estimateSize: () => height, overscan: 12, enabled: !inline, getItemKey: (index) => id(rows[index]!) });
   useEffect(() => virtual.measure(), [height, virtual]);
-  useScrolled(frame, label, !inline);
+  useScrollPosition(frame, label, !inline);
 
   const move = (by: number) => {
     if (rows.length === 0) return;

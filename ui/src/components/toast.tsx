@@ -3,7 +3,7 @@
 import { useSyncExternalStore } from "react";
 import { Check, TriangleAlert, X } from "lucide-react";
 import { Problem } from "@/api/client";
-import { plural } from "@/lib/words";
+import { plural } from "@/lib/format";
 
 interface Toast {
   id: number;
@@ -31,9 +31,9 @@ function dismiss(id: number): void {
   change(shown.filter((toast) => toast.id !== id));
 }
 
-export const say = (text: string, detail?: string) => show({ tone: "ok", text, detail });
+export const showToast = (text: string, detail?: string) => show({ tone: "ok", text, detail });
 
-export function complain(error: unknown, text?: string): void {
+export function showError(error: unknown, text?: string): void {
   show({ tone: "bad", text: text ?? "Something went wrong", detail: problemText(error) });
 }
 

@@ -3,7 +3,7 @@
 import { Checkbox as RadixCheckbox, Dialog as RadixDialog, DropdownMenu, Popover as RadixPopover, Switch as RadixSwitch, Tooltip as RadixTooltip } from "radix-ui";
 import { Check, ChevronDown, Copy, Minus, X } from "lucide-react";
 import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useEffect, useId, useRef, useState } from "react";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { useNow, absolute, ms, relative } from "@/lib/time";
 
 type Tone = "plain" | "primary" | "ghost" | "danger";

@@ -26,7 +26,7 @@ const faultMessages: Record<string, (limit: string) => string> = {
 };
 
 export type Path = (string | number)[];
-export interface Fault {
+export interface ValidationError {
   path: Path;
   message: string;
 }
@@ -82,10 +82,10 @@ export function resolve(schema: Schema, root: Schema, depth = 0): Schema {
   }
   if (Array.isArray(schema.allOf)) {
     const { allOf, ...rest } = schema;
-    const parts = (allOf as Schema[]).map((one) => resolve(one, root, depth + 1));
+    const parts = (allOf as Schema[]).map((item) => resolve(item, root, depth + 1));
     const joined: Loose = Object.assign({}, ...parts, rest);
-    joined.properties = Object.assign({}, ...parts.map((one) => one.properties ?? {}), rest.properties ?? {});
-    joined.required = [...parts, rest].flatMap((one) => (one.required as string[] | undefined) ?? []);
+    joined.properties = Object.assign({}, ...parts.map((part) => part.properties ?? {}), rest.properties ?? {});
+    joined.required = [...parts, rest].flatMap((item) => (item.required as string[] | undefined) ?? []);
     if (Object.keys(joined.properties as Loose).length === 0) delete joined.properties;
     return joined as Schema;
   }
@@ -98,8 +98,8 @@ export const isNull = (schema: Schema) => schema.type === "null" || schema.const
 export function variants(schema: Schema, root: Schema): { choices: Schema[]; nullable: boolean } | null {
   const raw = (schema.anyOf ?? schema.oneOf) as Schema[] | undefined;
   if (raw) {
-    const all = raw.map((one) => resolve(one, root));
-    return { choices: all.filter((one) => !isNull(one)), nullable: all.some(isNull) };
+    const all = raw.map((item) => resolve(item, root));
+    return { choices: all.filter((item) => !isNull(item)), nullable: all.some(isNull) };
   }
   if (Array.isArray(schema.type)) {
     const types = schema.type as string[];
@@ -143,7 +143,7 @@ export function titleOf(schema: Schema, name?: string): string {
 
 /** Which choice of a union a value belongs to. */
 export function chosen(choices: Schema[], value: unknown, root: Schema): number {
-  const fitting = choices.findIndex((choice) => faults({ ...choice, $defs: root.$defs ?? {}, definitions: root.definitions ?? {} } as Schema, value).length === 0);
+  const fitting = choices.findIndex((choice) => validate({ ...choice, $defs: root.$defs ?? {}, definitions: root.definitions ?? {} } as Schema, value).length === 0);
   if (fitting >= 0) return fitting;
   // No choice fits yet (a field is still empty): the discriminator, else the kind of value tells.
   const byMark = choices.findIndex((choice) => {
@@ -157,7 +157,7 @@ export function chosen(choices: Schema[], value: unknown, root: Schema): number 
 }
 
 /** What is wrong with a value, each fault at its field. */
-export function faults(schema: Schema, value: unknown): Fault[] {
+export function validate(schema: Schema, value: unknown): ValidationError[] {
   let errors: { instanceLocation: string; keyword: string; error: string }[];
   try {
     errors = new Validator(clocks(asJsonSchema(schema)) as never, "2020-12", false).validate(plain(value)).errors;
@@ -165,7 +165,7 @@ export function faults(schema: Schema, value: unknown): Fault[] {
     // A schema this validator cannot read: the server, who knows it, decides.
     return [];
   }
-  const found: Fault[] = [];
+  const found: ValidationError[] = [];
   for (const error of errors) {
     if (["properties", "items", "prefixItems", "$ref", "allOf", "additionalProperties", "if", "then", "else", "$dynamicRef"].includes(error.keyword) && error.keyword !== "additionalProperties") continue;
     const path = error.instanceLocation

@@ -7,15 +7,15 @@ import { get, type Query } from "@/api/client";
 import type { AuditLine, Page } from "@/api/types";
 import { stringify } from "@/api/exact-json";
 import { AuditTable } from "@/components/audit-table";
-import { usePages } from "@/components/pages";
+import { usePages } from "@/components/use-pages";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty } from "@/components/states";
-import { complain, say } from "@/components/toast";
+import { Loaded, Empty } from "@/components/states";
+import { showError, showToast } from "@/components/toast";
 import { Button, Menu, Segments, Sentinel } from "@/components/ui";
 import { asCsv } from "@/lib/csv";
-import { usePhone } from "@/lib/media";
+import { usePhone } from "@/lib/media-query";
 import { day, hour, minute } from "@/lib/time";
-import { download, plural } from "@/lib/words";
+import { download, plural } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -44,8 +44,8 @@ export function AuditPage() {
       else download("audit.jsonl", lines.map((line) => `${stringify(line)}\n`).join(""), "application/x-ndjson");
       return lines.length;
     },
-    onSuccess: (lines) => say(`${plural(lines, "entry", "entries")} exported`, lines >= exportMax ? "Only the newest entries. Narrow the filter to get the rest." : undefined),
-    onError: (error) => complain(error),
+    onSuccess: (lines) => showToast(`${plural(lines, "entry", "entries")} exported`, lines >= exportMax ? "Only the newest entries. Narrow the filter to get the rest." : undefined),
+    onError: (error) => showError(error),
   });
   const exporting = (
     <Menu
@@ -71,7 +71,7 @@ export function AuditPage() {
         <SearchField value={of("action")} onChange={(text) => go({ action: text || undefined })} placeholder="Action" className="w-44 max-md:w-32" />
         <SearchField value={of("target")} onChange={(text) => go({ target: text || undefined })} placeholder="Target" className="w-52 max-md:w-32" />
       </div>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
             <Empty icon={<ScrollText />} title={narrowed ? "No entries match" : "No entries yet"}>
@@ -81,7 +81,7 @@ export function AuditPage() {
             <AuditTable lines={rows} foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />} />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }

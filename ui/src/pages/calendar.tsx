@@ -4,14 +4,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { get } from "@/api/client";
 import type { CalendarDay, MetricsSummary, Page, Registered, Schedule } from "@/api/types";
-import { Pick } from "@/components/pick";
+import { MultiSelect } from "@/components/multi-select";
 import { describe } from "@/components/schedule-fields";
-import { Columns, Figure } from "@/components/spark";
-import { Answer } from "@/components/states";
+import { Columns, Figure } from "@/components/figures";
+import { Loaded } from "@/components/states";
 import { Ago, Segments, Skeleton } from "@/components/ui";
 import { midnights, spans } from "@/lib/days";
 import { clock, dayOf, ms, seconds } from "@/lib/time";
-import { classes, count, many, percent } from "@/lib/words";
+import { classes, count, many, percent } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -64,22 +64,22 @@ export function CalendarPage() {
   return (
     <>
       <PageHead title="Calendar">
-        <Pick single label="Workflow" value={name ? [name] : []} onChange={([next]) => void navigate({ to: "/calendar", search: { ...search, workflow: next } })} choices={registered.map((one) => ({ value: one.name }))} />
+        <MultiSelect single label="Workflow" value={name ? [name] : []} onChange={([next]) => void navigate({ to: "/calendar", search: { ...search, workflow: next } })} choices={registered.map((item) => ({ value: item.name }))} />
       </PageHead>
       <div className="min-h-0 flex-1 overflow-y-auto">
         <section className="border-b px-4 py-4">
-          <Answer query={query} skeleton={<Skeleton className="h-40 w-full" />}>
+          <Loaded query={query} skeleton={<Skeleton className="h-40 w-full" />}>
             {(days) => <Heat days={days} edges={edges} today={new Date().setHours(0, 0, 0, 0)} name={name} />}
-          </Answer>
+          </Loaded>
         </section>
         <section className="border-b px-4 py-4">
           <div className="mb-3 flex items-center gap-3">
             <h2 className="flex-1 font-semibold">Recent</h2>
             <Segments label="Recent" value={String(hours)} onChange={(next) => void navigate({ to: "/calendar", search: { ...search, hours: next === "24" ? undefined : next }, replace: true })} options={[{ key: "24", label: "24h" }, { key: "168", label: "7d" }]} />
           </div>
-          <Answer query={metrics} skeleton={<Skeleton className="h-28 w-full" />}>
+          <Loaded query={metrics} skeleton={<Skeleton className="h-28 w-full" />}>
             {(summary) => <Recent summary={summary} />}
-          </Answer>
+          </Loaded>
         </section>
         <section className="px-4 py-4">
           <h2 className="mb-1 font-semibold">Upcoming</h2>
@@ -109,20 +109,20 @@ export function CalendarPage() {
 
 function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number[]; today: number; name: string | undefined }) {
   const navigate = useNavigate();
-  const byDay = new Map(days.map((one) => [ms(one.time), one]));
+  const byDay = new Map(days.map((day) => [ms(day.time), day]));
   const cells: Cell[] = edges.slice(0, -1).map((from, index) => ({ from, to: edges[index + 1]!, data: byDay.get(from) }));
   const weeks = Array.from({ length: cells.length / 7 }, (_, week) => cells.slice(week * 7, week * 7 + 7));
-  const most = Math.max(1, ...days.map((one) => one.success + one.error + one.cancelled + one.open));
-  const past = days.reduce((sum, one) => sum + one.success + one.error + one.cancelled + one.open, 0);
-  const ended = days.reduce((sum, one) => sum + one.success + one.error, 0);
-  const bad = days.reduce((sum, one) => sum + one.error, 0);
+  const most = Math.max(1, ...days.map((day) => day.success + day.error + day.cancelled + day.open));
+  const past = days.reduce((sum, day) => sum + day.success + day.error + day.cancelled + day.open, 0);
+  const ended = days.reduce((sum, day) => sum + day.success + day.error, 0);
+  const bad = days.reduce((sum, day) => sum + day.error, 0);
   return (
     <div>
       <div className="mb-3 flex flex-wrap gap-x-10 gap-y-2">
         <Figure label={`Runs in ${weeksBack} weeks`} value={count(past)} />
         <Figure label="Success rate" value={ended === 0 ? "–" : percent((ended - bad) / ended)} />
         <Figure label="Failed" value={count(bad)} tone={bad > 0 ? "bad" : undefined} />
-        <Figure label={`Planned in ${weeksAhead} weeks`} value={count(days.reduce((sum, one) => sum + one.planned, 0))} />
+        <Figure label={`Planned in ${weeksAhead} weeks`} value={count(days.reduce((sum, day) => sum + day.planned, 0))} />
       </div>
       <div ref={toNow} className="overflow-x-auto pb-1" tabIndex={0} role="group" aria-label="Runs by day">
         <div className="inline-flex gap-[3px]">

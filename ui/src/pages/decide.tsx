@@ -4,13 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { post } from "@/api/client";
 import type { ApprovalByLink } from "@/api/types";
-import { Decide, Due } from "@/components/gate";
+import { Decide, Due } from "@/components/approval";
 import { Failed } from "@/components/states";
 import { Skeleton } from "@/components/ui";
 import { Problem } from "@/api/client";
 import { absolute, ms } from "@/lib/time";
 import { useTitle } from "@/shell/title";
-import { Door } from "./login";
+import { SignInCard } from "./login";
 
 const closedTitles = { approved: "Already approved", rejected: "Already rejected", expired: "This decision has expired", cancelled: "This decision is no longer needed", open: "" };
 
@@ -33,34 +33,34 @@ export function DecidePage() {
     refetchOnWindowFocus: false,
     gcTime: 0,
   });
-  if (decided !== null) return <Door title={decided ? "Approved" : "Rejected"} note="Thank you. You can close this page." />;
-  if (query.error instanceof Problem && query.error.status === 404) return <Door title="This link is no longer valid" note="It was already used, has expired, or its creator can no longer decide. Ask for a new link." />;
+  if (decided !== null) return <SignInCard title={decided ? "Approved" : "Rejected"} note="Thank you. You can close this page." />;
+  if (query.error instanceof Problem && query.error.status === 404) return <SignInCard title="This link is no longer valid" note="It was already used, has expired, or its creator can no longer decide. Ask for a new link." />;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   if (!query.data)
     return (
-      <Door title="Decision">
+      <SignInCard title="Decision">
         <Skeleton className="h-24 w-full rounded-md" />
-      </Door>
+      </SignInCard>
     );
-  const gate = query.data;
-  if (gate.status !== "open") return <Door title={closedTitles[gate.status]} note={gate.title} />;
+  const approval = query.data;
+  if (approval.status !== "open") return <SignInCard title={closedTitles[approval.status]} note={approval.title} />;
   return (
-    <Door
+    <SignInCard
       wide
-      title={gate.title ?? `${gate.name} requests a decision`}
+      title={approval.title ?? `${approval.name} requests a decision`}
       note={
         <span className="flex flex-wrap gap-x-3">
-          {gate.title && <span>{gate.name} requests a decision</span>}
-          <Due at={gate.due_at} />
+          {approval.title && <span>{approval.name} requests a decision</span>}
+          <Due at={approval.due_at} />
         </span>
       }
     >
-      <Decide gate={gate} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
-      {gate.expires && (
+      <Decide approval={approval} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
+      {approval.expires && (
         <p className="mt-4 border-t pt-3 text-xs text-faint">
-          This link works once, until {absolute(ms(gate.expires)).split(" · ")[0]!}.
+          This link works once, until {absolute(ms(approval.expires)).split(" · ")[0]!}.
         </p>
       )}
-    </Door>
+    </SignInCard>
   );
 }

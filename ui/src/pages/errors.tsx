@@ -7,12 +7,12 @@ import { useMemo, useState } from "react";
 import { part, put } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ErrorGroup } from "@/api/types";
-import { usePages } from "@/components/pages";
-import { Answer, Empty } from "@/components/states";
-import { complain, say } from "@/components/toast";
+import { usePages } from "@/components/use-pages";
+import { Loaded, Empty } from "@/components/states";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, IconButton, Menu, Segments, Sentinel, Tabs } from "@/components/ui";
 import { day, hour, minute } from "@/lib/time";
-import { classes, count, plural, shortName } from "@/lib/words";
+import { classes, count, plural, shortName } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { BulkDialog } from "./runs/bulk";
@@ -41,10 +41,10 @@ export function ErrorsPage() {
   const mark = useMutation({
     mutationFn: ({ group, to }: { group: ErrorGroup; to: ErrorGroup["state"] }) => put(`errors/${part(group.fingerprint)}/state`, { state: to }),
     onSuccess: (_, { group, to }) => {
-      say(markedMessages[to], group.message || shortName(group.type));
+      showToast(markedMessages[to], group.message || shortName(group.type));
       void client.invalidateQueries({ queryKey: ["errors"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const target = useMemo(() => ({ filter: { fingerprint: retrying ? [retrying.fingerprint] : [] } }), [retrying]);
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/errors", search: { ...search, ...change } });
@@ -55,7 +55,7 @@ export function ErrorsPage() {
       </PageHead>
       <Tabs label="Error state" value={state} onChange={(key) => go({ state: key === "open" ? undefined : key })} tabs={(["open", "resolved", "ignored"] as const).map((key) => ({ key, label: stateLabels[key] }))} />
       <div className="min-h-0 flex-1 overflow-y-auto" role="tabpanel" tabIndex={0} aria-label={stateLabels[state]}>
-        <Answer query={query}>
+        <Loaded query={query}>
           {() =>
             groups.length === 0 ? (
               <Empty icon={<CircleCheck />} title={state === "open" ? "No errors in this time range" : emptyTitles[state]}>
@@ -148,7 +148,7 @@ export function ErrorsPage() {
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       </div>
       <BulkDialog action={retrying ? "resume" : null} target={target} onClose={() => setRetrying(null)} onDone={() => void client.invalidateQueries({ queryKey: ["errors"] })} />
     </>

@@ -6,16 +6,16 @@ import { Send } from "lucide-react";
 import { useState } from "react";
 import { address, get, type Raw, sendRaw } from "@/api/client";
 import { parse } from "@/api/exact-json";
-import { apiPath } from "@/api/place";
+import { apiPath } from "@/api/base-path";
 import { useCan } from "@/api/session";
 import type { Role, Schema } from "@/api/types";
 import { JsonView } from "@/components/json";
 import { asText, JsonField, readJson } from "@/components/json-field";
 import { SearchField } from "@/components/search-field";
-import { Answer } from "@/components/states";
+import { Loaded } from "@/components/states";
 import { problemText } from "@/components/toast";
 import { Button, Copyable, Field, Input, Notice } from "@/components/ui";
-import { classes, count } from "@/lib/words";
+import { classes, count } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -101,25 +101,25 @@ export function ExplorerPage() {
       <PageHead title="API" note={<a href={address("openapi.json")} target="_blank" rel="noreferrer" className="hover:text-text hover:underline">openapi.json</a>}>
         <SearchField value={words} onChange={setWords} placeholder="Search operations" className="w-52" />
       </PageHead>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(all) => {
-          const found = all.filter((one) => `${one.id} ${one.tag} ${one.text}`.toLowerCase().includes(words.toLowerCase()));
-          const chosen = all.find((one) => one.id === search.operation) ?? found[0];
+          const found = all.filter((item) => `${item.id} ${item.tag} ${item.text}`.toLowerCase().includes(words.toLowerCase()));
+          const chosen = all.find((item) => item.id === search.operation) ?? found[0];
           return (
             <div className="flex min-h-0 flex-1 max-md:flex-col">
               <nav aria-label="Operations" className="w-88 shrink-0 overflow-y-auto border-r py-1 max-md:h-56 max-md:w-full max-md:border-r-0 max-md:border-b">
                 {found.length === 0 && <p className="px-4 py-3 text-faint">No operations match</p>}
-                {found.map((one, index) => (
-                  <div key={one.id}>
-                    {one.tag !== found[index - 1]?.tag && <h2 className="px-4 pt-3 pb-1 text-xs font-medium text-faint">{one.tag}</h2>}
+                {found.map((item, index) => (
+                  <div key={item.id}>
+                    {item.tag !== found[index - 1]?.tag && <h2 className="px-4 pt-3 pb-1 text-xs font-medium text-faint">{item.tag}</h2>}
                     <button
                       type="button"
-                      aria-current={one.id === chosen?.id || undefined}
-                      onClick={() => void navigate({ to: "/api", search: { operation: one.id }, replace: true })}
-                      className={classes("flex w-full items-baseline gap-2 px-4 py-1 text-left font-mono text-xs", one.id === chosen?.id ? "bg-selected" : "hover:bg-hover")}
+                      aria-current={item.id === chosen?.id || undefined}
+                      onClick={() => void navigate({ to: "/api", search: { operation: item.id }, replace: true })}
+                      className={classes("flex w-full items-baseline gap-2 px-4 py-1 text-left font-mono text-xs", item.id === chosen?.id ? "bg-selected" : "hover:bg-hover")}
                     >
-                      <span className={classes("w-12 shrink-0 font-semibold", looks[one.method])}>{one.method}</span>
-                      <span className="min-w-0 break-all">{one.path}</span>
+                      <span className={classes("w-12 shrink-0 font-semibold", looks[item.method])}>{item.method}</span>
+                      <span className="min-w-0 break-all">{item.path}</span>
                     </button>
                   </div>
                 ))}
@@ -130,7 +130,7 @@ export function ExplorerPage() {
             </div>
           );
         }}
-      </Answer>
+      </Loaded>
     </>
   );
 }
@@ -142,7 +142,7 @@ function Try({ operation }: { operation: Operation }) {
   const [wrong, setWrong] = useState<string | null>(null);
   const act = useMutation({ mutationFn: ({ path, text }: { path: string; text: string | undefined }) => sendRaw(operation.method, path, text) });
   const path = pathOf(operation, values);
-  const missing = operation.parameters.some((one) => one.in === "path" && !values[one.name]);
+  const missing = operation.parameters.some((parameter) => parameter.in === "path" && !values[parameter.name]);
   const go = () => {
     const read = operation.body === undefined ? null : readJson(body);
     setWrong(read?.error ?? null);
@@ -160,9 +160,9 @@ function Try({ operation }: { operation: Operation }) {
       </div>
       {operation.parameters.length > 0 && (
         <div className="grid gap-3 sm:grid-cols-2">
-          {operation.parameters.map((one) => (
-            <Field key={`${one.in} ${one.name}`} label={<span className="font-mono">{one.name}</span>} hint={one.description} required={one.in === "path" || one.required}>
-              {(wires) => <Input {...wires} value={values[one.name] ?? ""} placeholder={one.schema?.default === undefined || one.schema.default === null ? "" : String(one.schema.default)} onChange={(event) => setValues({ ...values, [one.name]: event.target.value })} className="font-mono !text-xs" />}
+          {operation.parameters.map((parameter) => (
+            <Field key={`${parameter.in} ${parameter.name}`} label={<span className="font-mono">{parameter.name}</span>} hint={parameter.description} required={parameter.in === "path" || parameter.required}>
+              {(wires) => <Input {...wires} value={values[parameter.name] ?? ""} placeholder={parameter.schema?.default === undefined || parameter.schema.default === null ? "" : String(parameter.schema.default)} onChange={(event) => setValues({ ...values, [parameter.name]: event.target.value })} className="font-mono !text-xs" />}
             </Field>
           ))}
         </div>
@@ -190,7 +190,7 @@ function Try({ operation }: { operation: Operation }) {
 function pathOf(operation: Operation, values: Record<string, string>): string {
   const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => (values[name] ? encodeURIComponent(values[name]) : `{${name}}`)).replace(/^\//, "");
   const query = new URLSearchParams();
-  for (const one of operation.parameters) if (one.in === "query" && values[one.name]) for (const value of one.schema?.type === "array" ? values[one.name]!.split(",") : [values[one.name]!]) query.append(one.name, value.trim());
+  for (const parameter of operation.parameters) if (parameter.in === "query" && values[parameter.name]) for (const value of parameter.schema?.type === "array" ? values[parameter.name]!.split(",") : [values[parameter.name]!]) query.append(parameter.name, value.trim());
   const text = query.toString();
   return text ? `${path}?${text}` : path;
 }

@@ -9,17 +9,17 @@ import { stringify } from "@/api/exact-json";
 import { useCan } from "@/api/session";
 import type { KvChange, KvRecord, Schema } from "@/api/types";
 import { asText, JsonField, readJson } from "@/components/json-field";
-import { usePages } from "@/components/pages";
-import { Difference } from "@/components/difference";
+import { usePages } from "@/components/use-pages";
+import { DiffView } from "@/components/diff-view";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty, Failed } from "@/components/states";
+import { Loaded, Empty, Failed } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { problemText, say } from "@/components/toast";
+import { problemText, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input, Notice, Segments, Sentinel, Skeleton } from "@/components/ui";
-import { type Fault, faults } from "@/lib/schema";
+import { type ValidationError, validate } from "@/lib/schema";
 import { absolute, ms } from "@/lib/time";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -46,7 +46,7 @@ export function KvPage() {
         <SearchField value={prefix} onChange={(text) => go({ prefix: text || undefined })} placeholder="Filter by prefix" className="w-52" />
         {may && add}
       </PageHead>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
             <Empty icon={<Boxes />} title={prefix ? "No keys with this prefix" : "No keys yet"} action={!prefix && may && add}>
@@ -72,7 +72,7 @@ export function KvPage() {
             />
           )
         }
-      </Answer>
+      </Loaded>
       {isNew && <Edit record={null} onClose={() => setNew(false)} />}
       {open !== null && <Opened key={open} name={open} listed={rows.find((record) => record.key === open)} onClose={() => go({ key: undefined })} />}
     </>
@@ -105,12 +105,12 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   const [value, setValue] = useState<unknown>(record?.value ?? (hasForm ? undefined : {}));
   const [text, setText] = useState(() => asText(record?.value ?? {}));
   const [schemaSource, setSchemaSource] = useState(() => (record?.schema ? asText(record.schema) : ""));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [found, setFound] = useState<ValidationError[]>([]);
   const [wrong, setWrong] = useState<{ value?: string; schema?: string }>({});
   const [theirs, setTheirs] = useState<KvRecord | null>(null);
   const [sure, setSure] = useState(false);
   const done = (words: string) => {
-    say(words, key);
+    showToast(words, key);
     void client.invalidateQueries({ queryKey: ["kv"] });
     onClose();
   };
@@ -123,7 +123,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
     onSuccess: () => done("Saved"),
     onError: async (error) => {
       if (error instanceof Problem && error.status === 409) setTheirs(await get<KvRecord>(`kv/${part(key)}`));
-      else if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((one) => ({ path: one.path, message: one.message })));
+      else if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
   const drop = useMutation({ mutationFn: () => remove(`kv/${part(key)}`), onSuccess: () => done("Deleted") });
@@ -142,7 +142,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
       else schema = read.value as Schema;
     }
     setWrong(faultsNow);
-    const misfits = schema && Object.keys(faultsNow).length === 0 ? faults(schema, next) : [];
+    const misfits = schema && Object.keys(faultsNow).length === 0 ? validate(schema, next) : [];
     setFound(misfits);
     if (faultsNow.schema) setTab("schema");
     else if (faultsNow.value || misfits.length > 0) setTab("value");
@@ -222,7 +222,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
         <JsonField key="schema" label="Schema" text={schemaSource} onChange={setSchemaSource} hint="JSON Schema for the values of this key. Leave empty to allow any value." error={wrong.schema} />
       ) : mode === "form" && record?.schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
-          <SchemaForm schema={record.schema} value={value} onChange={setValue} faults={found} />
+          <SchemaForm schema={record.schema} value={value} onChange={setValue} errors={found} />
         </Suspense>
       ) : (
         <JsonField key="value" label="Value" text={text} onChange={setText} error={wrong.value ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || "Value"}: ${fault.message}`).join("  ") : null)} />
@@ -247,7 +247,7 @@ function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
     },
   });
   return (
-    <Answer query={query} skeleton={<Skeleton className="h-40 w-full rounded-md" />}>
+    <Loaded query={query} skeleton={<Skeleton className="h-40 w-full rounded-md" />}>
       {({ items }) => {
         if (items.length === 0) return <Notice>No earlier values.</Notice>;
         const shown = Math.min(at ?? Math.min(1, items.length - 1), items.length - 1);
@@ -256,21 +256,21 @@ function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
         return (
           <div className="grid min-h-0 gap-3 md:grid-cols-[216px_minmax(0,1fr)]">
             <ol className="max-h-[46vh] overflow-y-auto rounded-md hairline max-md:max-h-36" aria-label="History">
-              {items.map((one, index) => (
-                <li key={`${one.at} ${index}`} className="border-b last:border-b-0">
-                  <button type="button" aria-pressed={index === shown} title={`Compare the value of ${absolute(ms(one.at))}`} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
+              {items.map((item, index) => (
+                <li key={`${item.at} ${index}`} className="border-b last:border-b-0">
+                  <button type="button" aria-pressed={index === shown} title={`Compare the value of ${absolute(ms(item.at))}`} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
                     <span className="flex gap-2">
-                      <Ago at={one.at} className="font-medium" />
+                      <Ago at={item.at} className="font-medium" />
                       {index === 0 && <span className="text-faint">current</span>}
-                      {one.value === null && <span className="text-bad">deleted</span>}
+                      {item.value === null && <span className="text-bad">deleted</span>}
                     </span>
-                    <span className="max-w-full truncate text-xs text-faint">{one.by === null ? "code" : one.by.startsWith("run:") ? `run ${one.by.slice(4)}` : one.by}</span>
+                    <span className="max-w-full truncate text-xs text-faint">{item.by === null ? "code" : item.by.startsWith("run:") ? `run ${item.by.slice(4)}` : item.by}</span>
                   </button>
                 </li>
               ))}
             </ol>
             <div className="flex min-w-0 flex-col gap-3">
-              {isNow ? <Notice>This is the current value.</Notice> : <Difference label={`Comparison of the value of ${absolute(ms(change.at))} with the current value`} before={asText(change.value)} after={asText(current.data.value)} heads={["Selected", "Current"]} />}
+              {isNow ? <Notice>This is the current value.</Notice> : <DiffView label={`Comparison of the value of ${absolute(ms(change.at))} with the current value`} before={asText(change.value)} after={asText(current.data.value)} heads={["Selected", "Current"]} />}
               {putBack.error && <Notice tone="bad">{problemText(putBack.error)}</Notice>}
               {may && !isNow && change.value !== null && (
                 <div className="flex items-center gap-3">
@@ -284,6 +284,6 @@ function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
           </div>
         );
       }}
-    </Answer>
+    </Loaded>
   );
 }

@@ -1,16 +1,16 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { keepCsrf, post, Problem } from "@/api/client";
+import { setCsrf, post, Problem } from "@/api/client";
 import { queryClient } from "@/api/session";
 import type { Role } from "@/api/types";
 import { Logo } from "@/components/logo";
 import { problemText } from "@/components/toast";
 import { Button, Field, Input } from "@/components/ui";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { useTitle } from "@/shell/title";
 
 /** The quiet page around sign-in and set-up. */
-export function Door({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
+export function SignInCard({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
       <div className={classes("w-full", wide ? "max-w-[520px]" : "max-w-[340px]")}>
@@ -41,7 +41,7 @@ export function LoginPage() {
     setWrong(null);
     try {
       const answer = await post<{ role: Role; csrf: string }>("login", { email, password });
-      keepCsrf(answer.csrf);
+      setCsrf(answer.csrf);
       await queryClient.invalidateQueries({ queryKey: ["session"], refetchType: "all" });
       queryClient.removeQueries({ queryKey: ["session"] });
       // Only addresses of the dashboard itself: a link must not lead elsewhere after sign-in.
@@ -53,7 +53,7 @@ export function LoginPage() {
     }
   };
   return (
-    <Door title="Sign in">
+    <SignInCard title="Sign in">
       <form className="flex flex-col gap-3" onSubmit={(event) => void signIn(event)}>
         <Field label="E-mail">{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
         <Field label="Password">
@@ -68,6 +68,6 @@ export function LoginPage() {
           {busy ? "Signing in…" : "Sign in"}
         </Button>
       </form>
-    </Door>
+    </SignInCard>
   );
 }

@@ -7,12 +7,12 @@ import { get } from "@/api/client";
 import { address } from "@/api/client";
 import type { MetricsSummary } from "@/api/types";
 import { Chart } from "@/components/chart";
-import { Figure, Meter } from "@/components/spark";
-import { Answer } from "@/components/states";
+import { Figure, Meter } from "@/components/figures";
+import { Loaded } from "@/components/states";
 import { Table } from "@/components/table";
 import { Notice, Segments, Skeleton } from "@/components/ui";
 import { absolute, ms, seconds } from "@/lib/time";
-import { count, percent, plural } from "@/lib/words";
+import { count, percent, plural } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -37,9 +37,9 @@ export function MetricsPage() {
         <Segments label="Time range" value={span} onChange={(next) => void navigate({ to: "/metrics", search: { range: next === "24h" ? undefined : next }, replace: true })} options={(Object.keys(spans) as Span[]).map((key) => ({ key, label: key }))} />
       </PageHead>
       <div className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} role="region" aria-label="Metrics">
-        <Answer query={query} skeleton={<Waiting />}>
+        <Loaded query={query} skeleton={<Waiting />}>
           {(summary) => <Inside summary={summary} span={span} />}
-        </Answer>
+        </Loaded>
       </div>
     </>
   );

@@ -8,13 +8,13 @@ import { get, part, patch, post, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { AlertChannel, Page, QuietHours, Registered } from "@/api/types";
 import { EventChips, EventList } from "@/components/event-chips";
-import { Pick } from "@/components/pick";
-import { freshQuiet, hoursOf, QuietFields, quietFault } from "@/components/quiet-fields";
-import { Answer, Empty } from "@/components/states";
+import { MultiSelect } from "@/components/multi-select";
+import { newQuietHours, hoursOf, QuietHoursFields, quietHoursError } from "@/components/quiet-hours";
+import { Loaded, Empty } from "@/components/states";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, IconButton, Input, Notice, Select, Switch } from "@/components/ui";
-import { usePhone } from "@/lib/media";
+import { usePhone } from "@/lib/media-query";
 import { absolute, clock, short, useNow } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -30,12 +30,12 @@ export function NotificationsPage() {
   const enable = useMutation({
     mutationFn: ({ channel, on }: { channel: AlertChannel; on: boolean }) => patch(`alert-channels/${part(channel.id)}`, { enabled: on }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["alert-channels"] }),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const test = useMutation({
     mutationFn: (channel: AlertChannel) => post(`alert-channels/${part(channel.id)}/test`),
-    onSuccess: (_, channel) => say("Test message delivered", channel.name),
-    onError: (error) => complain(error, "Test message failed"),
+    onSuccess: (_, channel) => showToast("Test message delivered", channel.name),
+    onError: (error) => showError(error, "Test message failed"),
   });
   const add = (
     <Button tone="primary" icon={<Plus />} onClick={() => setOpen("new")}>
@@ -47,7 +47,7 @@ export function NotificationsPage() {
       <PageHead title="Notifications" note={<Link to="/deliveries" search={{ kind: "alert" }} className="hover:text-text hover:underline">Deliveries</Link>}>
         {isAdmin && add}
       </PageHead>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) =>
           page.items.length === 0 ? (
             <Empty icon={<Bell />} title="No channels yet" action={isAdmin && add}>
@@ -88,7 +88,7 @@ export function NotificationsPage() {
             />
           )
         }
-      </Answer>
+      </Loaded>
       {open && <Edit channel={open === "new" ? null : open} onClose={() => setOpen(null)} />}
     </>
   );
@@ -121,11 +121,11 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
   const [quiet, setQuiet] = useState<QuietHours | null>(channel?.quiet ?? null);
   const [sure, setSure] = useState(false);
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) }).data?.items ?? [];
-  const fault = quiet && quietFault(quiet);
-  const chosen = services.find((one) => one.key === service);
+  const fault = quiet && quietHoursError(quiet);
+  const chosen = services.find((item) => item.key === service);
   const built = chosen ? buildUrl(chosen, parts) : url.trim();
   const finish = (words: string) => {
-    say(words, name);
+    showToast(words, name);
     void client.invalidateQueries({ queryKey: ["alert-channels"] });
     onClose();
   };
@@ -159,9 +159,9 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
       <Field label="Service">
         {(wires) => (
           <Select {...wires} value={service} onChange={(event) => { setService(event.target.value); setParts({}); }}>
-            {services.map((one) => (
-              <option key={one.key} value={one.key}>
-                {one.name}
+            {services.map((service) => (
+              <option key={service.key} value={service.key}>
+                {service.name}
               </option>
             ))}
             <option value="url">Other URL</option>
@@ -171,9 +171,9 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
       {chosen ? (
         <>
           <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
-            {chosen.parts.map((one) => (
-              <Field key={one.key} label={one.label} required={!one.optional}>
-                {(wires) => <Input {...wires} type={one.secret ? "password" : "text"} autoComplete="off" placeholder={one.example} value={parts[one.key] ?? ""} onChange={(event) => setParts({ ...parts, [one.key]: event.target.value })} />}
+            {chosen.parts.map((part) => (
+              <Field key={part.key} label={part.label} required={!part.optional}>
+                {(wires) => <Input {...wires} type={part.secret ? "password" : "text"} autoComplete="off" placeholder={part.example} value={parts[part.key] ?? ""} onChange={(event) => setParts({ ...parts, [part.key]: event.target.value })} />}
               </Field>
             ))}
           </div>
@@ -191,7 +191,7 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
       </div>
       <div className="flex flex-col items-start gap-1.5">
         <span className="text-xs font-medium text-muted">Only for workflows</span>
-        <Pick free label="Workflows" value={workflows} onChange={setWorkflows} choices={registered.map((one) => ({ value: one.name }))} />
+        <MultiSelect free label="Workflows" value={workflows} onChange={setWorkflows} choices={registered.map((item) => ({ value: item.name }))} />
         <span className="text-xs break-words text-faint">{workflows.length > 1 ? workflows.join(", ") : "Leave empty for all. Type a name; * matches anything."}</span>
       </div>
       <div className="flex flex-col gap-3 border-t pt-3">
@@ -200,9 +200,9 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
             Quiet hours
             <div className="text-xs text-faint">Alerts are held until quiet hours end. Test messages and messages sent by code are not held.</div>
           </div>
-          <Switch label="Quiet hours" checked={quiet !== null} onCheckedChange={(on) => setQuiet(on ? (channel?.quiet ?? freshQuiet()) : null)} />
+          <Switch label="Quiet hours" checked={quiet !== null} onCheckedChange={(on) => setQuiet(on ? (channel?.quiet ?? newQuietHours()) : null)} />
         </div>
-        {quiet && <QuietFields quiet={quiet} onChange={setQuiet} fault={fault} />}
+        {quiet && <QuietHoursFields quiet={quiet} onChange={setQuiet} fault={fault} />}
       </div>
       <div className="flex items-center justify-between border-t pt-3">
         Enabled

@@ -1,10 +1,10 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { FileBox } from "lucide-react";
 import type { Product } from "@/api/types";
-import { usePages } from "@/components/pages";
+import { usePages } from "@/components/use-pages";
 import { ProductList } from "@/components/product-list";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { Segments, Sentinel } from "@/components/ui";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -24,7 +24,7 @@ export function ProductsPage() {
         <SearchField value={text} onChange={(q) => go({ q: q || undefined })} placeholder="Search file names" className="w-52" />
         <Segments label="Status" value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: "All" }, ...(["stored", "sent", "failed"] as const).map((key) => ({ key: key as string, label: productStatusLabels[key] }))]} />
       </PageHead>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
             <Empty icon={<FileBox />} title={text || status ? "No products match" : "No products"}>
@@ -38,7 +38,7 @@ export function ProductsPage() {
             <ProductList products={rows} showRun foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />} />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }

@@ -7,15 +7,15 @@ import { useState } from "react";
 import { get, part, patch, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ListedQueue, Page, Queue, QueueStats, Run } from "@/api/types";
-import { Figure, Meter } from "@/components/spark";
+import { Figure, Meter } from "@/components/figures";
 import { RunTable } from "@/components/run-table";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input, Notice, Switch, Tip } from "@/components/ui";
 import { seconds } from "@/lib/time";
-import { count, plural } from "@/lib/words";
+import { count, plural } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -43,7 +43,7 @@ export function QueuesPage() {
   return (
     <>
       <PageHead title="Queues" />
-      <Answer query={query}>
+      <Loaded query={query}>
         {() =>
           queues.length === 0 ? (
             <Empty icon={<Layers />} title="No queues">
@@ -109,7 +109,7 @@ export function QueuesPage() {
             />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }
@@ -125,7 +125,7 @@ export function QueuePage() {
   const { name } = useParams({ strict: false }) as { name: string };
   useTitle(`Queues ${name}`);
   const query = useQuery({ queryKey: ["queues", name], queryFn: ({ signal }) => get<Queue>(`queues/${part(name)}`, undefined, signal) });
-  return <Answer query={query}>{(queue) => <Detail queue={queue} />}</Answer>;
+  return <Loaded query={query}>{(queue) => <Detail queue={queue} />}</Loaded>;
 }
 
 function Detail({ queue }: { queue: Queue }) {
@@ -140,10 +140,10 @@ function Detail({ queue }: { queue: Queue }) {
   const act = useMutation({
     mutationFn: () => post<Queue>(`queues/${part(queue.name)}/${queue.paused ? "resume" : "pause"}`),
     onSuccess: (answer) => {
-      say(answer.paused ? "Queue paused. Active runs finish; no new ones start." : "Queue resumed", queue.name);
+      showToast(answer.paused ? "Queue paused. Active runs finish; no new ones start." : "Queue resumed", queue.name);
       void client.invalidateQueries({ queryKey: ["queues"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const free = queue.global_concurrency !== null && !queue.partitioned && stats ? Math.max(0, queue.global_concurrency - stats.running) : null;
   return (
@@ -197,12 +197,12 @@ function Detail({ queue }: { queue: Queue }) {
               inline
               label="Busiest keys"
               rows={stats.partitions}
-              id={(one) => one.key}
+              id={(item) => item.key}
               columns={[
-                { key: "key", head: "Key", cell: (one) => one.key, width: "minmax(120px, 1fr)" },
-                { key: "bar", head: "", wide: true, cell: (one) => <Meter label={one.key} value={one.enqueued} most={Math.max(...stats.partitions.map((other) => other.enqueued))} />, width: "minmax(120px, 2fr)" },
-                { key: "enqueued", head: "Enqueued", cell: (one) => count(one.enqueued), width: "80px", end: true },
-                { key: "running", head: "Running", cell: (one) => count(one.running), width: "80px", end: true },
+                { key: "key", head: "Key", cell: (item) => item.key, width: "minmax(120px, 1fr)" },
+                { key: "bar", head: "", wide: true, cell: (item) => <Meter label={item.key} value={item.enqueued} most={Math.max(...stats.partitions.map((other) => other.enqueued))} />, width: "minmax(120px, 2fr)" },
+                { key: "enqueued", head: "Enqueued", cell: (item) => count(item.enqueued), width: "80px", end: true },
+                { key: "running", head: "Running", cell: (item) => count(item.running), width: "80px", end: true },
               ]}
             />
           </section>
@@ -233,7 +233,7 @@ function Detail({ queue }: { queue: Queue }) {
               View all
             </Link>
           </div>
-          <Answer query={waiting}>{(page) => (page.items.length === 0 ? <p className="px-4 text-faint">No runs in this queue yet.</p> : <RunTable runs={page.items} />)}</Answer>
+          <Loaded query={waiting}>{(page) => (page.items.length === 0 ? <p className="px-4 text-faint">No runs in this queue yet.</p> : <RunTable runs={page.items} />)}</Loaded>
         </section>
       </div>
       {editing && <Limits queue={queue} onClose={() => setEditing(false)} />}
@@ -317,7 +317,7 @@ function Limits({ queue, onClose }: { queue: Queue; onClose: () => void }) {
         ...(releases !== queue.release_while_waiting && { release_while_waiting: releases }),
       }),
     onSuccess: () => {
-      say("Limits saved", queue.name);
+      showToast("Limits saved", queue.name);
       void client.invalidateQueries({ queryKey: ["queues"] });
       onClose();
     },

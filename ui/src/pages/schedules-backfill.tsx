@@ -5,10 +5,10 @@ import { Check, Play } from "lucide-react";
 import { useState } from "react";
 import { part, post, Problem } from "@/api/client";
 import type { Backfill as BackfillResult, Schedule } from "@/api/types";
-import { problemText, say } from "@/components/toast";
+import { problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice } from "@/components/ui";
 import { clock, day, dayOf, toLocalField } from "@/lib/time";
-import { classes, count, plural } from "@/lib/words";
+import { classes, count, plural } from "@/lib/format";
 
 const startLabel = (total: number) => (total === 0 ? "Start runs" : `Start ${plural(total, "run")}`);
 
@@ -32,7 +32,7 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
   const act = useMutation({
     mutationFn: () => post<BackfillResult>(path, span),
     onSuccess: (done) => {
-      say(`${plural(done.started.length, "run")} started`, schedule.name);
+      showToast(`${plural(done.started.length, "run")} started`, schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       if (Object.keys(done.failed).length === 0) onClose();
     },

@@ -7,15 +7,15 @@ import { useState } from "react";
 import { get, part, patch, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Page, Registered, Schedule, ScheduleDetail } from "@/api/types";
-import { freshInput, InputFields, readInput } from "@/components/input-fields";
+import { newInput, InputFields, readInput } from "@/components/input-fields";
 import { JsonView } from "@/components/json";
 import { RunTable } from "@/components/run-table";
 import { describe, ScheduleFields, specOf, Ticks, whenOf } from "@/components/schedule-fields";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Input, Notice, Switch, Tip } from "@/components/ui";
-import type { Fault } from "@/lib/schema";
+import type { ValidationError } from "@/lib/schema";
 import { short } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -29,10 +29,10 @@ export function useEnable() {
   return useMutation({
     mutationFn: ({ schedule, on }: { schedule: Schedule; on: boolean }) => post<Schedule>(`schedules/${part(schedule.id)}/${on ? "enable" : "disable"}`),
     onSuccess: (_, { schedule, on }) => {
-      say(on ? "Schedule turned on" : "Schedule turned off", schedule.name);
+      showToast(on ? "Schedule turned on" : "Schedule turned off", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 }
 
@@ -50,7 +50,7 @@ export function SchedulesPage() {
   return (
     <>
       <PageHead title="Schedules">{may && fresh}</PageHead>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) =>
           page.items.length === 0 ? (
             <Empty icon={<Clock />} title="No schedules" action={may && fresh}>
@@ -60,33 +60,33 @@ export function SchedulesPage() {
             <Table
               label="Schedules"
               rows={page.items}
-              id={(one) => one.id}
+              id={(item) => item.id}
               rowHeight={48}
               phoneHeight={68}
-              onOpen={(one) => void navigate({ to: "/schedules/$id", params: { id: one.id } })}
-              phone={(one) => (
+              onOpen={(item) => void navigate({ to: "/schedules/$id", params: { id: item.id } })}
+              phone={(item) => (
                 <div className="flex items-center gap-3">
                   <div className="min-w-0 flex-1">
-                    <Link to="/schedules/$id" params={{ id: one.id }} className="font-medium">
-                      {one.name}
+                    <Link to="/schedules/$id" params={{ id: item.id }} className="font-medium">
+                      {item.name}
                     </Link>
-                    <div className="truncate text-muted">{describe(one)}</div>
+                    <div className="truncate text-muted">{describe(item)}</div>
                   </div>
-                  <Switch label={`Turn ${one.name} on or off`} checked={one.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: one, on })} />
+                  <Switch label={`Turn ${item.name} on or off`} checked={item.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: item, on })} />
                 </div>
               )}
               columns={[
                 {
                   key: "name",
                   head: "Name",
-                  cell: (one) => (
+                  cell: (item) => (
                     <span className="flex items-center gap-2">
-                      <Kind schedule={one} />
+                      <Kind schedule={item} />
                       <span className="min-w-0">
-                        <Link to="/schedules/$id" params={{ id: one.id }} className="block truncate font-medium hover:underline">
-                          {one.name}
+                        <Link to="/schedules/$id" params={{ id: item.id }} className="block truncate font-medium hover:underline">
+                          {item.name}
                         </Link>
-                        <span className="block truncate text-xs text-faint">{one.workflow}</span>
+                        <span className="block truncate text-xs text-faint">{item.workflow}</span>
                       </span>
                     </span>
                   ),
@@ -95,42 +95,42 @@ export function SchedulesPage() {
                 {
                   key: "when",
                   head: "When",
-                  cell: (one) => (
+                  cell: (item) => (
                     <span>
-                      <span className="block truncate">{describe(one)}</span>
+                      <span className="block truncate">{describe(item)}</span>
                       <span className="block truncate text-xs text-faint">
-                        {one.type === "once" ? one.scheduled_at && short(Date.parse(one.scheduled_at)) : <><span className="font-mono">{one.cron_expression}</span> · {one.timezone ?? "UTC"}</>}
-                        {one.reason && <span className="text-warn" title={one.reason}> · {one.reason}</span>}
+                        {item.type === "once" ? item.scheduled_at && short(Date.parse(item.scheduled_at)) : <><span className="font-mono">{item.cron_expression}</span> · {item.timezone ?? "UTC"}</>}
+                        {item.reason && <span className="text-warn" title={item.reason}> · {item.reason}</span>}
                       </span>
                     </span>
                   ),
                   width: "minmax(180px, 2fr)",
                 },
-                { key: "next", head: "Next", cell: (one) => (one.enabled ? <Ago at={one.next_at} /> : <span className="text-faint">off</span>), width: "90px" },
+                { key: "next", head: "Next", cell: (item) => (item.enabled ? <Ago at={item.next_at} /> : <span className="text-faint">off</span>), width: "90px" },
                 {
                   key: "last",
                   head: "Last",
                   wide: true,
-                  cell: (one) =>
-                    one.last_error ? (
-                      <span className="text-bad" title={one.last_error}>
+                  cell: (item) =>
+                    item.last_error ? (
+                      <span className="text-bad" title={item.last_error}>
                         failed to start
                       </span>
-                    ) : one.last_workflow_id ? (
-                      <Link to="/runs/$id" params={{ id: one.last_workflow_id }} className="hover:underline">
-                        <Ago at={one.last_at} className="text-muted" />
+                    ) : item.last_workflow_id ? (
+                      <Link to="/runs/$id" params={{ id: item.last_workflow_id }} className="hover:underline">
+                        <Ago at={item.last_at} className="text-muted" />
                       </Link>
                     ) : (
                       <span className="text-faint">never</span>
                     ),
                   width: "110px",
                 },
-                { key: "on", head: "On", cell: (one) => <span className="inline-flex align-middle"><Switch label={`Turn ${one.name} on or off`} checked={one.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: one, on })} /></span>, width: "44px" },
+                { key: "on", head: "On", cell: (item) => <span className="inline-flex align-middle"><Switch label={`Turn ${item.name} on or off`} checked={item.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: item, on })} /></span>, width: "44px" },
               ]}
             />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }
@@ -150,7 +150,7 @@ export function SchedulePage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const query = useQuery({ queryKey: ["schedules", id], queryFn: ({ signal }) => get<ScheduleDetail>(`schedules/${part(id)}`, undefined, signal) });
   useTitle(query.data ? `Schedules ${query.data.name}` : "Schedules");
-  return <Answer query={query}>{(schedule) => <Detail schedule={schedule} />}</Answer>;
+  return <Loaded query={query}>{(schedule) => <Detail schedule={schedule} />}</Loaded>;
 }
 
 function Detail({ schedule }: { schedule: ScheduleDetail }) {
@@ -164,19 +164,19 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
   const run = useMutation({
     mutationFn: () => post<{ workflow_id: string }>(`schedules/${part(schedule.id)}/run-now`),
     onSuccess: (made) => {
-      say("Run started", made.workflow_id);
+      showToast("Run started", made.workflow_id);
       void navigate({ to: "/runs/$id", params: { id: made.workflow_id } });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const drop = useMutation({
     mutationFn: () => remove(`schedules/${part(schedule.id)}`),
     onSuccess: () => {
-      say("Schedule deleted", schedule.name);
+      showToast("Schedule deleted", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       void navigate({ to: "/schedules" });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const isCode = schedule.type === "compile";
   const facts: [string, React.ReactNode][] = [
@@ -274,13 +274,13 @@ function Off({ schedule }: { schedule: ScheduleDetail }) {
   const may = useCan("operator");
   const client = useQueryClient();
   const [reason, setReason] = useState(schedule.reason ?? "");
-  const keep = useMutation({
+  const writeStored = useMutation({
     mutationFn: () => post<Schedule>(`schedules/${part(schedule.id)}/disable`, { reason: reason.trim() || null }),
     onSuccess: () => {
-      say("Reason saved", schedule.name);
+      showToast("Reason saved", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <div className="flex flex-col gap-3">
@@ -293,11 +293,11 @@ function Off({ schedule }: { schedule: ScheduleDetail }) {
           className="flex items-center gap-2"
           onSubmit={(event) => {
             event.preventDefault();
-            keep.mutate();
+            writeStored.mutate();
           }}
         >
           <Input aria-label="Reason for turning it off" placeholder="Reason for turning it off" maxLength={1000} value={reason} onChange={(event) => setReason(event.target.value)} />
-          <Button type="submit" busy={keep.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
+          <Button type="submit" busy={writeStored.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
             Save
           </Button>
         </form>
@@ -311,18 +311,18 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
   const workflow = useQuery({ queryKey: ["registered", schedule.workflow], queryFn: ({ signal }) => get<Registered>(`registered/${part(schedule.workflow)}`, undefined, signal), refetchInterval: false });
   const schema = workflow.data?.input_schema ?? null;
   const [when, setWhen] = useState(() => whenOf(schedule));
-  const [input, setInput] = useState(() => ({ ...freshInput(null, schedule.input) }));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [input, setInput] = useState(() => ({ ...newInput(null, schedule.input) }));
+  const [found, setFound] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const act = useMutation({
     mutationFn: (value: unknown) => patch<Schedule>(`schedules/${part(schedule.id)}`, { schedule: specOf(when), input: value }),
     onSuccess: () => {
-      say("Schedule saved", schedule.name);
+      showToast("Schedule saved", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       onClose();
     },
     onError: (problem) => {
-      if (problem instanceof Problem) setFound(problem.errors.map((one) => ({ path: one.path, message: one.message })));
+      if (problem instanceof Problem) setFound(problem.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
   return (
@@ -339,9 +339,9 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
             busy={act.isPending}
             onClick={() => {
               const answer = readInput(input, schema);
-              setFound(answer.faults);
+              setFound(answer.errors);
               setError(answer.error);
-              if (answer.faults.length === 0 && answer.error === null) act.mutate(answer.value);
+              if (answer.errors.length === 0 && answer.error === null) act.mutate(answer.value);
             }}
           >
             Save

@@ -7,9 +7,9 @@ import { useState } from "react";
 import { address, get, part, patch, post, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
 import type { Account, AccountSession, NewToken, Page, Role, Token } from "@/api/types";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, IconButton, Input, Notice, Segments, Select, Switch, Tabs } from "@/components/ui";
 import { day } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
@@ -67,7 +67,7 @@ export function SettingsPage() {
 function General() {
   const query = useQuery(settingsQuery);
   return (
-    <Answer query={query}>
+    <Loaded query={query}>
       {(settings) => (
         <div className="max-w-3xl p-4">
           <h2 className="mb-2 font-semibold">Versions</h2>
@@ -85,7 +85,7 @@ function General() {
           <Facts facts={settings.config} env />
         </div>
       )}
-    </Answer>
+    </Loaded>
   );
 }
 
@@ -118,11 +118,11 @@ function Accounts() {
   const change = useMutation({
     mutationFn: ({ account, body }: { account: Account; body: Partial<{ role: Role; enabled: boolean; password: string }> }) => patch(`accounts/${part(account.id)}`, body),
     onSuccess: (_, { account }) => {
-      say("Saved", account.email);
+      showToast("Saved", account.email);
       setResetting(null);
       void client.invalidateQueries({ queryKey: ["accounts"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const drop = useMutation({
     mutationFn: (account: Account) => remove(`accounts/${part(account.id)}`),
@@ -130,7 +130,7 @@ function Accounts() {
       setDropping(null);
       void client.invalidateQueries({ queryKey: ["accounts"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <>
@@ -140,7 +140,7 @@ function Accounts() {
           Add account
         </Button>
       </div>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) => (
           <Table
             inline
@@ -186,7 +186,7 @@ function Accounts() {
             ]}
           />
         )}
-      </Answer>
+      </Loaded>
       {adding && <AddAccount onClose={() => setAdding(false)} />}
       {resetting && <SetPassword account={resetting} busy={change.isPending} onClose={() => setResetting(null)} onSave={(password) => change.mutate({ account: resetting, body: { password } })} />}
       <Dialog
@@ -235,7 +235,7 @@ function AddAccount({ onClose }: { onClose: () => void }) {
   const act = useMutation({
     mutationFn: () => post("accounts", { email, password, role }),
     onSuccess: () => {
-      say("Account added", email);
+      showToast("Account added", email);
       void client.invalidateQueries({ queryKey: ["accounts"] });
       onClose();
     },
@@ -275,10 +275,10 @@ function Tokens() {
   const drop = useMutation({
     mutationFn: (token: Token) => remove(`tokens/${part(token.id)}`),
     onSuccess: (_, token) => {
-      say("Token revoked", token.name);
+      showToast("Token revoked", token.name);
       void client.invalidateQueries({ queryKey: ["tokens"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <>
@@ -288,7 +288,7 @@ function Tokens() {
           Create token
         </Button>
       </div>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) =>
           page.items.length === 0 ? (
             <Empty title="No tokens">A token gives a program access to the API with its own role.</Empty>
@@ -308,7 +308,7 @@ function Tokens() {
             />
           )
         }
-      </Answer>
+      </Loaded>
       {adding && <AddToken onClose={() => setAdding(false)} />}
     </>
   );
@@ -361,9 +361,9 @@ function AddToken({ onClose }: { onClose: () => void }) {
           <Field label="Expires">
             {(wires) => (
               <Select {...wires} value={days} onChange={(event) => setDays(event.target.value)}>
-                {["7", "30", "90", "365", ""].map((one) => (
-                  <option key={one} value={one}>
-                    {one ? lifetimeLabel(Number(one)) : "never"}
+                {["7", "30", "90", "365", ""].map((item) => (
+                  <option key={item} value={item}>
+                    {item ? lifetimeLabel(Number(item)) : "never"}
                   </option>
                 ))}
               </Select>
@@ -382,12 +382,12 @@ function Sessions() {
   const drop = useMutation({
     mutationFn: (row: AccountSession) => remove(`sessions/${part(row.id)}`),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["sessions"] }),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <>
       <p className="px-4 py-3 text-muted">Signed-in browsers.</p>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) => (
           <Table
             inline
@@ -403,7 +403,7 @@ function Sessions() {
             ]}
           />
         )}
-      </Answer>
+      </Loaded>
     </>
   );
 }

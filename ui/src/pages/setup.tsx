@@ -1,12 +1,12 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import { keepCsrf, post } from "@/api/client";
+import { setCsrf, post } from "@/api/client";
 import { queryClient } from "@/api/session";
 import type { Role } from "@/api/types";
 import { problemText } from "@/components/toast";
 import { Button, Field, Input } from "@/components/ui";
 import { useTitle } from "@/shell/title";
-import { Door } from "./login";
+import { SignInCard } from "./login";
 
 export function SetupPage() {
   useTitle("Set up Turbine");
@@ -18,9 +18,9 @@ export function SetupPage() {
   const [wrong, setWrong] = useState<string | null>(null);
   if (typeof token !== "string" || token === "") {
     return (
-      <Door title="Set up Turbine" note="No accounts yet. Open the setup link that the server printed at startup, or create an account on the command line:">
+      <SignInCard title="Set up Turbine" note="No accounts yet. Open the setup link that the server printed at startup, or create an account on the command line:">
         <code className="block rounded-md bg-sunken px-2.5 py-2 font-mono text-xs break-all">turbine account create you@example.com --role admin --password-stdin</code>
-      </Door>
+      </SignInCard>
     );
   }
   const create = async (event: FormEvent) => {
@@ -29,7 +29,7 @@ export function SetupPage() {
     setWrong(null);
     try {
       const answer = await post<{ role: Role; csrf: string }>("setup", { token, email, password });
-      keepCsrf(answer.csrf);
+      setCsrf(answer.csrf);
       queryClient.removeQueries({ queryKey: ["session"] });
       await navigate({ to: "/runs" });
     } catch (error) {
@@ -38,7 +38,7 @@ export function SetupPage() {
     }
   };
   return (
-    <Door title="Set up Turbine" note="Create the first administrator account. This link works once.">
+    <SignInCard title="Set up Turbine" note="Create the first administrator account. This link works once.">
       <form className="flex flex-col gap-3" onSubmit={(event) => void create(event)}>
         <Field label="E-mail">{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
         <Field label="Password" hint="At least 8 characters.">
@@ -53,6 +53,6 @@ export function SetupPage() {
           Create account
         </Button>
       </form>
-    </Door>
+    </SignInCard>
   );
 }

@@ -6,15 +6,15 @@ import { Braces, CalendarClock, Clock, History, Play, Terminal } from "lucide-re
 import { useEffect, useState } from "react";
 import { get, part, post, Problem } from "@/api/client";
 import { stringify } from "@/api/exact-json";
-import { apiPath } from "@/api/place";
+import { apiPath } from "@/api/base-path";
 import { useCan } from "@/api/session";
 import type { Page, Queue, Registered, RegisteredDetail, Schedule, ScheduleSpec } from "@/api/types";
-import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
-import { freshWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
-import { Answer, Empty } from "@/components/states";
-import { problemText, say } from "@/components/toast";
+import { newInput, InputFields, type InputState, readInput } from "@/components/input-fields";
+import { newWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
+import { Loaded, Empty } from "@/components/states";
+import { problemText, showToast } from "@/components/toast";
 import { Button, copy, Field, Input, Notice, Segments, Select } from "@/components/ui";
-import type { Fault } from "@/lib/schema";
+import type { ValidationError } from "@/lib/schema";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -33,9 +33,9 @@ export function StartPage() {
     <>
       <PageHead title="Start a run" />
       <div className="min-h-0 flex-1 overflow-y-auto">
-        <Answer query={registered}>
+        <Loaded query={registered}>
           {(page) => {
-            const open = page.items.filter((one) => one.triggerable);
+            const open = page.items.filter((item) => item.triggerable);
             if (!may) return <Empty title="Your role cannot start runs" />;
             if (open.length === 0) {
               return (
@@ -45,20 +45,20 @@ export function StartPage() {
               );
             }
             const name = typeof search.workflow === "string" ? search.workflow : undefined;
-            const chosen = open.find((one) => one.name === name) ?? (open.length === 1 ? open[0] : undefined);
+            const chosen = open.find((item) => item.name === name) ?? (open.length === 1 ? open[0] : undefined);
             return (
               <div className="mx-auto grid max-w-5xl grid-cols-[240px_minmax(0,1fr)] gap-8 p-6 max-md:grid-cols-1 max-md:gap-4 max-md:p-4">
                 <nav aria-label="Workflow" className="flex flex-col gap-0.5 max-md:hidden">
                   <div className="px-2 pb-1 text-xs font-medium text-faint">Workflow</div>
-                  {open.map((one) => (
+                  {open.map((item) => (
                     <button
-                      key={one.name}
+                      key={item.name}
                       type="button"
-                      aria-pressed={one.name === chosen?.name}
-                      onClick={() => void navigate({ to: "/start", search: { workflow: one.name }, replace: true })}
-                      className={`truncate rounded-md px-2 py-1 text-left ${one.name === chosen?.name ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-text"}`}
+                      aria-pressed={item.name === chosen?.name}
+                      onClick={() => void navigate({ to: "/start", search: { workflow: item.name }, replace: true })}
+                      className={`truncate rounded-md px-2 py-1 text-left ${item.name === chosen?.name ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-text"}`}
                     >
-                      {one.name}
+                      {item.name}
                     </button>
                   ))}
                 </nav>
@@ -67,8 +67,8 @@ export function StartPage() {
                     {(wires) => (
                       <Select {...wires} value={chosen?.name ?? ""} onChange={(event) => void navigate({ to: "/start", search: { workflow: event.target.value }, replace: true })}>
                         <option value="">Choose a workflow</option>
-                        {open.map((one) => (
-                          <option key={one.name}>{one.name}</option>
+                        {open.map((item) => (
+                          <option key={item.name}>{item.name}</option>
                         ))}
                       </Select>
                     )}
@@ -78,7 +78,7 @@ export function StartPage() {
               </div>
             );
           }}
-        </Answer>
+        </Loaded>
       </div>
     </>
   );
@@ -87,11 +87,11 @@ export function StartPage() {
 function StartForm({ workflow, moment: given }: { workflow: Registered; moment: Moment }) {
   const navigate = useNavigate();
   const schema = workflow.input_schema;
-  const [input, setInput] = useState<InputState>(() => freshInput(schema));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [input, setInput] = useState<InputState>(() => newInput(schema));
+  const [found, setFound] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const [moment, setMoment] = useState<Moment>(given);
-  const [when, setWhen] = useState<When>(() => freshWhen("cron"));
+  const [when, setWhen] = useState<When>(() => newWhen("cron"));
   const [name, setName] = useState("");
   const [id, setId] = useState("");
   const [queue, setQueue] = useState("");
@@ -120,23 +120,23 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
     },
     onSuccess: (made) => {
       if (made.run) {
-        say("Run started", made.run);
+        showToast("Run started", made.run);
         void navigate({ to: "/runs/$id", params: { id: made.run } });
       } else {
-        say("Schedule created");
+        showToast("Schedule created");
         void navigate({ to: "/schedules/$id", params: { id: made.schedule! } });
       }
     },
     onError: (problem) => {
-      if (problem instanceof Problem && problem.errors.length > 0) setFound(problem.errors.map((one) => ({ path: one.path.filter((key, index) => !(index === 0 && key === "input")), message: one.message })));
+      if (problem instanceof Problem && problem.errors.length > 0) setFound(problem.errors.map((error) => ({ path: error.path.filter((key, index) => !(index === 0 && key === "input")), message: error.message })));
       else setError(null);
     },
   });
   const read = () => {
     const answer = readInput(input, schema);
-    setFound(answer.faults);
+    setFound(answer.errors);
     setError(answer.error);
-    return answer.faults.length === 0 && answer.error === null ? answer : null;
+    return answer.errors.length === 0 && answer.error === null ? answer : null;
   };
   const go = () => {
     const answer = read();
@@ -151,7 +151,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
   const copyAs = (which: "curl" | "python") => {
     const answer = read();
     if (!answer) return;
-    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => say(copiedMessages[which]));
+    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => showToast(copiedMessages[which]));
   };
   const hasLast = detail?.last_input !== undefined && detail.last_input !== null;
   return (
@@ -197,7 +197,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
       <div>
         <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
         {hasLast && (
-          <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...freshInput(schema, detail.last_input), mode: input.mode })}>
+          <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...newInput(schema, detail.last_input), mode: input.mode })}>
             Use last input
           </Button>
         )}
@@ -215,8 +215,8 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
                 {(wires) => (
                   <Select {...wires} value={queue} onChange={(event) => setQueue(event.target.value)}>
                     <option value="">None: start immediately</option>
-                    {queues.map((one) => (
-                      <option key={one.name}>{one.name}</option>
+                    {queues.map((queue) => (
+                      <option key={queue.name}>{queue.name}</option>
                     ))}
                   </Select>
                 )}
@@ -234,9 +234,9 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
           {problemText(act.error)}
           {act.error instanceof Problem && act.error.errors.length > 0 && (
             <ul className="mt-1 list-disc pl-4">
-              {act.error.errors.map((one, index) => (
+              {act.error.errors.map((error, index) => (
                 <li key={index}>
-                  <span className="font-mono text-xs">{one.path.join(".") || "input"}</span>: {one.message}
+                  <span className="font-mono text-xs">{error.path.join(".") || "input"}</span>: {error.message}
                 </li>
               ))}
             </ul>

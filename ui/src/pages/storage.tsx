@@ -7,14 +7,14 @@ import { address, get, post, put, remove } from "@/api/client";
 import { useCan, useSession } from "@/api/session";
 import type { CalendarDay, CleanupPreview, Page, Registered, RetentionRule, RunStatus, Settings, VacuumResult } from "@/api/types";
 import { Chart } from "@/components/chart";
-import { Columns, Meter } from "@/components/spark";
-import { Answer } from "@/components/states";
+import { Columns, Meter } from "@/components/figures";
+import { Loaded } from "@/components/states";
 import { StatusWord } from "@/components/status";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Notice, Select } from "@/components/ui";
 import { day, dayOf, hour, ms } from "@/lib/time";
-import { bytes, count, plural } from "@/lib/words";
+import { bytes, count, plural } from "@/lib/format";
 import { statusLabels } from "@/lib/labels";
 
 const unitLabels = { hours: "hours", days: "days", ever: "forever" };
@@ -24,7 +24,7 @@ const dueLabels = { runs: "Runs", deliveries: "Deliveries", logs: "Log lines" };
 
 export const settingsQuery = { queryKey: ["settings"], queryFn: ({ signal }: { signal: AbortSignal }) => get<Settings>("settings", undefined, signal) };
 
-type Room = Settings["storage"];
+type StorageSettings = Settings["storage"];
 type Unit = keyof typeof unitLabels;
 
 const ends: RunStatus[] = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"];
@@ -34,7 +34,7 @@ export function Storage() {
   const session = useSession();
   const query = useQuery(settingsQuery);
   return (
-    <Answer query={query}>
+    <Loaded query={query}>
       {({ storage, config }) => {
         const tables = [...storage.tables].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
         const most = Math.max(1, ...tables.map((table) => table.bytes ?? 0));
@@ -65,7 +65,7 @@ export function Storage() {
             </div>
             <div className="grid gap-8 border-b p-4 lg:grid-cols-2">
               {isAdmin && <CleanUp kept={kept} />}
-              {isAdmin && <Vacuum room={storage} />}
+              {isAdmin && <Vacuum storage={storage} />}
               <section aria-label="Restore a backup">
                 <h2 className="font-semibold">Restore a backup</h2>
                 <p className="mt-1 max-w-prose text-muted">{session?.database === "postgres" ? "Stop every process that uses the database, restore the dump with pg_restore into an empty database, and start again with its URL." : "Stop every process that uses the database, replace the database file with the backup, remove the -wal and -shm files next to it, and start again."}</p>
@@ -80,7 +80,7 @@ export function Storage() {
                 columns={[
                   { key: "name", head: "Table", cell: (table) => <span className="font-mono text-xs">{table.name}</span>, width: "minmax(140px, 1fr)" },
                   { key: "bar", head: "", wide: true, cell: (table) => <Meter label={table.name} value={table.bytes} most={most} />, width: "minmax(120px, 2fr)" },
-                  ...(tables.some((table) => table.rows !== null) ? [{ key: "rows", head: "Rows", cell: (table: Room["tables"][number]) => (table.rows === null ? "–" : count(table.rows)), width: "96px", end: true }] : []),
+                  ...(tables.some((table) => table.rows !== null) ? [{ key: "rows", head: "Rows", cell: (table: StorageSettings["tables"][number]) => (table.rows === null ? "–" : count(table.rows)), width: "96px", end: true }] : []),
                   { key: "bytes", head: "Size", cell: (table) => <span className="text-muted">{table.bytes === null ? "–" : bytes(table.bytes)}</span>, width: "80px", end: true },
                 ]}
               />
@@ -88,7 +88,7 @@ export function Storage() {
           </>
         );
       }}
-    </Answer>
+    </Loaded>
   );
 }
 
@@ -109,14 +109,14 @@ function Made() {
   const from = today.getTime() - 6 * day;
   const query = useQuery({ queryKey: ["calendar", "growth", from], queryFn: ({ signal }) => get<{ days: CalendarDay[] }>("calendar", { from_ms: from, to_ms: from + 7 * day, bucket_mins: 1440 }, signal) });
   if (!query.data) return null;
-  const points = query.data.days.map((one) => ({ at: ms(one.time), made: one.success + one.error + one.cancelled + one.open }));
+  const points = query.data.days.map((day) => ({ at: ms(day.time), made: day.success + day.error + day.cancelled + day.open }));
   return (
     <div>
       <div className="text-xs text-faint">Runs per day</div>
       <div className="flex items-end gap-3">
-        <div className="text-lg font-semibold">{count(Math.round(points.reduce((sum, one) => sum + one.made, 0) / Math.max(1, points.length)))}</div>
+        <div className="text-lg font-semibold">{count(Math.round(points.reduce((sum, point) => sum + point.made, 0) / Math.max(1, points.length)))}</div>
         <div className="mb-1 w-24">
-          <Columns height={20} label={`Runs per day, the last 7 days: ${points.map((one) => count(one.made)).join(", ")}`} points={points.map((one) => ({ value: one.made, title: `${dayOf(one.at)}: ${plural(one.made, "run")}` }))} />
+          <Columns height={20} label={`Runs per day, the last 7 days: ${points.map((point) => count(point.made)).join(", ")}`} points={points.map((point) => ({ value: point.made, title: `${dayOf(point.at)}: ${plural(point.made, "run")}` }))} />
         </div>
       </div>
     </div>
@@ -124,25 +124,25 @@ function Made() {
 }
 
 /** Old measurements are a day apart and new ones an hour: the chart has one pace, and gaps where nobody measured. */
-function evenly(sizes: Room["growth"]["sizes"]) {
-  const known = sizes.map((one) => ({ ...one, at: ms(one.at) }));
+function evenly(sizes: StorageSettings["growth"]["sizes"]) {
+  const known = sizes.map((size) => ({ ...size, at: ms(size.at) }));
   const first = known[0]!.at;
   const last = known[known.length - 1]!.at;
   const pace = last - first > 3 * day ? day : hour;
   const slot = (at: number) => Math.floor(at / pace);
-  const found = new Map(known.map((one) => [slot(one.at), one]));
+  const found = new Map(known.map((item) => [slot(item.at), item]));
   const slots = Array.from({ length: slot(last) - slot(first) + 1 }, (_, index) => slot(first) + index);
-  return slots.map((one) => ({ at: found.get(one)?.at ?? one * pace, size: found.get(one) ?? null }));
+  return slots.map((slot) => ({ at: found.get(slot)?.at ?? slot * pace, size: found.get(slot) ?? null }));
 }
 
-function GrowthOver({ growth, knowsFree }: { growth: Room["growth"]; knowsFree: boolean }) {
+function GrowthOver({ growth, knowsFree }: { growth: StorageSettings["growth"]; knowsFree: boolean }) {
   const [at, setAt] = useState<number | null>(null);
   const { sizes, per_day: pace, full_in: left } = growth;
   const isFlat = pace !== null && Math.abs(pace) < Math.max(1024, (sizes[sizes.length - 1]?.bytes ?? 0) / 10_000);
   const sentence = pace === null ? "Not enough data yet. The size is measured every hour; the trend appears after a day." : isFlat ? "Almost unchanged in recent days." : pace > 0 ? `Grows by ${bytes(pace)} a day.` : `Shrinks by ${bytes(-pace)} a day.`;
   const points = sizes.length > 1 ? evenly(sizes) : [];
   // In the unit of the largest, so that the axis ends at a round number of it.
-  const unit = 1024 ** Math.floor(Math.log(Math.max(1, ...sizes.map((one) => one.bytes))) / Math.log(1024));
+  const unit = 1024 ** Math.floor(Math.log(Math.max(1, ...sizes.map((size) => size.bytes))) / Math.log(1024));
   const isSoon = !isFlat && left !== null && left < (14 * day) / 1000;
   return (
     <section aria-label="Size over time">
@@ -154,10 +154,10 @@ function GrowthOver({ growth, knowsFree }: { growth: Room["growth"]; knowsFree: 
           onAt={setAt}
           height={150}
           write={(value) => bytes(Math.round(value * unit))}
-          times={points.map((one) => one.at)}
+          times={points.map((point) => point.at)}
           series={[
-            { key: "size", label: "Size", tone: "info", kind: "line", values: points.map((one) => one.size && one.size.bytes / unit) },
-            ...(knowsFree ? [{ key: "used", label: "In use", tone: "accent" as const, kind: "line" as const, values: points.map((one) => one.size && one.size.used_bytes / unit) }] : []),
+            { key: "size", label: "Size", tone: "info", kind: "line", values: points.map((point) => point.size && point.size.bytes / unit) },
+            ...(knowsFree ? [{ key: "used", label: "In use", tone: "accent" as const, kind: "line" as const, values: points.map((point) => point.size && point.size.used_bytes / unit) }] : []),
           ]}
         />
       ) : (
@@ -175,11 +175,11 @@ const garbageQuery = (age: string) => ({
   queryFn: ({ signal }: { signal: AbortSignal }) => get<CleanupPreview>("garbage", { older_than: age === "" ? undefined : Number(age) * 86_400 }, signal),
 });
 
-function told(keep: number | null): string {
-  if (keep === null) return "forever";
-  if (keep === 0) return "removed at the next cleanup";
-  if (keep % 86_400 === 0) return plural(keep / 86_400, "days".slice(0, -1));
-  return plural((Math.round((keep / 3600) * 100) / 100), "hours".slice(0, -1));
+function told(writeStored: number | null): string {
+  if (writeStored === null) return "forever";
+  if (writeStored === 0) return "removed at the next cleanup";
+  if (writeStored % 86_400 === 0) return plural(writeStored / 86_400, "days".slice(0, -1));
+  return plural((Math.round((writeStored / 3600) * 100) / 100), "hours".slice(0, -1));
 }
 
 const ruleKey = (rule: { workflow: string | null; status: string | null }) => `${rule.workflow ?? ""} ${rule.status ?? ""}`;
@@ -193,19 +193,19 @@ function Rules({ kept }: { kept: string }) {
   const query = useQuery({ queryKey: ["retention"], queryFn: ({ signal }) => get<Page<RetentionRule>>("retention", { limit: 500 }, signal) });
   const due = useQuery({ ...garbageQuery(""), enabled: isAdmin });
   const lift = useMutation({
-    mutationFn: (rule: RetentionRule) => remove(`retention?${new URLSearchParams(Object.entries({ workflow: rule.workflow, status: rule.status }).filter((one): one is [string, string] => one[1] !== null))}`),
+    mutationFn: (rule: RetentionRule) => remove(`retention?${new URLSearchParams(Object.entries({ workflow: rule.workflow, status: rule.status }).filter((entry): entry is [string, string] => entry[1] !== null))}`),
     onSuccess: (_, rule) => {
-      say("Rule deleted", ruleTold(rule));
+      showToast("Rule deleted", ruleTold(rule));
       setLifting(null);
       void client.invalidateQueries({ queryKey: ["retention"] });
       void client.invalidateQueries({ queryKey: ["garbage"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const dueOf = (rule: RetentionRule | null): string => {
     if (!due.data) return "–";
-    if (rule) return count(due.data.by_rule.find((one) => ruleKey(one) === ruleKey(rule))?.runs ?? 0);
-    return count(Math.max(0, due.data.runs - due.data.by_rule.reduce((sum, one) => sum + one.runs, 0)));
+    if (rule) return count(due.data.by_rule.find((item) => ruleKey(item) === ruleKey(rule))?.runs ?? 0);
+    return count(Math.max(0, due.data.runs - due.data.by_rule.reduce((sum, item) => sum + item.runs, 0)));
   };
   const buttons = (rule: RetentionRule | null) =>
     rule && (
@@ -227,7 +227,7 @@ function Rules({ kept }: { kept: string }) {
           </Button>
         )}
       </div>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) => (
           <div className="-mx-4 border-t">
             <Table
@@ -273,7 +273,7 @@ function Rules({ kept }: { kept: string }) {
             />
           </div>
         )}
-      </Answer>
+      </Loaded>
       {editing && <EditRule rule={editing === "new" ? null : editing} onClose={() => setEditing(null)} />}
       <Dialog
         open={lifting !== null}
@@ -308,7 +308,7 @@ function EditRule({ rule, onClose }: { rule: RetentionRule | null; onClose: () =
   const act = useMutation({
     mutationFn: () => put<RetentionRule>("retention", { workflow: workflow.trim() || null, status: status || null, keep: unit === "ever" ? null : amount * unitSeconds[unit] }),
     onSuccess: (made) => {
-      say("Rule saved", ruleTold(made));
+      showToast("Rule saved", ruleTold(made));
       void client.invalidateQueries({ queryKey: ["retention"] });
       void client.invalidateQueries({ queryKey: ["garbage"] });
       onClose();
@@ -334,8 +334,8 @@ function EditRule({ rule, onClose }: { rule: RetentionRule | null; onClose: () =
             <>
               <Input {...wires} list="retention-workflows" placeholder="any workflow" value={workflow} disabled={rule !== null} autoFocus={rule === null} onChange={(event) => setWorkflow(event.target.value)} />
               <datalist id="retention-workflows">
-                {(registered.data?.items ?? []).map((one) => (
-                  <option key={one.name} value={one.name} />
+                {(registered.data?.items ?? []).map((item) => (
+                  <option key={item.name} value={item.name} />
                 ))}
               </datalist>
             </>
@@ -345,9 +345,9 @@ function EditRule({ rule, onClose }: { rule: RetentionRule | null; onClose: () =
           {(wires) => (
             <Select {...wires} value={status} disabled={rule !== null} onChange={(event) => setStatus(event.target.value)}>
               <option value="">any status</option>
-              {ends.map((one) => (
-                <option key={one} value={one}>
-                  {statusLabels[one]}
+              {ends.map((end) => (
+                <option key={end} value={end}>
+                  {statusLabels[end]}
                 </option>
               ))}
             </Select>
@@ -363,9 +363,9 @@ function EditRule({ rule, onClose }: { rule: RetentionRule | null; onClose: () =
         <Field label={unit === "ever" ? "Keep" : <span className="sr-only">Unit</span>}>
           {(wires) => (
             <Select {...wires} value={unit} onChange={(event) => setUnit(event.target.value as Unit)}>
-              {(Object.keys(unitLabels) as Unit[]).map((one) => (
-                <option key={one} value={one}>
-                  {unitLabels[one]}
+              {(Object.keys(unitLabels) as Unit[]).map((key) => (
+                <option key={key} value={key}>
+                  {unitLabels[key]}
                 </option>
               ))}
             </Select>
@@ -386,11 +386,11 @@ function CleanUp({ kept }: { kept: string }) {
   const act = useMutation({
     mutationFn: () => post<{ runs: number }>("garbage", { older_than: age === "" ? null : Number(age) * 86_400 }),
     onSuccess: ({ runs }) => {
-      say(`${plural(runs, "run")} removed`);
+      showToast(`${plural(runs, "run")} removed`);
       setSure(false);
       void client.invalidateQueries();
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const due = query.data;
   const some = due !== undefined && due.runs + due.deliveries + due.logs > 0;
@@ -443,14 +443,14 @@ function CleanUp({ kept }: { kept: string }) {
   );
 }
 
-function Vacuum({ room }: { room: Room }) {
+function Vacuum({ storage }: { storage: StorageSettings }) {
   const client = useQueryClient();
   const session = useSession();
   const [sure, setSure] = useState(false);
   const [freed, setFreed] = useState(0);
   const stopped = useRef(false);
   const isPostgres = session?.database === "postgres";
-  const free = room.free_bytes ?? 0;
+  const free = storage.free_bytes ?? 0;
   const act = useMutation({
     mutationFn: async () => {
       stopped.current = false;
@@ -466,8 +466,8 @@ function Vacuum({ room }: { room: Room }) {
         done = await post<VacuumResult>("vacuum");
       }
     },
-    onSuccess: ({ given, skipped }) => say(isPostgres ? "Tables vacuumed" : `${bytes(given)} reclaimed`, skipped.length > 0 ? `Skipped, locked or owned by another user: ${skipped.join(", ")}` : undefined),
-    onError: (error) => complain(error),
+    onSuccess: ({ given, skipped }) => showToast(isPostgres ? "Tables vacuumed" : `${bytes(given)} reclaimed`, skipped.length > 0 ? `Skipped, locked or owned by another user: ${skipped.join(", ")}` : undefined),
+    onError: (error) => showError(error),
     onSettled: () => {
       setSure(false);
       void client.invalidateQueries({ queryKey: ["settings"] });

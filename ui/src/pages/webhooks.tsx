@@ -8,9 +8,9 @@ import { get, part, patch, post, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Page, Webhook } from "@/api/types";
 import { EventChips, EventList } from "@/components/event-chips";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, IconButton, Input, Notice, Switch } from "@/components/ui";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
@@ -24,12 +24,12 @@ export function WebhooksPage() {
   const enable = useMutation({
     mutationFn: ({ hook, on }: { hook: Webhook; on: boolean }) => patch(`webhooks/${part(hook.id)}`, { enabled: on }),
     onSuccess: () => void client.invalidateQueries({ queryKey: ["webhooks"] }),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const test = useMutation({
     mutationFn: (hook: Webhook) => post(`webhooks/${part(hook.id)}/test`),
-    onSuccess: (_, hook) => say("Test request delivered", hook.url),
-    onError: (error) => complain(error, "Test request failed"),
+    onSuccess: (_, hook) => showToast("Test request delivered", hook.url),
+    onError: (error) => showError(error, "Test request failed"),
   });
   const add = (
     <Button tone="primary" icon={<Plus />} onClick={() => setOpen("new")}>
@@ -41,7 +41,7 @@ export function WebhooksPage() {
       <PageHead title="Webhooks" note={<Link to="/deliveries" search={{ kind: "webhook" }} className="hover:text-text hover:underline">Deliveries</Link>}>
         {isAdmin && add}
       </PageHead>
-      <Answer query={query}>
+      <Loaded query={query}>
         {(page) =>
           page.items.length === 0 ? (
             <Empty icon={<WebhookIcon />} title="No webhooks yet" action={isAdmin && add}>
@@ -75,7 +75,7 @@ export function WebhooksPage() {
             />
           )
         }
-      </Answer>
+      </Loaded>
       {open && <Edit hook={open === "new" ? null : open} onClose={() => setOpen(null)} />}
     </>
   );
@@ -93,7 +93,7 @@ function Edit({ hook, onClose }: { hook: Webhook | null; onClose: () => void }) 
   const [enabled, setEnabled] = useState(hook?.enabled ?? true);
   const [sure, setSure] = useState(false);
   const finish = (words: string) => {
-    say(words, url);
+    showToast(words, url);
     void client.invalidateQueries({ queryKey: ["webhooks"] });
     onClose();
   };

@@ -9,16 +9,16 @@ import { queryClient, useCan, useSession } from "@/api/session";
 import { closeStream, openStream, streamState, useStreamState } from "@/api/stream";
 import type { Approval, Page } from "@/api/types";
 import { Logo } from "@/components/logo";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Menu, Sheet, Tip } from "@/components/ui";
-import { usePhone } from "@/lib/media";
-import { useKept } from "@/lib/keep";
-import { classes, plural } from "@/lib/words";
-import { Help } from "./help";
-import { useKeys } from "./keys";
-import { useNotices } from "./notices";
+import { usePhone } from "@/lib/media-query";
+import { useStored } from "@/lib/local-storage";
+import { classes, plural } from "@/lib/format";
+import { Help } from "./shortcut-help";
+import { useKeys } from "./shortcuts";
+import { useApprovalNotifications } from "./browser-notifications";
 import { Palette } from "./palette";
-import { places } from "./places";
+import { navGroups } from "./navigation";
 import { setTheme, useTheme } from "./theme";
 import { useTitleCount } from "./title";
 
@@ -49,7 +49,7 @@ export const openApprovals = (mine: boolean) => ({
 
 export function Frame() {
   const isPhone = usePhone();
-  const [slim, setSlim] = useKept("sidebar.slim", false);
+  const [slim, setSlim] = useStored("sidebar.slim", false);
   const [drawer, setDrawer] = useState(false);
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
@@ -69,9 +69,9 @@ export function Frame() {
   });
   const session = useSession();
   // Also while nobody looks: the title counts them, and the system tells of new ones.
-  const gates = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
-  const waiting = gates?.length ?? 0;
-  useNotices(gates);
+  const approvals = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
+  const waiting = approvals?.length ?? 0;
+  useApprovalNotifications(approvals);
   useTitleCount(waiting);
   return (
     <div className="flex h-dvh max-md:flex-col">
@@ -163,7 +163,7 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
         )}
       </div>
       <nav aria-label="Pages" className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
-        {places.map((group, index) => (
+        {navGroups.map((group, index) => (
           <div key={index} className={index > 0 ? "mt-3" : ""}>
             {group.group && (slim ? <div className="mx-2 mb-2 h-px bg-line" /> : <div className="px-2 pb-1 text-2xs font-medium text-faint">{group.group}</div>)}
             {group.items
@@ -239,7 +239,7 @@ function AccountMenu() {
     try {
       await post("logout");
     } catch (error) {
-      complain(error);
+      showError(error);
       return;
     }
     closeStream();
@@ -269,12 +269,12 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
     setBusy(true);
     try {
       await post("password", { current, new: fresh });
-      say("Password changed");
+      showToast("Password changed");
       setCurrent("");
       setFresh("");
       onClose();
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
       setBusy(false);
     }

@@ -10,8 +10,8 @@ import { useCan } from "@/api/session";
 import type { Page, Queue, Registered, Run, Schedule } from "@/api/types";
 import { StatusIcon } from "@/components/status";
 import { Ago, Kbd, useReturn } from "@/components/ui";
-import { classes } from "@/lib/words";
-import { allPlaces } from "./places";
+import { classes } from "@/lib/format";
+import { navItems } from "./navigation";
 import { setTheme, useIsDark } from "./theme";
 
 interface Entry {
@@ -61,7 +61,7 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
     const fits = (label: string) => words.split(/\s+/).every((word) => label.toLowerCase().includes(word));
     const found: Entry[] = [];
     const go = (to: string, search?: Record<string, string>) => () => void navigate({ to, search } as never);
-    for (const place of allPlaces) {
+    for (const place of navItems) {
       if (place.role === "admin" && !isAdmin) continue;
       if (words === "" || fits(place.label)) found.push({ key: place.to, group: "Pages", label: place.label, icon: <place.icon />, act: go(place.to) });
     }

@@ -10,9 +10,9 @@ import { differences, JsonView } from "@/components/json";
 import { Empty, SkeletonRows } from "@/components/states";
 import { StatusBadge } from "@/components/status";
 import { Ago, Button, Input, Switch } from "@/components/ui";
-import { usePhone } from "@/lib/media";
+import { usePhone } from "@/lib/media-query";
 import { duration, seconds } from "@/lib/time";
-import { classes, plural } from "@/lib/words";
+import { classes, plural } from "@/lib/format";
 import { stepName } from "./layout";
 import { runQuery, stepsQuery } from "./queries";
 import { StepIcon } from "./timeline";
@@ -29,7 +29,7 @@ interface Side {
   took: number | null;
 }
 
-type Verdict = "same" | "differs" | "onlyOne" | "otherStep" | "unknown";
+type Comparison = "same" | "differs" | "onlyOne" | "otherStep" | "unknown";
 
 interface Line {
   key: string;
@@ -37,7 +37,7 @@ interface Line {
   name: string;
   left: Side | null;
   right: Side | null;
-  verdict: Verdict;
+  comparison: Comparison;
 }
 
 const sideOf = (step: Step | undefined): Side | null =>
@@ -54,7 +54,7 @@ const sideOf = (step: Step | undefined): Side | null =>
 
 const plainSide = (value: unknown, isLarge: boolean | undefined, error: string | null = null): Side => ({ step: null, value: error ?? value ?? null, error, isLarge: isLarge ?? false, isUnderWay: false, took: null });
 
-function verdictOf(left: Side | null, right: Side | null): Verdict {
+function compareSides(left: Side | null, right: Side | null): Comparison {
   if (!left || !right) return "onlyOne";
   if (left.step && right.step && left.step.function_name !== right.step.function_name) return "otherStep";
   if (left.error !== right.error || left.isUnderWay !== right.isUnderWay) return "differs";
@@ -66,12 +66,12 @@ function lines(left: Run, right: Run, leftSteps: Step[], rightSteps: Step[]): Li
   const at = (steps: Step[]) => new Map(steps.map((step) => [step.position, step]));
   const [here, there] = [at(leftSteps), at(rightSteps)];
   const positions = [...new Set([...here.keys(), ...there.keys()])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-  const whole = (key: string, name: string, a: Side, b: Side): Line => ({ key, position: null, name, left: a, right: b, verdict: verdictOf(a, b) });
+  const whole = (key: string, name: string, a: Side, b: Side): Line => ({ key, position: null, name, left: a, right: b, comparison: compareSides(a, b) });
   return [
     whole("input", "Input", plainSide(left.input, left.input_truncated), plainSide(right.input, right.input_truncated)),
     ...positions.map((position): Line => {
       const [a, b] = [sideOf(here.get(position)), sideOf(there.get(position))];
-      return { key: position, position, name: stepName((here.get(position) ?? there.get(position))!.function_name), left: a, right: b, verdict: verdictOf(a, b) };
+      return { key: position, position, name: stepName((here.get(position) ?? there.get(position))!.function_name), left: a, right: b, comparison: compareSides(a, b) };
     }),
     whole("output", "Result of the run", plainSide(left.output, left.output_truncated, left.error), plainSide(right.output, right.output_truncated, right.error)),
   ];
@@ -90,7 +90,7 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
     if (!twin.data || !theirs.data) return null;
     return isLeft ? lines(run, twin.data, steps, theirs.data) : lines(twin.data, run, theirs.data, steps);
   }, [run, twin.data, steps, theirs.data, isLeft]);
-  const differing = all?.filter((line) => line.verdict !== "same").length ?? 0;
+  const differing = all?.filter((line) => line.comparison !== "same").length ?? 0;
   const toggle = (key: string) => {
     const after = new Set(open);
     if (!after.delete(key)) after.add(key);
@@ -106,12 +106,12 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
   if (!all || !twin.data) return <SkeletonRows />;
   const [left, right] = isLeft ? [run, twin.data] : [twin.data, run];
   const columns = isPhone ? "grid-cols-[minmax(0,1fr)_minmax(0,1fr)]" : "grid-cols-[minmax(150px,240px)_minmax(0,1fr)_minmax(0,1fr)_92px]";
-  const shown = onlyOther ? all.filter((line) => line.verdict !== "same") : all;
+  const shown = onlyOther ? all.filter((line) => line.comparison !== "same") : all;
   return (
     <div className="flex min-w-0 flex-col">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2 border-b px-4 py-2.5">
         <span className={differing ? "font-medium text-warn" : "text-muted"}>{differing === 0 ? "No differences" : plural(differing, "difference")}</span>
-        <span className="text-muted">{all[0]!.verdict === "same" ? "same input" : "different input"}</span>
+        <span className="text-muted">{all[0]!.comparison === "same" ? "same input" : "different input"}</span>
         <span className="flex-1" />
         <span className="flex items-center gap-2 text-xs text-muted">
           <Switch label="Differences only" checked={onlyOther} onCheckedChange={setOnlyOther} /> Differences only
@@ -128,7 +128,7 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
           {!isPhone && <div role="columnheader" className="self-end text-xs font-medium text-faint">Outcome</div>}
         </div>
         {shown.map((line) => (
-          <div key={line.key} role="rowgroup" className={classes("border-b", line.verdict !== "same" && line.verdict !== "unknown" && "bg-warn-soft/40")}>
+          <div key={line.key} role="rowgroup" className={classes("border-b", line.comparison !== "same" && line.comparison !== "unknown" && "bg-warn-soft/40")}>
             <div role="row" className={classes("grid cursor-default items-center gap-x-4 px-4 py-1.5 hover:bg-hover", columns)} onClick={() => toggle(line.key)}>
               <div role="cell" className={classes("flex min-w-0 items-center gap-1.5", isPhone && "col-span-2")}>
                 <button
@@ -145,13 +145,13 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
                   <span className={classes("truncate", line.position === null && "font-medium")}>{line.name}</span>
                 </button>
                 {line.position !== null && <span className="font-mono text-2xs text-faint">{line.position}</span>}
-                {isPhone && <span className="ml-auto"><Mark verdict={line.verdict} /></span>}
+                {isPhone && <span className="ml-auto"><Mark comparison={line.comparison} /></span>}
               </div>
               <Brief side={line.left} />
               <Brief side={line.right} />
               {!isPhone && (
                 <div role="cell">
-                  <Mark verdict={line.verdict} />
+                  <Mark comparison={line.comparison} />
                 </div>
               )}
             </div>
@@ -226,8 +226,8 @@ function Brief({ side }: { side: Side | null }) {
   );
 }
 
-function Mark({ verdict }: { verdict: Verdict }) {
-  if (verdict === "same") {
+function Mark({ comparison }: { comparison: Comparison }) {
+  if (comparison === "same") {
     return (
       <span className="flex items-center gap-1 text-xs text-faint">
         <Equal className="size-3.5" /> same
@@ -235,14 +235,14 @@ function Mark({ verdict }: { verdict: Verdict }) {
     );
   }
   return (
-    <span className={classes("flex items-center gap-1 text-xs font-medium whitespace-nowrap", verdict === "unknown" ? "text-muted" : "text-warn")}>
-      {verdict !== "unknown" && <EqualNot className="size-3.5" />} {comparisonLabels[verdict]}
+    <span className={classes("flex items-center gap-1 text-xs font-medium whitespace-nowrap", comparison === "unknown" ? "text-muted" : "text-warn")}>
+      {comparison !== "unknown" && <EqualNot className="size-3.5" />} {comparisonLabels[comparison]}
     </span>
   );
 }
 
 function Both({ line }: { line: Line }) {
-  const marks = useMemo(() => (line.left && line.right && line.verdict === "differs" && !line.left.error && !line.right.error ? differences(line.left.value, line.right.value) : undefined), [line]);
+  const marks = useMemo(() => (line.left && line.right && line.comparison === "differs" && !line.left.error && !line.right.error ? differences(line.left.value, line.right.value) : undefined), [line]);
   return (
     <div className="grid grid-cols-1 gap-3 px-4 pt-1 pb-3 md:grid-cols-2">
       {([["left", line.left], ["right", line.right]] as const).map(([key, side]) =>
@@ -253,7 +253,7 @@ function Both({ line }: { line: Line }) {
         ) : side.isLarge ? (
           <div key={key} className="rounded-md bg-sunken px-3 py-2 text-muted hairline">Too large to compare. Open the step to see it.</div>
         ) : (
-          <JsonView key={key} label={side.step && line.verdict === "otherStep" ? stepName(side.step.function_name) : line.name} value={side.value} marks={marks} />
+          <JsonView key={key} label={side.step && line.comparison === "otherStep" ? stepName(side.step.function_name) : line.name} value={side.value} marks={marks} />
         ),
       )}
     </div>

@@ -6,13 +6,13 @@ import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { get, part, post } from "@/api/client";
 import type { ActionResult, Arguments, RegisteredDetail, Run, Schema, Step } from "@/api/types";
-import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
+import { newInput, InputFields, type InputState, readInput } from "@/components/input-fields";
 import { asText, JsonField, readJson } from "@/components/json-field";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Notice, Select, Skeleton, Switch } from "@/components/ui";
-import type { Fault } from "@/lib/schema";
+import type { ValidationError } from "@/lib/schema";
 import { stepName } from "./layout";
-import { plural } from "@/lib/words";
+import { plural } from "@/lib/format";
 
 export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Step[]; from: string | null; onClose: () => void }) {
   return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;
@@ -27,7 +27,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   const [from, setFrom] = useState(given);
   const [editsInput, setEditsInput] = useState(false);
   const [input, setInput] = useState<{ schema: Schema | null; state: InputState } | null>(null);
-  const [found, setFound] = useState<Fault[]>([]);
+  const [found, setFound] = useState<ValidationError[]>([]);
   const [edits, setEdits] = useState<Record<string, string>>({});
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [newId, setNewId] = useState("");
@@ -44,40 +44,40 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
         get<RegisteredDetail>(`registered/${part(run.name)}`).catch(() => null),
       ]);
       const named = byName(stored, known?.input_schema ?? null);
-      setInput(named ? { schema: known!.input_schema, state: freshInput(known!.input_schema, named) } : { schema: null, state: freshInput(null, stored) });
+      setInput(named ? { schema: known!.input_schema, state: newInput(known!.input_schema, named) } : { schema: null, state: newInput(null, stored) });
     } catch (error) {
       setEditsInput(false);
-      complain(error);
+      showError(error);
     }
   };
   const act = useMutation({
     mutationFn: (body: Record<string, unknown>) => post<ActionResult>(`workflows/${part(run.workflow_id)}/fork`, body),
     onSuccess: (answer) => {
-      say("Run forked", answer.workflow_id);
+      showToast("Run forked", answer.workflow_id);
       onClose();
       void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
     },
   });
   const go = () => {
-    const faults: Record<string, string> = {};
+    const validate: Record<string, string> = {};
     const body: Record<string, unknown> = { from_step: /^\d+$/.test(from) ? Number(from) : from };
     if (editsInput && input !== null) {
       const read = readInput(input.state, input.schema);
-      setFound(read.faults);
-      if (read.error !== null) faults.input = read.error;
-      else if (read.faults.length > 0) faults.input = "";
+      setFound(read.errors);
+      if (read.error !== null) validate.input = read.error;
+      else if (read.errors.length > 0) validate.input = "";
       else body.input = read.value;
     }
     const outputs: Record<string, unknown> = {};
     for (const [position, text] of Object.entries(edits)) {
       const found = readJson(text);
-      if (found.error) faults[position] = found.error;
+      if (found.error) validate[position] = found.error;
       else outputs[position] = found.value;
     }
     if (Object.keys(outputs).length > 0) body.edits = outputs;
     if (newId) body.new_id = newId;
-    setWrong(faults);
-    if (Object.keys(faults).length === 0) act.mutate(body);
+    setWrong(validate);
+    if (Object.keys(validate).length === 0) act.mutate(body);
   };
   return (
     <Dialog
@@ -139,7 +139,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
                 className="absolute inset-0 cursor-default opacity-0"
                 value=""
                 onChange={(event) => {
-                  const step = before.find((one) => one.position === event.target.value);
+                  const step = before.find((item) => item.position === event.target.value);
                   if (step) setEdits({ ...edits, [step.position]: asText(step.output) });
                 }}
               >

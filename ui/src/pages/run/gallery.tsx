@@ -9,7 +9,7 @@ import type { Product } from "@/api/types";
 import { pictures, ProductDetail, texts, useResend } from "@/components/product-list";
 import { Pill } from "@/components/status";
 import { Ago, Button, Copyable, Sheet } from "@/components/ui";
-import { bytes } from "@/lib/words";
+import { bytes } from "@/lib/format";
 import { productStatusLabels } from "@/lib/labels";
 
 const tones = { stored: "idle", sent: "ok", failed: "bad" } as const;

@@ -8,11 +8,11 @@ import { CircleStop, ShieldQuestion, Split, SquareFunction } from "lucide-react"
 import { useMemo } from "react";
 import { get, part } from "@/api/client";
 import type { Run, StepsTree, TreeNode } from "@/api/types";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { isOpen } from "@/components/status";
 import { Skeleton } from "@/components/ui";
 import { duration } from "@/lib/time";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { useIsDark } from "@/shell/theme";
 import { stepName } from "./layout";
 
@@ -32,7 +32,7 @@ export default function Graph({ run, selected, onSelect }: { run: Run; selected:
   });
   const placed = useMemo(() => query.data && arrange(query.data, selected), [query.data, selected]);
   return (
-    <Answer query={query} skeleton={<Skeleton className="m-4 h-80" />}>
+    <Loaded query={query} skeleton={<Skeleton className="m-4 h-80" />}>
       {(tree) =>
         tree.nodes.length === 0 ? (
           <Empty title="No steps yet">Steps appear in the graph once they are recorded.</Empty>
@@ -61,7 +61,7 @@ export default function Graph({ run, selected, onSelect }: { run: Run; selected:
           </div>
         )
       }
-    </Answer>
+    </Loaded>
   );
 }
 

@@ -12,8 +12,8 @@ import { LogView } from "@/components/log-view";
 import { isOpen } from "@/components/status";
 import { Button, Copyable, IconButton, Skeleton } from "@/components/ui";
 import { absolute, clockMs, duration } from "@/lib/time";
-import { classes, plural, shortName } from "@/lib/words";
-import { AmendMenu } from "./amend";
+import { classes, plural, shortName } from "@/lib/format";
+import { FixStepMenu } from "./fix-step";
 import { stepName } from "./layout";
 import { StepIcon } from "./timeline";
 
@@ -33,7 +33,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
             Fork from here
           </Button>
         )}
-        <AmendMenu run={run} step={step} />
+        <FixStepMenu run={run} step={step} />
         <IconButton label="Close step" size="sm" onClick={onClose} className="max-xl:hidden">
           <X />
         </IconButton>
@@ -71,7 +71,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
             <h3 className="mb-1.5 text-xs font-medium text-muted">{plural(step.attempts.length, "attempt")}</h3>
             <ol className="divide-y rounded-md hairline">
               {step.attempts.map((attempt) => (
-                <AttemptRow key={attempt.number} attempt={attempt} moved={new Set(step.attempts.map((one) => one.process?.executor_id)).size > 1} />
+                <AttemptRow key={attempt.number} attempt={attempt} moved={new Set(step.attempts.map((attempt) => attempt.process?.executor_id)).size > 1} />
               ))}
             </ol>
           </section>

@@ -7,19 +7,19 @@ import { Markdown } from "@/components/markdown";
 import { Empty } from "@/components/states";
 import { StatusBadge } from "@/components/status";
 import { Ago, Button, Copyable, IconButton, Notice, Sheet } from "@/components/ui";
-import { usePhone, useWide } from "@/lib/media";
+import { usePhone, useWide } from "@/lib/media-query";
 import { absolute, clockMs, duration, seconds } from "@/lib/time";
-import { bytes, classes } from "@/lib/words";
+import { bytes, classes } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { Failure } from "./inspector";
-import { simple } from "./input";
+import { simple } from "./arguments";
 import { stepName } from "./layout";
-import { type Packed, unpack, type PackedStep } from "./packed";
+import { type ExportedRun, readExport, type RecordedStep } from "./exported";
 import { StepIcon, Waterfall } from "./timeline";
 
 interface Opened {
-  packed: Packed;
+  packed: ExportedRun;
   name: string;
   size: number;
 }
@@ -33,7 +33,7 @@ export function OpenPage() {
   const take = async (file: File | undefined) => {
     if (!file) return;
     try {
-      setOpened({ packed: unpack(await file.text()), name: file.name, size: file.size });
+      setOpened({ packed: readExport(await file.text()), name: file.name, size: file.size });
       setWrong(null);
     } catch (error) {
       setWrong(error instanceof Error ? error.message : String(error));
@@ -91,12 +91,12 @@ export function OpenPage() {
   );
 }
 
-function Shown({ packed }: { packed: Packed }) {
+function Shown({ packed }: { packed: ExportedRun }) {
   const { run, steps } = packed;
   const isWide = useWide();
   const isPhone = usePhone();
   const [selected, setSelected] = useState<string | null>(null);
-  const step = steps.find((one) => one.position === selected) ?? null;
+  const step = steps.find((step) => step.position === selected) ?? null;
   const facts = (
     <>
       <Facts packed={packed} />
@@ -121,7 +121,7 @@ function Shown({ packed }: { packed: Packed }) {
         </header>
         {run.error && (
           <div className="mx-4 mb-3">
-            <Failure error={run.error} traceback={[...steps].reverse().find((one) => one.error === run.error)?.traceback ?? null} />
+            <Failure error={run.error} traceback={[...steps].reverse().find((step) => step.error === run.error)?.traceback ?? null} />
           </div>
         )}
         {packed.waits.length > 0 && (
@@ -170,7 +170,7 @@ function Rows({ rows, label }: { rows: [string, ReactNode][]; label?: string }) 
 
 const when = (at: string) => <span title={absolute(Date.parse(at))}>{absolute(Date.parse(at)).split(" · ")[0]}</span>;
 
-function Facts({ packed: { run, exportedAt } }: { packed: Packed }) {
+function Facts({ packed: { run, exportedAt } }: { packed: ExportedRun }) {
   const rows: [string, ReactNode][] = [["Created", when(run.created_at)]];
   if (run.started_at) rows.push(["Started", when(run.started_at)]);
   if (run.completed_at) rows.push(["Ended", when(run.completed_at)]);
@@ -181,7 +181,7 @@ function Facts({ packed: { run, exportedAt } }: { packed: Packed }) {
   return <Rows rows={rows} />;
 }
 
-function ExportedStep({ step, onClose }: { step: PackedStep; onClose?: () => void }) {
+function ExportedStep({ step, onClose }: { step: RecordedStep; onClose?: () => void }) {
   const rows: [string, ReactNode][] = [
     ["State", <span className={step.error ? "text-bad" : ""}>{step.error ? "Failed" : step.ended_at ? "Done" : "Not finished"}{step.ended_at && ` · ${duration(Date.parse(step.ended_at) - Date.parse(step.started_at))}`}</span>],
     ["Position", <span className="font-mono text-xs leading-5">{step.position}</span>],

@@ -10,23 +10,23 @@ import type { ActionResult, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
 import { Markdown } from "@/components/markdown";
 import { LogView } from "@/components/log-view";
-import { Answer, Empty, Failed } from "@/components/states";
+import { Loaded, Empty, Failed } from "@/components/states";
 import { AppStatus, canResume, isOpen, StatusBadge } from "@/components/status";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag, Tip } from "@/components/ui";
-import { useKept } from "@/lib/keep";
-import { usePhone, useWide } from "@/lib/media";
+import { useStored } from "@/lib/local-storage";
+import { usePhone, useWide } from "@/lib/media-query";
 import { absolute, duration, ms, seconds, useFastNow } from "@/lib/time";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { useTitle } from "@/shell/title";
 import { Compare } from "./compare";
 import { ForkDialog } from "./fork";
-import { simple } from "./input";
+import { simple } from "./arguments";
 import { Failure, Inspector } from "./inspector";
-import { Family, RunAudit, RunProducts, Talk } from "./parts";
+import { RelatedRuns, RunAudit, RunProducts, Talk } from "./tabs";
 import { explainQuery, productsQuery, runQuery, stepsQuery } from "./queries";
 import { Waterfall } from "./timeline";
-import { CodePlace, SendDialog, WaitingCard } from "./waiting";
+import { CodeLocation, SendDialog, WaitingCard } from "./waiting";
 
 const resumeNotes: Record<string, string> = {
   ERROR: "Runs the failed step again. Recorded steps are not repeated.",
@@ -48,9 +48,9 @@ export function RunPage() {
   // Somebody has deleted it while it was looked at: nothing that it shows can still be done.
   if (query.error instanceof Problem && query.error.status === 404) return <Failed error={query.error} />;
   return (
-    <Answer query={query} skeleton={<RunSkeleton />}>
+    <Loaded query={query} skeleton={<RunSkeleton />}>
       {(run) => <Inside key={id} run={run} />}
-    </Answer>
+    </Loaded>
   );
 }
 
@@ -59,7 +59,7 @@ function Inside({ run }: { run: Run }) {
   const navigate = useNavigate();
   const isWide = useWide();
   const isPhone = usePhone();
-  const [view, setView] = useKept<"timeline" | "graph">("run.view", "timeline");
+  const [view, setView] = useStored<"timeline" | "graph">("run.view", "timeline");
   const [forkFrom, setForkFrom] = useState<string | null>(null);
   const stepsAnswer = useQuery(stepsQuery(run.workflow_id, run.status));
   const products = useQuery(productsQuery(run.workflow_id)).data?.items.length;
@@ -69,8 +69,8 @@ function Inside({ run }: { run: Run }) {
   const other = typeof search.compare === "string" ? search.compare : (run.forked_from ?? "");
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { ...search, ...change }, replace: true });
   const select = (position: string | null) => go({ step: position ?? undefined });
-  const step = steps.find((one) => one.position === selected) ?? null;
-  const failing = run.error ? [...steps].reverse().find((one) => one.error && run.error?.includes(one.error.slice(0, 40))) : undefined;
+  const step = steps.find((step) => step.position === selected) ?? null;
+  const failing = run.error ? [...steps].reverse().find((step) => step.error && run.error?.includes(step.error.slice(0, 40))) : undefined;
   const inspector = step && <Inspector key={step.position} run={run} step={step} onClose={() => select(null)} onFork={setForkFrom} />;
   return (
     <div className="flex min-h-0 flex-1">
@@ -116,9 +116,9 @@ function Inside({ run }: { run: Run }) {
                 <Graph run={run} selected={selected} onSelect={select} />
               </Suspense>
             ) : (
-              <Answer query={stepsAnswer}>
+              <Loaded query={stepsAnswer}>
                 {(all) => (all.length === 0 ? <Empty title="No steps yet">{isOpen(run.status) ? "Steps appear here once they are recorded." : "The run ended before recording a step."}</Empty> : <Waterfall run={run} steps={all} selected={selected} onSelect={select} />)}
-              </Answer>
+              </Loaded>
             ))}
           {tab === "details" && (
             <div className="flex flex-col gap-4 p-4">
@@ -128,7 +128,7 @@ function Inside({ run }: { run: Run }) {
           )}
           {tab === "logs" && <LogView workflowId={run.workflow_id} live={isOpen(run.status)} onStep={(position) => select(position)} />}
           {tab === "products" && <RunProducts run={run} />}
-          {tab === "family" && <Family run={run} />}
+          {tab === "family" && <RelatedRuns run={run} />}
           {tab === "talk" && <Talk run={run} />}
           {tab === "audit" && <RunAudit run={run} />}
           {tab === "compare" && <Compare run={run} steps={steps} other={other} onOther={(id) => go({ compare: id })} />}
@@ -163,10 +163,10 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
   const resume = useMutation({
     mutationFn: () => post<ActionResult>(`workflows/${part(run.workflow_id)}/resume`),
     onSuccess: (answer) => {
-      say(answer.changed ? "Run resumed" : "No change: the run has moved on");
+      showToast(answer.changed ? "Run resumed" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <header className="px-4 pt-3">
@@ -240,12 +240,12 @@ function Confirm({ run, asking, onClose }: { run: Run; asking: "cancel" | "delet
   const act = useMutation({
     mutationFn: () => (asking === "delete" ? remove<ActionResult>(`workflows/${part(run.workflow_id)}`) : post<ActionResult>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
     onSuccess: (answer) => {
-      say(asking === "delete" ? "Run deleted" : answer.changed ? "Cancelled" : "No change: the run has moved on");
+      showToast(asking === "delete" ? "Run deleted" : answer.changed ? "Cancelled" : "No change: the run has moved on");
       onClose();
       if (asking === "delete") void navigate({ to: "/runs" });
       else void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   if (!asking) return null;
   return (
@@ -282,7 +282,7 @@ function Facts({ run }: { run: Run }) {
       <ol aria-label="Current line in the code" className="flex flex-col gap-0.5" data-testid="stack">
         {stack.map((line, index) => (
           <li key={index} className="min-w-0 text-xs leading-5">
-            <span className="font-medium">{line.function}</span> <span className="text-muted"><CodePlace line={line} /></span>
+            <span className="font-medium">{line.function}</span> <span className="text-muted"><CodeLocation line={line} /></span>
           </li>
         ))}
       </ol>,

@@ -54,14 +54,14 @@ export const messagesQuery = listOf<Message>("messages");
 export const valuesQuery = listOf<Value>("values");
 export const auditQuery = listOf<AuditLine>("audit");
 
-export const familyQuery = (id: string, status: RunStatus | undefined) =>
+export const lineageQuery = (id: string, status: RunStatus | undefined) =>
   queryOptions({
     queryKey: ["run", id, "family"],
     queryFn: ({ signal }) => get<{ root: string; nodes: RelatedRun[] }>(at(id, "/family"), undefined, signal),
     refetchInterval: pace(status),
   });
 
-export const gatesQuery = (id: string) =>
+export const approvalsQuery = (id: string) =>
   queryOptions({
     queryKey: ["approvals", "of", id],
     queryFn: ({ signal }) => get<Page<Approval>>("approvals", { workflow_id: id, open: "all", limit: 100 }, signal),

@@ -6,11 +6,11 @@ import { useMemo, useState } from "react";
 import type { Run, Step } from "@/api/types";
 import { isOpen, StatusIcon } from "@/components/status";
 import { Button } from "@/components/ui";
-import { useElementWidth } from "@/lib/width";
-import { usePhone } from "@/lib/media";
+import { useElementWidth } from "@/lib/element-width";
+import { usePhone } from "@/lib/media-query";
 import { absolute, duration, useFastNow } from "@/lib/time";
-import { classes, plural } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
+import { classes, plural } from "@/lib/format";
+import { useKeys } from "@/shell/shortcuts";
 import { type Look, stepName, ticks, timeline } from "./layout";
 
 const lookLabels = { ok: "Done", bad: "Failed", running: "Running", waiting: "Waiting", child: "Child run", mark: "Mark", queued: "Enqueued" };
@@ -102,7 +102,7 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
           const end = Math.max(...row.bars.map((bar) => line.place(bar.to)), 0);
           const begin = Math.min(...row.bars.map((bar) => line.place(bar.from)), 1);
           const isBad = row.step?.error;
-          const room = 1 - (isBad && !isPhone ? 150 : 60) / Math.max(width, 200);
+          const labelStart = 1 - (isBad && !isPhone ? 150 : 60) / Math.max(width, 200);
           return (
             <div
               key={row.key}
@@ -156,8 +156,8 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
                 })}
                 {row.bars.length > 0 && index > 0 && (
                   <span
-                    className={classes("pointer-events-none absolute top-2 px-1.5 text-2xs whitespace-nowrap", isBad ? "text-bad" : "text-muted", end >= room && begin <= 1 - room && "mr-1 rounded-sm bg-bg/90 !px-1")}
-                    style={end < room ? { left: `${end * 100}%` } : begin > 1 - room ? { right: `${(1 - begin) * 100}%` } : { right: 0 }}
+                    className={classes("pointer-events-none absolute top-2 px-1.5 text-2xs whitespace-nowrap", isBad ? "text-bad" : "text-muted", end >= labelStart && begin <= 1 - labelStart && "mr-1 rounded-sm bg-bg/90 !px-1")}
+                    style={end < labelStart ? { left: `${end * 100}%` } : begin > 1 - labelStart ? { right: `${(1 - begin) * 100}%` } : { right: 0 }}
                   >
                     {row.step?.kind === "mark" ? "" : duration(row.to - row.from)}
                     {isBad && row.step && !isPhone ? ` · ${row.step.error!.split(":")[0]}` : ""}

@@ -7,12 +7,12 @@ import { type ReactNode, useState } from "react";
 import { part, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ActionResult, CodeLine, Explanation, Run } from "@/api/types";
-import { Decide, Due } from "@/components/gate";
+import { Decide, Due } from "@/components/approval";
 import { JsonField, readJson } from "@/components/json-field";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input } from "@/components/ui";
 import { absolute, duration, ms, short, useNow } from "@/lib/time";
-import { explainQuery, gatesQuery, waitsQuery } from "./queries";
+import { explainQuery, approvalsQuery, waitsQuery } from "./queries";
 
 const reasonLabels: Record<string, string> = {
   sleeping: "Sleeping",
@@ -44,22 +44,22 @@ const icons: Record<string, ReactNode> = {
 
 export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
   const explanation = useQuery(explainQuery(run.workflow_id, run.status)).data;
-  const gates = useQuery({ ...gatesQuery(run.workflow_id), enabled: run.status === "WAITING_FOR_APPROVAL" }).data?.items.filter((gate) => gate.status === "open") ?? [];
-  if (gates.length > 0) {
+  const approvals = useQuery({ ...approvalsQuery(run.workflow_id), enabled: run.status === "WAITING_FOR_APPROVAL" }).data?.items.filter((approval) => approval.status === "open") ?? [];
+  if (approvals.length > 0) {
     return (
       <section aria-label="Waiting for" className="mx-4 mt-3 rounded-lg border border-warn-fill/50" data-testid="waiting">
-        {gates.map((gate) => (
-          <div key={gate.id} className="border-b last:border-b-0">
+        {approvals.map((approval) => (
+          <div key={approval.id} className="border-b last:border-b-0">
             <div className="flex items-center gap-2 rounded-t-lg bg-warn-soft px-3 py-2 text-warn">
               <Hand className="size-4 shrink-0" />
-              <span className="min-w-0 flex-1 truncate font-medium">{gate.title ?? "Waiting for approval"}</span>
+              <span className="min-w-0 flex-1 truncate font-medium">{approval.title ?? "Waiting for approval"}</span>
               <span className="text-xs">
-                since <Ago at={gate.created} />
+                since <Ago at={approval.created} />
               </span>
-              {gate.due_at && <span className="text-xs"><Due at={gate.due_at} /></span>}
+              {approval.due_at && <span className="text-xs"><Due at={approval.due_at} /></span>}
             </div>
             <div className="max-w-2xl p-3">
-              <Decide gate={gate} />
+              <Decide approval={approval} />
             </div>
           </div>
         ))}
@@ -81,7 +81,7 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
             </span>
           )}
           {explanation.until && <Until at={explanation.until} />}
-          {explanation.stack.length > 0 && <CodePlace line={explanation.stack.at(-1)!} />}
+          {explanation.stack.length > 0 && <CodeLocation line={explanation.stack.at(-1)!} />}
           {explanation.advice && <span className="break-words">{explanation.advice}</span>}
         </div>
       </div>
@@ -91,7 +91,7 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
 }
 
 /** A line of code, as short as it is still told apart: the whole path when pointed at. */
-export function CodePlace({ line }: { line: CodeLine }) {
+export function CodeLocation({ line }: { line: CodeLine }) {
   return (
     <span title={`${line.file}:${line.line}`} className="font-mono break-all">
       {line.file.split(/[\\/]/).slice(-2).join("/")}:{line.line}
@@ -117,10 +117,10 @@ function Release({ run, explanation, onFork }: { run: Run; explanation: Explanat
   const act = useMutation({
     mutationFn: (action: "release" | "resume") => post<ActionResult>(`workflows/${part(run.workflow_id)}/${action}`),
     onSuccess: (answer, action) => {
-      say(answer.changed ? doneMessages[action] : "Not needed: the run is about to continue");
+      showToast(answer.changed ? doneMessages[action] : "Not needed: the run is about to continue");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const held = explanation.held_by[0];
   switch (explanation.reason) {
@@ -184,11 +184,11 @@ export function SendDialog({ id, open, onClose }: { id: string; open: boolean; o
   const act = useMutation({
     mutationFn: (message: unknown) => post<ActionResult>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
     onSuccess: () => {
-      say("Message sent");
+      showToast("Message sent");
       void client.invalidateQueries({ queryKey: ["run", id] });
       onClose();
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <Dialog

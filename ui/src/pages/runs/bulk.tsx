@@ -5,9 +5,9 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { post } from "@/api/client";
 import type { BulkResult } from "@/api/types";
-import { problemText, say } from "@/components/toast";
+import { problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice, Skeleton } from "@/components/ui";
-import { count, plural } from "@/lib/words";
+import { count, plural } from "@/lib/format";
 
 const doneMessages = {
   cancel: (total: number) => `${plural(total, "run")} cancelled`,
@@ -105,7 +105,7 @@ function Inside({ action, target: given, onClose, onDone }: { action: BulkAction
       setProgress(now);
     }
     if (now.state === "over" && now.refused === 0) {
-      say(doneMessages[action](now.done));
+      showToast(doneMessages[action](now.done));
       onDone();
       onClose();
     }

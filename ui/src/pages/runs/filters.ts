@@ -3,7 +3,7 @@
 import type { Query } from "@/api/client";
 import { statuses, type RunStatus } from "@/api/types";
 import { day, hour, minute } from "@/lib/time";
-import { many } from "@/lib/words";
+import { many } from "@/lib/format";
 import type { Search } from "@/router";
 
 export const ranges = ["15m", "1h", "6h", "24h", "7d", "30d", "all"] as const;
@@ -31,7 +31,7 @@ export interface Filters {
 const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** Seconds of a length that somebody wrote: `250ms`, `1.5s`, `90`, `2h`. */
-export function lengthOf(text: string): number | undefined {
+export function parseDuration(text: string): number | undefined {
   const [, amount, unit] = /^\s*(\d+(?:[.,]\d+)?)\s*(ms|s|m|h|d)?\s*$/i.exec(text) ?? [];
   if (amount === undefined) return undefined;
   const seconds = Number(amount.replace(",", ".")) * units[(unit ?? "s").toLowerCase()]!;
@@ -40,7 +40,7 @@ export function lengthOf(text: string): number | undefined {
 
 /** The two sides of `10s..5m`; nothing for a text that says neither. */
 export function bounds(text: string | undefined): { least: number | undefined; most: number | undefined } | undefined {
-  const [least, most] = (text ?? "").split("..").map((side) => lengthOf(side));
+  const [least, most] = (text ?? "").split("..").map((side) => parseDuration(side));
   return least === undefined && most === undefined ? undefined : { least, most };
 }
 

@@ -8,7 +8,7 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
-import { hearRuns, streamState } from "@/api/stream";
+import { watchRuns, streamState } from "@/api/stream";
 import type { Page, Run } from "@/api/types";
 import { isOpen } from "@/components/status";
 import { asQuery, type Filters } from "./filters";
@@ -113,7 +113,7 @@ export function useRuns(filters: Filters, paused: boolean) {
     const soon = () => {
       timer ??= window.setTimeout(() => void refresh(), refreshEvery);
     };
-    const deaf = hearRuns((event) => {
+    const deaf = watchRuns((event) => {
       if (event) touched.add(event.workflow_id);
       else touchOpen();
       soon();

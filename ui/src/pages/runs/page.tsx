@@ -5,21 +5,21 @@ import { useEffect, useMemo, useState } from "react";
 import { get } from "@/api/client";
 import { useCan } from "@/api/session";
 import { type ErrorGroup, type Page, type Queue, type Registered, type Run, type RunStatus, statuses } from "@/api/types";
-import { Pick } from "@/components/pick";
+import { MultiSelect } from "@/components/multi-select";
 import { Marked, SearchField } from "@/components/search-field";
 import { Empty, Failed, SkeletonRows } from "@/components/states";
 import { AppStatus, isOpen, StatusIcon, StatusWord } from "@/components/status";
 import { type Column, Table } from "@/components/table";
 import { Ago, Button, Checkbox, Dialog, Field, IconButton, Input, Menu, Popover, Segments, Sentinel, Tag } from "@/components/ui";
-import { useKept } from "@/lib/keep";
-import { usePhone } from "@/lib/media";
+import { useStored } from "@/lib/local-storage";
+import { usePhone } from "@/lib/media-query";
 import { duration, ms, useNow } from "@/lib/time";
-import { classes, count, shortName } from "@/lib/words";
+import { classes, count, shortName } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { BulkDialog, type BulkAction } from "./bulk";
-import { asBody, asQuery, type Filters, isNarrowed, lengthOf, noFilters, ranges, readFilters, writeFilters } from "./filters";
-import { hitOf, lookFor } from "./hits";
+import { asBody, asQuery, type Filters, isNarrowed, parseDuration, noFilters, ranges, readFilters, writeFilters } from "./filters";
+import { hitOf, searchInRun } from "./search-hits";
 import { useRuns } from "./list";
 import { scheduleOf, usePlanned } from "./planned";
 import { Scatter } from "./scatter";
@@ -76,13 +76,13 @@ export function RunsPage() {
   const [chosen, setChosen] = useState<Set<string>>(new Set());
   const [allMatching, setAllMatching] = useState(false);
   const [action, setAction] = useState<BulkAction | null>(null);
-  const [strip, setStrip] = useKept("runs.scatter", true);
-  const [shown, setShown] = useKept<ColumnKey[]>("runs.columns", usualColumns);
-  const [views, setViews] = useKept<View[]>("runs.views", []);
+  const [strip, setStrip] = useStored("runs.scatter", true);
+  const [shown, setShown] = useStored<ColumnKey[]>("runs.columns", usualColumns);
+  const [views, setViews] = useStored<View[]>("runs.views", []);
   const [naming, setNaming] = useState(false);
   const [editing, setEditing] = useState(false);
-  const [isDense, setDense] = useKept("runs.dense", false);
-  const [showsPlanned, setShowsPlanned] = useKept("runs.planned", true);
+  const [isDense, setDense] = useStored("runs.dense", false);
+  const [showsPlanned, setShowsPlanned] = useStored("runs.planned", true);
 
   const list = useRuns(filters, hovered || scrolled || chosen.size > 0);
   const { query, rows } = list;
@@ -119,7 +119,7 @@ export function RunsPage() {
   const open = (run: Run) => {
     const schedule = scheduleOf(run);
     if (schedule) void navigate({ to: "/schedules/$id", params: { id: schedule.id } });
-    else void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: lookFor(run, filters.q) });
+    else void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: searchInRun(run, filters.q) });
   };
 
   const planned = usePlanned(filters, showsPlanned);
@@ -145,7 +145,7 @@ export function RunsPage() {
             {run.name}
           </Link>
         ) : (
-          <Link to="/runs/$id" params={{ id: run.workflow_id }} search={lookFor(run, filters.q)} className="font-medium hover:underline">
+          <Link to="/runs/$id" params={{ id: run.workflow_id }} search={searchInRun(run, filters.q)} className="font-medium hover:underline">
             <Marked text={run.name} search={filters.q} />
           </Link>
         );
@@ -450,21 +450,21 @@ function FilterPicks({ filters, narrow }: { filters: Filters; narrow: (change: P
   const tags = useQuery({ queryKey: ["tags"], queryFn: ({ signal }) => get<Page<{ tag: string; count: number }>>("tags", { limit: 500 }, signal) }).data;
   return (
     <>
-      <Pick
+      <MultiSelect
         label="Status"
         value={filters.status}
         onChange={(status) => narrow({ status: status as RunStatus[] })}
         choices={statuses.map((status) => ({ value: status, label: <StatusWord status={status} />, note: stats ? count(stats.by_status[status] ?? 0) : undefined }))}
       />
-      <Pick label="Workflow" value={filters.name} onChange={(name) => narrow({ name })} choices={(names?.items ?? []).map((one) => ({ value: one.name }))} free />
-      <Pick label="Queue" value={filters.queue} onChange={(queue) => narrow({ queue })} choices={(queues?.items ?? []).map((one) => ({ value: one.name }))} />
-      <Pick label="Tag" value={filters.tag} onChange={(tag) => narrow({ tag })} choices={(tags?.items ?? []).map((one) => ({ value: one.tag, note: count(one.count) }))} free />
-      <Pick label="Version" value={filters.version} onChange={(version) => narrow({ version })} choices={[]} free />
+      <MultiSelect label="Workflow" value={filters.name} onChange={(name) => narrow({ name })} choices={(names?.items ?? []).map((item) => ({ value: item.name }))} free />
+      <MultiSelect label="Queue" value={filters.queue} onChange={(queue) => narrow({ queue })} choices={(queues?.items ?? []).map((item) => ({ value: item.name }))} />
+      <MultiSelect label="Tag" value={filters.tag} onChange={(tag) => narrow({ tag })} choices={(tags?.items ?? []).map((item) => ({ value: item.tag, note: count(item.count) }))} free />
+      <MultiSelect label="Version" value={filters.version} onChange={(version) => narrow({ version })} choices={[]} free />
       <TookPick value={filters.took} onChange={(took) => narrow({ took })} />
       <ErrorPick value={filters.error} onChange={(error) => narrow({ error })} />
-      {filters.executor.length > 0 && <Pick label="Executor" value={filters.executor} onChange={(executor) => narrow({ executor })} choices={[]} free />}
-      {filters.fingerprint && <Pick label="Error" value={[filters.fingerprint]} onChange={() => narrow({ fingerprint: undefined })} choices={[]} />}
-      {filters.parent && <Pick label="Parent" value={[filters.parent]} onChange={() => narrow({ parent: undefined })} choices={[]} />}
+      {filters.executor.length > 0 && <MultiSelect label="Executor" value={filters.executor} onChange={(executor) => narrow({ executor })} choices={[]} free />}
+      {filters.fingerprint && <MultiSelect label="Error" value={[filters.fingerprint]} onChange={() => narrow({ fingerprint: undefined })} choices={[]} />}
+      {filters.parent && <MultiSelect label="Parent" value={[filters.parent]} onChange={() => narrow({ parent: undefined })} choices={[]} />}
       {filters.after || filters.before ? (
         <Button size="sm" className="!bg-accent-soft !text-accent !shadow-none" onClick={() => narrow({ after: undefined, before: undefined })}>
           {timeWindowLabel(filters.after, filters.before)} <X className="!size-3.5" />
@@ -481,14 +481,14 @@ function ErrorPick({ value, onChange }: { value: string[]; onChange: (value: str
   const query = useQuery({ queryKey: ["errors", "classes"], queryFn: ({ signal }) => get<Page<ErrorGroup>>("errors", { limit: 200 }, signal), enabled: false });
   const groups = query.data?.items ?? [];
   const classes = [...new Set(groups.map((group) => group.type))].sort();
-  return <Pick label="Error class" value={value} onChange={onChange} choices={classes.map((type) => ({ value: type, label: shortName(type) }))} onOpen={() => void query.refetch()} free />;
+  return <MultiSelect label="Error class" value={value} onChange={onChange} choices={classes.map((type) => ({ value: type, label: shortName(type) }))} onOpen={() => void query.refetch()} free />;
 }
 
 function TookPick({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
   const [open, setOpen] = useState(false);
   const [least = "", most = ""] = (value ?? "").split("..");
   const [sides, setSides] = useState({ least, most });
-  const isWrong = (side: string) => side.trim() !== "" && lengthOf(side) === undefined;
+  const isWrong = (side: string) => side.trim() !== "" && parseDuration(side) === undefined;
   const apply = (next: { least: string; most: string }) => {
     if (isWrong(next.least) || isWrong(next.most)) return;
     const text = `${next.least.trim()}..${next.most.trim()}`;

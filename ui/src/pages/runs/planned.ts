@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { get } from "@/api/client";
 import type { Page, Run, Schedule } from "@/api/types";
-import { bareRun } from "@/lib/bare-run";
+import { blankRun } from "@/lib/blank-run";
 import { asQuery, type Filters } from "./filters";
 
 const most = 5;
@@ -36,7 +36,7 @@ export function usePlanned(filters: Filters, isOn: boolean): Run[] {
 
 function rowOf(schedule: Schedule): Run {
   const known = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
-  const row: Run = { ...bareRun(known), summary: schedule.name };
+  const row: Run = { ...blankRun(known), summary: schedule.name };
   schedules.set(row, schedule);
   return row;
 }

@@ -10,7 +10,7 @@ import { clock, duration, short } from "@/lib/time";
 import { useIsDark } from "@/shell/theme";
 import { asQuery, type Filters } from "./filters";
 import { statusLabels } from "@/lib/labels";
-import { plural } from "@/lib/words";
+import { plural } from "@/lib/format";
 
 type Dot = [at: number, duration: number | null, status: RunStatus, id: string];
 

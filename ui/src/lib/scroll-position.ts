@@ -7,7 +7,7 @@ const entriesMost = 200;
 /** By the entry of the browser's history and the name of the list. */
 const known = new Map<string, number>();
 
-export function useScrolled(frame: RefObject<HTMLElement | null>, label: string, isOn: boolean): void {
+export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: string, isOn: boolean): void {
   const { history } = useRouter();
   useLayoutEffect(() => {
     const box = frame.current;
@@ -15,12 +15,12 @@ export function useScrolled(frame: RefObject<HTMLElement | null>, label: string,
     const entry = () => `${history.location.state.__TSR_key} ${label}`;
     const before = known.get(entry());
     if (before !== undefined) box.scrollTop = before;
-    const keep = () => {
+    const writeStored = () => {
       known.set(entry(), box.scrollTop);
       if (known.size > entriesMost) known.delete(known.keys().next().value!);
     };
-    box.addEventListener("scroll", keep, { passive: true });
-    return () => box.removeEventListener("scroll", keep);
+    box.addEventListener("scroll", writeStored, { passive: true });
+    return () => box.removeEventListener("scroll", writeStored);
     // Only what it finds when it comes: from then on it belongs to whoever scrolls.
   }, [frame, history, isOn]); // eslint-disable-line react-hooks/exhaustive-deps
 }

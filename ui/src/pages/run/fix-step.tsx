@@ -9,7 +9,7 @@ import { useCan } from "@/api/session";
 import type { ActionResult, Run, Step } from "@/api/types";
 import { JsonField, readJson } from "@/components/json-field";
 import { isOpen } from "@/components/status";
-import { complain, problemText, say } from "@/components/toast";
+import { showError, problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Menu, Notice } from "@/components/ui";
 import { stepName } from "./layout";
 
@@ -35,17 +35,17 @@ const isMain = (step: Step) => /^\d+$/.test(step.position);
 /** Gates are decided and sleeps are ended where the run waits; there is no value to give. */
 const takesValue = (step: Step) => !["sleep", "wait_for_approval"].includes(stepName(step.function_name));
 
-export function AmendMenu({ run, step }: { run: Run; step: Step }) {
+export function FixStepMenu({ run, step }: { run: Run; step: Step }) {
   const may = useCan("operator");
   const client = useQueryClient();
   const [act, setAct] = useState<Act | null>(null);
   const again = useMutation({
     mutationFn: (how: "release" | "resume") => post<ActionResult>(`workflows/${part(run.workflow_id)}/${how}`),
     onSuccess: (answer) => {
-      say(answer.changed ? "Retrying the step" : "No change: the run has moved on");
+      showToast(answer.changed ? "Retrying the step" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const open = isOpen(run.status);
   const isUnderWay = step.ended_at === null && (open || run.status === "CANCELLED");
@@ -64,12 +64,12 @@ export function AmendMenu({ run, step }: { run: Run; step: Step }) {
           canFail && { label: "Fail with an error", icon: <CircleX />, onSelect: () => setAct("fail") },
         ]}
       />
-      {act && <AmendDialog run={run} step={step} act={act} onClose={() => setAct(null)} />}
+      {act && <FixStepDialog run={run} step={step} act={act} onClose={() => setAct(null)} />}
     </>
   );
 }
 
-function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: Act; onClose: () => void }) {
+function FixStepDialog({ run, step, act, onClose }: { run: Run; step: Step; act: Act; onClose: () => void }) {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [text, setText] = useState("null");
@@ -85,7 +85,7 @@ function AmendDialog({ run, step, act, onClose }: { run: Run; step: Step; act: A
       return post<ActionResult>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
     },
     onSuccess: (answer) => {
-      say(doneMessages[act], answer.workflow_id);
+      showToast(doneMessages[act], answer.workflow_id);
       onClose();
       void navigate({ to: "/runs/$id", params: { id: answer.workflow_id } });
     },

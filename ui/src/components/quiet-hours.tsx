@@ -1,22 +1,22 @@
 /** When an alert channel is not to be disturbed. */
 
 import { type QuietHours, weekdays } from "@/api/types";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { EventChips, events } from "./event-chips";
 import { Field, Input } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
 
 const weekdayLabels: Record<string, string> = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
 
-export const freshQuiet = (): QuietHours => ({ start: "22:00", end: "07:00", timezone: ownZone(), weekdays: [], urgent: ["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"] });
+export const newQuietHours = (): QuietHours => ({ start: "22:00", end: "07:00", timezone: ownZone(), weekdays: [], urgent: ["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"] });
 
 /** What is wrong with quiet hours; null when nothing is. */
-export function quietFault(quiet: QuietHours): string | null {
+export function quietHoursError(quiet: QuietHours): string | null {
   if (!quiet.start || !quiet.end || !quiet.timezone.trim()) return "Enter both times and a time zone.";
   return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? "Quiet hours cannot cover every hour of every day. Turn the channel off instead." : null;
 }
 
-export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; fault: string | null }) {
+export function QuietHoursFields({ quiet, onChange, fault }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; fault: string | null }) {
   const set = (change: Partial<QuietHours>) => onChange({ ...quiet, ...change });
   const overnight = quiet.start !== "" && quiet.end !== "" && quiet.end <= quiet.start;
   return (
@@ -40,7 +40,7 @@ export function QuietFields({ quiet, onChange, fault }: { quiet: QuietHours; onC
                 key={day}
                 type="button"
                 aria-pressed={on}
-                onClick={() => set({ weekdays: weekdays.filter((one) => (one === day ? !on : quiet.weekdays.includes(one))) })}
+                onClick={() => set({ weekdays: weekdays.filter((weekday) => (weekday === day ? !on : quiet.weekdays.includes(weekday))) })}
                 className={classes("h-7 rounded-md text-xs font-medium", on ? "bg-accent-soft text-accent" : "text-muted hairline hover:text-text")}
               >
                 {weekdayLabels[day]}

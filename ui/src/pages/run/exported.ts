@@ -2,14 +2,14 @@
 
 import { LosslessNumber, type Json, parse } from "@/api/exact-json";
 import { type Arguments, type Run, type RunStatus, type Step, statuses } from "@/api/types";
-import { shortName } from "@/lib/words";
-import { bareRun } from "@/lib/bare-run";
+import { shortName } from "@/lib/format";
+import { blankRun } from "@/lib/blank-run";
 
-export type PackedStep = Step & { traceback: string | null };
+export type RecordedStep = Step & { traceback: string | null };
 
-export interface Packed {
+export interface ExportedRun {
   run: Run;
-  steps: PackedStep[];
+  steps: RecordedStep[];
   waits: { position: string; kind: string; subject: string; since: number; until: number | null }[];
   exportedAt: number;
 }
@@ -42,7 +42,7 @@ function errorText(error: unknown): string | null {
 const traceback = (error: unknown) => (isLoose(error) ? text(error.traceback) : null);
 
 /** Raises an error whose text is for people when this is no exported run. */
-export function unpack(source: string): Packed {
+export function readExport(source: string): ExportedRun {
   let document: unknown;
   try {
     document = parse(source);
@@ -53,11 +53,11 @@ export function unpack(source: string): Packed {
   const id = text(document.workflow_id);
   const name = text(document.name);
   const exportedAt = number(document.exported_ms);
-  const status = statuses.find((one) => one === document.status) as RunStatus | undefined;
+  const status = statuses.find((status) => status === document.status) as RunStatus | undefined;
   if (id === null || name === null || exportedAt === null || status === undefined) throw new Error("This file is not an exported run, or it is incomplete.");
 
   const failures = list(document.failures ?? []);
-  const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): PackedStep => {
+  const steps = list(document.steps ?? []).filter((step) => step.kind !== noteKind).map((step): RecordedStep => {
     const position = text(step.position);
     const started = iso(step.started_ms);
     if (position === null || started === null) throw new Error("This file is not an exported run, or it is incomplete.");
@@ -84,7 +84,7 @@ export function unpack(source: string): Packed {
   const completed = iso(document.completed_ms);
   const input = isLoose(document.input) ? (document.input as unknown as Arguments) : null;
   const run: Run = {
-    ...bareRun({ workflow_id: id, status, name, created_at: created }),
+    ...blankRun({ workflow_id: id, status, name, created_at: created }),
     updated_at: completed ?? created,
     started_at: started ?? steps[0]?.started_at ?? null,
     completed_at: completed,

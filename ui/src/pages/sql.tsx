@@ -10,9 +10,9 @@ import { Failed } from "@/components/states";
 import { problemText } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Notice, Textarea } from "@/components/ui";
 import { asCsv } from "@/lib/csv";
-import { useKept } from "@/lib/keep";
+import { useStored } from "@/lib/local-storage";
 import { seconds } from "@/lib/time";
-import { classes, count, download, plural } from "@/lib/words";
+import { classes, count, download, plural } from "@/lib/format";
 import { Problem } from "@/api/client";
 import type { QueryResult } from "@/api/types";
 import { PageHead } from "@/shell/frame";
@@ -25,11 +25,11 @@ interface Saved {
 
 const first = "select status, count(*) as runs\nfrom pt_runs\ngroup by status\norder by runs desc";
 
-export function ConsolePage() {
+export function SqlPage() {
   useTitle("SQL");
   const database = useSession()?.database;
-  const [text, setText] = useKept("sql.text", first);
-  const [saved, setSaved] = useKept<Saved[]>("sql.saved", []);
+  const [text, setText] = useStored("sql.text", first);
+  const [saved, setSaved] = useStored<Saved[]>("sql.saved", []);
   const [naming, setNaming] = useState(false);
   const tables = useQuery({ queryKey: ["sql-tables"], queryFn: ({ signal }) => get<{ tables: string[] }>("sql/tables", undefined, signal), staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
   const run = useMutation({ mutationFn: (query: string) => post<QueryResult>("sql", { query }) });
@@ -50,12 +50,12 @@ export function ConsolePage() {
             <>
               <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">Saved</h2>
               <ul className="mb-3">
-                {saved.map((one) => (
-                  <li key={one.name} className="group flex items-center pr-2 hover:bg-hover">
-                    <button type="button" title={one.query} className="min-w-0 flex-1 truncate py-1 pl-4 text-left" onClick={() => setText(one.query)}>
-                      {one.name}
+                {saved.map((item) => (
+                  <li key={item.name} className="group flex items-center pr-2 hover:bg-hover">
+                    <button type="button" title={item.query} className="min-w-0 flex-1 truncate py-1 pl-4 text-left" onClick={() => setText(item.query)}>
+                      {item.name}
                     </button>
-                    <IconButton size="sm" label={`Delete ${one.name}`} onClick={() => setSaved(saved.filter((other) => other.name !== one.name))}>
+                    <IconButton size="sm" label={`Delete ${item.name}`} onClick={() => setSaved(saved.filter((other) => other.name !== item.name))}>
                       <Trash2 />
                     </IconButton>
                   </li>
@@ -113,7 +113,7 @@ export function ConsolePage() {
           )}
         </div>
       </div>
-      {naming && <Name taken={saved} onClose={() => setNaming(false)} onName={(name) => setSaved([...saved.filter((one) => one.name !== name), { name, query: text }].sort((a, b) => a.name.localeCompare(b.name)))} />}
+      {naming && <Name taken={saved} onClose={() => setNaming(false)} onName={(name) => setSaved([...saved.filter((item) => item.name !== name), { name, query: text }].sort((a, b) => a.name.localeCompare(b.name)))} />}
     </>
   );
 }
@@ -155,7 +155,7 @@ function Result({ found }: { found: QueryResult }) {
 
 function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void; onName: (name: string) => void }) {
   const [name, setName] = useState("");
-  const keep = () => {
+  const writeStored = () => {
     onName(name.trim());
     onClose();
   };
@@ -168,14 +168,14 @@ function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void;
       foot={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button tone="primary" disabled={!name.trim()} onClick={keep}>
+          <Button tone="primary" disabled={!name.trim()} onClick={writeStored}>
             Save
           </Button>
         </>
       }
     >
-      <Field label="Name" hint={taken.some((one) => one.name === name.trim()) ? "Replaces the query with this name." : undefined}>
-        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && keep()} />}
+      <Field label="Name" hint={taken.some((item) => item.name === name.trim()) ? "Replaces the query with this name." : undefined}>
+        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && writeStored()} />}
       </Field>
     </Dialog>
   );

@@ -1,7 +1,7 @@
 import type { Run } from "@/api/types";
 
 /** A run of which nothing is known but who it is, to be filled in by those who show what is no row of the server. */
-export function bareRun(known: Pick<Run, "workflow_id" | "status" | "name" | "created_at">): Run {
+export function blankRun(known: Pick<Run, "workflow_id" | "status" | "name" | "created_at">): Run {
   return {
     ...known,
     updated_at: known.created_at,

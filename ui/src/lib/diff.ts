@@ -11,7 +11,7 @@ export interface Pair {
 /** With more changed lines than this a search for the common ones would take long, and its result help little. */
 const maxEditLength = 4000;
 
-export function align(before: string[], after: string[]): Pair[] {
+export function sideBySide(before: string[], after: string[]): Pair[] {
   const pairs: Pair[] = [];
   let removed: string[] = [];
   let added: string[] = [];

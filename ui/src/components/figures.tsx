@@ -1,6 +1,6 @@
 /** Small pictures of numbers over time. */
 
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 
 /** Columns side by side; the lower part of each is what failed. */
 export function Columns({ points, label, height = 64 }: { points: { value: number; bad?: number; title: string }[]; label: string; height?: number }) {

@@ -17,6 +17,6 @@ export function hitOf(run: Run, search: string | undefined): Hit | null {
 }
 
 /** What the page of the run is to look for, so that one sees why it was found. */
-export function lookFor(run: Run, search: string | undefined): Search {
+export function searchInRun(run: Run, search: string | undefined): Search {
   return hitOf(run, search) === "input" ? { find: search } : {};
 }

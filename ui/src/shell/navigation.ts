@@ -3,14 +3,14 @@
 import { Bell, Boxes, Braces, CalendarDays, ChartColumn, CircleAlert, Clock, Cpu, DatabaseZap, FileBox, Hand, KeyRound, Layers, ListTree, Logs, type LucideIcon, ScrollText, Send, Settings, Webhook, Workflow } from "lucide-react";
 import type { Role } from "@/api/types";
 
-export interface Place {
+export interface NavItem {
   to: string;
   label: string;
   icon: LucideIcon;
   role?: Role;
 }
 
-export const places: { group: string | null; items: Place[] }[] = [
+export const navGroups: { group: string | null; items: NavItem[] }[] = [
   {
     group: null,
     items: [
@@ -52,5 +52,5 @@ export const places: { group: string | null; items: Place[] }[] = [
   },
 ];
 
-export const allPlaces: Place[] = places.flatMap((group) => group.items);
+export const navItems: NavItem[] = navGroups.flatMap((group) => group.items);
 export const passwordIcon = KeyRound;

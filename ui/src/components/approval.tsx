@@ -7,10 +7,10 @@ import { part, post, Problem } from "@/api/client";
 import { useMayDecide, useSession } from "@/api/session";
 import type { Approval } from "@/api/types";
 import { ms, relative, useNow, absolute } from "@/lib/time";
-import { asJsonSchema, type Fault, faults, initial } from "@/lib/schema";
-import { classes } from "@/lib/words";
+import { asJsonSchema, type ValidationError, validate, initial } from "@/lib/schema";
+import { classes } from "@/lib/format";
 import { JsonView } from "./json";
-import { complain, problemText, say } from "./toast";
+import { showError, problemText, showToast } from "./toast";
 import { Button, Notice, Skeleton, Textarea } from "./ui";
 
 const SchemaForm = lazy(() => import("./schema-form").then((found) => ({ default: found.SchemaForm })));
@@ -36,45 +36,45 @@ export interface Decision {
 type Question = Pick<Approval, "title" | "name" | "details" | "form"> & Partial<Pick<Approval, "id" | "workflow_id" | "assignees">>;
 
 /** `send` decides in another way than as who is signed in. */
-export function Decide({ gate, onDecided, send }: { gate: Question; onDecided?: (approved: boolean) => void; send?: (decision: Decision) => Promise<unknown> }) {
+export function Decide({ approval, onDecided, send }: { approval: Question; onDecided?: (approved: boolean) => void; send?: (decision: Decision) => Promise<unknown> }) {
   const mayDecide = useMayDecide();
   const email = useSession()?.email;
-  const may = send !== undefined || mayDecide(gate);
-  const asked = send === undefined && gate.assignees && gate.assignees.length > 0 ? orList(gate.assignees) : null;
-  const isMine = Boolean(email && gate.assignees?.includes(email));
+  const may = send !== undefined || mayDecide(approval);
+  const asked = send === undefined && approval.assignees && approval.assignees.length > 0 ? orList(approval.assignees) : null;
+  const isMine = Boolean(email && approval.assignees?.includes(email));
   const client = useQueryClient();
   const [comment, setComment] = useState("");
-  const [data, setData] = useState<unknown>(() => (gate.form ? initial(asJsonSchema(gate.form), asJsonSchema(gate.form)) : null));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [data, setData] = useState<unknown>(() => (approval.form ? initial(asJsonSchema(approval.form), asJsonSchema(approval.form)) : null));
+  const [found, setFound] = useState<ValidationError[]>([]);
   const act = useMutation({
     mutationFn: (approved: boolean) => {
-      const decision: Decision = { approved, comment, data: gate.form ? data : null };
-      return send ? send(decision) : post<Approval>(`approvals/${part(gate.id ?? "")}/decide`, decision);
+      const decision: Decision = { approved, comment, data: approval.form ? data : null };
+      return send ? send(decision) : post<Approval>(`approvals/${part(approval.id ?? "")}/decide`, decision);
     },
     onSuccess: (_, approved) => {
       onDecided?.(approved);
       if (send) return;
-      say(approved ? "Approved" : "Rejected", gate.title ?? gate.name);
+      showToast(approved ? "Approved" : "Rejected", approval.title ?? approval.name);
       void client.invalidateQueries({ queryKey: ["approvals"] });
-      void client.invalidateQueries({ queryKey: ["run", gate.workflow_id] });
+      void client.invalidateQueries({ queryKey: ["run", approval.workflow_id] });
     },
     onError: (error) => {
-      if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((one) => ({ path: one.path.filter((key) => key !== "data"), message: one.message })));
-      else complain(error);
+      if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((error) => ({ path: error.path.filter((key) => key !== "data"), message: error.message })));
+      else showError(error);
     },
   });
   const decide = (approved: boolean) => {
-    const wrong = gate.form && approved ? faults(gate.form, data) : [];
+    const wrong = approval.form && approved ? validate(approval.form, data) : [];
     setFound(wrong);
     if (wrong.length === 0) act.mutate(approved);
   };
-  const hasDetails = gate.details !== null && gate.details !== undefined;
+  const hasDetails = approval.details !== null && approval.details !== undefined;
   return (
     <div className="flex flex-col gap-3">
-      {hasDetails && (typeof gate.details === "string" ? <div className="whitespace-pre-wrap">{gate.details}</div> : <Facts value={gate.details} />)}
-      {gate.form && (
+      {hasDetails && (typeof approval.details === "string" ? <div className="whitespace-pre-wrap">{approval.details}</div> : <Facts value={approval.details} />)}
+      {approval.form && (
         <Suspense fallback={<Skeleton className="h-16 w-full" />}>
-          <SchemaForm schema={gate.form} value={data} onChange={setData} faults={found} />
+          <SchemaForm schema={approval.form} value={data} onChange={setData} errors={found} />
         </Suspense>
       )}
       {asked && (may || !mayDecide({})) && <p className="text-xs break-words text-faint">{may && !isMine ? `Assigned to ${asked}. You can decide it too.` : `Assigned to ${asked}.`}</p>}

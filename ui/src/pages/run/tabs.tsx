@@ -5,18 +5,18 @@ import { Link } from "@tanstack/react-router";
 import type { RelatedRun, Run } from "@/api/types";
 import { AuditTable } from "@/components/audit-table";
 import { JsonView } from "@/components/json";
-import { Answer, Empty } from "@/components/states";
+import { Loaded, Empty } from "@/components/states";
 import { StatusIcon } from "@/components/status";
 import { Ago, Tag } from "@/components/ui";
 import { duration } from "@/lib/time";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { Gallery } from "./gallery";
-import { auditQuery, familyQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
+import { auditQuery, lineageQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
 
-export function Family({ run }: { run: Run }) {
-  const query = useQuery(familyQuery(run.workflow_id, run.status));
+export function RelatedRuns({ run }: { run: Run }) {
+  const query = useQuery(lineageQuery(run.workflow_id, run.status));
   return (
-    <Answer query={query}>
+    <Loaded query={query}>
       {(family) => {
         if (family.nodes.length < 2) return <Empty title="No related runs">Child runs started by this run appear here.</Empty>;
         const children = new Map<string | null, RelatedRun[]>();
@@ -49,7 +49,7 @@ export function Family({ run }: { run: Run }) {
           </ul>
         );
       }}
-    </Answer>
+    </Loaded>
   );
 }
 
@@ -60,7 +60,7 @@ export function Talk({ run }: { run: Run }) {
     <div className="grid grid-cols-1 divide-x lg:grid-cols-2 max-lg:divide-x-0">
       <section className="min-w-0">
         <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Messages</h3>
-        <Answer query={messages}>
+        <Loaded query={messages}>
           {(page) =>
             page.items.length === 0 ? (
               <p className="px-4 pb-4 text-faint">No messages.</p>
@@ -80,11 +80,11 @@ export function Talk({ run }: { run: Run }) {
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       </section>
       <section className="min-w-0">
         <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Published values</h3>
-        <Answer query={values}>
+        <Loaded query={values}>
           {(page) =>
             page.items.length === 0 ? (
               <p className="px-4 pb-4 text-faint">No published values.</p>
@@ -98,7 +98,7 @@ export function Talk({ run }: { run: Run }) {
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       </section>
     </div>
   );
@@ -106,10 +106,10 @@ export function Talk({ run }: { run: Run }) {
 
 export function RunProducts({ run }: { run: Run }) {
   const query = useQuery(productsQuery(run.workflow_id));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title="No products">Files sent with send_product() appear here.</Empty> : <Gallery products={page.items} />)}</Answer>;
+  return <Loaded query={query}>{(page) => (page.items.length === 0 ? <Empty title="No products">Files sent with send_product() appear here.</Empty> : <Gallery products={page.items} />)}</Loaded>;
 }
 
 export function RunAudit({ run }: { run: Run }) {
   const query = useQuery(auditQuery(run.workflow_id, run.status));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title="No history yet">Actions such as cancel, resume and approve appear here.</Empty> : <AuditTable lines={page.items} inline />)}</Answer>;
+  return <Loaded query={query}>{(page) => (page.items.length === 0 ? <Empty title="No history yet">Actions such as cancel, resume and approve appear here.</Empty> : <AuditTable lines={page.items} inline />)}</Loaded>;
 }

@@ -19,7 +19,7 @@ export function bytes(count: number): string {
 const grouped = new Intl.NumberFormat("en");
 export const count = (value: number) => grouped.format(value);
 export const percent = (share: number) => `${share >= 0.9995 || share === 0 ? Math.round(share * 100) : (share * 100).toFixed(1)}%`;
-export const plural = (value: number, one: string, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+export const plural = (value: number, item: string, many = `${item}s`) => `${count(value)} ${value === 1 ? item : many}`;
 
 export function many(value: string | string[] | undefined): string[] {
   return value === undefined ? [] : Array.isArray(value) ? value : [value];

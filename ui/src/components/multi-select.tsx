@@ -2,7 +2,7 @@
 
 import { ChevronDown, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { Checkbox, Popover } from "./ui";
 
 export interface Choice {
@@ -11,19 +11,19 @@ export interface Choice {
   note?: ReactNode;
 }
 
-export function Pick({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
+export function MultiSelect({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState("");
   const known = new Set(choices.map((choice) => choice.value));
-  const all = [...choices, ...value.filter((one) => !known.has(one)).map((one) => ({ value: one }) as Choice)];
+  const all = [...choices, ...value.filter((item) => !known.has(item)).map((item) => ({ value: item }) as Choice)];
   const shown = all.filter((choice) => `${choice.value} ${typeof choice.label === "string" ? choice.label : ""}`.toLowerCase().includes(text.toLowerCase()));
-  const toggle = (one: string) => {
+  const toggle = (item: string) => {
     if (single) {
-      onChange(value.includes(one) ? [] : [one]);
+      onChange(value.includes(item) ? [] : [item]);
       setOpen(false);
-    } else onChange(value.includes(one) ? value.filter((other) => other !== one) : [...value, one]);
+    } else onChange(value.includes(item) ? value.filter((other) => other !== item) : [...value, item]);
   };
-  const named = (one: string) => choices.find((choice) => choice.value === one)?.label ?? one;
+  const named = (item: string) => choices.find((choice) => choice.value === item)?.label ?? item;
   return (
     <span className={classes("inline-flex h-7 shrink-0 items-center rounded-md hairline", value.length > 0 ? "bg-accent-soft shadow-none" : "bg-bg")}>
       <Popover
