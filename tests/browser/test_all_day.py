@@ -98,7 +98,7 @@ def test_a_run_that_somebody_deleted_is_shown_no_longer(open_page: Open, site: A
     page.locator("header [data-status=SUCCESS]").first.wait_for()
     site.ask("DELETE", "workflows/gone")
     page.reload()
-    page.get_by_text("There is no such thing").wait_for()
+    page.get_by_text("Not found").wait_for()
 
 
 def test_the_calendar_has_its_days_where_clocks_are_changed(open_page: Open) -> None:

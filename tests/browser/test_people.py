@@ -59,7 +59,7 @@ def test_a_channel_gets_quiet_hours_and_workflows_of_its_own(open_page: Open, si
     page.get_by_role("button", name="night", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Workflows").click()
-    page.get_by_placeholder("Find or type").fill("send_*")
+    page.get_by_placeholder("Search or type").fill("send_*")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     dialog.get_by_role("switch", name="Quiet hours").click()

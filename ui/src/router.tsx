@@ -1,4 +1,4 @@
-/** Which address shows which page. The address carries all that a page shows, so it can be shared. */
+/** Routes. The address holds the whole state of a page, so it can be shared. */
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { onSignedOut } from "./api/client";
@@ -11,7 +11,7 @@ import { RunPage } from "./pages/run/page";
 import { RunsPage } from "./pages/runs/page";
 import { Frame } from "./shell/frame";
 
-/** Search parameters: texts, or lists of texts where a name comes more than once. */
+/** Search parameters; repeated names become lists. */
 export type Search = Record<string, string | string[] | undefined>;
 
 function parseSearch(text: string): Search {

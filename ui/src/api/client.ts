@@ -1,4 +1,4 @@
-/** The one way to the server: JSON in, JSON out, problems as `Problem`. */
+/** The HTTP client: JSON in, JSON out, errors as `Problem`. */
 
 import { parse, stringify } from "./exact-json";
 import { apiPath } from "./base-path";
@@ -9,7 +9,7 @@ export interface FieldError {
   type: string;
 }
 
-/** What the server said when it refused; `status` 0 when it could not be reached at all. */
+/** An error response (RFC 9457); `status` is 0 when the server cannot be reached. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -37,7 +37,7 @@ export function onSignedOut(listener: () => void): void {
   signedOut = listener;
 }
 
-/** Hears that the server refused a change: whoever looks may have another role by now. */
+/** Called when the server forbids a change: the role may have changed since the session was read. */
 export function onForbidden(listener: () => void): void {
   refused = listener;
 }
@@ -83,10 +83,10 @@ export async function request<T>(method: string, path: string, options: { query?
   throw problemOf(response, text);
 }
 
-/** The token of the session as it is now: somebody may have signed in anew in another tab. */
+/** Reads the CSRF token again: another tab may have signed in since. */
 async function freshCsrf(): Promise<string | undefined> {
   const before = csrf;
-  csrf = undefined; // so that nothing is asked twice more
+  csrf = undefined; // prevents another retry in this request
   const session = await request<{ csrf?: string | null }>("GET", "session").catch(() => null);
   csrf = session?.csrf ?? before;
   return csrf;
@@ -98,7 +98,7 @@ export interface Raw {
   ms: number;
 }
 
-/** A request as it stands, and its answer as it came: for those who try the API out. */
+/** Sends a request unchanged and returns the raw response, for the API explorer. */
 export async function sendRaw(method: string, path: string, body: string | undefined): Promise<Raw> {
   const headers: Record<string, string> = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -117,7 +117,7 @@ function problemOf(response: Response, text: string): Problem {
   try {
     body = parse(text) as Record<string, unknown>;
   } catch {
-    // A proxy answered with a page of its own; its status still tells.
+    // Not JSON, such as the error page of a proxy: the status must do.
   }
   const retry = Number(response.headers.get("Retry-After"));
   return new Problem(

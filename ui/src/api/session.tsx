@@ -1,4 +1,4 @@
-/** Who is signed in, and what that allows. */
+/** The session: the signed-in account and its permissions. */
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
 import { get, setCsrf, onForbidden, Problem } from "./client";
@@ -10,7 +10,7 @@ export const queryClient = new QueryClient({
     queries: {
       staleTime: 2000,
       refetchOnWindowFocus: true,
-      // Without the event stream everything that is looked at asks again by itself.
+      // Without the event stream all active queries poll.
       refetchInterval: () => (streamState() === "live" ? false : 5000),
       retry: (failures, error) => failures < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500),
       retryDelay: 800,
@@ -37,14 +37,14 @@ export function useSession(): Session | undefined {
   return useQuery(sessionQuery).data;
 }
 
-/** Whether the one who looks may do what `role` may. */
+/** Whether the current session has at least this role. */
 export function useCan(role: Role): boolean {
   const session = useSession();
   if (!session) return false;
   return rank[session.role ?? (session.auth === "none" ? "admin" : "viewer")] >= rank[role];
 }
 
-/** Whether the one who looks may decide a gate: approvers what is assigned to them or to nobody, operators all. */
+/** Whether the session may decide an approval: approvers only those assigned to them or unassigned, operators all. */
 export function useMayDecide(): (approval: Partial<Pick<Approval, "assignees">>) => boolean {
   const email = useSession()?.email;
   const all = useCan("operator");

@@ -1,4 +1,4 @@
-/** An approval to decide: what it is about, the form, a comment, yes or no. */
+/** Decide an approval: details, form, comment, approve or reject. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Check, X } from "lucide-react";
@@ -35,7 +35,7 @@ export interface Decision {
 
 type Question = Pick<Approval, "title" | "name" | "details" | "form"> & Partial<Pick<Approval, "id" | "workflow_id" | "assignees">>;
 
-/** `send` decides in another way than as who is signed in. */
+/** `send` replaces the request of the signed-in account, as for decision links. */
 export function Decide({ approval, onDecided, send }: { approval: Question; onDecided?: (approved: boolean) => void; send?: (decision: Decision) => Promise<unknown> }) {
   const mayDecide = useMayDecide();
   const email = useSession()?.email;
@@ -102,7 +102,7 @@ function orList(emails: string[]): string {
   return emails.length < 2 ? emails.join("") : `${emails.slice(0, -1).join(", ")} or ${emails.at(-1)}`;
 }
 
-/** A flat object reads best as a list of facts; anything deeper is JSON. */
+/** Shows a flat object as a description list, anything else as JSON. */
 function Facts({ value }: { value: unknown }) {
   const entries = value !== null && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
   if (!entries || entries.length > 12 || entries.some(([, item]) => item !== null && typeof item === "object")) return <JsonView label="Details" value={value} />;

@@ -1,4 +1,4 @@
-/** Figures over time, drawn by ourselves: bars and lines on one axis, read off by pointer or by arrow keys. */
+/** Chart over time: stacked bars and lines on one axis, readable with the pointer or arrow keys. */
 
 import type { KeyboardEvent, PointerEvent } from "react";
 import { clock, dayOf, day } from "@/lib/time";
@@ -11,7 +11,7 @@ export interface Series {
   key: string;
   label: string;
   tone: Tone;
-  /** Bars stand on each other in the order given; lines have gaps where there is nothing. */
+  /** Bars are stacked in the given order; lines have gaps where a value is missing. */
   kind: "bar" | "line";
   values: (number | null)[];
 }
@@ -37,9 +37,9 @@ interface ChartProps {
   title: string;
   series: Series[];
   times: number[];
-  /** How a value is written, in the axis and beside its name. */
+  /** Formats a value for the axis and the legend. */
   write: (value: number) => string;
-  /** The axis ends at least here. */
+  /** Minimum for the upper end of the axis. */
   least?: number;
   at: number | null;
   onAt: (at: number | null) => void;

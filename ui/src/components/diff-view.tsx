@@ -1,4 +1,4 @@
-/** Two texts side by side, line by line; on a phone one below the other. */
+/** Line diff of two texts, side by side. */
 
 import { useMemo } from "react";
 import { sideBySide } from "@/lib/diff";

@@ -1,4 +1,4 @@
-/** Which events somebody wants to hear of. */
+/** Toggles for the events that a webhook or channel receives. */
 
 import { classes } from "@/lib/format";
 import { Pill } from "./status";

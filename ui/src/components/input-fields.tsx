@@ -1,4 +1,4 @@
-/** The input of a workflow: as a form where its schema is known, as JSON always. */
+/** Workflow input, edited as a form (if the schema is available) or as JSON. */
 
 import { lazy, Suspense, useState } from "react";
 import type { Schema } from "@/api/types";
@@ -21,7 +21,7 @@ export function newInput(schema: Schema | null, value?: unknown): InputState {
   return { value: found, text: asText(found ?? null), mode: schema ? "form" : "json" };
 }
 
-/** The value to send, or what is wrong with it. */
+/** The value to send, or its validation errors. */
 export function readInput(state: InputState, schema: Schema | null): { value: unknown; errors: ValidationError[]; error: string | null } {
   if (state.mode === "json") {
     const found = readJson(state.text);

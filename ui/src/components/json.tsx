@@ -1,4 +1,4 @@
-/** A JSON value to look into: fold, search, copy a value or its path; long lists open piece by piece. */
+/** JSON viewer: collapse, search, copy a value or its path; long lists open in pages. */
 
 import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
@@ -10,7 +10,7 @@ import { showToast } from "./toast";
 const pieces = 100;
 const longText = 400;
 
-/** `marks` are places to show and colour, as `hitsOf` or `differences` gives them. */
+/** `marks` are paths to reveal and highlight, as returned by `hitsOf` or `differences`. */
 export function JsonView({ value, label, openTo = 2, tools = true, className, end, marks, find }: { value: unknown; label: string; openTo?: number; tools?: boolean; className?: string; end?: ReactNode; marks?: Set<string>; find?: string }) {
   const [search, setSearch] = useState(find ?? "");
   const [searching, setSearching] = useState(Boolean(find));
@@ -83,7 +83,7 @@ function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
   }
 }
 
-/** Where two values differ: `=path` for each place, and the path of everything around it. */
+/** Paths at which two values differ: `=path` for each difference, plus the paths of its ancestors. */
 export function differences(one: unknown, other: unknown): Set<string> {
   const found = new Set<string>();
   const walk = (a: unknown, b: unknown, path: string): boolean => {

@@ -1,4 +1,4 @@
-/** Log lines: narrowed by level and text, followed at the end, older ones on demand. */
+/** Log lines with filters by level and text, live tail, and older lines on demand. */
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -28,7 +28,7 @@ export interface LogFilter {
 export const noLogFilter: LogFilter = { level: "DEBUG", search: "" };
 export const levelOf = (text: unknown): Level => levels.find((level) => level === text) ?? "DEBUG";
 
-/** `narrowing` is kept by whoever shows it, who hears of changes by `onNarrow`; else the view keeps it itself. */
+/** The filter is controlled by `narrowing` and `onNarrow`, or kept inside when these are not given. */
 export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: LogFilter; onNarrow?: (narrowing: LogFilter) => void }) {
   const [own, setOwn] = useState(noLogFilter);
   const { level, search } = narrowing ?? own;
@@ -45,7 +45,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
     placeholderData: keepPreviousData,
     refetchInterval: live ? (streamState() === "live" ? 2500 : 5000) : false,
   });
-  // A search over all runs looks at some lines at a time: while it has found none it goes on by itself.
+  // A search over all runs scans a limited number of lines per request; without a match it continues automatically.
   const looked = query.data?.pages.length ?? 0;
   const foundNone = query.data?.pages.every((page) => page.items.length === 0) ?? false;
   const { hasNextPage, isFetching, fetchNextPage } = query;
@@ -62,7 +62,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
     const box = frame.current;
     if (follow && box) {
       box.scrollTop = box.scrollHeight;
-      // Lines that were not drawn yet may be taller than was guessed.
+      // Lines that have not been rendered yet may be taller than estimated.
       requestAnimationFrame(() => {
         box.scrollTop = box.scrollHeight;
       });

@@ -1,4 +1,4 @@
-/** A few words of Markdown that code wrote about itself: emphasis, code, links, lists, headings. No HTML: it stays text. */
+/** Renders a subset of Markdown: emphasis, code, links, lists, headings. HTML stays text. */
 
 import { Fragment, type ReactNode } from "react";
 

@@ -1,4 +1,4 @@
-/** A filter that opens into a list to tick. */
+/** A filter button with a searchable list of options. */
 
 import { ChevronDown, X } from "lucide-react";
 import { type ReactNode, useState } from "react";

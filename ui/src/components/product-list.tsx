@@ -1,4 +1,4 @@
-/** Files that steps made: look at them, load them, send them again. */
+/** Lists products, with preview, download and resend. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -82,7 +82,6 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
   );
 }
 
-/** Hands a product to its sender once more. */
 export function useResend(product: Product) {
   const client = useQueryClient();
   return useMutation({
@@ -148,7 +147,7 @@ export function ProductDetail({ product }: { product: Product }) {
   );
 }
 
-/** The file itself, where it can be shown: pictures as such, texts as text. Nothing of it is ever run. */
+/** Preview of an image or text file. Its content is never executed. */
 function Preview({ product }: { product: Product }) {
   const [shown, setShown] = useState<{ text?: string; picture?: string } | null>(null);
   const [error, setError] = useState<unknown>(null);

@@ -1,4 +1,4 @@
-/** When an alert channel is not to be disturbed. */
+/** Fields for the quiet hours of an alert channel. */
 
 import { type QuietHours, weekdays } from "@/api/types";
 import { classes } from "@/lib/format";
@@ -10,7 +10,6 @@ const weekdayLabels: Record<string, string> = { mon: "Mon", tue: "Tue", wed: "We
 
 export const newQuietHours = (): QuietHours => ({ start: "22:00", end: "07:00", timezone: ownZone(), weekdays: [], urgent: ["workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"] });
 
-/** What is wrong with quiet hours; null when nothing is. */
 export function quietHoursError(quiet: QuietHours): string | null {
   if (!quiet.start || !quiet.end || !quiet.timezone.trim()) return "Enter both times and a time zone.";
   return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? "Quiet hours cannot cover every hour of every day. Turn the channel off instead." : null;
@@ -64,7 +63,7 @@ export function QuietHoursFields({ quiet, onChange, fault }: { quiet: QuietHours
   );
 }
 
-/** Quiet hours in a few words: `22:00–07:00 Fri Sat`. */
+/** Summary of quiet hours: `22:00–07:00 Fri Sat`. */
 export function hoursOf(quiet: QuietHours): string {
   const days = quiet.weekdays.map((day) => weekdayLabels[day]).join(" ");
   return `${quiet.start}–${quiet.end} ${days}`.trim();

@@ -1,4 +1,4 @@
-/** Runs in a few columns, for pages that are about something else. */
+/** A compact table of runs for other pages. */
 
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { Run } from "@/api/types";

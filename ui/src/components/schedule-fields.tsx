@@ -1,4 +1,4 @@
-/** When something is to happen: once at a time, or again and again by a cron text. */
+/** Fields for a schedule: once, or by a cron expression. */
 
 import { useQuery } from "@tanstack/react-query";
 import cronstrue from "cronstrue";
@@ -51,13 +51,13 @@ export function specOf(when: When): ScheduleSpec {
   return { type: "cron", expression: when.expression.trim(), timezone: when.timezone, jitter: when.jitter ? Number(when.jitter) : null, catch_up: when.catchUp, overlap: when.overlap };
 }
 
-/** The cron text as a sentence; null while it is none. */
+/** Describes a cron expression in words; null if it is invalid. */
 export function sentence(expression: string): string | null {
   const macros = macroLabels[expression.trim().toLowerCase()];
   if (macros) return macros;
   try {
     const words = cronstrue.toString(expression.trim(), { use24HourTimeFormat: true, verbose: false });
-    // "At 03:00" leaves open on which days.
+    // cronstrue says only "At 03:00".
     return /^At [\d:]+$/.test(words) ? `Every day at ${words.slice(3)}` : words;
   } catch {
     return null;

@@ -39,7 +39,7 @@ function Part(props: PartProps) {
   if ("const" in schema) return <Constant {...given} />;
   const union = variants(schema, props.root);
   if (union) {
-    // A decimal number comes as "text or number": text keeps its digits.
+    // Decimal appears as "string or number": the string keeps all digits.
     const asText = union.choices.find((choice) => choice.type === "string" && !choice.format);
     if (asText && union.choices.length > 1 && union.choices.every((choice) => choice.type === "string" || choice.type === "number" || choice.type === "integer")) {
       const inner = { ...asText, title: schema.title, description: schema.description, examples: schema.examples } as Schema;
@@ -48,7 +48,7 @@ function Part(props: PartProps) {
     }
     const only = union.choices[0];
     if (union.choices.length === 1 && only) {
-      // "X or nothing": the field of X, where empty means nothing.
+      // "X or null": show the field of X; empty means null.
       const inner = { ...only, title: schema.title ?? only.title ?? undefined, description: schema.description ?? only.description ?? undefined } as Schema;
       if (only.type === "object" || only.properties || only.type === "array") return <Perhaps {...given} schema={inner} />;
       return <Part {...given} schema={inner} required={false} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
@@ -72,7 +72,7 @@ function Part(props: PartProps) {
   }
 }
 
-/** A definition's title names its kind; a field of that kind goes by its own name, written as its neighbours are. */
+/** The title of a `$ref` target names the type, so a field with a reference is labelled by its own name. */
 function named(schema: Schema, { schema: own, name, path }: PartProps): Schema {
   if (name === undefined || typeof own.$ref !== "string" || typeof own.title === "string") return schema;
   const words = path.length > 1 && typeof path.at(-1) === "string" ? name.replaceAll("_", " ").replace(/\b[a-z]/g, (letter) => letter.toUpperCase()) : name;
@@ -99,7 +99,7 @@ function TextPart(props: PartProps) {
   const [long, setLong] = useState(wantsRoom);
   const line = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // Not while somebody writes in it: another field in its place would not have the focus.
+    // Not while the field is being edited: replacing it would lose the focus.
     if (wantsRoom && document.activeElement !== line.current) setLong(true);
   }, [wantsRoom]);
   if (format === "date-time") return <DateTimePart {...props} />;
@@ -135,7 +135,7 @@ function NumberPart(props: PartProps) {
   const [text, setText] = useState(shown);
   useEffect(() => {
     if (readNumber(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
-    // Only a value from outside changes the text: "1." is on its way to "1.5".
+    // Only an external change replaces the text: "1." may become "1.5".
   }, [shown]);
   const whole = schema.type === "integer";
   return (
@@ -306,7 +306,7 @@ function ObjectPart(props: PartProps) {
   );
 }
 
-/** An object whose keys are free. */
+/** An object with arbitrary keys. */
 function MapPart(props: PartProps & { known: string[]; each: Schema }) {
   const value = props.value as Record<string, unknown>;
   const [name, setName] = useState("");
@@ -433,7 +433,7 @@ function ListPart(props: PartProps) {
   );
 }
 
-/** What no field is made for: any JSON. */
+/** Fallback for schemas without a field of their own: a JSON editor. */
 function JsonPart(props: PartProps) {
   const { value, onChange } = props;
   const [text, setText] = useState(() => (value === undefined ? "" : stringify(value, 2)));

@@ -1,4 +1,4 @@
-/** The field that `/` jumps to. It tells what was typed after a short rest. */
+/** The search field that `/` focuses. It reports changes with a short delay. */
 
 import { Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
@@ -51,7 +51,7 @@ export function SearchField({ value, onChange, placeholder, className }: { value
   );
 }
 
-/** The text with the searched words marked. */
+/** Text with search matches highlighted. */
 export function Marked({ text, search }: { text: string; search: string | undefined }) {
   const words = search?.trim();
   if (!words) return <>{text}</>;

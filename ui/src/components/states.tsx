@@ -1,4 +1,4 @@
-/** What a page shows when it has nothing to show yet, nothing at all, or no answer. */
+/** Loading, empty and error states. */
 
 import type { ReactNode } from "react";
 import { RefreshCw } from "lucide-react";
@@ -51,7 +51,7 @@ export function SkeletonRows({ rows = 12, height = 36 }: { rows?: number; height
   );
 }
 
-/** Shows what a query has: its data, or why there is none. */
+/** Renders the data of a query, or its loading or error state. */
 export function Loaded<T>({ query, skeleton, children }: { query: { data: T | undefined; error: unknown; isPending: boolean; refetch: () => unknown }; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;

@@ -1,4 +1,4 @@
-/** Where a run stands: a colour, a shape and a word, never the colour alone. */
+/** Status of a run as colour, shape and word, never colour alone. */
 
 import type { ReactNode } from "react";
 import type { RunStatus } from "@/api/types";
@@ -102,7 +102,7 @@ const appTone: Record<string, Tone> = {
   green: "ok", lime: "ok", red: "bad", pink: "bad", yellow: "warn", orange: "warn", blue: "info", cyan: "info", purple: "info", gray: "idle",
 };
 
-/** The label that the workflow's own code gave itself. */
+/** The status label that the workflow code set. */
 export function AppStatus({ label, color }: { label: string | null; color: string | null }) {
   if (!label) return null;
   return <Pill tone={appTone[color ?? "gray"] ?? "idle"}>{label}</Pill>;

@@ -1,4 +1,4 @@
-/** Rows under heads: virtual when there are many, walked with j, k and enter. */
+/** Table with virtual rows and keyboard navigation (j, k, Enter). */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef, useState } from "react";
@@ -11,10 +11,10 @@ export interface Column<T> {
   key: string;
   head: ReactNode;
   cell: (row: T) => ReactNode;
-  /** A track of the grid: `120px`, `minmax(160px, 2fr)`. */
+  /** CSS grid track: `120px`, `minmax(160px, 2fr)`. */
   width: string;
   end?: boolean;
-  /** Left out on a phone. */
+  /** Hidden on a phone. */
   wide?: boolean;
 }
 
@@ -26,15 +26,15 @@ interface TableProps<T> {
   onOpen?: (row: T) => void;
   onToggle?: (row: T) => void;
   rowHeight?: number;
-  /** How a row looks on a phone, instead of its cells side by side. */
+  /** Renders a row on a phone, instead of the cells. */
   phone?: (row: T) => ReactNode;
   phoneHeight?: number;
   foot?: ReactNode;
   selected?: (row: T) => boolean;
-  /** Rows that stand back behind the others. */
+  /** Rows shown dimmed. */
   quiet?: (row: T) => boolean;
   onHover?: (on: boolean) => void;
-  /** Grow with the rows instead of scrolling inside. */
+  /** Grows with the rows instead of scrolling. */
   inline?: boolean;
   scroller?: (element: HTMLDivElement | null) => void;
 }

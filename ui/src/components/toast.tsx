@@ -1,4 +1,4 @@
-/** Short messages at the corner: what was done, or what the server said. */
+/** Toasts: results of actions and errors of the server. */
 
 import { useSyncExternalStore } from "react";
 import { Check, TriangleAlert, X } from "lucide-react";

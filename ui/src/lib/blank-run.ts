@@ -1,6 +1,6 @@
 import type { Run } from "@/api/types";
 
-/** A run of which nothing is known but who it is, to be filled in by those who show what is no row of the server. */
+/** A run with only its identity set, for rows that do not come from the server. */
 export function blankRun(known: Pick<Run, "workflow_id" | "status" | "name" | "created_at">): Run {
   return {
     ...known,

@@ -1,4 +1,4 @@
-/** Lines of two texts beside each other. */
+/** Line diff for a side-by-side view. */
 
 import { diffArrays } from "diff";
 
@@ -8,7 +8,7 @@ export interface Pair {
   same: boolean;
 }
 
-/** With more changed lines than this a search for the common ones would take long, and its result help little. */
+/** Limit on changed lines: beyond it the search takes long and its result is of little help. */
 const maxEditLength = 4000;
 
 export function sideBySide(before: string[], after: string[]): Pair[] {

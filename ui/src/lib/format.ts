@@ -1,4 +1,4 @@
-/** Small arithmetic on words and numbers. */
+/** Formats numbers, sizes and names. */
 
 export function classes(...given: (string | false | null | undefined)[]): string {
   return given.filter(Boolean).join(" ");
@@ -25,7 +25,7 @@ export function many(value: string | string[] | undefined): string[] {
   return value === undefined ? [] : Array.isArray(value) ? value : [value];
 }
 
-/** The last segment of `module:qualname` or `a.b.c`, for people. */
+/** The last segment of `module:qualname` or `a.b.c`. */
 export function shortName(name: string): string {
   return name.slice(Math.max(name.lastIndexOf(":"), name.lastIndexOf(".")) + 1) || name;
 }

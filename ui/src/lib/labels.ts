@@ -1,4 +1,4 @@
-/** Labels that several pages share. */
+/** Labels shared by several pages. */
 
 import type { RunStatus } from "@/api/types";
 

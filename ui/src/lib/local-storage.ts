@@ -1,4 +1,4 @@
-/** What the browser remembers. A closed storage (private window) means: for this page only. */
+/** Values kept in localStorage; where it is blocked (private windows), until the page is closed. */
 
 import { useCallback, useState } from "react";
 
@@ -19,7 +19,7 @@ export function writeStored(name: string, value: unknown): void {
   try {
     localStorage.setItem(`turbine.${name}`, text);
   } catch {
-    // Kept in memory above.
+    // Still in memory.
   }
 }
 

@@ -1,10 +1,10 @@
-/** How far a list was scrolled when somebody left it: going back leads there again, a new visit to the top. */
+/** Restores the scroll position of a list on back navigation; a new visit starts at the top. */
 
 import { useRouter } from "@tanstack/react-router";
 import { type RefObject, useLayoutEffect } from "react";
 
 const entriesMost = 200;
-/** By the entry of the browser's history and the name of the list. */
+/** Keyed by history entry and list name. */
 const known = new Map<string, number>();
 
 export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: string, isOn: boolean): void {
@@ -21,6 +21,6 @@ export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: s
     };
     box.addEventListener("scroll", writeStored, { passive: true });
     return () => box.removeEventListener("scroll", writeStored);
-    // Only what it finds when it comes: from then on it belongs to whoever scrolls.
+    // Only once; afterwards the user scrolls.
   }, [frame, history, isOn]); // eslint-disable-line react-hooks/exhaustive-deps
 }

@@ -1,4 +1,4 @@
-/** What waits for a person: read, fill in, decide; also by thumb. */
+/** Inbox of approvals: read, fill in the form, decide. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -41,8 +41,8 @@ export function ApprovalsPage() {
   const words = text.toLowerCase();
   const approvals = (query.data?.items ?? []).filter((approval) => `${approval.title} ${approval.name} ${approval.summary} ${approval.workflow_id} ${approval.assignees.join(" ")}`.toLowerCase().includes(words)).sort(view === "open" ? byDue : (a, b) => (b.decided_at ?? "").localeCompare(a.decided_at ?? ""));
   const id = typeof search.approval === "string" ? search.approval : null;
-  // Beside the list the first gate is shown, and stays: whoever is about to press a button must not find another one
-  // under it because a more urgent gate came in, or because somebody else has decided this one.
+  // Next to the list the first approval is opened, and stays open: a more urgent approval or a decision by another
+  // person must not replace it under the pointer.
   const [first, setFirst] = useState<{ of: string; id: string } | null>(null);
   const shownOf = `${view} ${mine ? "mine" : "all"} ${text}`;
   const wanted = id ?? (first?.of === shownOf ? first.id : null);
@@ -163,7 +163,7 @@ export function ApprovalsPage() {
   );
 }
 
-/** Whose decision a gate waits for, in a few words; all of them when pointed at. */
+/** Assignees of an approval in short; all of them on hover. */
 function For({ emails }: { emails: string[] }) {
   const me = useSession()?.email;
   const isMine = Boolean(me && emails.includes(me));

@@ -1,4 +1,4 @@
-/** Who changed what, and when. */
+/** Audit log. */
 
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -86,7 +86,7 @@ export function AuditPage() {
   );
 }
 
-/** All that the filter lets through, page after page, not only what has been scrolled to. */
+/** All entries that match the filter, not only the loaded pages. */
 async function everything(filter: Query): Promise<AuditLine[]> {
   const lines: AuditLine[] = [];
   let cursor: string | null = null;

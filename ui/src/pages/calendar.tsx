@@ -1,4 +1,4 @@
-/** Days past and to come: what ran, what failed, what is planned; and the last day in numbers. */
+/** Calendar of past and planned runs, with figures for the last day. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -174,7 +174,7 @@ function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number
   );
 }
 
-/** A narrow screen begins with today, not with half a year ago. */
+/** On a narrow screen, scroll to today. */
 function toNow(element: HTMLDivElement | null): void {
   if (element) element.scrollLeft = element.scrollWidth;
 }

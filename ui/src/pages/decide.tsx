@@ -1,4 +1,4 @@
-/** One decision by a link, without an account: the question, the form, yes or no. */
+/** Decide an approval by a one-time link, without an account. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -14,7 +14,7 @@ import { SignInCard } from "./login";
 
 const closedTitles = { approved: "Already approved", rejected: "Already rejected", expired: "This decision has expired", cancelled: "This decision is no longer needed", open: "" };
 
-/** Read once, then taken out of the address: it must not stay in the history of the browser. */
+/** Takes the token out of the address, so that it does not stay in the browser history. */
 function takeToken(): string {
   const token = window.location.hash.slice(1);
   if (token) window.history.replaceState(window.history.state, "", window.location.pathname);

@@ -1,4 +1,4 @@
-/** Everything that leaves the process: each attempt, and sending it again. */
+/** Outgoing deliveries with their attempts, and resend. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

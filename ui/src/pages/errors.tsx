@@ -1,4 +1,4 @@
-/** Errors that are the same, together: how often, since when, and all of them tried again. */
+/** Errors grouped by fingerprint, with resolve, ignore and retry. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

@@ -1,4 +1,4 @@
-/** The processes that carry runs out, how each of them fares, and those that are gone. */
+/** Live executors with their metrics, and past executors. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";

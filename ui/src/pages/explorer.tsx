@@ -1,4 +1,4 @@
-/** What the API can do, from its own description, and a place to try it. */
+/** API explorer based on the live OpenAPI document. */
 
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -65,7 +65,7 @@ function operationsOf(document: Document): Operation[] {
   );
 }
 
-/** A value of the right shape to begin with: examples where there are some, and only what must be there. */
+/** A sample value for a schema: examples if there are any, and only required fields. */
 function sample(schema: Schema, document: Document, depth: number): unknown {
   const one = schema as Record<string, unknown>;
   if (typeof one.$ref === "string") return depth > 6 ? null : sample(document.components?.schemas?.[one.$ref.split("/").at(-1)!] ?? {}, document, depth + 1);

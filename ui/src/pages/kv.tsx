@@ -1,4 +1,4 @@
-/** The key-value store: look, change with a check that nobody else did meanwhile, and say what a value must look like. */
+/** Key-value store: browse, edit with compare-and-set, set a schema, view history. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -79,10 +79,10 @@ export function KvPage() {
   );
 }
 
-/** A key that the address names: as the list has it, or from the server when the list has it not or not yet. */
+/** The dialog for the key in the address, taken from the list or else from the server. */
 function Opened({ name, listed, onClose }: { name: string; listed: KvRecord | undefined; onClose: () => void }) {
   const [known] = useState(listed);
-  // Nothing is kept of it: who writes must see what is there when the dialog opens, not what was there the last time.
+  // Not cached: the editor must start with the current value.
   const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: known === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
   if (known) return <Edit record={known} onClose={onClose} />;
   if (query.data) return <Edit record={query.data} onClose={onClose} />;
@@ -116,7 +116,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   };
   const save = useMutation({
     mutationFn: async ({ next, schema, schemaChanged, valueChanged }: { next: unknown; schema: Schema | null; schemaChanged: boolean; valueChanged: boolean }) => {
-      // Only what was changed is written; the value only if it is still what was shown (null: if there is none yet).
+      // Write only what changed; the value only if it is still the one shown (null: if there is none).
       if (schemaChanged) await put(`kv/${part(key)}/schema`, { schema });
       if (valueChanged) await put(`kv/${part(key)}`, { value: next, expect: base?.value ?? null });
     },
@@ -232,7 +232,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   );
 }
 
-/** What the key held before: each value beside the one of now, and the way back. */
+/** Earlier values of a key, compared with the current one, with restore. */
 function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
   const may = useCan("operator");
   const [at, setAt] = useState<number | null>(null);

@@ -9,7 +9,7 @@ import { Button, Field, Input } from "@/components/ui";
 import { classes } from "@/lib/format";
 import { useTitle } from "@/shell/title";
 
-/** The quiet page around sign-in and set-up. */
+/** The card used by the sign-in, setup and decision pages. */
 export function SignInCard({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
@@ -44,7 +44,7 @@ export function LoginPage() {
       setCsrf(answer.csrf);
       await queryClient.invalidateQueries({ queryKey: ["session"], refetchType: "all" });
       queryClient.removeQueries({ queryKey: ["session"] });
-      // Only addresses of the dashboard itself: a link must not lead elsewhere after sign-in.
+      // Only paths of the dashboard: a link must not redirect elsewhere after sign-in.
       const to = typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/runs";
       await navigate({ to } as never);
     } catch (error) {

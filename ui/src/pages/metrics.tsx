@@ -1,4 +1,4 @@
-/** How it goes, without another tool: throughput, times, failures and queues over the last day or week. */
+/** Metrics: throughput, durations, failures and queues. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

@@ -1,4 +1,4 @@
-/** Alert channels: where people hear of what happens. */
+/** Alert channels: notifications for people. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -94,7 +94,7 @@ export function NotificationsPage() {
   );
 }
 
-/** Until when a channel is quiet now, else when it will be. */
+/** The end of the current quiet hours, or else the configured hours. */
 function Hours({ channel }: { channel: AlertChannel }) {
   const now = useNow();
   if (!channel.quiet) return <span className="text-faint">none</span>;

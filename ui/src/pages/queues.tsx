@@ -1,4 +1,4 @@
-/** Queues: how deep, how old, who holds the slots, and the limits, to be changed while they work. */
+/** Queues: depth, age, slot holders, and limits that can be changed while they run. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -243,7 +243,7 @@ function Detail({ queue }: { queue: Queue }) {
 
 const slotsShown = 64;
 
-/** The places of a queue and who is in them: all of it, or those of each process, as the limits say. */
+/** Slots of a queue and their runs, in total or per process depending on the limits. */
 function Slots({ queue, stats }: { queue: Queue; stats: QueueStats }) {
   const most = queue.partitioned ? null : queue.global_concurrency;
   const each = queue.partitioned ? null : queue.worker_concurrency;

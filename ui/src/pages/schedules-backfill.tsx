@@ -1,4 +1,4 @@
-/** The ticks of a span of time that have no run, looked at first and then started. */
+/** Backfill: preview and start the ticks in a time range that have no run. */
 
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Check, Play } from "lucide-react";
@@ -106,7 +106,7 @@ function moment(text: string): string | null {
   return Number.isNaN(at) ? null : new Date(at).toISOString();
 }
 
-/** How the id of a tick's run ends: `2026-03-27T03:00:00Z`, with milliseconds only where there are any. */
+/** Suffix of the run id of a tick: `2026-03-27T03:00:00Z`, with milliseconds only if not zero. */
 function idTime(tick: string): string {
   return tick.replace(".000Z", "Z");
 }

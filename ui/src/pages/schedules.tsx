@@ -1,4 +1,4 @@
-/** Schedules: in a sentence, with what comes next and what came last. */
+/** Schedules with their description, next and last ticks. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -269,7 +269,7 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
   );
 }
 
-/** Why nothing comes next; whoever turned it off may say so. */
+/** The reason why the schedule is off, editable. */
 function Off({ schedule }: { schedule: ScheduleDetail }) {
   const may = useCan("operator");
   const client = useQueryClient();

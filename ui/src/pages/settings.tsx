@@ -1,4 +1,4 @@
-/** Accounts, tokens, and how this runtime is set. */
+/** Settings: configuration, storage, accounts, tokens. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

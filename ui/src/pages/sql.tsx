@@ -1,4 +1,4 @@
-/** A look into the tables: one reading statement at a time, for those who administer. */
+/** Read-only SQL console for admins. */
 
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Bookmark, DatabaseZap, Download, Play, Trash2 } from "lucide-react";

@@ -142,7 +142,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
     const answer = read();
     if (answer) act.mutate(answer.value);
   };
-  // The first field that is wrong comes into view.
+  // Scroll to the first invalid field.
   useEffect(() => {
     if (found.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
   }, [found]);
@@ -288,7 +288,7 @@ function asPlan(workflow: Registered, spec: ScheduleSpec, input: unknown, name: 
   return `${imports}\n\nawait rt.schedules.create(${JSON.stringify(workflow.name)}, ${when}${words({ input, name })})`;
 }
 
-/** A JSON value as Python writes it. */
+/** A JSON value as a Python literal. */
 export function pythonOf(value: unknown): string {
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";

@@ -1,4 +1,4 @@
-/** How much room the data takes and where that leads, how long runs are kept, and giving room back. */
+/** Storage: size and growth, retention rules, cleanup, vacuum. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Download, HardDriveDownload, Pencil, Plus, Trash2 } from "lucide-react";
@@ -102,7 +102,7 @@ function Fact({ label, value, note }: { label: string; value: string; note?: str
   );
 }
 
-/** How many runs were made on each of the last seven days: counted, not guessed. */
+/** Runs created on each of the last seven days. */
 function Made() {
   const today = new Date();
   today.setHours(0, 0, 0, 0);
@@ -123,7 +123,7 @@ function Made() {
   );
 }
 
-/** Old measurements are a day apart and new ones an hour: the chart has one pace, and gaps where nobody measured. */
+/** Resamples measurements (old ones daily, new ones hourly) to one interval, with gaps where there is none. */
 function evenly(sizes: StorageSettings["growth"]["sizes"]) {
   const known = sizes.map((size) => ({ ...size, at: ms(size.at) }));
   const first = known[0]!.at;
@@ -141,7 +141,7 @@ function GrowthOver({ growth, knowsFree }: { growth: StorageSettings["growth"]; 
   const isFlat = pace !== null && Math.abs(pace) < Math.max(1024, (sizes[sizes.length - 1]?.bytes ?? 0) / 10_000);
   const sentence = pace === null ? "Not enough data yet. The size is measured every hour; the trend appears after a day." : isFlat ? "Almost unchanged in recent days." : pace > 0 ? `Grows by ${bytes(pace)} a day.` : `Shrinks by ${bytes(-pace)} a day.`;
   const points = sizes.length > 1 ? evenly(sizes) : [];
-  // In the unit of the largest, so that the axis ends at a round number of it.
+  // In the unit of the largest value, so that the axis ends at a round number.
   const unit = 1024 ** Math.floor(Math.log(Math.max(1, ...sizes.map((size) => size.bytes))) / Math.log(1024));
   const isSoon = !isFlat && left !== null && left < (14 * day) / 1000;
   return (
@@ -456,7 +456,7 @@ function Vacuum({ storage }: { storage: StorageSettings }) {
       stopped.current = false;
       let given = 0;
       setFreed(0);
-      // What becomes free meanwhile is left for the next time, or this might never end.
+      // Pages that become free meanwhile are left for the next time; otherwise this might never end.
       let done = await post<VacuumResult>("vacuum");
       const goal = done.freed_bytes + done.free_bytes;
       for (;;) {

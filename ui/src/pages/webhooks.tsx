@@ -1,4 +1,4 @@
-/** Webhooks: where machines hear of what happens. */
+/** Webhooks: signed requests to other services. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";

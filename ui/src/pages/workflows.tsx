@@ -1,4 +1,4 @@
-/** The workflows that this application knows, and how each of them does. */
+/** Registered workflows and their statistics. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -225,7 +225,7 @@ export function WorkflowPage() {
 
 const isHere = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(window.location.hostname);
 
-/** Where the code is: its last parts, the whole path on hover. On this machine an editor can open it. */
+/** Source location, shortened; full path on hover. On localhost it opens in an editor. */
 function Source({ source }: { source: string }) {
   const parts = source.split("/");
   const brief = parts.length > 3 ? `…/${parts.slice(-3).join("/")}` : source;

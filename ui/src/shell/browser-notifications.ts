@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import type { Approval } from "@/api/types";
 
-/** Tells the system about approvals that come in while nobody looks, once somebody has allowed it. */
+/** Shows a browser notification for new approvals while the page is hidden, if permitted. */
 export function useApprovalNotifications(approvals: Approval[] | undefined): void {
   const known = useRef<Set<string> | null>(null);
   useEffect(() => {

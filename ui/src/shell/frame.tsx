@@ -1,4 +1,4 @@
-/** The frame around every page: sidebar, palette, help, toasts, and who is signed in. */
+/** The frame of every page: sidebar, palette, shortcuts, toasts, account menu. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
@@ -32,7 +32,7 @@ const streamLabels = { connecting: "Connecting", live: "Live", polling: "Polling
 const gatesAtOnce = 500;
 const gatesMost = 2000;
 
-/** Gates that are open: all, or what is assigned to whoever is signed in, or to nobody. Those that wait longest come on the last page. */
+/** Open approvals: all, or only those assigned to this account or unassigned. The oldest are on the last page. */
 export const openApprovals = (mine: boolean) => ({
   queryKey: ["approvals", "open", mine ? "mine" : "all"],
   queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Page<Approval>> => {
@@ -68,7 +68,7 @@ export function Frame() {
     "[": () => setSlim(!slim),
   });
   const session = useSession();
-  // Also while nobody looks: the title counts them, and the system tells of new ones.
+  // Also while hidden: the title counts approvals, and notifications announce new ones.
   const approvals = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
   const waiting = approvals?.length ?? 0;
   useApprovalNotifications(approvals);
@@ -301,7 +301,7 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
   );
 }
 
-/** The head of a page: what it is, and what can be done on it. */
+/** Page header with title and actions. */
 export function PageHead({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
   return (
     <div className="flex min-h-[49px] shrink-0 flex-wrap items-center gap-x-3 gap-y-2 border-b px-4 py-2">

@@ -1,4 +1,4 @@
-/** The pages there are, in the order in which the sidebar and the palette show them. */
+/** The pages of the sidebar and the palette, in order. */
 
 import { Bell, Boxes, Braces, CalendarDays, ChartColumn, CircleAlert, Clock, Cpu, DatabaseZap, FileBox, Hand, KeyRound, Layers, ListTree, Logs, type LucideIcon, ScrollText, Send, Settings, Webhook, Workflow } from "lucide-react";
 import type { Role } from "@/api/types";

@@ -1,4 +1,4 @@
-/** ⌘K: go anywhere, find a run, start a workflow. */
+/** Command palette (⌘K): open a page, find a run, start a workflow. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -101,13 +101,13 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
       { key: "help", group: "More", label: "Keyboard shortcuts", icon: <CircleHelp />, act: onHelp },
     ].filter((entry) => words !== "" && fits(entry.label));
     const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...nouns, ...runEntries, ...rest];
-    // Entries of one group stand together, in the order in which the groups first appear.
+    // Groups in the order of their first entry.
     const groups = [...new Set(ordered.map((entry) => entry.group))];
     return groups.flatMap((group) => ordered.filter((entry) => entry.group === group));
   }, [text, runs.data, registered.data, queues.data, schedules.data, mayStart, isAdmin, isDark, navigate, onHelp]);
   useEffect(() => setAt(0), [text]);
   useEffect(() => {
-    // Braces: newer browsers return a promise here, which React would take for a clean-up.
+    // Braces: newer browsers return a promise here, which React would treat as a cleanup function.
     void list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }, [at]);
   const choose = (entry: Entry | undefined) => {

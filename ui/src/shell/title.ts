@@ -1,4 +1,4 @@
-/** The title of the window: the page, and how many approvals wait. */
+/** The window title: the page and the number of open approvals. */
 
 import { useEffect } from "react";
 

@@ -1,4 +1,4 @@
-/** Two runs side by side: input, each step by its position, result; what differs is marked. */
+/** Compares two runs: input, steps by position, result. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -21,7 +21,7 @@ const comparisonLabels = { same: "same", differs: "differs", onlyOne: "only in o
 
 interface Side {
   step: Step | null;
-  /** What is compared: the value, or the text of the error. */
+  /** The compared value: the result or the error text. */
   value: unknown;
   error: string | null;
   isLarge: boolean;
@@ -84,7 +84,7 @@ export function Compare({ run, steps, other, onOther }: { run: Run; steps: Step[
   const [choosing, setChoosing] = useState(false);
   const twin = useQuery({ ...runQuery(other), enabled: other !== "" });
   const theirs = useQuery({ ...stepsQuery(other, twin.data?.status), enabled: other !== "" });
-  // The older one stands on the left: a fork beside what it was made of.
+  // The older run on the left: a fork next to its original.
   const isLeft = twin.data !== undefined && twin.data.forked_from === run.workflow_id;
   const all = useMemo(() => {
     if (!twin.data || !theirs.data) return null;

@@ -1,4 +1,4 @@
-/** A run out of a file that `rt.export` or "Download as file" wrote, in the shape in which pages show runs. */
+/** Reads a file written by `rt.export` or "Download as file" into the records that pages show. */
 
 import { LosslessNumber, type Json, parse } from "@/api/exact-json";
 import { type Arguments, type Run, type RunStatus, type Step, statuses } from "@/api/types";
@@ -17,7 +17,7 @@ export interface ExportedRun {
 const format = 1;
 const kinds: Step["kind"][] = ["step", "wait", "child", "step", "mark"];
 
-/** An app status that the body has set: kept for replays, and no step. */
+/** App status changes are recorded for replays, but are not steps. */
 const noteKind = 5;
 
 type Loose = Record<string, unknown>;
@@ -31,7 +31,7 @@ const list = (value: unknown) => {
   return value;
 };
 
-/** `Type: message` of a recorded error, as the server writes it. */
+/** Formats a recorded error like the server: `Type: message`. */
 function errorText(error: unknown): string | null {
   if (!isLoose(error)) return null;
   const message = text(error.message);
@@ -41,7 +41,7 @@ function errorText(error: unknown): string | null {
 
 const traceback = (error: unknown) => (isLoose(error) ? text(error.traceback) : null);
 
-/** Raises an error whose text is for people when this is no exported run. */
+/** Throws an error with a user-facing message if the text is not an exported run. */
 export function readExport(source: string): ExportedRun {
   let document: unknown;
   try {

@@ -1,4 +1,4 @@
-/** One step, put right by hand: tried again, skipped with a value, or failed with a reason. */
+/** Fix a step by hand: retry it, skip it with a result, or fail it with an error. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -32,7 +32,7 @@ const submitLabels = { skip: "Skip step", fail: "Fail step" };
 type Act = "skip" | "fail";
 
 const isMain = (step: Step) => /^\d+$/.test(step.position);
-/** Gates are decided and sleeps are ended where the run waits; there is no value to give. */
+/** Approvals and sleeps take no result: they are decided or ended in the waiting card. */
 const takesValue = (step: Step) => !["sleep", "wait_for_approval"].includes(stepName(step.function_name));
 
 export function FixStepMenu({ run, step }: { run: Run; step: Step }) {
@@ -80,7 +80,7 @@ function FixStepDialog({ run, step, act, onClose }: { run: Run; step: Step; act:
   const id = part(run.workflow_id);
   const amend = useMutation({
     mutationFn: async (change: Record<string, unknown>) => {
-      // First the old run ends: the two must not go on side by side.
+      // Cancel first: the two runs must not continue side by side.
       if (open) await post<ActionResult>(`workflows/${id}/cancel`, { reason: cancelReasons[act](step.position) });
       return post<ActionResult>(`workflows/${id}/fork`, { from_step: Number(step.position) + 1, ...change });
     },

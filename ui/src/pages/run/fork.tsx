@@ -1,4 +1,4 @@
-/** A new run from a point of an old one: with the same past, or with another one. */
+/** Dialog to fork a run from a step, optionally with other input or results. */
 
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -18,7 +18,7 @@ export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Ste
   return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;
 }
 
-/** Positions of the main line: only from these a fork can go on. */
+/** A fork can start only at a position of the main branch. */
 const isMain = (step: Step) => /^\d+$/.test(step.position);
 
 function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[]; from: string; onClose: () => void }) {
@@ -40,7 +40,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     try {
       const [stored, known] = await Promise.all([
         run.input_truncated || !run.input ? get<Arguments>(`workflows/${part(run.workflow_id)}/input`) : run.input,
-        // Nobody may know the workflow by now: then there is the JSON alone.
+        // The workflow may no longer be registered: then edit the input as JSON.
         get<RegisteredDetail>(`registered/${part(run.name)}`).catch(() => null),
       ]);
       const named = byName(stored, known?.input_schema ?? null);
@@ -182,7 +182,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   );
 }
 
-/** The stored arguments as an object by parameter name, if the schema says which names they have. */
+/** The stored arguments by parameter name, if the schema has the names. */
 function byName(stored: Arguments, schema: Schema | null): Record<string, unknown> | null {
   if (schema === null || schema.type !== "object" || !Array.isArray(stored?.args)) return null;
   const names = Object.keys((schema.properties as object | undefined) ?? {});

@@ -1,4 +1,4 @@
-/** The files of a run as cards: what they look like, whether they arrived, and their checksums. */
+/** The products of a run as cards with preview, status and checksum. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Download, FileImage, FileText, FileType, Send } from "lucide-react";
@@ -73,7 +73,7 @@ function Card({ product, onOpen }: { product: Product; onOpen: () => void }) {
   );
 }
 
-/** The picture itself, the first lines of a text, or what kind of file it is. */
+/** The image, the first lines of a text, or an icon. */
 function Thumb({ product }: { product: Product }) {
   const [isBroken, setBroken] = useState(false);
   const url = address(`products/${part(product.id)}/download`, { preview: 1 });

@@ -1,4 +1,4 @@
-/** The run as a graph: what came after what, and what ran beside what. Loaded when somebody looks. */
+/** The run as a graph of sequential and concurrent steps. Loaded on demand. */
 
 import dagre from "@dagrejs/dagre";
 import { useQuery } from "@tanstack/react-query";
@@ -65,7 +65,7 @@ export default function Graph({ run, selected, onSelect }: { run: Run; selected:
   );
 }
 
-/** From left to right while that fits; a long chain goes down instead, so that its names can be read. */
+/** Laid out left to right if it fits; a long chain runs downwards to stay readable. */
 function arrange(tree: StepsTree, selected: string | null): { nodes: StepNode[]; edges: Edge[]; isDown: boolean } {
   const laid = lay(tree, "LR");
   const isDown = (laid.graph().width ?? 0) > 1500;

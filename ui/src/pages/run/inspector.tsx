@@ -1,4 +1,4 @@
-/** All about one step. */
+/** Details of a step. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -85,7 +85,7 @@ export function Inspector({ run, step, onClose, onFork }: { run: Run; step: Step
   );
 }
 
-/** Who carried the step out, as long as that is known, and with which code; else what the run itself tells. */
+/** Process and code version of the step, or of the run if the step has none recorded. */
 function Where({ run, step }: { run: Run; step: Step }) {
   const process = step.attempts.at(-1)?.process;
   const executor = process?.executor_id ?? run.executor_id;
@@ -155,7 +155,7 @@ export function Failure({ error, traceback }: { error: string; traceback?: strin
   );
 }
 
-/** `moved`: not all attempts were made by one process, so each tells whose it was. */
+/** `moved`: attempts ran in several processes, so each shows its own. */
 function AttemptRow({ attempt, moved }: { attempt: Attempt; moved: boolean }) {
   const [open, setOpen] = useState(false);
   const began = Date.parse(attempt.started_at);

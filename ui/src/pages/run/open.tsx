@@ -1,4 +1,4 @@
-/** A run out of a file, to look at only. The file stays in this browser: no server is asked. */
+/** Read-only view of an exported run. The file stays in this browser. */
 
 import { FileJson, FileUp, X } from "lucide-react";
 import { type DragEvent, type ReactNode, useRef, useState } from "react";

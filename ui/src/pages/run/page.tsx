@@ -1,4 +1,4 @@
-/** A run: what it is, what it waits for, what it did. */
+/** The page of a run. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -45,7 +45,7 @@ export function RunPage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const query = useQuery(runQuery(id));
   useTitle(query.data ? `${query.data.name} ${query.data.workflow_id}` : id);
-  // Somebody has deleted it while it was looked at: nothing that it shows can still be done.
+  // Deleted while the page was open: none of its actions would work.
   if (query.error instanceof Problem && query.error.status === 404) return <Failed error={query.error} />;
   return (
     <Loaded query={query} skeleton={<RunSkeleton />}>
@@ -366,7 +366,7 @@ function Payloads({ run }: { run: Run }) {
   );
 }
 
-/** The input or result; a large one only when somebody asks for it. */
+/** Input or result; large values load on demand. */
 function Payload({ run, which, find }: { run: Run; which: "input" | "output"; find?: string }) {
   const cut = which === "input" ? run.input_truncated : run.output_truncated;
   const [asked, setAsked] = useState(false);

@@ -1,4 +1,4 @@
-/** What the page of a run asks for. */
+/** Queries of the run page. */
 
 import { queryOptions } from "@tanstack/react-query";
 import { get, part } from "@/api/client";
@@ -6,7 +6,7 @@ import type { Approval, AuditLine, Explanation, RelatedRun, Message, Page, Produ
 import { isOpen } from "@/components/status";
 
 const stepsMost = 5000;
-/** An open run is looked at again by itself: its steps are recorded without an event for each. */
+/** Open runs are polled: recorded steps do not emit events. */
 const pace = (status: RunStatus | undefined) => (status && isOpen(status) ? 2000 : false) as number | false;
 
 const at = (id: string, rest = "") => `workflows/${part(id)}${rest}`;

@@ -1,4 +1,4 @@
-/** The quieter tabs of a run: family, messages and values, products, history. */
+/** Tabs of a run: related runs, messages and values, products, history. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";

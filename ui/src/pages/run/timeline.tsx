@@ -41,7 +41,7 @@ export function StepIcon({ step, className }: { step: Step; className?: string }
   return <SquareFunction className={look} />;
 }
 
-/** `until` is where time stands still: a run out of a file does not go on. */
+/** `until` is the end of time for exported runs, which do not continue. */
 export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run; steps: Step[]; selected: string | null; onSelect: (position: string | null) => void; until?: number }) {
   const isPhone = usePhone();
   const open = isOpen(run.status);

@@ -1,4 +1,4 @@
-/** Why a run does not move, since when, and the button that releases it. */
+/** Card that says why a run waits and since when, with a button to release it. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -90,7 +90,7 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
   );
 }
 
-/** A line of code, as short as it is still told apart: the whole path when pointed at. */
+/** Code location, shortened; full path on hover. */
 export function CodeLocation({ line }: { line: CodeLine }) {
   return (
     <span title={`${line.file}:${line.line}`} className="font-mono break-all">
@@ -99,7 +99,7 @@ export function CodeLocation({ line }: { line: CodeLine }) {
   );
 }
 
-/** The server writes times in UTC; people here read their own. */
+/** Replaces the UTC times in texts of the server with local times. */
 function localTimes(text: string): string {
   return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)/g, (time) => short(Date.parse(time)));
 }

@@ -1,4 +1,4 @@
-/** One action on many runs: first what it would do, then why, then how far it came. */
+/** Bulk action: dry run, reason, progress. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -35,7 +35,7 @@ const matchedLabels = {
 export type BulkAction = "cancel" | "resume" | "delete";
 export type Target = { ids: string[] } | { filter: Record<string, unknown> };
 
-/** Runs a request acts on: few enough that the bar moves, and that "Stop" stops soon. */
+/** Runs per request: few enough to show progress and to stop quickly. */
 const portion = 100;
 const failuresMost = 500;
 
@@ -56,7 +56,7 @@ export function BulkDialog({ action, target, onClose, onDone }: { action: BulkAc
 }
 
 function Inside({ action, target: given, onClose, onDone }: { action: BulkAction; target: Target; onClose: () => void; onDone: () => void }) {
-  // What was chosen when the dialog opened: the list behind it may move on meanwhile.
+  // The selection when the dialog opened: the list behind it may change.
   const [target] = useState(given);
   const [reason, setReason] = useState("");
   const [progress, setProgress] = useState<Progress | null>(null);
@@ -76,7 +76,7 @@ function Inside({ action, target: given, onClose, onDone }: { action: BulkAction
     refetchOnWindowFocus: false,
   });
   const matched = trial.data?.matched ?? 0;
-  // Runs that were set aside can be resumed too, though their status does not tell.
+  // Runs that are set aside can be resumed too; the preview does not count them.
   const affected = trial.data?.affected || (action === "resume" ? matched : 0);
 
   const act = async (from: Progress) => {

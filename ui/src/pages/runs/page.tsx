@@ -66,7 +66,7 @@ export function RunsPage() {
   const isPhone = usePhone();
   const mayAct = useCan("operator");
   const text = JSON.stringify(search);
-  // The address is read anew only when it changes: the filters are the key of every query here.
+  // Memoized by address: the filters are part of every query key here.
   const filters = useMemo(() => readFilters(JSON.parse(text)), [text]);
   const narrow = (change: Partial<Filters>) => void navigate({ to: "/runs", search: writeFilters({ ...filters, ...change }), replace: true });
 
@@ -377,7 +377,7 @@ function Ticking({ since }: { since: number }) {
   return <span className="text-info">{apart < 60_000 ? `${Math.floor(apart / 1000)} s` : duration(apart)}</span>;
 }
 
-/** What a run says of itself; where the searched words stand in none of the columns, where they do. */
+/** The summary of a run, or the place of the match if no visible column has it. */
 function Summary({ run, search }: { run: Run; search: string | undefined }) {
   const text = run.error ?? run.summary ?? "";
   const place = hitOf(run, search);
@@ -476,7 +476,7 @@ function FilterPicks({ filters, narrow }: { filters: Filters; narrow: (change: P
   );
 }
 
-/** Classes of errors that the errors page knows. */
+/** Filter by error class, with the classes of recent errors. */
 function ErrorPick({ value, onChange }: { value: string[]; onChange: (value: string[]) => void }) {
   const query = useQuery({ queryKey: ["errors", "classes"], queryFn: ({ signal }) => get<Page<ErrorGroup>>("errors", { limit: 200 }, signal), enabled: false });
   const groups = query.data?.items ?? [];
@@ -570,12 +570,12 @@ function NameView({ open, taken, onClose, onName }: { open: boolean; taken: stri
   );
 }
 
-/** Saved views under other names, in another order, or gone. */
+/** Dialog to rename, reorder and delete saved views. */
 function EditViews({ views, open, onClose, onChange }: { views: View[]; open: boolean; onClose: () => void; onChange: (views: View[]) => void }) {
   const [rows, setRows] = useState<{ name: string; search: View["search"] }[]>([]);
   useEffect(() => {
     if (open) setRows(views.map((view) => ({ ...view })));
-    // What is being written must not be overwritten while the dialog is open.
+    // Do not overwrite edits while the dialog is open.
   }, [open]); // eslint-disable-line react-hooks/exhaustive-deps
   const names = rows.map((row) => row.name.trim());
   const faultOf = (index: number) => (names[index] === "" ? "Enter a name." : names.indexOf(names[index]!) !== index ? "This name is already used." : undefined);

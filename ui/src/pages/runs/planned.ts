@@ -1,4 +1,4 @@
-/** The next tick of each schedule that is on, as rows above the runs that there are. */
+/** The next tick of each enabled schedule, as rows above the runs. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -10,10 +10,10 @@ import { asQuery, type Filters } from "./filters";
 const most = 5;
 const schedules = new WeakMap<Run, Schedule>();
 
-/** The schedule of a row that is only planned. */
+/** The schedule of a planned row. */
 export const scheduleOf = (run: Run) => schedules.get(run);
 
-/** Filters that a run cannot fit before it is there. */
+/** Filters that a planned run cannot match. */
 function hidesPlanned(filters: Filters): boolean {
   const { name: _, ...others } = asQuery({ ...filters, range: "all" });
   return Object.values(others).some((value) => value !== undefined && !(Array.isArray(value) && value.length === 0));
@@ -25,7 +25,7 @@ export function usePlanned(filters: Filters, isOn: boolean): Run[] {
   return useMemo(() => {
     if (hidden) return [];
     const now = Date.now();
-    // A tick that has come is told by the event stream, and the schedules are asked again.
+    // The event stream reports started ticks and refreshes the schedules.
     return (found ?? [])
       .filter((schedule) => schedule.enabled && schedule.next_at && Date.parse(schedule.next_at) > now && (filters.name.length === 0 || filters.name.includes(schedule.workflow)))
       .sort((a, b) => Date.parse(b.next_at!) - Date.parse(a.next_at!))

@@ -1,4 +1,4 @@
-/** Every run as a dot: when it began across, how long it took upward. Drag to narrow the time. */
+/** Scatter plot of runs: start time and duration. Drag to zoom. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
