@@ -89,7 +89,6 @@ PENDING = tuple(
         "src/turbine/delivery",
         "src/turbine/testing",
         "src/turbine/",
-        "ui",
         "docs",
         "README.md",
         "ARCHITECTURE.md",

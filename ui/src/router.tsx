@@ -15,12 +15,12 @@ import { Frame } from "./shell/frame";
 export type Search = Record<string, string | string[] | undefined>;
 
 function parseSearch(text: string): Search {
-  const found: Search = {};
+  const search: Search = {};
   for (const [key, value] of new URLSearchParams(text)) {
-    const before = found[key];
-    found[key] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    const before = search[key];
+    search[key] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }
-  return found;
+  return search;
 }
 
 function stringifySearch(search: Record<string, unknown>): string {

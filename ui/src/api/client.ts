@@ -43,12 +43,12 @@ export function onForbidden(listener: () => void): void {
 }
 
 export function address(path: string, query: Query = {}): string {
-  const found = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;
-    for (const item of Array.isArray(value) ? value : [value]) found.append(key, String(item));
+    for (const item of Array.isArray(value) ? value : [value]) parameters.append(key, String(item));
   }
-  const text = found.toString();
+  const text = parameters.toString();
   return apiPath + path + (text ? `?${text}` : "");
 }
 

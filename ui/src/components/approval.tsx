@@ -13,7 +13,7 @@ import { JsonView } from "./json";
 import { showError, problemText, showToast } from "./toast";
 import { Button, Notice, Skeleton, Textarea } from "./ui";
 
-const SchemaForm = lazy(() => import("./schema-form").then((found) => ({ default: found.SchemaForm })));
+const SchemaForm = lazy(() => import("./schema-form").then((module) => ({ default: module.SchemaForm })));
 
 export function Due({ at }: { at: string | null }) {
   const now = useNow();
@@ -39,13 +39,13 @@ type Question = Pick<Approval, "title" | "name" | "details" | "form"> & Partial<
 export function Decide({ approval, onDecided, send }: { approval: Question; onDecided?: (approved: boolean) => void; send?: (decision: Decision) => Promise<unknown> }) {
   const mayDecide = useMayDecide();
   const email = useSession()?.email;
-  const may = send !== undefined || mayDecide(approval);
-  const asked = send === undefined && approval.assignees && approval.assignees.length > 0 ? orList(approval.assignees) : null;
+  const canDecide = send !== undefined || mayDecide(approval);
+  const assignees = send === undefined && approval.assignees && approval.assignees.length > 0 ? orList(approval.assignees) : null;
   const isMine = Boolean(email && approval.assignees?.includes(email));
   const client = useQueryClient();
   const [comment, setComment] = useState("");
   const [data, setData] = useState<unknown>(() => (approval.form ? initial(asJsonSchema(approval.form), asJsonSchema(approval.form)) : null));
-  const [found, setFound] = useState<ValidationError[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const act = useMutation({
     mutationFn: (approved: boolean) => {
       const decision: Decision = { approved, comment, data: approval.form ? data : null };
@@ -59,13 +59,13 @@ export function Decide({ approval, onDecided, send }: { approval: Question; onDe
       void client.invalidateQueries({ queryKey: ["run", approval.workflow_id] });
     },
     onError: (error) => {
-      if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((error) => ({ path: error.path.filter((key) => key !== "data"), message: error.message })));
+      if (error instanceof Problem && error.errors.length > 0) setErrors(error.errors.map((error) => ({ path: error.path.filter((key) => key !== "data"), message: error.message })));
       else showError(error);
     },
   });
   const decide = (approved: boolean) => {
     const wrong = approval.form && approved ? validate(approval.form, data) : [];
-    setFound(wrong);
+    setErrors(wrong);
     if (wrong.length === 0) act.mutate(approved);
   };
   const hasDetails = approval.details !== null && approval.details !== undefined;
@@ -74,11 +74,11 @@ export function Decide({ approval, onDecided, send }: { approval: Question; onDe
       {hasDetails && (typeof approval.details === "string" ? <div className="whitespace-pre-wrap">{approval.details}</div> : <Facts value={approval.details} />)}
       {approval.form && (
         <Suspense fallback={<Skeleton className="h-16 w-full" />}>
-          <SchemaForm schema={approval.form} value={data} onChange={setData} errors={found} />
+          <SchemaForm schema={approval.form} value={data} onChange={setData} errors={errors} />
         </Suspense>
       )}
-      {asked && (may || !mayDecide({})) && <p className="text-xs break-words text-faint">{may && !isMine ? `Assigned to ${asked}. You can decide it too.` : `Assigned to ${asked}.`}</p>}
-      {may ? (
+      {assignees && (canDecide || !mayDecide({})) && <p className="text-xs break-words text-faint">{canDecide && !isMine ? `Assigned to ${assignees}. You can decide it too.` : `Assigned to ${assignees}.`}</p>}
+      {canDecide ? (
         <>
           <Textarea aria-label="Comment (optional)" placeholder="Comment (optional)" rows={2} value={comment} onChange={(event) => setComment(event.target.value)} />
           {act.error && !(act.error instanceof Problem && act.error.errors.length > 0) && <Notice tone="bad">{problemText(act.error)}</Notice>}
@@ -92,7 +92,7 @@ export function Decide({ approval, onDecided, send }: { approval: Question; onDe
           </div>
         </>
       ) : (
-        <Notice>{mayDecide({}) && asked ? `Assigned to ${asked}. Your role can only decide approvals that are assigned to you or unassigned.` : "Your role cannot decide approvals."}</Notice>
+        <Notice>{mayDecide({}) && assignees ? `Assigned to ${assignees}. Your role can only decide approvals that are assigned to you or unassigned.` : "Your role cannot decide approvals."}</Notice>
       )}
     </div>
   );

@@ -6,7 +6,7 @@ import { asJsonSchema, type ValidationError, validate, initial } from "@/lib/sch
 import { asText, JsonField, readJson } from "./json-field";
 import { Segments, Skeleton } from "./ui";
 
-const SchemaForm = lazy(() => import("./schema-form").then((found) => ({ default: found.SchemaForm })));
+const SchemaForm = lazy(() => import("./schema-form").then((module) => ({ default: module.SchemaForm })));
 
 export interface InputState {
   value: unknown;
@@ -17,21 +17,21 @@ export interface InputState {
 const isEmpty = (schema: Schema | null) => schema !== null && schema.type === "object" && Object.keys((schema.properties as object | undefined) ?? {}).length === 0 && !Array.isArray(schema.fields);
 
 export function newInput(schema: Schema | null, value?: unknown): InputState {
-  const found = value === undefined || value === null ? (schema ? initial(asJsonSchema(schema), asJsonSchema(schema)) : null) : value;
-  return { value: found, text: asText(found ?? null), mode: schema ? "form" : "json" };
+  const content = value === undefined || value === null ? (schema ? initial(asJsonSchema(schema), asJsonSchema(schema)) : null) : value;
+  return { value: content, text: asText(content ?? null), mode: schema ? "form" : "json" };
 }
 
 /** The value to send, or its validation errors. */
 export function readInput(state: InputState, schema: Schema | null): { value: unknown; errors: ValidationError[]; error: string | null } {
   if (state.mode === "json") {
-    const found = readJson(state.text);
-    if (found.error !== undefined) return { value: undefined, errors: [], error: found.error };
-    return { value: found.value, errors: [], error: null };
+    const parsed = readJson(state.text);
+    if (parsed.error !== undefined) return { value: undefined, errors: [], error: parsed.error };
+    return { value: parsed.value, errors: [], error: null };
   }
   return { value: state.value ?? null, errors: schema && !isEmpty(schema) ? validate(schema, state.value) : [], error: null };
 }
 
-export function InputFields({ schema, state, onChange, found, error }: { schema: Schema | null; state: InputState; onChange: (state: InputState) => void; found: ValidationError[]; error: string | null }) {
+export function InputFields({ schema, state, onChange, errors, error }: { schema: Schema | null; state: InputState; onChange: (state: InputState) => void; errors: ValidationError[]; error: string | null }) {
   const [wrong, setWrong] = useState<string | null>(null);
   if (isEmpty(schema)) return <p className="text-faint">This workflow takes no input.</p>;
   const choose = (mode: "form" | "json") => {
@@ -56,10 +56,10 @@ export function InputFields({ schema, state, onChange, found, error }: { schema:
       </div>
       {state.mode === "form" && schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
-          <SchemaForm schema={schema} value={state.value} onChange={(value) => onChange({ ...state, value })} errors={found} />
+          <SchemaForm schema={schema} value={state.value} onChange={(value) => onChange({ ...state, value })} errors={errors} />
         </Suspense>
       ) : (
-        <JsonField label="Input" text={state.text} onChange={(text) => onChange({ ...state, text })} error={error ?? wrong ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || "input"}: ${fault.message}`).join("\n") : null)} />
+        <JsonField label="Input" text={state.text} onChange={(text) => onChange({ ...state, text })} error={error ?? wrong ?? (errors.length > 0 ? errors.map((error) => `${error.path.join(".") || "input"}: ${error.message}`).join("\n") : null)} />
       )}
     </div>
   );

@@ -15,7 +15,7 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
   const [search, setSearch] = useState(find ?? "");
   const [searching, setSearching] = useState(Boolean(find));
   const [raw, setRaw] = useState(false);
-  const whole = useMemo(() => stringify(value, 2), [value]);
+  const expanded = useMemo(() => stringify(value, 2), [value]);
   const hits = useMemo(() => (search ? new Set(hitsOf(value, search.toLowerCase())) : null), [value, search]);
   const isSmall = !isTree(value);
   return (
@@ -50,10 +50,10 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
             </IconButton>
           </>
         )}
-        <Copyable text={whole} label="Copy as JSON" className="p-1" />
+        <Copyable text={expanded} label="Copy as JSON" className="p-1" />
       </div>
       <div className="max-h-[420px] overflow-auto px-2.5 py-2 font-mono text-xs leading-5" tabIndex={0} role="group" aria-label={label}>
-        {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
+        {raw ? <pre className="break-all whitespace-pre-wrap">{expanded}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
       </div>
     </div>
   );
@@ -70,41 +70,41 @@ function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
   }
   for (const [key, item] of Object.entries(value)) {
     const inner = join(path, key, Array.isArray(value));
-    let found = false;
+    let paths = false;
     if (!Array.isArray(value) && key.toLowerCase().includes(search)) {
-      found = true;
+      paths = true;
       yield `=${inner}`;
     }
     for (const hit of hitsOf(item, search, inner)) {
-      found = true;
+      paths = true;
       yield hit;
     }
-    if (found) yield path;
+    if (paths) yield path;
   }
 }
 
 /** Paths at which two values differ: `=path` for each difference, plus the paths of its ancestors. */
 export function differences(one: unknown, other: unknown): Set<string> {
-  const found = new Set<string>();
+  const paths = new Set<string>();
   const walk = (a: unknown, b: unknown, path: string): boolean => {
     if (!isTree(a) || !isTree(b) || Array.isArray(a) !== Array.isArray(b)) {
       if (stringify(a) === stringify(b)) return false;
-      found.add(`=${path}`).add(path);
+      paths.add(`=${path}`).add(path);
       return true;
     }
     let differs = false;
     for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
       const inner = join(path, key, Array.isArray(a));
       if (!(key in a) || !(key in b)) {
-        found.add(`=${inner}`).add(inner);
+        paths.add(`=${inner}`).add(inner);
         differs = true;
       } else if (walk((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], inner)) differs = true;
     }
-    if (differs) found.add(path);
+    if (differs) paths.add(path);
     return differs;
   };
   walk(one, other, "");
-  return found;
+  return paths;
 }
 
 function join(path: string, key: string, isIndex: boolean): string {
@@ -209,15 +209,15 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
 }
 
 function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
-  const [whole, setWhole] = useState(false);
+  const [expanded, setExpanded] = useState(false);
   const mark = isHit ? "bg-warn-soft" : "";
   if (typeof value === "string") {
-    const shown = whole || value.length <= longText ? value : value.slice(0, longText);
+    const shown = expanded || value.length <= longText ? value : value.slice(0, longText);
     return (
       <span className={classes("break-all whitespace-pre-wrap text-ok", mark)}>
         {JSON.stringify(shown)}
         {shown.length < value.length && (
-          <button type="button" onClick={() => setWhole(true)} className="text-accent hover:underline">
+          <button type="button" onClick={() => setExpanded(true)} className="text-accent hover:underline">
             {" "}
             … {count(value.length - shown.length)} more characters
           </button>

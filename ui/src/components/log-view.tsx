@@ -34,7 +34,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
   const { level, search } = narrowing ?? own;
   const narrow = (change: Partial<LogFilter>) => (onNarrow ?? setOwn)({ level, search, ...change });
   const [follow, setFollow] = useState(true);
-  const [behind, setBehind] = useState(0);
+  const [unseen, setUnseen] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
   const query = useInfiniteQuery({
     queryKey: [workflowId ? "run" : "logs", workflowId ?? "all", "logs", step ?? null, level, search],
@@ -67,10 +67,10 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
         box.scrollTop = box.scrollHeight;
       });
       seen.current = newest;
-      setBehind(0);
+      setUnseen(0);
     } else if (newest !== seen.current) {
       const at = lines.findIndex((line) => line.id === seen.current);
-      setBehind(at < 0 ? 0 : lines.length - 1 - at);
+      setUnseen(at < 0 ? 0 : lines.length - 1 - at);
     }
   }, [newest, follow, lines]);
 
@@ -178,13 +178,13 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
               );
             })}
           </div>
-          {!follow && behind > 0 && (
+          {!follow && unseen > 0 && (
             <button
               type="button"
               className="absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1 rounded-full bg-accent px-3 text-xs font-medium text-on-accent shadow-pop"
               onClick={() => setFollow(true)}
             >
-              <ArrowDown className="size-3.5" /> {`${count(behind)} new`}
+              <ArrowDown className="size-3.5" /> {`${count(unseen)} new`}
             </button>
           )}
         </div>

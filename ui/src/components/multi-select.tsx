@@ -14,8 +14,8 @@ export interface Choice {
 export function MultiSelect({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState("");
-  const known = new Set(choices.map((choice) => choice.value));
-  const all = [...choices, ...value.filter((item) => !known.has(item)).map((item) => ({ value: item }) as Choice)];
+  const values = new Set(choices.map((choice) => choice.value));
+  const all = [...choices, ...value.filter((item) => !values.has(item)).map((item) => ({ value: item }) as Choice)];
   const shown = all.filter((choice) => `${choice.value} ${typeof choice.label === "string" ? choice.label : ""}`.toLowerCase().includes(text.toLowerCase()));
   const toggle = (item: string) => {
     if (single) {

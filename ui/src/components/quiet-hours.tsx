@@ -15,7 +15,7 @@ export function quietHoursError(quiet: QuietHours): string | null {
   return quiet.start === quiet.end && [0, 7].includes(quiet.weekdays.length) ? "Quiet hours cannot cover every hour of every day. Turn the channel off instead." : null;
 }
 
-export function QuietHoursFields({ quiet, onChange, fault }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; fault: string | null }) {
+export function QuietHoursFields({ quiet, onChange, error }: { quiet: QuietHours; onChange: (quiet: QuietHours) => void; error: string | null }) {
   const set = (change: Partial<QuietHours>) => onChange({ ...quiet, ...change });
   const overnight = quiet.start !== "" && quiet.end !== "" && quiet.end <= quiet.start;
   return (
@@ -54,9 +54,9 @@ export function QuietHoursFields({ quiet, onChange, fault }: { quiet: QuietHours
         <EventChips label="Send immediately" choices={events} value={quiet.urgent} onChange={(urgent) => set({ urgent })} />
         <span className="text-xs text-faint">These events ignore quiet hours.</span>
       </div>
-      {fault && (
+      {error && (
         <div role="alert" className="text-xs text-bad">
-          {fault}
+          {error}
         </div>
       )}
     </div>

@@ -34,9 +34,9 @@ export function SchemaForm({ schema, value, onChange, errors }: { schema: Schema
 
 function Part(props: PartProps) {
   const schema = named(resolve(props.schema, props.root), props);
-  const given = { ...props, schema };
-  if (Array.isArray(schema.enum)) return <Choice {...given} />;
-  if ("const" in schema) return <Constant {...given} />;
+  const field = { ...props, schema };
+  if (Array.isArray(schema.enum)) return <Choice {...field} />;
+  if ("const" in schema) return <Constant {...field} />;
   const union = variants(schema, props.root);
   if (union) {
     // Decimal appears as "string or number": the string keeps all digits.
@@ -44,31 +44,31 @@ function Part(props: PartProps) {
     if (asText && union.choices.length > 1 && union.choices.every((choice) => choice.type === "string" || choice.type === "number" || choice.type === "integer")) {
       const inner = { ...asText, title: schema.title, description: schema.description, examples: schema.examples } as Schema;
       const text = typeof props.value === "number" || props.value instanceof LosslessNumber ? String(props.value) : props.value;
-      return <TextPart {...given} schema={inner} value={text} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
+      return <TextPart {...field} schema={inner} value={text} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
     }
     const only = union.choices[0];
     if (union.choices.length === 1 && only) {
       // "X or null": show the field of X; empty means null.
       const inner = { ...only, title: schema.title ?? only.title ?? undefined, description: schema.description ?? only.description ?? undefined } as Schema;
-      if (only.type === "object" || only.properties || only.type === "array") return <Perhaps {...given} schema={inner} />;
-      return <Part {...given} schema={inner} required={false} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
+      if (only.type === "object" || only.properties || only.type === "array") return <Perhaps {...field} schema={inner} />;
+      return <Part {...field} schema={inner} required={false} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
     }
-    return <Union {...given} choices={union.choices} nullable={union.nullable} />;
+    return <Union {...field} choices={union.choices} nullable={union.nullable} />;
   }
   switch (schema.type) {
     case "string":
-      return <TextPart {...given} />;
+      return <TextPart {...field} />;
     case "integer":
     case "number":
-      return <NumberPart {...given} />;
+      return <NumberPart {...field} />;
     case "boolean":
-      return <BooleanPart {...given} />;
+      return <BooleanPart {...field} />;
     case "array":
-      return <ListPart {...given} />;
+      return <ListPart {...field} />;
     case "object":
-      return <ObjectPart {...given} />;
+      return <ObjectPart {...field} />;
     default:
-      return schema.properties ? <ObjectPart {...given} /> : <JsonPart {...given} />;
+      return schema.properties ? <ObjectPart {...field} /> : <JsonPart {...field} />;
   }
 }
 
@@ -137,13 +137,13 @@ function NumberPart(props: PartProps) {
     if (readNumber(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
     // Only an external change replaces the text: "1." may become "1.5".
   }, [shown]);
-  const whole = schema.type === "integer";
+  const isInteger = schema.type === "integer";
   return (
     <Field {...frame(props)}>
       {(wires) => (
         <Input
           {...wires}
-          inputMode={whole ? "numeric" : "decimal"}
+          inputMode={isInteger ? "numeric" : "decimal"}
           value={text}
           placeholder={example(schema)}
           onChange={(event) => {
@@ -289,7 +289,7 @@ function ObjectPart(props: PartProps) {
       {Object.entries(properties).map(([key, part]) => (
         <Part key={key} schema={part} root={root} value={value[key]} onChange={(next) => set(key, next)} path={[...path, key]} errors={errors} name={key} required={required.includes(key)} />
       ))}
-      {(more === undefined ? Object.keys(properties).length === 0 : more !== false) && <MapPart {...props} value={value} known={Object.keys(properties)} each={more && typeof more === "object" ? (more as Schema) : {}} />}
+      {(more === undefined ? Object.keys(properties).length === 0 : more !== false) && <MapPart {...props} value={value} properties={Object.keys(properties)} each={more && typeof more === "object" ? (more as Schema) : {}} />}
     </div>
   );
   if (props.bare) return inside;
@@ -307,10 +307,10 @@ function ObjectPart(props: PartProps) {
 }
 
 /** An object with arbitrary keys. */
-function MapPart(props: PartProps & { known: string[]; each: Schema }) {
+function MapPart(props: PartProps & { properties: string[]; each: Schema }) {
   const value = props.value as Record<string, unknown>;
   const [name, setName] = useState("");
-  const free = Object.keys(value).filter((key) => !props.known.includes(key));
+  const free = Object.keys(value).filter((key) => !props.properties.includes(key));
   const add = () => {
     if (!name || name in value) return;
     props.onChange({ ...value, [name]: initial(props.each, props.root) ?? null });
@@ -438,9 +438,9 @@ function JsonPart(props: PartProps) {
   const { value, onChange } = props;
   const [text, setText] = useState(() => (value === undefined ? "" : stringify(value, 2)));
   const [wrong, setWrong] = useState<string | null>(null);
-  const given = frame(props);
+  const field = frame(props);
   return (
-    <Field {...given} hint={given.hint ?? "Any JSON value."} error={wrong ?? given.error}>
+    <Field {...field} hint={field.hint ?? "Any JSON value."} error={wrong ?? field.error}>
       {(wires) => (
         <Textarea
           {...wires}
@@ -456,9 +456,9 @@ function JsonPart(props: PartProps) {
               onChange(undefined);
               return;
             }
-            const found = readJson(next);
-            setWrong(found.error ?? null);
-            if (found.error === undefined) onChange(found.value);
+            const parsed = readJson(next);
+            setWrong(parsed.error ?? null);
+            if (parsed.error === undefined) onChange(parsed.value);
           }}
         />
       )}

@@ -8,17 +8,17 @@ import { useKeys } from "@/shell/shortcuts";
 export function SearchField({ value, onChange, placeholder, className }: { value: string; onChange: (text: string) => void; placeholder: string; className?: string }) {
   const [text, setText] = useState(value);
   const field = useRef<HTMLInputElement>(null);
-  const told = useRef(value);
+  const reported = useRef(value);
   const tell = useRef(onChange);
   tell.current = onChange;
   useEffect(() => {
-    if (value !== told.current) setText(value);
-    told.current = value;
+    if (value !== reported.current) setText(value);
+    reported.current = value;
   }, [value]);
   useEffect(() => {
-    if (text === told.current) return;
+    if (text === reported.current) return;
     const timer = window.setTimeout(() => {
-      told.current = text;
+      reported.current = text;
       tell.current(text);
     }, 220);
     return () => window.clearTimeout(timer);

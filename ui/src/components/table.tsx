@@ -52,8 +52,8 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
 
   const move = (by: number) => {
     if (rows.length === 0) return;
-    const here = rows.findIndex((row) => id(row) === at);
-    const next = Math.min(rows.length - 1, Math.max(0, here < 0 ? (by > 0 ? 0 : rows.length - 1) : here + by));
+    const current = rows.findIndex((row) => id(row) === at);
+    const next = Math.min(rows.length - 1, Math.max(0, current < 0 ? (by > 0 ? 0 : rows.length - 1) : current + by));
     setAt(id(rows[next]!));
     if (inline) frame.current?.querySelector(`[data-row="${next}"]`)?.scrollIntoView({ block: "nearest" });
     else virtual.scrollToIndex(next);

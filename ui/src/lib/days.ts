@@ -16,13 +16,13 @@ export interface Span {
 
 /** Groups consecutive days of equal length: the server counts in buckets of one length. */
 export function spans(edges: number[]): Span[] {
-  const found: Span[] = [];
+  const ranges: Span[] = [];
   for (let at = 1; at < edges.length; at++) {
     const [from, to] = [edges[at - 1]!, edges[at]!];
     const size = (to - from) / minute;
-    const last = found.at(-1);
+    const last = ranges.at(-1);
     if (last?.size === size) last.to = to;
-    else found.push({ from, to, size });
+    else ranges.push({ from, to, size });
   }
-  return found;
+  return ranges;
 }

@@ -1,7 +1,7 @@
 /** Formats numbers, sizes and names. */
 
-export function classes(...given: (string | false | null | undefined)[]): string {
-  return given.filter(Boolean).join(" ");
+export function classes(...names: (string | false | null | undefined)[]): string {
+  return names.filter(Boolean).join(" ");
 }
 
 export function bytes(count: number): string {

@@ -18,7 +18,7 @@ describe("schemas", () => {
     expect(initial(order, order)).toEqual({ order: { quantity: 1, items: [] }, note: null });
   });
 
-  it("tell each fault at its field", () => {
+  it("report each error at its field", () => {
     expect(validate(order, { order: { quantity: 0, items: ["a"] } })).toEqual([
       { path: ["order", "id"], message: "Required." },
       { path: ["order", "quantity"], message: "Must be at least 1." },
@@ -26,14 +26,14 @@ describe("schemas", () => {
     expect(validate(order, { order: { id: "1", items: [] } })).toEqual([]);
   });
 
-  it("refuse fields that nobody knows", () => {
-    expect(validate(order, { order: { id: "1", items: [] }, extra: 1 }).map((fault) => fault.path)).toEqual([["extra"]]);
+  it("refuse unknown fields", () => {
+    expect(validate(order, { order: { id: "1", items: [] }, extra: 1 }).map((error) => error.path)).toEqual([["extra"]]);
   });
 
   it("take a time of day without a zone", () => {
     const shop = { type: "object", properties: { opens: { anyOf: [{ type: "string", format: "time" }, { type: "null" }] } } } as unknown as Schema;
     expect(validate(shop, { opens: "17:30:00" })).toEqual([]);
-    expect(validate(shop, { opens: "25:30" }).map((fault) => fault.path)).toEqual([["opens"]]);
+    expect(validate(shop, { opens: "25:30" }).map((error) => error.path)).toEqual([["opens"]]);
   });
 
   it("read numbers with all their digits", () => {
@@ -47,7 +47,7 @@ describe("schemas", () => {
 
   it("understand the list of fields of the original", () => {
     const schema = asJsonSchema({ fields: [{ name: "size", type: "select", options: ["s", "m"], required: true }, { name: "tags", type: "multiselect", options: [{ value: "a", label: "A" }] }] } as unknown as Schema);
-    expect(validate(schema, { size: "xl" }).map((fault) => fault.path)).toEqual([["size"]]);
+    expect(validate(schema, { size: "xl" }).map((error) => error.path)).toEqual([["size"]]);
     expect(validate(schema, { size: "s", tags: ["a"] })).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import { type RefObject, useLayoutEffect } from "react";
 
 const entriesMost = 200;
 /** Keyed by history entry and list name. */
-const known = new Map<string, number>();
+const positions = new Map<string, number>();
 
 export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: string, isOn: boolean): void {
   const { history } = useRouter();
@@ -13,11 +13,11 @@ export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: s
     const box = frame.current;
     if (!box || !isOn) return;
     const entry = () => `${history.location.state.__TSR_key} ${label}`;
-    const before = known.get(entry());
+    const before = positions.get(entry());
     if (before !== undefined) box.scrollTop = before;
     const writeStored = () => {
-      known.set(entry(), box.scrollTop);
-      if (known.size > entriesMost) known.delete(known.keys().next().value!);
+      positions.set(entry(), box.scrollTop);
+      if (positions.size > entriesMost) positions.delete(positions.keys().next().value!);
     };
     box.addEventListener("scroll", writeStored, { passive: true });
     return () => box.removeEventListener("scroll", writeStored);

@@ -45,14 +45,14 @@ export function ApprovalsPage() {
   // person must not replace it under the pointer.
   const [first, setFirst] = useState<{ of: string; id: string } | null>(null);
   const shownOf = `${view} ${mine ? "mine" : "all"} ${text}`;
-  const wanted = id ?? (first?.of === shownOf ? first.id : null);
-  const listed = approvals.find((approval) => approval.id === wanted);
-  const elsewhere = useQuery({ queryKey: ["approvals", "one", wanted], queryFn: ({ signal }) => get<Approval>(`approvals/${part(wanted ?? "")}`, undefined, signal), enabled: wanted !== null && listed === undefined && query.data !== undefined });
-  const open = listed ?? (wanted === null ? null : (elsewhere.data ?? null));
+  const openId = id ?? (first?.of === shownOf ? first.id : null);
+  const listed = approvals.find((approval) => approval.id === openId);
+  const unlisted = useQuery({ queryKey: ["approvals", "one", openId], queryFn: ({ signal }) => get<Approval>(`approvals/${part(openId ?? "")}`, undefined, signal), enabled: openId !== null && listed === undefined && query.data !== undefined });
+  const open = listed ?? (openId === null ? null : (unlisted.data ?? null));
   const top = approvals[0]?.id;
   useEffect(() => {
-    if (!isPhone && wanted === null && top !== undefined) setFirst({ of: shownOf, id: top });
-  }, [isPhone, wanted, top, shownOf]);
+    if (!isPhone && openId === null && top !== undefined) setFirst({ of: shownOf, id: top });
+  }, [isPhone, openId, top, shownOf]);
   const whose = search.whose === "all" ? "all" : undefined;
   const show = (approval: string | null) => void navigate({ to: "/approvals", search: { view: view === "decided" ? view : undefined, whose, approval: approval ?? undefined }, replace: true });
   const move = (by: number) => {
@@ -142,7 +142,7 @@ export function ApprovalsPage() {
                   {detail}
                 </Sheet>
               ) : (
-                <div className="min-w-0 flex-1 overflow-y-auto">{detail ?? (elsewhere.error && <Failed error={elsewhere.error} />)}</div>
+                <div className="min-w-0 flex-1 overflow-y-auto">{detail ?? (unlisted.error && <Failed error={unlisted.error} />)}</div>
               )}
             </div>
           )
@@ -151,7 +151,7 @@ export function ApprovalsPage() {
       {bulk !== null && (
         <Bulk
           approved={bulk}
-          gates={approvals.filter((approval) => chosen.has(approval.id))}
+          approvals={approvals.filter((approval) => chosen.has(approval.id))}
           onClose={() => setBulk(null)}
           onDone={() => {
             setChosen(new Set());
@@ -229,7 +229,7 @@ function Detail({ approval, onDecided }: { approval: Approval; onDecided: () => 
   );
 }
 
-function Bulk({ approved, gates: approvals, onClose, onDone }: { approved: boolean; gates: Approval[]; onClose: () => void; onDone: () => void }) {
+function Bulk({ approved, approvals: approvals, onClose, onDone }: { approved: boolean; approvals: Approval[]; onClose: () => void; onDone: () => void }) {
   const client = useQueryClient();
   const [comment, setComment] = useState("");
   const [failed, setFailed] = useState<string[]>([]);

@@ -81,7 +81,7 @@ export function DeliveriesPage() {
 function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
   const may = useCan("operator");
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal), refetchInterval: (known) => (known.state.data?.status === "pending" ? 2000 : false) });
+  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal), refetchInterval: (query) => (query.state.data?.status === "pending" ? 2000 : false) });
   const act = useMutation({
     mutationFn: () => post(`deliveries/${part(id)}/resend`),
     onSuccess: () => {

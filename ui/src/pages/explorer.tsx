@@ -49,16 +49,16 @@ function operationsOf(document: Document): Operation[] {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(() => path !== "/stream")
-      .map(([method, one]) => {
-        const schema = one.requestBody?.content["application/json"]?.schema;
+      .map(([method, node]) => {
+        const schema = node.requestBody?.content["application/json"]?.schema;
         return {
           id: `${method.toUpperCase()} ${path}`,
           method: method.toUpperCase(),
           path,
-          tag: one.tags?.[0] ?? "",
-          text: one.description ?? "",
-          role: one["x-role"] ?? null,
-          parameters: (one.parameters ?? []).filter((parameter) => parameter.in === "path" || parameter.in === "query"),
+          tag: node.tags?.[0] ?? "",
+          text: node.description ?? "",
+          role: node["x-role"] ?? null,
+          parameters: (node.parameters ?? []).filter((parameter) => parameter.in === "path" || parameter.in === "query"),
           body: schema ? sample(schema, document, 0) : undefined,
         };
       }),
@@ -67,22 +67,22 @@ function operationsOf(document: Document): Operation[] {
 
 /** A sample value for a schema: examples if there are any, and only required fields. */
 function sample(schema: Schema, document: Document, depth: number): unknown {
-  const one = schema as Record<string, unknown>;
-  if (typeof one.$ref === "string") return depth > 6 ? null : sample(document.components?.schemas?.[one.$ref.split("/").at(-1)!] ?? {}, document, depth + 1);
-  if (Array.isArray(one.examples) && one.examples.length > 0) return one.examples[0];
-  if (one.default !== undefined) return one.default;
-  if (one.const !== undefined) return one.const;
-  if (Array.isArray(one.enum)) return one.enum[0];
-  const choices = (one.anyOf ?? one.oneOf) as Schema[] | undefined;
+  const node = schema as Record<string, unknown>;
+  if (typeof node.$ref === "string") return depth > 6 ? null : sample(document.components?.schemas?.[node.$ref.split("/").at(-1)!] ?? {}, document, depth + 1);
+  if (Array.isArray(node.examples) && node.examples.length > 0) return node.examples[0];
+  if (node.default !== undefined) return node.default;
+  if (node.const !== undefined) return node.const;
+  if (Array.isArray(node.enum)) return node.enum[0];
+  const choices = (node.anyOf ?? node.oneOf) as Schema[] | undefined;
   if (choices?.[0]) return sample(choices[0], document, depth + 1);
-  if (one.type === "object" || one.properties) {
-    const needed = (one.required as string[] | undefined) ?? [];
-    return Object.fromEntries(Object.entries((one.properties as Record<string, Schema> | undefined) ?? {}).filter(([name]) => needed.includes(name)).map(([name, part]) => [name, sample(part, document, depth + 1)]));
+  if (node.type === "object" || node.properties) {
+    const needed = (node.required as string[] | undefined) ?? [];
+    return Object.fromEntries(Object.entries((node.properties as Record<string, Schema> | undefined) ?? {}).filter(([name]) => needed.includes(name)).map(([name, part]) => [name, sample(part, document, depth + 1)]));
   }
-  if (one.type === "array") return [];
-  if (one.type === "string") return "";
-  if (one.type === "boolean") return false;
-  return one.type === "integer" || one.type === "number" ? 0 : null;
+  if (node.type === "array") return [];
+  if (node.type === "string") return "";
+  if (node.type === "boolean") return false;
+  return node.type === "integer" || node.type === "number" ? 0 : null;
 }
 
 export function ExplorerPage() {
@@ -103,15 +103,15 @@ export function ExplorerPage() {
       </PageHead>
       <Loaded query={query}>
         {(all) => {
-          const found = all.filter((item) => `${item.id} ${item.tag} ${item.text}`.toLowerCase().includes(words.toLowerCase()));
-          const chosen = all.find((item) => item.id === search.operation) ?? found[0];
+          const matching = all.filter((item) => `${item.id} ${item.tag} ${item.text}`.toLowerCase().includes(words.toLowerCase()));
+          const chosen = all.find((item) => item.id === search.operation) ?? matching[0];
           return (
             <div className="flex min-h-0 flex-1 max-md:flex-col">
               <nav aria-label="Operations" className="w-88 shrink-0 overflow-y-auto border-r py-1 max-md:h-56 max-md:w-full max-md:border-r-0 max-md:border-b">
-                {found.length === 0 && <p className="px-4 py-3 text-faint">No operations match</p>}
-                {found.map((item, index) => (
+                {matching.length === 0 && <p className="px-4 py-3 text-faint">No operations match</p>}
+                {matching.map((item, index) => (
                   <div key={item.id}>
-                    {item.tag !== found[index - 1]?.tag && <h2 className="px-4 pt-3 pb-1 text-xs font-medium text-faint">{item.tag}</h2>}
+                    {item.tag !== matching[index - 1]?.tag && <h2 className="px-4 pt-3 pb-1 text-xs font-medium text-faint">{item.tag}</h2>}
                     <button
                       type="button"
                       aria-current={item.id === chosen?.id || undefined}

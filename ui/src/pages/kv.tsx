@@ -23,7 +23,7 @@ import { classes } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
-const SchemaForm = lazy(() => import("@/components/schema-form").then((found) => ({ default: found.SchemaForm })));
+const SchemaForm = lazy(() => import("@/components/schema-form").then((module) => ({ default: module.SchemaForm })));
 
 export function KvPage() {
   useTitle("KV store");
@@ -81,10 +81,10 @@ export function KvPage() {
 
 /** The dialog for the key in the address, taken from the list or else from the server. */
 function Opened({ name, listed, onClose }: { name: string; listed: KvRecord | undefined; onClose: () => void }) {
-  const [known] = useState(listed);
+  const [record] = useState(listed);
   // Not cached: the editor must start with the current value.
-  const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: known === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
-  if (known) return <Edit record={known} onClose={onClose} />;
+  const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: record === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
+  if (record) return <Edit record={record} onClose={onClose} />;
   if (query.data) return <Edit record={query.data} onClose={onClose} />;
   if (!query.error) return null;
   return (
@@ -105,10 +105,10 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   const [value, setValue] = useState<unknown>(record?.value ?? (hasForm ? undefined : {}));
   const [text, setText] = useState(() => asText(record?.value ?? {}));
   const [schemaSource, setSchemaSource] = useState(() => (record?.schema ? asText(record.schema) : ""));
-  const [found, setFound] = useState<ValidationError[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [wrong, setWrong] = useState<{ value?: string; schema?: string }>({});
   const [theirs, setTheirs] = useState<KvRecord | null>(null);
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const done = (words: string) => {
     showToast(words, key);
     void client.invalidateQueries({ queryKey: ["kv"] });
@@ -123,30 +123,30 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
     onSuccess: () => done("Saved"),
     onError: async (error) => {
       if (error instanceof Problem && error.status === 409) setTheirs(await get<KvRecord>(`kv/${part(key)}`));
-      else if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((error) => ({ path: error.path, message: error.message })));
+      else if (error instanceof Problem && error.errors.length > 0) setErrors(error.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
   const drop = useMutation({ mutationFn: () => remove(`kv/${part(key)}`), onSuccess: () => done("Deleted") });
   const go = () => {
-    const faultsNow: typeof wrong = {};
+    const invalid: typeof wrong = {};
     let next = value;
     if (mode === "json") {
       const read = readJson(text);
-      if (read.error !== undefined) faultsNow.value = read.error;
+      if (read.error !== undefined) invalid.value = read.error;
       else next = read.value;
     }
     let schema: Schema | null = null;
     if (schemaSource.trim()) {
       const read = readJson(schemaSource);
-      if (read.error !== undefined) faultsNow.schema = read.error;
+      if (read.error !== undefined) invalid.schema = read.error;
       else schema = read.value as Schema;
     }
-    setWrong(faultsNow);
-    const misfits = schema && Object.keys(faultsNow).length === 0 ? validate(schema, next) : [];
-    setFound(misfits);
-    if (faultsNow.schema) setTab("schema");
-    else if (faultsNow.value || misfits.length > 0) setTab("value");
-    if (Object.keys(faultsNow).length > 0 || misfits.length > 0) return;
+    setWrong(invalid);
+    const mismatches = schema && Object.keys(invalid).length === 0 ? validate(schema, next) : [];
+    setErrors(mismatches);
+    if (invalid.schema) setTab("schema");
+    else if (invalid.value || mismatches.length > 0) setTab("value");
+    if (Object.keys(invalid).length > 0 || mismatches.length > 0) return;
     if (next === null || next === undefined) {
       setWrong({ value: "A value cannot be null. Delete the key instead." });
       return;
@@ -164,8 +164,8 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
         may && (
           <>
             {record && (
-              <Button tone="danger" icon={<Trash2 />} busy={drop.isPending} onClick={() => (sure ? drop.mutate() : setSure(true))} className="mr-auto">
-                {sure ? "Confirm delete" : "Delete"}
+              <Button tone="danger" icon={<Trash2 />} busy={drop.isPending} onClick={() => (confirming ? drop.mutate() : setConfirming(true))} className="mr-auto">
+                {confirming ? "Confirm delete" : "Delete"}
               </Button>
             )}
             <Button onClick={onClose}>Cancel</Button>
@@ -222,10 +222,10 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
         <JsonField key="schema" label="Schema" text={schemaSource} onChange={setSchemaSource} hint="JSON Schema for the values of this key. Leave empty to allow any value." error={wrong.schema} />
       ) : mode === "form" && record?.schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
-          <SchemaForm schema={record.schema} value={value} onChange={setValue} errors={found} />
+          <SchemaForm schema={record.schema} value={value} onChange={setValue} errors={errors} />
         </Suspense>
       ) : (
-        <JsonField key="value" label="Value" text={text} onChange={setText} error={wrong.value ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || "Value"}: ${fault.message}`).join("  ") : null)} />
+        <JsonField key="value" label="Value" text={text} onChange={setText} error={wrong.value ?? (errors.length > 0 ? errors.map((error) => `${error.path.join(".") || "Value"}: ${error.message}`).join("  ") : null)} />
       )}
       {error && !theirs && <Notice tone="bad">{problemText(error)}</Notice>}
     </Dialog>

@@ -119,9 +119,9 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
   const [enabled, setEnabled] = useState(channel?.enabled ?? true);
   const [workflows, setWorkflows] = useState(channel?.workflows ?? []);
   const [quiet, setQuiet] = useState<QuietHours | null>(channel?.quiet ?? null);
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) }).data?.items ?? [];
-  const fault = quiet && quietHoursError(quiet);
+  const quietError = quiet && quietHoursError(quiet);
   const chosen = services.find((item) => item.key === service);
   const built = chosen ? buildUrl(chosen, parts) : url.trim();
   const finish = (words: string) => {
@@ -143,13 +143,13 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
       foot={
         <>
           {channel && (
-            <IconButton label={sure ? "Confirm delete" : "Delete channel"} tone="danger" className="mr-auto" busy={drop.isPending} onClick={() => (sure ? drop.mutate() : setSure(true))}>
+            <IconButton label={confirming ? "Confirm delete" : "Delete channel"} tone="danger" className="mr-auto" busy={drop.isPending} onClick={() => (confirming ? drop.mutate() : setConfirming(true))}>
               <Trash2 />
             </IconButton>
           )}
-          {sure && <span className="mr-auto text-bad">Confirm delete</span>}
+          {confirming && <span className="mr-auto text-bad">Confirm delete</span>}
           <Button onClick={onClose}>Cancel</Button>
-          <Button tone="primary" busy={save.isPending} disabled={!name || (!channel && !built) || Boolean(fault)} onClick={() => save.mutate()}>
+          <Button tone="primary" busy={save.isPending} disabled={!name || (!channel && !built) || Boolean(quietError)} onClick={() => save.mutate()}>
             Save
           </Button>
         </>
@@ -202,7 +202,7 @@ function Edit({ channel, onClose }: { channel: AlertChannel | null; onClose: () 
           </div>
           <Switch label="Quiet hours" checked={quiet !== null} onCheckedChange={(on) => setQuiet(on ? (channel?.quiet ?? newQuietHours()) : null)} />
         </div>
-        {quiet && <QuietHoursFields quiet={quiet} onChange={setQuiet} fault={fault} />}
+        {quiet && <QuietHoursFields quiet={quiet} onChange={setQuiet} error={quietError} />}
       </div>
       <div className="flex items-center justify-between border-t pt-3">
         Enabled

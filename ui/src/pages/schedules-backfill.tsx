@@ -37,8 +37,8 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
       if (Object.keys(done.failed).length === 0) onClose();
     },
   });
-  const found = ready && !look.error ? look.data : undefined;
-  const failed = Object.entries(act.data?.failed ?? found?.failed ?? {});
+  const preview = ready && !look.error ? look.data : undefined;
+  const failed = Object.entries(act.data?.failed ?? preview?.failed ?? {});
   const wrong = look.error ?? act.error;
   return (
     <Dialog
@@ -49,8 +49,8 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
       foot={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button tone="primary" icon={<Play />} busy={act.isPending} disabled={!found || found.started.length === 0 || look.isPlaceholderData} onClick={() => act.mutate()}>
-            {startLabel(found?.started.length ?? 0)}
+          <Button tone="primary" icon={<Play />} busy={act.isPending} disabled={!preview || preview.started.length === 0 || look.isPlaceholderData} onClick={() => act.mutate()}>
+            {startLabel(preview?.started.length ?? 0)}
           </Button>
         </>
       }
@@ -61,14 +61,14 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
       </div>
       {wrong ? (
         <Notice tone="bad">{wrong instanceof Problem && wrong.errors[0] ? wrong.errors[0].message : problemText(wrong)}</Notice>
-      ) : found ? (
+      ) : preview ? (
         <div className="min-h-40">
           <p className="mb-1 font-medium" aria-live="polite">
-            {found.ticks.length === 0 ? "No ticks in this range." : `${plural(found.ticks.length, "tick")}: ${count(found.started.length)} to start${found.existing.length > 0 ? `, ${count(found.existing.length)} ${found.existing.length === 1 ? "has" : "have"} a run already` : ""}.`}
+            {preview.ticks.length === 0 ? "No ticks in this range." : `${plural(preview.ticks.length, "tick")}: ${count(preview.started.length)} to start${preview.existing.length > 0 ? `, ${count(preview.existing.length)} ${preview.existing.length === 1 ? "has" : "have"} a run already` : ""}.`}
           </p>
           <ol>
-            {found.ticks.slice(0, shown).map((tick) => {
-              const has = found.existing.some((id) => id.endsWith(idTime(tick)));
+            {preview.ticks.slice(0, shown).map((tick) => {
+              const has = preview.existing.some((id) => id.endsWith(idTime(tick)));
               return (
                 <li key={tick} className="flex items-center justify-between border-b py-1 text-xs">
                   <span className={classes(has && "text-faint")}>
@@ -82,7 +82,7 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
               );
             })}
           </ol>
-          {found.ticks.length > shown && <p className="pt-1 text-xs text-faint">and {count(found.ticks.length - shown)} more</p>}
+          {preview.ticks.length > shown && <p className="pt-1 text-xs text-faint">and {count(preview.ticks.length - shown)} more</p>}
         </div>
       ) : null}
       {failed.length > 0 && (

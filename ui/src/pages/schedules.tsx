@@ -312,7 +312,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
   const schema = workflow.data?.input_schema ?? null;
   const [when, setWhen] = useState(() => whenOf(schedule));
   const [input, setInput] = useState(() => ({ ...newInput(null, schedule.input) }));
-  const [found, setFound] = useState<ValidationError[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const act = useMutation({
     mutationFn: (value: unknown) => patch<Schedule>(`schedules/${part(schedule.id)}`, { schedule: specOf(when), input: value }),
@@ -322,7 +322,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
       onClose();
     },
     onError: (problem) => {
-      if (problem instanceof Problem) setFound(problem.errors.map((error) => ({ path: error.path, message: error.message })));
+      if (problem instanceof Problem) setErrors(problem.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
   return (
@@ -339,7 +339,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
             busy={act.isPending}
             onClick={() => {
               const answer = readInput(input, schema);
-              setFound(answer.errors);
+              setErrors(answer.errors);
               setError(answer.error);
               if (answer.errors.length === 0 && answer.error === null) act.mutate(answer.value);
             }}
@@ -350,7 +350,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
       }
     >
       <ScheduleFields when={when} onChange={setWhen} only={when.type} />
-      <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
+      <InputFields schema={schema} state={input} onChange={setInput} errors={errors} error={error} />
       {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
     </Dialog>
   );

@@ -104,7 +104,7 @@ export function SqlPage() {
               <Notice tone="bad">{problemText(run.error)}</Notice>
             </div>
           ) : run.data ? (
-            <Result found={run.data} />
+            <Result result={run.data} />
           ) : (
             <div className="flex flex-1 flex-col items-center justify-center gap-2 px-6 text-center text-muted">
               <DatabaseZap className="size-6 stroke-[1.5] text-faint" />
@@ -120,22 +120,22 @@ export function SqlPage() {
 
 const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
 
-function Result({ found }: { found: QueryResult }) {
-  if (found.rows.length === 0) return <p className="p-4 text-muted">No rows</p>;
+function Result({ result }: { result: QueryResult }) {
+  if (result.rows.length === 0) return <p className="p-4 text-muted">No rows</p>;
   return (
     <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="Result">
       <table className="min-w-full border-collapse text-xs" aria-label="Result">
         <thead className="sticky top-0 bg-bg">
           <tr>
-            {found.columns.map((column, index) => (
-              <th key={index} scope="col" className={classes("h-8 border-b px-4 font-medium whitespace-nowrap text-faint", isNumber(found.rows[0]?.[index]) ? "text-right" : "text-left")}>
+            {result.columns.map((column, index) => (
+              <th key={index} scope="col" className={classes("h-8 border-b px-4 font-medium whitespace-nowrap text-faint", isNumber(result.rows[0]?.[index]) ? "text-right" : "text-left")}>
                 {column}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {found.rows.map((row, index) => (
+          {result.rows.map((row, index) => (
             <tr key={index} className="border-b hover:bg-hover">
               {row.map((value, place) => {
                 const shown = value === null ? "null" : typeof value === "string" ? value : stringify(value);

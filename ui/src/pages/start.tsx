@@ -88,7 +88,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
   const navigate = useNavigate();
   const schema = workflow.input_schema;
   const [input, setInput] = useState<InputState>(() => newInput(schema));
-  const [found, setFound] = useState<ValidationError[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const [moment, setMoment] = useState<Moment>(given);
   const [when, setWhen] = useState<When>(() => newWhen("cron"));
@@ -128,13 +128,13 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
       }
     },
     onError: (problem) => {
-      if (problem instanceof Problem && problem.errors.length > 0) setFound(problem.errors.map((error) => ({ path: error.path.filter((key, index) => !(index === 0 && key === "input")), message: error.message })));
+      if (problem instanceof Problem && problem.errors.length > 0) setErrors(problem.errors.map((error) => ({ path: error.path.filter((key, index) => !(index === 0 && key === "input")), message: error.message })));
       else setError(null);
     },
   });
   const read = () => {
     const answer = readInput(input, schema);
-    setFound(answer.errors);
+    setErrors(answer.errors);
     setError(answer.error);
     return answer.errors.length === 0 && answer.error === null ? answer : null;
   };
@@ -144,8 +144,8 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
   };
   // Scroll to the first invalid field.
   useEffect(() => {
-    if (found.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
-  }, [found]);
+    if (errors.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
+  }, [errors]);
   const curlOf = (value: unknown) => (moment === "now" ? asCurl("trigger", body(value)) : asCurl("schedules", planned(value)));
   const pythonFor = (value: unknown) => (moment === "now" ? asPython(workflow, value, { id, queue, delay, tags, priority }) : asPlan(workflow, spec(), value, name));
   const copyAs = (which: "curl" | "python") => {
@@ -195,7 +195,7 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
         )}
       </div>
       <div>
-        <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
+        <InputFields schema={schema} state={input} onChange={setInput} errors={errors} error={error} />
         {hasLast && (
           <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...newInput(schema, detail.last_input), mode: input.mode })}>
             Use last input

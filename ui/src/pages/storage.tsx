@@ -125,14 +125,14 @@ function Made() {
 
 /** Resamples measurements (old ones daily, new ones hourly) to one interval, with gaps where there is none. */
 function evenly(sizes: StorageSettings["growth"]["sizes"]) {
-  const known = sizes.map((size) => ({ ...size, at: ms(size.at) }));
-  const first = known[0]!.at;
-  const last = known[known.length - 1]!.at;
+  const measured = sizes.map((size) => ({ ...size, at: ms(size.at) }));
+  const first = measured[0]!.at;
+  const last = measured[measured.length - 1]!.at;
   const pace = last - first > 3 * day ? day : hour;
   const slot = (at: number) => Math.floor(at / pace);
-  const found = new Map(known.map((item) => [slot(item.at), item]));
+  const bySlot = new Map(measured.map((item) => [slot(item.at), item]));
   const slots = Array.from({ length: slot(last) - slot(first) + 1 }, (_, index) => slot(first) + index);
-  return slots.map((slot) => ({ at: found.get(slot)?.at ?? slot * pace, size: found.get(slot) ?? null }));
+  return slots.map((slot) => ({ at: bySlot.get(slot)?.at ?? slot * pace, size: bySlot.get(slot) ?? null }));
 }
 
 function GrowthOver({ growth, knowsFree }: { growth: StorageSettings["growth"]; knowsFree: boolean }) {
@@ -381,13 +381,13 @@ function EditRule({ rule, onClose }: { rule: RetentionRule | null; onClose: () =
 function CleanUp({ kept }: { kept: string }) {
   const client = useQueryClient();
   const [age, setAge] = useState("");
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const query = useQuery(garbageQuery(age));
   const act = useMutation({
     mutationFn: () => post<{ runs: number }>("garbage", { older_than: age === "" ? null : Number(age) * 86_400 }),
     onSuccess: ({ runs }) => {
       showToast(`${plural(runs, "run")} removed`);
-      setSure(false);
+      setConfirming(false);
       void client.invalidateQueries();
     },
     onError: (error) => showError(error),
@@ -418,20 +418,20 @@ function CleanUp({ kept }: { kept: string }) {
             <div className="h-8 text-lg font-semibold tabular-nums">{due ? `${count(due[key])}${more(key) ? "+" : ""}` : "–"}</div>
           </div>
         ))}
-        <Button tone="danger" icon={<Trash2 />} disabled={!some} onClick={() => setSure(true)}>
+        <Button tone="danger" icon={<Trash2 />} disabled={!some} onClick={() => setConfirming(true)}>
           Remove now
         </Button>
       </div>
       {query.error && <p className="mt-2 text-bad">{problemText(query.error)}</p>}
       {due && (
         <Dialog
-          open={sure}
-          onClose={() => setSure(false)}
+          open={confirming}
+          onClose={() => setConfirming(false)}
           title={`Remove ${count(due.runs)}${more("runs") ? "+" : ""} ${due.runs === 1 ? "run" : "runs"} permanently?`}
           note="Their steps, messages, approvals and products are removed too. Open runs and pending deliveries are kept."
           foot={
             <>
-              <Button onClick={() => setSure(false)}>Cancel</Button>
+              <Button onClick={() => setConfirming(false)}>Cancel</Button>
               <Button tone="danger" busy={act.isPending} onClick={() => act.mutate()}>
                 Remove now
               </Button>
@@ -446,7 +446,7 @@ function CleanUp({ kept }: { kept: string }) {
 function Vacuum({ storage }: { storage: StorageSettings }) {
   const client = useQueryClient();
   const session = useSession();
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const [freed, setFreed] = useState(0);
   const stopped = useRef(false);
   const isPostgres = session?.database === "postgres";
@@ -454,22 +454,22 @@ function Vacuum({ storage }: { storage: StorageSettings }) {
   const act = useMutation({
     mutationFn: async () => {
       stopped.current = false;
-      let given = 0;
+      let freedTotal = 0;
       setFreed(0);
       // Pages that become free meanwhile are left for the next time; otherwise this might never end.
       let done = await post<VacuumResult>("vacuum");
       const goal = done.freed_bytes + done.free_bytes;
       for (;;) {
-        given += done.freed_bytes;
-        setFreed(given);
-        if (done.done || stopped.current || done.freed_bytes === 0 || given >= goal) return { given, skipped: done.skipped };
+        freedTotal += done.freed_bytes;
+        setFreed(freedTotal);
+        if (done.done || stopped.current || done.freed_bytes === 0 || freedTotal >= goal) return { freedTotal, skipped: done.skipped };
         done = await post<VacuumResult>("vacuum");
       }
     },
-    onSuccess: ({ given, skipped }) => showToast(isPostgres ? "Tables vacuumed" : `${bytes(given)} reclaimed`, skipped.length > 0 ? `Skipped, locked or owned by another user: ${skipped.join(", ")}` : undefined),
+    onSuccess: ({ freedTotal, skipped }) => showToast(isPostgres ? "Tables vacuumed" : `${bytes(freedTotal)} reclaimed`, skipped.length > 0 ? `Skipped, locked or owned by another user: ${skipped.join(", ")}` : undefined),
     onError: (error) => showError(error),
     onSettled: () => {
-      setSure(false);
+      setConfirming(false);
       void client.invalidateQueries({ queryKey: ["settings"] });
     },
   });
@@ -478,14 +478,14 @@ function Vacuum({ storage }: { storage: StorageSettings }) {
       <h2 className="font-semibold">Reclaim disk space</h2>
       <p className="mt-1 max-w-prose text-muted">{isPostgres ? "Makes the space of removed rows available to new rows and refreshes the table statistics. Postgres also does this automatically from time to time." : "Removed data leaves free pages in the database file, which new runs reuse. Reclaim them if the database will stay smaller."}</p>
       <div className="mt-3 flex flex-wrap items-center gap-x-4 gap-y-2">
-        <Button icon={<HardDriveDownload />} disabled={!isPostgres && free === 0} onClick={() => setSure(true)}>
+        <Button icon={<HardDriveDownload />} disabled={!isPostgres && free === 0} onClick={() => setConfirming(true)}>
           {isPostgres ? "Vacuum tables" : "Reclaim"}
         </Button>
         {!isPostgres && <span className="text-muted">{free === 0 ? "No free pages in the file." : `${bytes(free)} can be reclaimed`}</span>}
       </div>
       <Dialog
-        open={sure}
-        onClose={() => !act.isPending && setSure(false)}
+        open={confirming}
+        onClose={() => !act.isPending && setConfirming(false)}
         title={isPostgres ? "Vacuum the tables now?" : `Reclaim ${bytes(free)} of disk space?`}
         note={isPostgres ? "Runs VACUUM (ANALYZE) on the Turbine tables. Reads and writes continue, with more disk load. It can take minutes on a large database. Files shrink only if there is free space at their end." : "Pages are moved in small steps of about 10 milliseconds. Runs continue, with slightly slower writes. You can stop at any time without losing data."}
         foot={
@@ -494,7 +494,7 @@ function Vacuum({ storage }: { storage: StorageSettings }) {
             {act.isPending && !isPostgres ? (
               <Button onClick={() => (stopped.current = true)}>Stop</Button>
             ) : (
-              <Button disabled={act.isPending} onClick={() => setSure(false)}>
+              <Button disabled={act.isPending} onClick={() => setConfirming(false)}>
                 Cancel
               </Button>
             )}

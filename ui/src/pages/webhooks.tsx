@@ -91,7 +91,7 @@ function Edit({ hook, onClose }: { hook: Webhook | null; onClose: () => void }) 
   const [events, setEvents] = useState(hook?.events ?? ["workflow.*"]);
   const [secret, setSecret] = useState(() => (hook ? "" : freshSecret()));
   const [enabled, setEnabled] = useState(hook?.enabled ?? true);
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const finish = (words: string) => {
     showToast(words, url);
     void client.invalidateQueries({ queryKey: ["webhooks"] });
@@ -115,11 +115,11 @@ function Edit({ hook, onClose }: { hook: Webhook | null; onClose: () => void }) 
       foot={
         <>
           {hook && (
-            <IconButton label={sure ? "Confirm delete" : "Delete webhook"} tone="danger" className="mr-auto" busy={drop.isPending} onClick={() => (sure ? drop.mutate() : setSure(true))}>
+            <IconButton label={confirming ? "Confirm delete" : "Delete webhook"} tone="danger" className="mr-auto" busy={drop.isPending} onClick={() => (confirming ? drop.mutate() : setConfirming(true))}>
               <Trash2 />
             </IconButton>
           )}
-          {sure && <span className="mr-auto text-bad">Confirm delete</span>}
+          {confirming && <span className="mr-auto text-bad">Confirm delete</span>}
           <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" busy={save.isPending} disabled={!isUrl || events.length === 0} onClick={() => save.mutate()}>
             Save

@@ -3,11 +3,11 @@ import type { Approval } from "@/api/types";
 
 /** Shows a browser notification for new approvals while the page is hidden, if permitted. */
 export function useApprovalNotifications(approvals: Approval[] | undefined): void {
-  const known = useRef<Set<string> | null>(null);
+  const seen = useRef<Set<string> | null>(null);
   useEffect(() => {
     if (!approvals) return;
-    const before = known.current;
-    known.current = new Set(approvals.map((approval) => approval.id));
+    const before = seen.current;
+    seen.current = new Set(approvals.map((approval) => approval.id));
     if (!before || !document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
     for (const approval of approvals) if (!before.has(approval.id)) new Notification(approval.title ?? approval.name, { body: approval.summary ?? approval.workflow_id, tag: approval.id });
   }, [approvals]);

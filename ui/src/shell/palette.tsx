@@ -46,26 +46,26 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const list = useRef<HTMLDivElement>(null);
-  const asked = useDeferredValue(text.trim());
+  const searched = useDeferredValue(text.trim());
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) });
   const runs = useQuery({
-    queryKey: ["workflows", "palette", asked],
-    queryFn: ({ signal }) => get<Page<Run>>("workflows", { search: asked || undefined, limit: 6 }, signal),
+    queryKey: ["workflows", "palette", searched],
+    queryFn: ({ signal }) => get<Page<Run>>("workflows", { search: searched || undefined, limit: 6 }, signal),
     placeholderData: keepPreviousData,
   });
-  const isSearching = asked !== "";
+  const isSearching = searched !== "";
   const queues = useQuery({ queryKey: ["queues"], queryFn: ({ signal }) => get<Page<Queue>>("queues", { limit: 500 }, signal), enabled: isSearching });
   const schedules = useQuery({ queryKey: ["schedules"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 500 }, signal), enabled: isSearching });
   const entries = useMemo(() => {
     const words = text.trim().toLowerCase();
     const fits = (label: string) => words.split(/\s+/).every((word) => label.toLowerCase().includes(word));
-    const found: Entry[] = [];
+    const entries: Entry[] = [];
     const go = (to: string, search?: Record<string, string>) => () => void navigate({ to, search } as never);
     for (const place of navItems) {
       if (place.role === "admin" && !isAdmin) continue;
-      if (words === "" || fits(place.label)) found.push({ key: place.to, group: "Pages", label: place.label, icon: <place.icon />, act: go(place.to) });
+      if (words === "" || fits(place.label)) entries.push({ key: place.to, group: "Pages", label: place.label, icon: <place.icon />, act: go(place.to) });
     }
-    const pages = words === "" ? found.splice(6) && found : found;
+    const pages = words === "" ? entries.splice(6) && entries : entries;
     const runEntries: Entry[] = (runs.data?.items ?? []).map((run) => ({
       key: `run:${run.workflow_id}`,
       group: words ? "Runs" : "Latest runs",
@@ -85,7 +85,7 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
       if (mayStart && workflow.triggerable) workflows.push({ key: `start:${workflow.name}`, group: "Start", label: workflow.name, icon: <Play />, act: go("/start", { workflow: workflow.name }) });
       if (words !== "") workflows.push({ key: `workflow:${workflow.name}`, group: "Workflows", label: workflow.name, icon: <Workflow />, act: () => void navigate({ to: "/workflows/$name", params: { name: workflow.name } }) });
     }
-    const nouns: Entry[] =
+    const others: Entry[] =
       words === ""
         ? []
         : [
@@ -100,7 +100,7 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
       { key: "theme", group: "More", label: isDark ? "Switch to light theme" : "Switch to dark theme", icon: isDark ? <Sun /> : <Moon />, act: () => setTheme(isDark ? "light" : "dark") },
       { key: "help", group: "More", label: "Keyboard shortcuts", icon: <CircleHelp />, act: onHelp },
     ].filter((entry) => words !== "" && fits(entry.label));
-    const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...nouns, ...runEntries, ...rest];
+    const ordered = words === "" ? [...pages, ...runEntries, ...workflows] : [...workflows, ...pages, ...others, ...runEntries, ...rest];
     // Groups in the order of their first entry.
     const groups = [...new Set(ordered.map((entry) => entry.group))];
     return groups.flatMap((group) => ordered.filter((entry) => entry.group === group));

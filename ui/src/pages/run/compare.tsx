@@ -64,16 +64,16 @@ function compareSides(left: Side | null, right: Side | null): Comparison {
 
 function lines(left: Run, right: Run, leftSteps: Step[], rightSteps: Step[]): Line[] {
   const at = (steps: Step[]) => new Map(steps.map((step) => [step.position, step]));
-  const [here, there] = [at(leftSteps), at(rightSteps)];
-  const positions = [...new Set([...here.keys(), ...there.keys()])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-  const whole = (key: string, name: string, a: Side, b: Side): Line => ({ key, position: null, name, left: a, right: b, comparison: compareSides(a, b) });
+  const [before, after] = [at(leftSteps), at(rightSteps)];
+  const positions = [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  const lineOf = (key: string, name: string, a: Side, b: Side): Line => ({ key, position: null, name, left: a, right: b, comparison: compareSides(a, b) });
   return [
-    whole("input", "Input", plainSide(left.input, left.input_truncated), plainSide(right.input, right.input_truncated)),
+    lineOf("input", "Input", plainSide(left.input, left.input_truncated), plainSide(right.input, right.input_truncated)),
     ...positions.map((position): Line => {
-      const [a, b] = [sideOf(here.get(position)), sideOf(there.get(position))];
-      return { key: position, position, name: stepName((here.get(position) ?? there.get(position))!.function_name), left: a, right: b, comparison: compareSides(a, b) };
+      const [a, b] = [sideOf(before.get(position)), sideOf(after.get(position))];
+      return { key: position, position, name: stepName((before.get(position) ?? after.get(position))!.function_name), left: a, right: b, comparison: compareSides(a, b) };
     }),
-    whole("output", "Result of the run", plainSide(left.output, left.output_truncated, left.error), plainSide(right.output, right.output_truncated, right.error)),
+    lineOf("output", "Result of the run", plainSide(left.output, left.output_truncated, left.error), plainSide(right.output, right.output_truncated, right.error)),
   ];
 }
 

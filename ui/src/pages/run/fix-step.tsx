@@ -93,9 +93,9 @@ function FixStepDialog({ run, step, act, onClose }: { run: Run; step: Step; act:
   });
   const go = () => {
     if (act === "fail") return amend.mutate({ failures: { [step.position]: reason.trim() } });
-    const found = readJson(text);
-    setWrong(found.error ?? null);
-    if (found.error === undefined) amend.mutate({ edits: { [step.position]: found.value } });
+    const parsed = readJson(text);
+    setWrong(parsed.error ?? null);
+    if (parsed.error === undefined) amend.mutate({ edits: { [step.position]: parsed.value } });
   };
   return (
     <Dialog

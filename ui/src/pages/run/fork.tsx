@@ -27,7 +27,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
   const [from, setFrom] = useState(given);
   const [editsInput, setEditsInput] = useState(false);
   const [input, setInput] = useState<{ schema: Schema | null; state: InputState } | null>(null);
-  const [found, setFound] = useState<ValidationError[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [edits, setEdits] = useState<Record<string, string>>({});
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [newId, setNewId] = useState("");
@@ -38,13 +38,13 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     setEditsInput(true);
     if (input !== null) return;
     try {
-      const [stored, known] = await Promise.all([
+      const [stored, workflow] = await Promise.all([
         run.input_truncated || !run.input ? get<Arguments>(`workflows/${part(run.workflow_id)}/input`) : run.input,
         // The workflow may no longer be registered: then edit the input as JSON.
         get<RegisteredDetail>(`registered/${part(run.name)}`).catch(() => null),
       ]);
-      const named = byName(stored, known?.input_schema ?? null);
-      setInput(named ? { schema: known!.input_schema, state: newInput(known!.input_schema, named) } : { schema: null, state: newInput(null, stored) });
+      const named = byName(stored, workflow?.input_schema ?? null);
+      setInput(named ? { schema: workflow!.input_schema, state: newInput(workflow!.input_schema, named) } : { schema: null, state: newInput(null, stored) });
     } catch (error) {
       setEditsInput(false);
       showError(error);
@@ -59,25 +59,25 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
     },
   });
   const go = () => {
-    const validate: Record<string, string> = {};
+    const invalid: Record<string, string> = {};
     const body: Record<string, unknown> = { from_step: /^\d+$/.test(from) ? Number(from) : from };
     if (editsInput && input !== null) {
       const read = readInput(input.state, input.schema);
-      setFound(read.errors);
-      if (read.error !== null) validate.input = read.error;
-      else if (read.errors.length > 0) validate.input = "";
+      setErrors(read.errors);
+      if (read.error !== null) invalid.input = read.error;
+      else if (read.errors.length > 0) invalid.input = "";
       else body.input = read.value;
     }
     const outputs: Record<string, unknown> = {};
     for (const [position, text] of Object.entries(edits)) {
-      const found = readJson(text);
-      if (found.error) validate[position] = found.error;
-      else outputs[position] = found.value;
+      const parsed = readJson(text);
+      if (parsed.error) invalid[position] = parsed.error;
+      else outputs[position] = parsed.value;
     }
     if (Object.keys(outputs).length > 0) body.edits = outputs;
     if (newId) body.new_id = newId;
-    setWrong(validate);
-    if (Object.keys(validate).length === 0) act.mutate(body);
+    setWrong(invalid);
+    if (Object.keys(invalid).length === 0) act.mutate(body);
   };
   return (
     <Dialog
@@ -120,7 +120,7 @@ function Inside({ run, steps, from: given, onClose }: { run: Run; steps: Step[];
       {editsInput && input === null && <Skeleton className="h-24 w-full rounded-md" />}
       {editsInput && input !== null && (
         <div className="rounded-md p-3 hairline">
-          <InputFields schema={input.schema} state={input.state} onChange={(state) => setInput({ ...input, state })} found={found} error={wrong.input || null} />
+          <InputFields schema={input.schema} state={input.state} onChange={(state) => setInput({ ...input, state })} errors={errors} error={wrong.input || null} />
         </div>
       )}
       <div className="flex flex-col gap-2">

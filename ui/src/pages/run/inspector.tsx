@@ -111,17 +111,17 @@ function Where({ run, step }: { run: Run; step: Step }) {
 }
 
 function LazyOutput({ run, step }: { run: Run; step: Step }) {
-  const [asked, setAsked] = useState(false);
+  const [requested, setRequested] = useState(false);
   const query = useQuery({
     queryKey: ["run", run.workflow_id, "step-output", step.position],
     queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/steps/${part(step.position)}/output`, undefined, signal),
-    enabled: asked,
+    enabled: requested,
     refetchInterval: false,
   });
   if (query.data !== undefined) return <JsonView label="Result" value={query.data} openTo={1} />;
   if (query.isFetching) return <Skeleton className="h-16" />;
   return (
-    <Button onClick={() => setAsked(true)}>Load large result</Button>
+    <Button onClick={() => setRequested(true)}>Load large result</Button>
   );
 }
 

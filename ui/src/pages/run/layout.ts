@@ -68,7 +68,7 @@ export function timeline(run: Run, steps: Step[], now: number, fold = true, fold
   const from = Math.min(created, ...rows.map((row) => row.from));
   const to = Math.max(from + 1, ended ?? (open ? now : from), ...rows.map((row) => row.to));
 
-  const whole: Row = {
+  const runRow: Row = {
     key: "run",
     step: null,
     name: run.name,
@@ -82,7 +82,7 @@ export function timeline(run: Run, steps: Step[], now: number, fold = true, fold
     ],
   };
   const segments = fold ? folded(from, to, rows, steps, started, foldWidth) : [{ from, to, left: 0, width: 1, folded: false, why: "" }];
-  return { rows: [whole, ...rows], segments, from, to, place: (at) => placeIn(segments, at) };
+  return { rows: [runRow, ...rows], segments, from, to, place: (at) => placeIn(segments, at) };
 }
 
 function rowOf(step: Step, runIsOpen: boolean, now: number): Row {
@@ -179,17 +179,17 @@ function placeIn(segments: Segment[], at: number): number {
 const lengths = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 604_800_000];
 
 /** About `wanted` ticks of the scale, as times since the start. */
-export function ticks(line: Timeline, wanted: number): { at: number; place: number }[] {
+export function ticks(line: Timeline, count: number): { at: number; place: number }[] {
   const marks: { at: number; place: number }[] = [];
   const realWidth = line.segments.filter((segment) => !segment.folded).reduce((sum, segment) => sum + segment.width, 0);
   const realTime = line.segments.filter((segment) => !segment.folded).reduce((sum, segment) => sum + segment.to - segment.from, 0);
   const perWidth = realTime / Math.max(realWidth, 0.01);
-  const step = lengths.find((length) => length / perWidth >= 1 / Math.max(1, wanted)) ?? 604_800_000;
+  const step = lengths.find((length) => length / perWidth >= 1 / Math.max(1, count)) ?? 604_800_000;
   for (const segment of line.segments) {
     if (segment.folded) continue;
     for (let at = Math.ceil((segment.from - line.from) / step) * step; at <= segment.to - line.from; at += step) {
       const place = line.place(line.from + at);
-      if (marks.length === 0 || place - marks.at(-1)!.place > 0.5 / wanted) marks.push({ at, place });
+      if (marks.length === 0 || place - marks.at(-1)!.place > 0.5 / count) marks.push({ at, place });
     }
   }
   return marks;

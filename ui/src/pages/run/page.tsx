@@ -369,15 +369,15 @@ function Payloads({ run }: { run: Run }) {
 /** Input or result; large values load on demand. */
 function Payload({ run, which, find }: { run: Run; which: "input" | "output"; find?: string }) {
   const cut = which === "input" ? run.input_truncated : run.output_truncated;
-  const [asked, setAsked] = useState(false);
-  const whole = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: asked && cut === true, refetchInterval: false });
+  const [requested, setRequested] = useState(false);
+  const full = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: requested && cut === true, refetchInterval: false });
   const label = which === "input" ? "Input" : "Result";
-  const value = cut ? whole.data : run[which];
+  const value = cut ? full.data : run[which];
   if (cut && value === undefined) {
     return (
       <div className={classes("flex items-center justify-between gap-2 rounded-md bg-sunken px-3 py-2 hairline")}>
         <span className="text-muted">{label} is large</span>
-        <Button size="sm" busy={whole.isFetching} onClick={() => setAsked(true)}>
+        <Button size="sm" busy={full.isFetching} onClick={() => setRequested(true)}>
           Load
         </Button>
       </div>

@@ -201,9 +201,9 @@ export function SendDialog({ id, open, onClose }: { id: string; open: boolean; o
           tone="primary"
           busy={act.isPending}
           onClick={() => {
-            const found = readJson(text);
-            setWrong(found.error ?? null);
-            if (found.error === undefined) act.mutate(found.value);
+            const parsed = readJson(text);
+            setWrong(parsed.error ?? null);
+            if (parsed.error === undefined) act.mutate(parsed.value);
           }}
         >
           Send

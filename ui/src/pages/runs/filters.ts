@@ -44,10 +44,10 @@ export function bounds(text: string | undefined): { least: number | undefined; m
   return least === undefined && most === undefined ? undefined : { least, most };
 }
 
-const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
+const first = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
 
 export function readFilters(search: Search): Filters {
-  const range = one(search.range) as Range | undefined;
+  const range = first(search.range) as Range | undefined;
   return {
     status: many(search.status).filter((status): status is RunStatus => (statuses as readonly string[]).includes(status)),
     name: many(search.workflow),
@@ -56,13 +56,13 @@ export function readFilters(search: Search): Filters {
     version: many(search.version),
     executor: many(search.executor),
     error: many(search.error),
-    took: bounds(one(search.took)) ? one(search.took) : undefined,
-    parent: one(search.parent),
-    fingerprint: one(search.fingerprint),
+    took: bounds(first(search.took)) ? first(search.took) : undefined,
+    parent: first(search.parent),
+    fingerprint: first(search.fingerprint),
     range: range && ranges.includes(range) ? range : "all",
-    after: one(search.after),
-    before: one(search.before),
-    q: one(search.q),
+    after: first(search.after),
+    before: first(search.before),
+    q: first(search.q),
   };
 }
 

@@ -578,8 +578,8 @@ function EditViews({ views, open, onClose, onChange }: { views: View[]; open: bo
     // Do not overwrite edits while the dialog is open.
   }, [open]); // eslint-disable-line react-hooks/exhaustive-deps
   const names = rows.map((row) => row.name.trim());
-  const faultOf = (index: number) => (names[index] === "" ? "Enter a name." : names.indexOf(names[index]!) !== index ? "This name is already used." : undefined);
-  const isWrong = rows.some((_, index) => faultOf(index) !== undefined);
+  const errorOf = (index: number) => (names[index] === "" ? "Enter a name." : names.indexOf(names[index]!) !== index ? "This name is already used." : undefined);
+  const isWrong = rows.some((_, index) => errorOf(index) !== undefined);
   return (
     <Dialog
       open={open}
@@ -606,8 +606,8 @@ function EditViews({ views, open, onClose, onChange }: { views: View[]; open: bo
         {rows.map((row, index) => (
           <li key={index} className="flex items-start gap-1">
             <div className="min-w-0 flex-1">
-              <Input aria-label={`Name of view ${index + 1}`} aria-invalid={faultOf(index) ? true : undefined} value={row.name} onChange={(event) => setRows(rows.map((other, at) => (at === index ? { ...other, name: event.target.value } : other)))} />
-              {faultOf(index) && <div className="mt-0.5 text-xs text-bad">{faultOf(index)}</div>}
+              <Input aria-label={`Name of view ${index + 1}`} aria-invalid={errorOf(index) ? true : undefined} value={row.name} onChange={(event) => setRows(rows.map((other, at) => (at === index ? { ...other, name: event.target.value } : other)))} />
+              {errorOf(index) && <div className="mt-0.5 text-xs text-bad">{errorOf(index)}</div>}
             </div>
             <IconButton label={`Remove “${row.name}”`} onClick={() => setRows(rows.filter((_, at) => at !== index))}>
               <Trash2 />

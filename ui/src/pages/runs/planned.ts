@@ -21,22 +21,22 @@ function hidesPlanned(filters: Filters): boolean {
 
 export function usePlanned(filters: Filters, isOn: boolean): Run[] {
   const hidden = !isOn || hidesPlanned(filters);
-  const found = useQuery({ queryKey: ["schedules", "planned"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 200 }, signal), enabled: !hidden }).data?.items;
+  const schedules = useQuery({ queryKey: ["schedules", "planned"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 200 }, signal), enabled: !hidden }).data?.items;
   return useMemo(() => {
     if (hidden) return [];
     const now = Date.now();
     // The event stream reports started ticks and refreshes the schedules.
-    return (found ?? [])
+    return (schedules ?? [])
       .filter((schedule) => schedule.enabled && schedule.next_at && Date.parse(schedule.next_at) > now && (filters.name.length === 0 || filters.name.includes(schedule.workflow)))
       .sort((a, b) => Date.parse(b.next_at!) - Date.parse(a.next_at!))
       .slice(-most)
       .map(rowOf);
-  }, [found, hidden, filters.name]);
+  }, [schedules, hidden, filters.name]);
 }
 
 function rowOf(schedule: Schedule): Run {
-  const known = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
-  const row: Run = { ...blankRun(known), summary: schedule.name };
+  const identity = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
+  const row: Run = { ...blankRun(identity), summary: schedule.name };
   schedules.set(row, schedule);
   return row;
 }
