@@ -1,12 +1,12 @@
 /** Routes. The address holds the whole state of a page, so it can be shared. */
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
-import { onSignedOut } from "./api/client";
 import { basePath } from "./api/base-path";
+import { onSignedOut } from "./api/client";
 import { queryClient, sessionQuery } from "./api/session";
 import { Failed } from "./components/states";
-import { NotFoundPage } from "./pages/not-found";
 import { LoginPage } from "./pages/login";
+import { NotFoundPage } from "./pages/not-found";
 import { RunPage } from "./pages/run/page";
 import { RunsPage } from "./pages/runs/page";
 import { Frame } from "./shell/frame";

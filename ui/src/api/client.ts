@@ -1,7 +1,7 @@
 /** The HTTP client: JSON in, JSON out, errors as `Problem`. */
 
-import { parse, stringify } from "./exact-json";
 import { apiPath } from "./base-path";
+import { parse, stringify } from "./exact-json";
 
 export interface FieldError {
   path: (string | number)[];

@@ -1,7 +1,7 @@
 /** The session: the signed-in account and its permissions. */
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
-import { get, setCsrf, onForbidden, Problem } from "./client";
+import { get, onForbidden, Problem, setCsrf } from "./client";
 import { streamState } from "./stream";
 import type { Approval, Role, Session } from "./types";
 

@@ -7,8 +7,8 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
-import { address } from "./client";
 import { apiPath } from "./base-path";
+import { address } from "./client";
 import type { RunStatus } from "./types";
 
 export interface RunEvent {

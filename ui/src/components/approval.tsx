@@ -6,11 +6,11 @@ import { lazy, Suspense, useState } from "react";
 import { part, post, Problem } from "@/api/client";
 import { useMayDecide, useSession } from "@/api/session";
 import type { Approval } from "@/api/types";
-import { ms, relative, useNow, absolute } from "@/lib/time";
-import { asJsonSchema, type ValidationError, validate, initial } from "@/lib/schema";
 import { classes } from "@/lib/format";
+import { asJsonSchema, initial, validate, type ValidationError } from "@/lib/schema";
+import { absolute, ms, relative, useNow } from "@/lib/time";
 import { JsonView } from "./json";
-import { showError, problemText, showToast } from "./toast";
+import { problemText, showError, showToast } from "./toast";
 import { Button, Notice, Skeleton, Textarea } from "./ui";
 
 const SchemaForm = lazy(() => import("./schema-form").then((module) => ({ default: module.SchemaForm })));

@@ -1,9 +1,9 @@
 /** Chart over time: stacked bars and lines on one axis, readable with the pointer or arrow keys. */
 
 import type { KeyboardEvent, PointerEvent } from "react";
-import { clock, dayOf, day } from "@/lib/time";
 import { useElementWidth } from "@/lib/element-width";
 import { classes } from "@/lib/format";
+import { clock, day, dayOf } from "@/lib/time";
 
 export type Tone = "ok" | "bad" | "accent" | "info" | "warn";
 

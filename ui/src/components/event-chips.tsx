@@ -1,8 +1,8 @@
 /** Toggles for the events that a webhook or channel receives. */
 
 import { classes } from "@/lib/format";
-import { Pill } from "./status";
 import { eventLabels } from "@/lib/labels";
+import { Pill } from "./status";
 
 export const events = ["workflow.SUCCESS", "workflow.ERROR", "workflow.CANCELLED", "workflow.WAITING_FOR_APPROVAL", "workflow.MAX_RECOVERY_ATTEMPTS_EXCEEDED"];
 const every = "workflow.*";

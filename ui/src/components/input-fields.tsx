@@ -2,7 +2,7 @@
 
 import { lazy, Suspense, useState } from "react";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, type ValidationError, validate, initial } from "@/lib/schema";
+import { asJsonSchema, initial, validate, type ValidationError } from "@/lib/schema";
 import { asText, JsonField, readJson } from "./json-field";
 import { Segments, Skeleton } from "./ui";
 

@@ -4,8 +4,8 @@ import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
 import { LosslessNumber, stringify } from "@/api/exact-json";
 import { classes, count, plural } from "@/lib/format";
-import { copy, Copyable, IconButton } from "./ui";
 import { showToast } from "./toast";
+import { copy, Copyable, IconButton } from "./ui";
 
 const pieces = 100;
 const longText = 400;

@@ -8,13 +8,13 @@ import { address, part, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Product } from "@/api/types";
 import { bytes } from "@/lib/format";
+import { productStatusLabels } from "@/lib/labels";
 import { JsonView } from "./json";
 import { Failed } from "./states";
 import { Pill } from "./status";
 import { Table } from "./table";
 import { showError, showToast } from "./toast";
 import { Ago, Button, Copyable, Sheet, Skeleton } from "./ui";
-import { productStatusLabels } from "@/lib/labels";
 
 const tones = { stored: "idle", sent: "ok", failed: "bad" } as const;
 export const pictures = /\.(png|jpe?g|gif|webp|avif)$/i;

@@ -4,12 +4,12 @@ import { useQuery } from "@tanstack/react-query";
 import cronstrue from "cronstrue";
 import { post, Problem } from "@/api/client";
 import type { Schedule, ScheduleSpec } from "@/api/types";
-import { dayOf, clock, relative, toLocalField, useNow } from "@/lib/time";
+import { plural } from "@/lib/format";
+import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
+import { clock, dayOf, relative, toLocalField, useNow } from "@/lib/time";
 import { problemText } from "./toast";
 import { Field, Input, Segments, Select } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
-import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
-import { plural } from "@/lib/format";
 
 const macroLabels: Record<string, string> = { "@hourly": "Every hour", "@daily": "Every day at 00:00", "@midnight": "Every day at 00:00", "@weekly": "Every Sunday at 00:00", "@monthly": "On the first of each month at 00:00", "@yearly": "On January 1 at 00:00", "@annually": "On January 1 at 00:00" };
 const cronExamples: [string, string][] = [

@@ -4,9 +4,9 @@ import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { LosslessNumber, stringify } from "@/api/exact-json";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, chosen, type ValidationError, initial, type Path, pathKey, readNumber, resolve, titleOf, variants } from "@/lib/schema";
-import { toLocalField } from "@/lib/time";
 import { classes } from "@/lib/format";
+import { asJsonSchema, chosen, initial, type Path, pathKey, readNumber, resolve, titleOf, type ValidationError, variants } from "@/lib/schema";
+import { toLocalField } from "@/lib/time";
 import { readJson } from "./json-field";
 import { Button, Checkbox, Field, IconButton, Input, Segments, Select, Switch, Textarea } from "./ui";
 

@@ -3,8 +3,8 @@
 import type { ReactNode } from "react";
 import { RefreshCw } from "lucide-react";
 import { Problem } from "@/api/client";
-import { Button, Skeleton } from "./ui";
 import { problemText } from "./toast";
+import { Button, Skeleton } from "./ui";
 
 export function Empty({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
   return (
@@ -22,7 +22,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry?: () => voi
   const forbidden = error instanceof Problem && error.status === 403;
   return (
     <div role="alert" className="mx-auto flex max-w-md flex-col items-center px-6 py-16 text-center">
-      <div className="text-base font-medium">{missing ? "Not found" : forbidden ? "You do not have access to this" : "This could not be loaded"}</div>
+      <div className="text-base font-medium">{missing ? "Not found" : forbidden ? "You do not have access to this" : "Could not load this"}</div>
       <div className="mt-1 break-words text-muted">{problemText(error)}</div>
       {onRetry && !missing && !forbidden && (
         <Button className="mt-4" icon={<RefreshCw />} onClick={onRetry}>

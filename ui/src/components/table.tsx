@@ -2,9 +2,9 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { classes } from "@/lib/format";
 import { usePhone } from "@/lib/media-query";
 import { useScrollPosition } from "@/lib/scroll-position";
-import { classes } from "@/lib/format";
 import { useKeys } from "@/shell/shortcuts";
 
 export interface Column<T> {

@@ -4,7 +4,7 @@ import { Checkbox as RadixCheckbox, Dialog as RadixDialog, DropdownMenu, Popover
 import { Check, ChevronDown, Copy, Minus, X } from "lucide-react";
 import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useEffect, useId, useRef, useState } from "react";
 import { classes } from "@/lib/format";
-import { useNow, absolute, ms, relative } from "@/lib/time";
+import { absolute, ms, relative, useNow } from "@/lib/time";
 
 type Tone = "plain" | "primary" | "ghost" | "danger";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, validate, initial, readNumber, variants } from "./schema";
+import { asJsonSchema, initial, readNumber, validate, variants } from "./schema";
 
 const order = {
   type: "object",

@@ -4,14 +4,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { get } from "@/api/client";
 import type { CalendarDay, MetricsSummary, Page, Registered, Schedule } from "@/api/types";
+import { Columns, Figure } from "@/components/figures";
 import { MultiSelect } from "@/components/multi-select";
 import { describe } from "@/components/schedule-fields";
-import { Columns, Figure } from "@/components/figures";
 import { Loaded } from "@/components/states";
 import { Ago, Segments, Skeleton } from "@/components/ui";
 import { midnights, spans } from "@/lib/days";
-import { clock, dayOf, ms, seconds } from "@/lib/time";
 import { classes, count, many, percent } from "@/lib/format";
+import { clock, dayOf, ms, seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 

@@ -3,11 +3,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { post } from "@/api/client";
+import { Problem } from "@/api/client";
 import type { ApprovalByLink } from "@/api/types";
 import { Decide, Due } from "@/components/approval";
 import { Failed } from "@/components/states";
 import { Skeleton } from "@/components/ui";
-import { Problem } from "@/api/client";
 import { absolute, ms } from "@/lib/time";
 import { useTitle } from "@/shell/title";
 import { SignInCard } from "./login";

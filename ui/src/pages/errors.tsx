@@ -7,12 +7,12 @@ import { useMemo, useState } from "react";
 import { part, put } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ErrorGroup } from "@/api/types";
-import { usePages } from "@/components/use-pages";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { showError, showToast } from "@/components/toast";
 import { Ago, Button, IconButton, Menu, Segments, Sentinel, Tabs } from "@/components/ui";
-import { day, hour, minute } from "@/lib/time";
+import { usePages } from "@/components/use-pages";
 import { classes, count, plural, shortName } from "@/lib/format";
+import { day, hour, minute } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { BulkDialog } from "./runs/bulk";
@@ -21,7 +21,7 @@ const markedMessages = { open: "Reopened", resolved: "Resolved", ignored: "Ignor
 const stateLabels = { open: "Open", resolved: "Resolved", ignored: "Ignored" };
 const emptyTitles = { resolved: "No resolved errors in this time range", ignored: "No ignored errors" };
 const emptyNotes = { resolved: "A resolved error reopens when it occurs again.", ignored: "An ignored error stays here, even if it occurs again." };
-const markedBy = { resolved: (who: string) => `resolved by ${who}`, ignored: (who: string) => `ignored by ${who}` };
+const markedBy = { resolved: (by: string) => `resolved by ${by}`, ignored: (by: string) => `ignored by ${by}` };
 
 const ranges = { "1h": hour, "24h": day, "7d": 7 * day, "30d": 30 * day };
 type Range = keyof typeof ranges;

@@ -4,13 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Cpu } from "lucide-react";
 import { get } from "@/api/client";
-import type { PastExecutor, Executor, ExecutorList } from "@/api/types";
-import { Loaded, Empty } from "@/components/states";
+import type { Executor, ExecutorList, PastExecutor } from "@/api/types";
+import { Empty, Loaded } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
 import { Ago, Tip } from "@/components/ui";
-import { duration, seconds } from "@/lib/time";
 import { bytes, classes, plural } from "@/lib/format";
+import { duration, seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
@@ -32,11 +32,11 @@ export function ExecutorsPage() {
                 Runs wait until a process that has their workflows starts.
               </Empty>
             ) : (
-              <Alive executors={list.items} />
+              <LiveExecutors executors={list.items} />
             )}
             <h2 className="px-4 pt-6 font-semibold">Past executors</h2>
             <p className="max-w-prose px-4 pt-0.5 pb-2 text-faint">When a process dies, another executor takes over its runs: within moments on the same machine, elsewhere when the lease expires.</p>
-            {list.past_executors.length === 0 ? <p className="px-4 text-muted">No past executors.</p> : <Gone executors={list.past_executors} />}
+            {list.past_executors.length === 0 ? <p className="px-4 text-muted">No past executors.</p> : <PastExecutors executors={list.past_executors} />}
           </div>
         )}
       </Loaded>
@@ -58,7 +58,7 @@ function Name({ id, host, process, note }: { id: string; host: string; process: 
   );
 }
 
-function Alive({ executors }: { executors: Executor[] }) {
+function LiveExecutors({ executors }: { executors: Executor[] }) {
   return (
     <Table
       inline
@@ -77,7 +77,7 @@ function Alive({ executors }: { executors: Executor[] }) {
       )}
       columns={[
         { key: "id", head: "Executor", cell: (item) => <Name id={item.executor_id} host={item.hostname} process={item.process_id} note={item.here && <Pill tone="info">this server</Pill>} />, width: "minmax(180px, 1.6fr)" },
-        { key: "alive", head: "State", cell: (item) => <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Not responding"}</Pill>, width: "72px" },
+        { key: "alive", head: "State", cell: (item) => <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Not responding"}</Pill>, width: "124px" },
         { key: "lease", head: "Heartbeat", cell: (item) => <span className={item.alive ? "text-muted" : "text-bad"}>{seconds(item.lease_age)}</span>, width: "76px", end: true },
         {
           key: "runs",
@@ -101,7 +101,7 @@ function Alive({ executors }: { executors: Executor[] }) {
   );
 }
 
-function Gone({ executors }: { executors: PastExecutor[] }) {
+function PastExecutors({ executors }: { executors: PastExecutor[] }) {
   return (
     <Table
       inline

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { setCsrf, post, Problem } from "@/api/client";
+import { post, Problem, setCsrf } from "@/api/client";
 import { queryClient } from "@/api/session";
 import type { Role } from "@/api/types";
 import { Logo } from "@/components/logo";

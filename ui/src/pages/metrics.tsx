@@ -11,8 +11,8 @@ import { Figure, Meter } from "@/components/figures";
 import { Loaded } from "@/components/states";
 import { Table } from "@/components/table";
 import { Notice, Segments, Skeleton } from "@/components/ui";
-import { absolute, ms, seconds } from "@/lib/time";
 import { count, percent, plural } from "@/lib/format";
+import { absolute, ms, seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 

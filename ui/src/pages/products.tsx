@@ -1,14 +1,14 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { FileBox } from "lucide-react";
 import type { Product } from "@/api/types";
-import { usePages } from "@/components/use-pages";
 import { ProductList } from "@/components/product-list";
 import { SearchField } from "@/components/search-field";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { Segments, Sentinel } from "@/components/ui";
+import { usePages } from "@/components/use-pages";
+import { productStatusLabels } from "@/lib/labels";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { productStatusLabels } from "@/lib/labels";
 
 export function ProductsPage() {
   useTitle("Products");

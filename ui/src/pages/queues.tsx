@@ -9,13 +9,13 @@ import { useCan } from "@/api/session";
 import type { ListedQueue, Page, Queue, QueueStats, Run } from "@/api/types";
 import { Figure, Meter } from "@/components/figures";
 import { RunTable } from "@/components/run-table";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { showError, problemText, showToast } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input, Notice, Switch, Tip } from "@/components/ui";
-import { seconds } from "@/lib/time";
 import { count, plural } from "@/lib/format";
+import { seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 

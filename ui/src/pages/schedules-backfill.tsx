@@ -7,8 +7,8 @@ import { part, post, Problem } from "@/api/client";
 import type { Backfill as BackfillResult, Schedule } from "@/api/types";
 import { problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice } from "@/components/ui";
-import { clock, day, dayOf, toLocalField } from "@/lib/time";
 import { classes, count, plural } from "@/lib/format";
+import { clock, day, dayOf, toLocalField } from "@/lib/time";
 
 const startLabel = (total: number) => (total === 0 ? "Start runs" : `Start ${plural(total, "run")}`);
 

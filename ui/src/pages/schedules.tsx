@@ -7,20 +7,20 @@ import { useState } from "react";
 import { get, part, patch, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Page, Registered, Schedule, ScheduleDetail } from "@/api/types";
-import { newInput, InputFields, readInput } from "@/components/input-fields";
+import { InputFields, newInput, readInput } from "@/components/input-fields";
 import { JsonView } from "@/components/json";
 import { RunTable } from "@/components/run-table";
 import { describe, ScheduleFields, specOf, Ticks, whenOf } from "@/components/schedule-fields";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { Table } from "@/components/table";
-import { showError, problemText, showToast } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Input, Notice, Switch, Tip } from "@/components/ui";
+import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
 import type { ValidationError } from "@/lib/schema";
 import { short } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 import { Backfill } from "./schedules-backfill";
-import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
 
 const kindLabels = { compile: "Defined in code", cron: "Recurring", once: "Once" };
 

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import { setCsrf, post } from "@/api/client";
+import { post, setCsrf } from "@/api/client";
 import { queryClient } from "@/api/session";
 import type { Role } from "@/api/types";
 import { problemText } from "@/components/toast";

@@ -11,11 +11,11 @@ import { Columns, Meter } from "@/components/figures";
 import { Loaded } from "@/components/states";
 import { StatusWord } from "@/components/status";
 import { Table } from "@/components/table";
-import { showError, problemText, showToast } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Notice, Select } from "@/components/ui";
-import { day, dayOf, hour, ms } from "@/lib/time";
 import { bytes, count, plural } from "@/lib/format";
 import { statusLabels } from "@/lib/labels";
+import { day, dayOf, hour, ms } from "@/lib/time";
 
 const unitLabels = { hours: "hours", days: "days", ever: "forever" };
 const diskFullIn = (days: number) => (days > 3650 ? "At this rate the disk lasts more than ten years." : days >= 2 ? `At this rate the disk is full in about ${plural(Math.round(days), "day")}.` : `At this rate the disk is full in about ${plural(Math.max(1, Math.round(days * 24)), "hour")}.`);

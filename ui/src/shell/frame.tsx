@@ -11,14 +11,14 @@ import type { Approval, Page } from "@/api/types";
 import { Logo } from "@/components/logo";
 import { showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Menu, Sheet, Tip } from "@/components/ui";
-import { usePhone } from "@/lib/media-query";
-import { useStored } from "@/lib/local-storage";
 import { classes, plural } from "@/lib/format";
+import { useStored } from "@/lib/local-storage";
+import { usePhone } from "@/lib/media-query";
+import { useApprovalNotifications } from "./browser-notifications";
+import { navGroups } from "./navigation";
+import { Palette } from "./palette";
 import { Help } from "./shortcut-help";
 import { useKeys } from "./shortcuts";
-import { useApprovalNotifications } from "./browser-notifications";
-import { Palette } from "./palette";
-import { navGroups } from "./navigation";
 import { setTheme, useTheme } from "./theme";
 import { useTitleCount } from "./title";
 
@@ -29,8 +29,8 @@ const streamTips = {
 };
 const streamLabels = { connecting: "Connecting", live: "Live", polling: "Polling" };
 
-const gatesAtOnce = 500;
-const gatesMost = 2000;
+const approvalsPerRequest = 500;
+const approvalsMax = 2000;
 
 /** Open approvals: all, or only those assigned to this account or unassigned. The oldest are on the last page. */
 export const openApprovals = (mine: boolean) => ({
@@ -39,10 +39,10 @@ export const openApprovals = (mine: boolean) => ({
     const items: Approval[] = [];
     let cursor: string | null = null;
     do {
-      const page: Page<Approval> = await get<Page<Approval>>("approvals", { open: "true", assignee: mine ? "me" : undefined, limit: gatesAtOnce, cursor }, signal);
+      const page: Page<Approval> = await get<Page<Approval>>("approvals", { open: "true", assignee: mine ? "me" : undefined, limit: approvalsPerRequest, cursor }, signal);
       items.push(...page.items);
       cursor = page.next_cursor;
-    } while (cursor !== null && items.length < gatesMost);
+    } while (cursor !== null && items.length < approvalsMax);
     return { items, next_cursor: cursor };
   },
 });
@@ -167,9 +167,9 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
           <div key={index} className={index > 0 ? "mt-3" : ""}>
             {group.group && (slim ? <div className="mx-2 mb-2 h-px bg-line" /> : <div className="px-2 pb-1 text-2xs font-medium text-faint">{group.group}</div>)}
             {group.items
-              .filter((place) => place.role !== "admin" || isAdmin)
-              .map((place) => (
-                <NavLink key={place.to} to={place.to} label={place.label} slim={slim} icon={<place.icon className="size-4 shrink-0" strokeWidth={1.75} />} badge={place.to === "/approvals" ? waiting : 0} />
+              .filter((item) => item.role !== "admin" || isAdmin)
+              .map((item) => (
+                <NavLink key={item.to} to={item.to} label={item.label} slim={slim} icon={<item.icon className="size-4 shrink-0" strokeWidth={1.75} />} badge={item.to === "/approvals" ? waiting : 0} />
               ))}
           </div>
         ))}

@@ -61,9 +61,9 @@ function Inside({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }
     const fits = (label: string) => words.split(/\s+/).every((word) => label.toLowerCase().includes(word));
     const entries: Entry[] = [];
     const go = (to: string, search?: Record<string, string>) => () => void navigate({ to, search } as never);
-    for (const place of navItems) {
-      if (place.role === "admin" && !isAdmin) continue;
-      if (words === "" || fits(place.label)) entries.push({ key: place.to, group: "Pages", label: place.label, icon: <place.icon />, act: go(place.to) });
+    for (const item of navItems) {
+      if (item.role === "admin" && !isAdmin) continue;
+      if (words === "" || fits(item.label)) entries.push({ key: item.to, group: "Pages", label: item.label, icon: <item.icon />, act: go(item.to) });
     }
     const pages = words === "" ? entries.splice(6) && entries : entries;
     const runEntries: Entry[] = (runs.data?.items ?? []).map((run) => ({

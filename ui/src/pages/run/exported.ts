@@ -1,9 +1,9 @@
 /** Reads a file written by `rt.export` or "Download as file" into the records that pages show. */
 
-import { LosslessNumber, type Json, parse } from "@/api/exact-json";
-import { type Arguments, type Run, type RunStatus, type Step, statuses } from "@/api/types";
-import { shortName } from "@/lib/format";
+import { type Json, LosslessNumber, parse } from "@/api/exact-json";
+import { type Arguments, type Run, type RunStatus, statuses, type Step } from "@/api/types";
 import { blankRun } from "@/lib/blank-run";
+import { shortName } from "@/lib/format";
 
 export type RecordedStep = Step & { traceback: string | null };
 

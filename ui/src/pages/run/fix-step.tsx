@@ -9,7 +9,7 @@ import { useCan } from "@/api/session";
 import type { ActionResult, Run, Step } from "@/api/types";
 import { JsonField, readJson } from "@/components/json-field";
 import { isOpen } from "@/components/status";
-import { showError, problemText, showToast } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Menu, Notice } from "@/components/ui";
 import { stepName } from "./layout";
 

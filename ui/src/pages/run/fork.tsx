@@ -6,13 +6,13 @@ import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { get, part, post } from "@/api/client";
 import type { ActionResult, Arguments, RegisteredDetail, Run, Schema, Step } from "@/api/types";
-import { newInput, InputFields, type InputState, readInput } from "@/components/input-fields";
+import { InputFields, type InputState, newInput, readInput } from "@/components/input-fields";
 import { asText, JsonField, readJson } from "@/components/json-field";
-import { showError, problemText, showToast } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Notice, Select, Skeleton, Switch } from "@/components/ui";
+import { plural } from "@/lib/format";
 import type { ValidationError } from "@/lib/schema";
 import { stepName } from "./layout";
-import { plural } from "@/lib/format";
 
 export function ForkDialog({ run, steps, from, onClose }: { run: Run; steps: Step[]; from: string | null; onClose: () => void }) {
   return from !== null && <Inside key={from} run={run} steps={steps} from={from} onClose={onClose} />;

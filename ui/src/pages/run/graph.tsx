@@ -8,11 +8,11 @@ import { CircleStop, ShieldQuestion, Split, SquareFunction } from "lucide-react"
 import { useMemo } from "react";
 import { get, part } from "@/api/client";
 import type { Run, StepsTree, TreeNode } from "@/api/types";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { isOpen } from "@/components/status";
 import { Skeleton } from "@/components/ui";
-import { duration } from "@/lib/time";
 import { classes } from "@/lib/format";
+import { duration } from "@/lib/time";
 import { useIsDark } from "@/shell/theme";
 import { stepName } from "./layout";
 

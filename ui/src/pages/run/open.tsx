@@ -7,15 +7,15 @@ import { Markdown } from "@/components/markdown";
 import { Empty } from "@/components/states";
 import { StatusBadge } from "@/components/status";
 import { Ago, Button, Copyable, IconButton, Notice, Sheet } from "@/components/ui";
+import { bytes, classes } from "@/lib/format";
 import { usePhone, useWide } from "@/lib/media-query";
 import { absolute, clockMs, duration, seconds } from "@/lib/time";
-import { bytes, classes } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { Failure } from "./inspector";
 import { simple } from "./arguments";
-import { stepName } from "./layout";
 import { type ExportedRun, readExport, type RecordedStep } from "./exported";
+import { Failure } from "./inspector";
+import { stepName } from "./layout";
 import { StepIcon, Waterfall } from "./timeline";
 
 interface Opened {
@@ -105,7 +105,7 @@ function Shown({ packed }: { packed: ExportedRun }) {
     </>
   );
   return (
-    <div className="flex min-h-0 flex-1" data-testid="packed">
+    <div className="flex min-h-0 flex-1" data-testid="exported-run">
       <div className="flex min-h-0 min-w-0 flex-1 flex-col overflow-y-auto" tabIndex={-1}>
         <header className="px-4 py-3">
           <div className="flex flex-wrap items-center gap-x-2.5 gap-y-1.5">

@@ -8,23 +8,23 @@ import { address, get, part, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { ActionResult, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
-import { Markdown } from "@/components/markdown";
 import { LogView } from "@/components/log-view";
-import { Loaded, Empty, Failed } from "@/components/states";
+import { Markdown } from "@/components/markdown";
+import { Empty, Failed, Loaded } from "@/components/states";
 import { AppStatus, canResume, isOpen, StatusBadge } from "@/components/status";
 import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag, Tip } from "@/components/ui";
+import { classes } from "@/lib/format";
 import { useStored } from "@/lib/local-storage";
 import { usePhone, useWide } from "@/lib/media-query";
 import { absolute, duration, ms, seconds, useFastNow } from "@/lib/time";
-import { classes } from "@/lib/format";
 import { useTitle } from "@/shell/title";
+import { simple } from "./arguments";
 import { Compare } from "./compare";
 import { ForkDialog } from "./fork";
-import { simple } from "./arguments";
 import { Failure, Inspector } from "./inspector";
-import { RelatedRuns, RunAudit, RunProducts, Talk } from "./tabs";
 import { explainQuery, productsQuery, runQuery, stepsQuery } from "./queries";
+import { RelatedRuns, RunAudit, RunProducts, MessagesAndValues } from "./tabs";
 import { Waterfall } from "./timeline";
 import { CodeLocation, SendDialog, WaitingCard } from "./waiting";
 
@@ -97,8 +97,8 @@ function Inside({ run }: { run: Run }) {
               ...(isWide ? [] : [{ key: "details", label: "Details" }]),
               { key: "logs", label: "Logs" },
               { key: "products", label: "Products", count: products || null },
-              { key: "family", label: "Related runs" },
-              { key: "talk", label: "Messages" },
+              { key: "related", label: "Related runs" },
+              { key: "messages", label: "Messages" },
               { key: "audit", label: "History" },
               ...(run.forked_from || tab === "compare" ? [{ key: "compare", label: "Compare" }] : []),
             ]}
@@ -128,8 +128,8 @@ function Inside({ run }: { run: Run }) {
           )}
           {tab === "logs" && <LogView workflowId={run.workflow_id} live={isOpen(run.status)} onStep={(position) => select(position)} />}
           {tab === "products" && <RunProducts run={run} />}
-          {tab === "family" && <RelatedRuns run={run} />}
-          {tab === "talk" && <Talk run={run} />}
+          {tab === "related" && <RelatedRuns run={run} />}
+          {tab === "messages" && <MessagesAndValues run={run} />}
           {tab === "audit" && <RunAudit run={run} />}
           {tab === "compare" && <Compare run={run} steps={steps} other={other} onOther={(id) => go({ compare: id })} />}
         </div>

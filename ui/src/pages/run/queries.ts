@@ -2,7 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { get, part } from "@/api/client";
-import type { Approval, AuditLine, Explanation, RelatedRun, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
+import type { Approval, AuditLine, Explanation, Message, Page, Product, RelatedRun, Run, RunStatus, Step, Value, Wait } from "@/api/types";
 import { isOpen } from "@/components/status";
 
 const stepsMost = 5000;

@@ -5,11 +5,11 @@ import { Link } from "@tanstack/react-router";
 import type { RelatedRun, Run } from "@/api/types";
 import { AuditTable } from "@/components/audit-table";
 import { JsonView } from "@/components/json";
-import { Loaded, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { StatusIcon } from "@/components/status";
 import { Ago, Tag } from "@/components/ui";
-import { duration } from "@/lib/time";
 import { classes } from "@/lib/format";
+import { duration } from "@/lib/time";
 import { Gallery } from "./gallery";
 import { auditQuery, lineageQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
 
@@ -53,7 +53,7 @@ export function RelatedRuns({ run }: { run: Run }) {
   );
 }
 
-export function Talk({ run }: { run: Run }) {
+export function MessagesAndValues({ run }: { run: Run }) {
   const messages = useQuery(messagesQuery(run.workflow_id, run.status));
   const values = useQuery(valuesQuery(run.workflow_id, run.status));
   return (

@@ -7,9 +7,9 @@ import type { Run, Step } from "@/api/types";
 import { isOpen, StatusIcon } from "@/components/status";
 import { Button } from "@/components/ui";
 import { useElementWidth } from "@/lib/element-width";
+import { classes, plural } from "@/lib/format";
 import { usePhone } from "@/lib/media-query";
 import { absolute, duration, useFastNow } from "@/lib/time";
-import { classes, plural } from "@/lib/format";
 import { useKeys } from "@/shell/shortcuts";
 import { type Look, stepName, ticks, timeline } from "./layout";
 

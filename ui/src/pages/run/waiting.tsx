@@ -12,7 +12,7 @@ import { JsonField, readJson } from "@/components/json-field";
 import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input } from "@/components/ui";
 import { absolute, duration, ms, short, useNow } from "@/lib/time";
-import { explainQuery, approvalsQuery, waitsQuery } from "./queries";
+import { approvalsQuery, explainQuery, waitsQuery } from "./queries";
 
 const reasonLabels: Record<string, string> = {
   sleeping: "Sleeping",

@@ -1,9 +1,9 @@
 /** Filters of the run list, in the address and in requests. */
 
 import type { Query } from "@/api/client";
-import { statuses, type RunStatus } from "@/api/types";
-import { day, hour, minute } from "@/lib/time";
+import { type RunStatus, statuses } from "@/api/types";
 import { many } from "@/lib/format";
+import { day, hour, minute } from "@/lib/time";
 import type { Search } from "@/router";
 
 export const ranges = ["15m", "1h", "6h", "24h", "7d", "30d", "all"] as const;

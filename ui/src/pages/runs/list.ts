@@ -8,7 +8,7 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
-import { watchRuns, streamState } from "@/api/stream";
+import { streamState, watchRuns } from "@/api/stream";
 import type { Page, Run } from "@/api/types";
 import { isOpen } from "@/components/status";
 import { asQuery, type Filters } from "./filters";

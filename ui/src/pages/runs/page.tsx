@@ -11,19 +11,19 @@ import { Empty, Failed, SkeletonRows } from "@/components/states";
 import { AppStatus, isOpen, StatusIcon, StatusWord } from "@/components/status";
 import { type Column, Table } from "@/components/table";
 import { Ago, Button, Checkbox, Dialog, Field, IconButton, Input, Menu, Popover, Segments, Sentinel, Tag } from "@/components/ui";
+import { classes, count, shortName } from "@/lib/format";
+import { statusLabels } from "@/lib/labels";
 import { useStored } from "@/lib/local-storage";
 import { usePhone } from "@/lib/media-query";
 import { duration, ms, useNow } from "@/lib/time";
-import { classes, count, shortName } from "@/lib/format";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { BulkDialog, type BulkAction } from "./bulk";
-import { asBody, asQuery, type Filters, isNarrowed, parseDuration, noFilters, ranges, readFilters, writeFilters } from "./filters";
-import { hitOf, searchInRun } from "./search-hits";
+import { type BulkAction, BulkDialog } from "./bulk";
+import { asBody, asQuery, type Filters, isNarrowed, noFilters, parseDuration, ranges, readFilters, writeFilters } from "./filters";
 import { useRuns } from "./list";
 import { scheduleOf, usePlanned } from "./planned";
 import { Scatter } from "./scatter";
-import { statusLabels } from "@/lib/labels";
+import { hitOf, searchInRun } from "./search-hits";
 
 const columnLabels = {
   status: "Status",

@@ -6,11 +6,11 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
 import type { RunStatus } from "@/api/types";
 import { statusTone } from "@/components/status";
+import { plural } from "@/lib/format";
+import { statusLabels } from "@/lib/labels";
 import { clock, duration, short } from "@/lib/time";
 import { useIsDark } from "@/shell/theme";
 import { asQuery, type Filters } from "./filters";
-import { statusLabels } from "@/lib/labels";
-import { plural } from "@/lib/format";
 
 type Dot = [at: number, duration: number | null, status: RunStatus, id: string];
 
