@@ -56,7 +56,7 @@ def test_pages_ask_by_themselves_when_the_stream_is_lost(site: Any, signed_in: A
     page.clock.install()
     page.goto(site.page("kv?prefix=lost/"))
     page.locator("[data-stream=live]").wait_for()
-    page.get_by_text("No key begins").wait_for()
+    page.get_by_text("No keys with this prefix").wait_for()
     page.route("**/api/pt/stream", lambda route: route.abort())
     with page.expect_response(re.compile(r"/kv\?")):
         page.evaluate(LOSE_STREAMS)

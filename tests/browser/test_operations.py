@@ -144,7 +144,7 @@ def test_a_workflow_shows_its_code_and_an_executor_how_it_fares(site: Any, open_
     page = open_page("workflows/remind_later")
     expect(page.get_by_text("remind_later(name: str) -> str")).to_be_visible()
     expect(page.get_by_text(re.compile("tests/browser/shop.py:\\d+"))).to_be_visible()
-    expect(page.get_by_text("live")).to_be_visible()
+    expect(page.get_by_text("live process", exact=True)).to_be_visible()
     page = open_page("executors")
     row = page.get_by_role("table", name="Executors").get_by_role("row").nth(1)
     expect(row).to_contain_text("this server")

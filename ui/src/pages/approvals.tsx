@@ -229,7 +229,7 @@ function Detail({ approval, onDecided }: { approval: Approval; onDecided: () => 
   );
 }
 
-function Bulk({ approved, approvals: approvals, onClose, onDone }: { approved: boolean; approvals: Approval[]; onClose: () => void; onDone: () => void }) {
+function Bulk({ approved, approvals, onClose, onDone }: { approved: boolean; approvals: Approval[]; onClose: () => void; onDone: () => void }) {
   const client = useQueryClient();
   const [comment, setComment] = useState("");
   const [failed, setFailed] = useState<string[]>([]);

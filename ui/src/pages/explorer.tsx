@@ -171,7 +171,7 @@ function Try({ operation }: { operation: Operation }) {
       {may ? (
         <div className="flex flex-wrap items-center gap-3">
           <Button tone={operation.method === "DELETE" ? "danger" : "primary"} icon={<Send />} busy={act.isPending} disabled={missing} onClick={go}>
-            Send request
+            Try it
           </Button>
           <Copyable text={curl} label="Copy as curl">
             <span className="text-muted">Copy as curl</span>

@@ -198,7 +198,7 @@ export function WorkflowPage() {
                             </Tip>
                           )}
                           {version.live ? (
-                            <Pill tone="ok">live</Pill>
+                            <Pill tone="ok">live process</Pill>
                           ) : (
                             <Tip text="No live process has this code version. A process with another version continues these runs, and sets aside those whose history does not match.">
                               <span tabIndex={0}>
