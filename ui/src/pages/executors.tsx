@@ -72,12 +72,12 @@ function LiveExecutors({ executors }: { executors: Executor[] }) {
             <Name id={item.executor_id} host={item.hostname} process={item.process_id} note={item.here && <Pill tone="info">this server</Pill>} />
             <div className="text-xs text-muted">{summaryOf(item.runs_held, seconds(item.lease_age), item.loop_delay === null ? null : duration(item.loop_delay * 1000), item.memory_bytes === null ? null : bytes(item.memory_bytes))}</div>
           </div>
-          <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Not responding"}</Pill>
+          <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Unresponsive"}</Pill>
         </div>
       )}
       columns={[
         { key: "id", head: "Executor", cell: (item) => <Name id={item.executor_id} host={item.hostname} process={item.process_id} note={item.here && <Pill tone="info">this server</Pill>} />, width: "minmax(180px, 1.6fr)" },
-        { key: "alive", head: "State", cell: (item) => <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Not responding"}</Pill>, width: "124px" },
+        { key: "alive", head: "State", cell: (item) => <Pill tone={item.alive ? "ok" : "bad"}>{item.alive ? "Alive" : "Unresponsive"}</Pill>, width: "100px" },
         { key: "lease", head: "Heartbeat", cell: (item) => <span className={item.alive ? "text-muted" : "text-bad"}>{seconds(item.lease_age)}</span>, width: "76px", end: true },
         {
           key: "runs",
@@ -94,7 +94,7 @@ function LiveExecutors({ executors }: { executors: Executor[] }) {
         { key: "lag", head: <Tip text="Worst event-loop delay between the last two heartbeats."><span>Loop lag</span></Tip>, wide: true, cell: (item) => <span title={`As of the last heartbeat, ${seconds(item.lease_age)} ago.`} className={(item.loop_delay ?? 0) > late ? "text-warn" : "text-muted"}>{item.loop_delay === null ? "–" : item.loop_delay < 0.001 ? "0 ms" : duration(item.loop_delay * 1000)}</span>, width: "76px", end: true },
         { key: "memory", head: "Memory", wide: true, cell: (item) => <span className="text-muted">{item.memory_bytes === null ? "–" : bytes(item.memory_bytes)}</span>, width: "68px", end: true },
         { key: "version", head: "Version", wide: true, cell: (item) => <span className="font-mono text-xs text-muted" title={item.application_version}>{item.application_version}</span>, width: "minmax(80px, 130px)" },
-        { key: "names", head: "Workflows", wide: true, cell: (item) => <span className="text-muted" title={item.names.join("\n")}>{item.names.join(", ")}</span>, width: "minmax(120px, 2fr)" },
+        { key: "names", head: "Workflows", wide: true, cell: (item) => <span className="text-muted" title={item.names.join("\n")}>{item.names.join(", ")}</span>, width: "minmax(88px, 2fr)" },
         { key: "started", head: "Started", wide: true, cell: (item) => <Ago at={item.started_at} className="text-muted" />, width: "72px", end: true },
       ]}
     />
