@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Prints the schemas of the API as JSON; `npm run types` in ui/ makes the dashboard's types of them."""
 
 from __future__ import annotations
@@ -6,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 import turbine
 from turbine.http.app import build
@@ -25,13 +24,14 @@ def schemas() -> dict[str, Any]:
 
 def _without_prose(node: Any) -> Any:
     if isinstance(node, dict):
+        fields = cast("dict[str, Any]", node)
         # A property may have one of these names too: its value is a schema then.
         return {
             key: _without_prose(value)
-            for key, value in node.items()
+            for key, value in fields.items()
             if not (key in PROSE and isinstance(value, (str, list)))
         }
-    return [_without_prose(value) for value in node] if isinstance(node, list) else node
+    return [_without_prose(value) for value in cast("list[Any]", node)] if isinstance(node, list) else node
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def test_all_runs_of_one_error_are_tried_again_and_it_is_resolved_until_it_comes
     expect(page.get_by_text("resolved by ada@example.com")).to_be_visible()
     site.ask("POST", "trigger", {"name": "send_invoice", "input": {"order_id": "void-3"}, "id": "v3"})
     page.get_by_role("tab", name="Open").click()
-    expect(page.get_by_text("came back after ada@example.com had resolved it")).to_be_visible(timeout=8000)
+    expect(page.get_by_text("reopened after ada@example.com resolved it")).to_be_visible(timeout=8000)
 
 
 def test_a_value_of_before_is_compared_and_put_back(open_page: Open, site: Any) -> None:

@@ -46,7 +46,7 @@ def test_an_approver_decides_what_is_assigned_to_him_and_sees_no_other_button(op
 
     ours = open_page("approvals?whose=all")
     ours.get_by_role("button", name="Sign the contract with initech").click()
-    ours.get_by_text("Assigned to carol@example.com. You may decide all the same.").wait_for()
+    ours.get_by_text("Assigned to carol@example.com. You can decide it too.").wait_for()
     ours.get_by_role("button", name="Reject", exact=True).click()
     ours.get_by_role("status").get_by_text("Rejected").wait_for()
     (account,) = [one for one in site.ask("GET", "accounts")["items"] if one["email"] == bob["email"]]
