@@ -11,7 +11,6 @@ import { problemText } from "./toast";
 import { Field, Input, Segments, Select } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
 
-const macroLabels: Record<string, string> = { "@hourly": "Every hour", "@daily": "Every day at 00:00", "@midnight": "Every day at 00:00", "@weekly": "Every Sunday at 00:00", "@monthly": "On the first of each month at 00:00", "@yearly": "On January 1 at 00:00", "@annually": "On January 1 at 00:00" };
 const cronExamples: [string, string][] = [
   ["*/15 * * * *", "Every 15 minutes"],
   ["0 * * * *", "Hourly"],
@@ -53,8 +52,6 @@ export function specOf(when: When): ScheduleSpec {
 
 /** Describes a cron expression in words; null if it is invalid. */
 export function sentence(expression: string): string | null {
-  const macros = macroLabels[expression.trim().toLowerCase()];
-  if (macros) return macros;
   try {
     const words = cronstrue.toString(expression.trim(), { use24HourTimeFormat: true, verbose: false });
     // cronstrue says only "At 03:00".
