@@ -160,7 +160,7 @@ export function chosen(choices: Schema[], value: unknown, root: Schema): number 
 export function validate(schema: Schema, value: unknown): ValidationError[] {
   let errors: { instanceLocation: string; keyword: string; error: string }[];
   try {
-    errors = new Validator(clocks(asJsonSchema(schema)) as never, "2020-12", false).validate(plain(value)).errors;
+    errors = new Validator(clocks(asJsonSchema(schema)) as never, "2020-12", false).validate(withDoubles(value)).errors;
   } catch {
     // The validator cannot read this schema: leave validation to the server.
     return [];
@@ -196,15 +196,15 @@ function clocks(schema: unknown): unknown {
 }
 
 /** The limit at the end of a message of the validator. */
-function limitOf(told: string): string {
-  return /(-?\d+(?:\.\d+)?)\D*$/.exec(told)?.[1] ?? "";
+function limitOf(message: string): string {
+  return /(-?\d+(?:\.\d+)?)\D*$/.exec(message)?.[1] ?? "";
 }
 
 /** Replaces exact numbers by the nearest doubles, for the validator. */
-function plain(value: unknown): unknown {
+function withDoubles(value: unknown): unknown {
   if (value instanceof LosslessNumber) return Number(value.value);
-  if (Array.isArray(value)) return value.map(plain);
-  if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, plain(item)]));
+  if (Array.isArray(value)) return value.map(withDoubles);
+  if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined).map(([key, item]) => [key, withDoubles(item)]));
   return value;
 }
 

@@ -15,12 +15,12 @@ export function useScrollPosition(frame: RefObject<HTMLElement | null>, label: s
     const entry = () => `${history.location.state.__TSR_key} ${label}`;
     const before = positions.get(entry());
     if (before !== undefined) box.scrollTop = before;
-    const writeStored = () => {
+    const save = () => {
       positions.set(entry(), box.scrollTop);
       if (positions.size > entriesMost) positions.delete(positions.keys().next().value!);
     };
-    box.addEventListener("scroll", writeStored, { passive: true });
-    return () => box.removeEventListener("scroll", writeStored);
+    box.addEventListener("scroll", save, { passive: true });
+    return () => box.removeEventListener("scroll", save);
     // Only once; afterwards the user scrolls.
   }, [frame, history, isOn]); // eslint-disable-line react-hooks/exhaustive-deps
 }

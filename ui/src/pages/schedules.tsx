@@ -274,7 +274,7 @@ function Off({ schedule }: { schedule: ScheduleDetail }) {
   const may = useCan("operator");
   const client = useQueryClient();
   const [reason, setReason] = useState(schedule.reason ?? "");
-  const writeStored = useMutation({
+  const save = useMutation({
     mutationFn: () => post<Schedule>(`schedules/${part(schedule.id)}/disable`, { reason: reason.trim() || null }),
     onSuccess: () => {
       showToast("Reason saved", schedule.name);
@@ -293,11 +293,11 @@ function Off({ schedule }: { schedule: ScheduleDetail }) {
           className="flex items-center gap-2"
           onSubmit={(event) => {
             event.preventDefault();
-            writeStored.mutate();
+            save.mutate();
           }}
         >
           <Input aria-label="Reason for turning it off" placeholder="Reason for turning it off" maxLength={1000} value={reason} onChange={(event) => setReason(event.target.value)} />
-          <Button type="submit" busy={writeStored.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
+          <Button type="submit" busy={save.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
             Save
           </Button>
         </form>

@@ -155,7 +155,7 @@ function Result({ result }: { result: QueryResult }) {
 
 function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void; onName: (name: string) => void }) {
   const [name, setName] = useState("");
-  const writeStored = () => {
+  const save = () => {
     onName(name.trim());
     onClose();
   };
@@ -168,14 +168,14 @@ function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void;
       foot={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button tone="primary" disabled={!name.trim()} onClick={writeStored}>
+          <Button tone="primary" disabled={!name.trim()} onClick={save}>
             Save
           </Button>
         </>
       }
     >
       <Field label="Name" hint={taken.some((item) => item.name === name.trim()) ? "Replaces the query with this name." : undefined}>
-        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && writeStored()} />}
+        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && save()} />}
       </Field>
     </Dialog>
   );

@@ -175,11 +175,11 @@ const garbageQuery = (age: string) => ({
   queryFn: ({ signal }: { signal: AbortSignal }) => get<CleanupPreview>("garbage", { older_than: age === "" ? undefined : Number(age) * 86_400 }, signal),
 });
 
-function told(writeStored: number | null): string {
-  if (writeStored === null) return "forever";
-  if (writeStored === 0) return "removed at the next cleanup";
-  if (writeStored % 86_400 === 0) return plural(writeStored / 86_400, "days".slice(0, -1));
-  return plural((Math.round((writeStored / 3600) * 100) / 100), "hours".slice(0, -1));
+function retentionLabel(seconds: number | null): string {
+  if (seconds === null) return "forever";
+  if (seconds === 0) return "removed at the next cleanup";
+  if (seconds % 86_400 === 0) return plural(seconds / 86_400, "day");
+  return plural(Math.round((seconds / 3600) * 100) / 100, "hour");
 }
 
 const ruleKey = (rule: { workflow: string | null; status: string | null }) => `${rule.workflow ?? ""} ${rule.status ?? ""}`;
@@ -242,7 +242,7 @@ function Rules({ kept }: { kept: string }) {
                     <div className="truncate">{rule ? (rule.workflow ?? "any workflow") : "All other runs"}</div>
                     <div className="flex items-center gap-2 text-xs text-muted">
                       {rule?.status && <StatusWord status={rule.status} />}
-                      {rule ? told(rule.keep) : kept || "forever"}
+                      {rule ? retentionLabel(rule.keep) : kept || "forever"}
                     </div>
                   </div>
                   {isAdmin && buttons(rule)}
@@ -256,7 +256,7 @@ function Rules({ kept }: { kept: string }) {
                   width: "minmax(110px, 2fr)",
                 },
                 { key: "status", head: "Status", cell: (rule) => rule && (rule.status ? <StatusWord status={rule.status} /> : <span className="text-faint">any status</span>), width: "minmax(90px, 1fr)" },
-                { key: "keep", head: "Keep", cell: (rule) => (rule ? told(rule.keep) : <span className="text-muted" title="gc_retention">{kept || "forever"}</span>), width: "minmax(80px, 1fr)" },
+                { key: "keep", head: "Keep", cell: (rule) => (rule ? retentionLabel(rule.keep) : <span className="text-muted" title="gc_retention">{kept || "forever"}</span>), width: "minmax(80px, 1fr)" },
                 ...(isAdmin ? [{ key: "due", head: "Due now", wide: true, cell: (rule: RetentionRule | null) => <span className="text-muted tabular-nums">{dueOf(rule)}</span>, width: "90px", end: true }] : []),
                 ...(isAdmin
                   ? [

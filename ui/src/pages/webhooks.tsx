@@ -15,6 +15,12 @@ import { Ago, Button, Copyable, Dialog, Field, IconButton, Input, Notice, Switch
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
 
+const verifyCode = `import hashlib, hmac
+
+def is_genuine(body: bytes, header: str, secret: str) -> bool:
+    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, header)   # X-Turbine-Signature`;
+
 export function WebhooksPage() {
   useTitle("Webhooks");
   const isAdmin = useCan("admin");
@@ -148,7 +154,7 @@ function Edit({ hook, onClose }: { hook: Webhook | null; onClose: () => void }) 
       </Field>
       <details className="rounded-md px-3 py-2 hairline">
         <summary className="text-muted">How to verify the signature</summary>
-        <pre className="mt-2 overflow-x-auto font-mono text-2xs leading-4">{"import hashlib, hmac\n\ndef is_genuine(body: bytes, header: str, secret: str) -> bool:\n    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()\n    return hmac.compare_digest(expected, header)   # X-Turbine-Signature"}</pre>
+        <pre className="mt-2 overflow-x-auto font-mono text-2xs leading-4">{verifyCode}</pre>
       </details>
       <div className="flex items-center justify-between">
         Enabled
