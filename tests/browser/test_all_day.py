@@ -56,7 +56,7 @@ def test_pages_ask_by_themselves_when_the_stream_is_lost(site: Any, signed_in: A
     page.clock.install()
     page.goto(site.page("kv?prefix=lost/"))
     page.locator("[data-stream=live]").wait_for()
-    page.get_by_text("No key begins").wait_for()
+    page.get_by_text("No keys with this prefix").wait_for()
     page.route("**/api/pt/stream", lambda route: route.abort())
     with page.expect_response(re.compile(r"/kv\?")):
         page.evaluate(LOSE_STREAMS)
@@ -98,7 +98,7 @@ def test_a_run_that_somebody_deleted_is_shown_no_longer(open_page: Open, site: A
     page.locator("header [data-status=SUCCESS]").first.wait_for()
     site.ask("DELETE", "workflows/gone")
     page.reload()
-    page.get_by_text("There is no such thing").wait_for()
+    page.get_by_text("Not found").wait_for()
 
 
 def test_the_calendar_has_its_days_where_clocks_are_changed(open_page: Open) -> None:

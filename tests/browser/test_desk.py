@@ -59,14 +59,14 @@ def test_all_runs_of_one_error_are_tried_again_and_it_is_resolved_until_it_comes
     lines = site.ask("GET", "audit?action=workflow.resume&limit=500")["items"]
     assert {"v1", "v2"} == {line["target"] for line in lines[: len(lines) - retried]}
 
-    page.get_by_role("button", name=re.compile("^What to do with order void")).click()
+    page.get_by_role("button", name=re.compile("^Actions for order void")).click()
     page.get_by_role("menuitem", name="Resolve").click()
     expect(card).to_have_count(0)
     page.get_by_role("tab", name="Resolved").click()
     expect(page.get_by_text("resolved by ada@example.com")).to_be_visible()
     site.ask("POST", "trigger", {"name": "send_invoice", "input": {"order_id": "void-3"}, "id": "v3"})
     page.get_by_role("tab", name="Open").click()
-    expect(page.get_by_text("came back after ada@example.com had resolved it")).to_be_visible(timeout=8000)
+    expect(page.get_by_text("reopened after ada@example.com resolved it")).to_be_visible(timeout=8000)
 
 
 def test_a_value_of_before_is_compared_and_put_back(open_page: Open, site: Any) -> None:
@@ -75,11 +75,11 @@ def test_a_value_of_before_is_compared_and_put_back(open_page: Open, site: Any) 
     page = open_page("kv")
     page.get_by_role("button", name="history/of").click()
     page.get_by_role("button", name="History").click()
-    beside = page.get_by_role("region", name=re.compile("beside that of now"))
+    beside = page.get_by_role("region", name=re.compile("with the current value"))
     expect(beside).to_contain_text('"limit": 10')
     expect(beside).to_contain_text('"limit": 20')
-    page.get_by_role("button", name="Put back").click()
-    page.get_by_role("status").get_by_text("Put back").wait_for()
+    page.get_by_role("button", name="Restore").click()
+    page.get_by_role("status").get_by_text("Restore").wait_for()
     assert 10 == site.ask("GET", "kv/history%2Fof")["value"]["limit"]
     assert ["ada@example.com", "token:tests", "token:tests"] == [
         change["by"] for change in site.ask("GET", "kv/history%2Fof/history")["items"]
@@ -90,9 +90,9 @@ def test_somebody_without_an_account_decides_once_by_a_link(open_page: Open, sit
     site.ask("POST", "trigger", {"name": "refund_payment", "input": {"ticket": "L-1"}, "id": "by-link"})
     page = open_page("approvals")
     page.get_by_role("button", name="Refund 10.00 EUR for L-1").click()
-    page.get_by_role("button", name="Make a link").click()
-    page.get_by_role("button", name="Make the link").click()
-    copied = page.get_by_role("button", name=re.compile("^Copy the link: ")).inner_text()
+    page.get_by_role("button", name="Create link").click()
+    page.get_by_role("button", name="Create link").click()
+    copied = page.get_by_role("button", name=re.compile("^Copy link: ")).inner_text()
     link = re.search(r"http\S+", copied)[0]
 
     theirs = open_page("login", is_known=False)
@@ -104,7 +104,7 @@ def test_somebody_without_an_account_decides_once_by_a_link(open_page: Open, sit
     expect(theirs.get_by_role("heading", name="Approved")).to_be_visible()
     theirs.goto(f"{link.split('#')[0]}?again")
     theirs.goto(link)
-    expect(theirs.get_by_role("heading", name="This link counts no more")).to_be_visible()
+    expect(theirs.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
     (gate,) = site.ask("GET", "approvals?open=all&workflow_id=by-link")["items"]
     assert ("approved", "by phone", "link made by ada@example.com") == (gate["status"], gate["comment"], gate["by"])
 
@@ -121,7 +121,7 @@ def test_a_delivery_is_sent_again_and_both_attempts_are_shown(open_page: Open, s
         attempts = page.get_by_role("dialog").get_by_role("listitem")
         expect(attempts).to_have_count(1)
         expect(attempts.first).to_contain_text("200")
-        page.get_by_role("button", name="Send again").click()
+        page.get_by_role("button", name="Resend").click()
         expect(attempts).to_have_count(2)
     finally:
         site.ask("DELETE", f"webhooks/{hook['id']}")
@@ -156,7 +156,7 @@ def test_a_token_works_until_it_is_revoked(open_page: Open, site: Any) -> None:
     page.get_by_label("Name").fill("short lived")
     page.get_by_role("button", name="Viewer").click()
     page.get_by_role("button", name="Create", exact=True).click()
-    shown = page.get_by_role("button", name=re.compile("^Copy the token: ")).inner_text().strip()
+    shown = page.get_by_role("button", name=re.compile("^Copy token: ")).inner_text().strip()
     page.get_by_role("button", name="Done").click()
 
     def status(method: str = "GET", path: str = "queues") -> int:
@@ -184,7 +184,7 @@ def test_an_account_that_is_turned_off_is_out_at_once(open_page: Open, site: Any
 
 def test_the_console_reads_and_refuses_to_write(open_page: Open, site: Any) -> None:
     page = open_page("sql")
-    statement = page.get_by_role("textbox", name="Statement")
+    statement = page.get_by_role("textbox", name="Query")
     statement.fill("select id, name from pt_runs where id = 'order-1001'")
     statement.press("Control+Enter")
     result = page.get_by_role("table", name="Result")
@@ -206,47 +206,47 @@ def test_the_api_is_tried_out_on_its_page(open_page: Open) -> None:
     page.get_by_role("button", name="GET /kv/{key}", exact=True).click()
     page.get_by_role("textbox", name="key").fill("greeting")
     page.get_by_role("button", name="Try it").click()
-    expect(page.get_by_role("region", name="Answer")).to_contain_text("hello")
+    expect(page.get_by_role("region", name="Response")).to_contain_text("hello")
     expect(page.get_by_role("status").get_by_text("200")).to_be_visible()
 
 
 def test_metrics_are_read_off_with_the_keyboard(open_page: Open) -> None:
     page = open_page("metrics?range=1h")
-    chart = page.get_by_role("slider", name=re.compile("^Ended per"))
+    chart = page.get_by_role("slider", name=re.compile("^Finished per"))
     chart.press("End")
-    expect(chart).to_have_attribute("aria-valuetext", re.compile(r"Not failed [1-9]\d*, Failed \d"))
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(r"Succeeded or cancelled [1-9]\d*, Failed \d"))
 
 
 def test_what_is_over_is_counted_before_it_is_removed(open_page: Open, site: Any) -> None:
     page = open_page("settings?tab=storage")
     expect(page.get_by_role("button", name="Remove now")).to_be_disabled()
-    page.get_by_label("Runs without a rule, over for").select_option(label="any time")
+    page.get_by_label("Runs without a rule, finished for").select_option(label="any time")
     page.get_by_role("button", name="Remove now").click()
-    expect(page.get_by_role("dialog")).to_contain_text(re.compile(r"Remove \d+ runs for good\?"))
+    expect(page.get_by_role("dialog")).to_contain_text(re.compile(r"Remove \d+ runs permanently\?"))
     page.get_by_role("button", name="Cancel").click()
     assert "SUCCESS" == site.ask("GET", "workflows/order-1001")["status"]
 
 
 def test_rules_of_retention_are_added_changed_and_lifted(open_page: Open, site: Any) -> None:
     page = open_page("settings?tab=storage")
-    rules = page.get_by_role("region", name="How long runs are kept").first
+    rules = page.get_by_role("region", name="Retention rules").first
     expect(rules).to_contain_text("All other runs")
     page.get_by_role("button", name="Add rule").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
     dialog.get_by_label("Workflow").fill("place_order")
-    dialog.get_by_label("Ended as").select_option(label="Error")
+    dialog.get_by_label("Status").select_option(label="Error")
     dialog.get_by_label("Keep").fill("90")
     dialog.get_by_role("button", name="Save").click()
     expect(rules).to_contain_text("90 days")
-    page.get_by_role("button", name="Change the rule for place_order, Error").click()
-    dialog.get_by_label("Unit").select_option(label="for ever")
+    page.get_by_role("button", name="Edit rule for place_order, Error").click()
+    dialog.get_by_label("Unit").select_option(label="forever")
     dialog.get_by_role("button", name="Save").click()
-    expect(rules).to_contain_text("for ever")
+    expect(rules).to_contain_text("forever")
     (rule,) = site.ask("GET", "retention")["items"]
     assert ("place_order", "ERROR", None) == (rule["workflow"], rule["status"], rule["keep"])
-    page.get_by_role("button", name="Lift the rule for place_order, Error").click()
-    dialog.get_by_role("button", name="Lift rule").click()
+    page.get_by_role("button", name="Delete rule for place_order, Error").click()
+    dialog.get_by_role("button", name="Delete rule").click()
     expect(rules).not_to_contain_text("place_order")
     assert [] == site.ask("GET", "retention")["items"]
 
@@ -259,16 +259,16 @@ def test_the_growth_is_shown_with_when_the_disk_is_full_and_room_is_given_back(o
     told["storage"]["growth"] = {"sizes": sizes, "per_day": 24 * 2**20, "full_in": 34.2 * 86_400}
 
     page = open_page("settings?tab=storage")
-    expect(page.get_by_text("Not enough measurements yet")).to_be_visible()
+    expect(page.get_by_text("Not enough data yet")).to_be_visible()
     page.route("**/api/pt/settings", lambda route: route.fulfill(json=told))
     page.reload()
-    expect(page.get_by_text("Grows by 24 MB a day. At that pace the disk is full in about 34 days.")).to_be_visible()
+    expect(page.get_by_text("Grows by 24 MB a day. At this rate the disk is full in about 34 days.")).to_be_visible()
     chart = page.get_by_role("slider", name="Size over time")
     chart.press("End")
     expect(chart).to_have_attribute("aria-valuetext", re.compile("Size 171 MB, In use 90 MB"))
     page.unroute("**/api/pt/settings")
-    page.get_by_role("button", name="Give back").click()
-    expect(page.get_by_role("dialog")).to_contain_text("Give 5.0 MB back to the disk?")
-    page.get_by_role("dialog").get_by_role("button", name="Give back").click()
-    expect(page.get_by_text(re.compile("^[0-9.]+ [KM]?B given back$"))).to_be_visible()
+    page.get_by_role("button", name="Reclaim").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Reclaim 5.0 MB of disk space?")
+    page.get_by_role("dialog").get_by_role("button", name="Reclaim").click()
+    expect(page.get_by_text(re.compile("^[0-9.]+ [KM]?B reclaimed$"))).to_be_visible()
     assert "database.vacuum" == site.ask("GET", "audit?limit=1")["items"][0]["action"]

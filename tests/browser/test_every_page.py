@@ -103,12 +103,12 @@ def test_every_page_is_for_everybody(open_page: Callable[..., Any], path: str) -
 
 def test_an_address_without_a_page_says_so(open_page: Callable[..., Any]) -> None:
     page = open_page("no/such/page")
-    page.get_by_text("No page at this address").wait_for()
+    page.get_by_text("Page not found").wait_for()
 
 
 def test_the_choice_of_light_or_dark_is_kept(open_page: Callable[..., Any]) -> None:
     page = open_page("queues")
-    page.get_by_role("button", name="Light or dark").click()
+    page.get_by_role("button", name="Theme").click()
     page.get_by_role("menuitem", name="Dark").click()
     page.reload()
     assert page.evaluate("document.documentElement.classList.contains('dark')")

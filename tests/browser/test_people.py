@@ -32,7 +32,7 @@ def test_an_approver_decides_what_is_assigned_to_him_and_sees_no_other_button(op
     expect(inbox.get_by_text("Sign the contract with initech")).to_have_count(0)
     theirs.get_by_role("button", name="All", exact=True).click()
     inbox.get_by_role("button", name="Sign the contract with initech").click()
-    expect(theirs.get_by_text("This is for carol@example.com to decide.")).to_be_visible()
+    expect(theirs.get_by_text("Assigned to carol@example.com. Your role can only decide")).to_be_visible()
     expect(theirs.get_by_role("button", name="Approve")).to_have_count(0)
 
     theirs.goto(site.page("runs/contract-acme"))
@@ -46,7 +46,7 @@ def test_an_approver_decides_what_is_assigned_to_him_and_sees_no_other_button(op
 
     ours = open_page("approvals?whose=all")
     ours.get_by_role("button", name="Sign the contract with initech").click()
-    ours.get_by_text("Assigned to carol@example.com. You may decide all the same.").wait_for()
+    ours.get_by_text("Assigned to carol@example.com. You can decide it too.").wait_for()
     ours.get_by_role("button", name="Reject", exact=True).click()
     ours.get_by_role("status").get_by_text("Rejected").wait_for()
     (account,) = [one for one in site.ask("GET", "accounts")["items"] if one["email"] == bob["email"]]
@@ -59,13 +59,13 @@ def test_a_channel_gets_quiet_hours_and_workflows_of_its_own(open_page: Open, si
     page.get_by_role("button", name="night", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Workflows").click()
-    page.get_by_placeholder("Find or type").fill("send_*")
+    page.get_by_placeholder("Search or type").fill("send_*")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     dialog.get_by_role("switch", name="Quiet hours").click()
     dialog.get_by_label("From").fill("00:00")
     dialog.get_by_label("Until").fill("00:00")
-    expect(dialog.get_by_role("alert")).to_contain_text("would never end")
+    expect(dialog.get_by_role("alert")).to_contain_text("cannot cover every hour")
     expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
     dialog.get_by_label("Until").fill("23:59")
     dialog.get_by_label("Time zone").fill("Mars/Olympus")

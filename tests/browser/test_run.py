@@ -22,7 +22,7 @@ def status(page: Any, word: str) -> None:
 def test_the_steps_of_a_run_are_shown_with_exact_numbers(open_page: Open) -> None:
     page = open_page("runs/order-1001")
     status(page, "SUCCESS")
-    timeline = page.get_by_role("group", name="Timeline of steps")
+    timeline = page.get_by_role("group", name="Step timeline")
     expect(timeline.get_by_role("listitem").filter(has_text="print_label")).to_be_visible()
     timeline.get_by_role("button", name="validate_order").click()
     inspector = page.get_by_test_id("inspector")
@@ -78,7 +78,7 @@ def test_a_message_releases_the_run_that_waits_for_it(open_page: Open) -> None:
 
 
 def compared(page: Any, step: str) -> Any:
-    comparison = page.get_by_role("table", name="Comparison of steps")
+    comparison = page.get_by_role("table", name="Step comparison")
     return comparison.get_by_role("row").filter(has=page.get_by_role("button", name=step, exact=True))
 
 
@@ -98,9 +98,9 @@ def test_a_run_started_by_form_is_watched_and_approved_on_its_page(open_page: Op
 def test_a_fork_with_an_edited_result_is_compared_to_the_last_digit(open_page: Open) -> None:
     page = open_page("runs/order-1006")
     page.get_by_role("button", name="Fork", exact=True).click()
-    page.get_by_label("Go on from").select_option("1")
-    page.get_by_label("Change a step").select_option("0")
-    editor = page.get_by_role("textbox", name="Change recorded results 0")
+    page.get_by_label("Start from").select_option("1")
+    page.get_by_label("Override a step").select_option("0")
+    editor = page.get_by_role("textbox", name="Override step results 0")
     expect(editor).to_contain_text("123456789012345678901234567890")
     editor.click()
     page.keyboard.press("Control+a")
@@ -110,7 +110,7 @@ def test_a_fork_with_an_edited_result_is_compared_to_the_last_digit(open_page: O
     status(page, "SUCCESS")
     page.get_by_role("tab", name="Compare").click()
     expect(page.get_by_text("1 difference")).to_be_visible()
-    page.get_by_role("switch", name="Only differences").click()
+    page.get_by_role("switch", name="Differences only").click()
     expect(compared(page, "reserve_stock")).to_have_count(0)
     compared(page, "validate_order").get_by_role("button").click()
     for text in ("123456789012345678901234567890", "123456789012345678901234567891"):
@@ -129,9 +129,9 @@ def test_a_failed_run_is_tried_again_from_the_step_that_failed(open_page: Open, 
 
 def test_a_failed_step_is_skipped_with_a_value_in_a_run_of_its_own(open_page: Open) -> None:
     page = open_page("runs/order-1100?step=5")
-    page.get_by_role("button", name="Put this step right").click()
-    page.get_by_role("menuitem", name="Skip with a value").click()
-    expect(page.get_by_role("list", name="What happens")).to_contain_text("This run stays as it is.")
+    page.get_by_role("button", name="Fix step").click()
+    page.get_by_role("menuitem", name="Skip with a result").click()
+    expect(page.get_by_role("list", name="What happens next")).to_contain_text("This run stays unchanged.")
     page.get_by_role("textbox", name="Result of the step").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text('"paid in cash"')
@@ -150,9 +150,9 @@ def test_an_exported_run_is_opened_without_the_server(open_page: Open, site: Any
     page.on("request", lambda request: asked.append(request.url))
     field = page.get_by_label("Exported run")
     field.set_input_files({"name": "no.json", "mimeType": "application/json", "buffer": b"[1]"})
-    page.get_by_text("This file is no exported run").wait_for()
+    page.get_by_text("This file is not an exported run").wait_for()
     field.set_input_files(exported)
-    packed = page.get_by_test_id("packed")
+    packed = page.get_by_test_id("exported-run")
     expect(packed.get_by_role("heading", name="place_order")).to_be_visible()
     packed.get_by_role("button", name="validate_order").click()
     expect(page.get_by_test_id("inspector").get_by_text("123456789012345678901234567890")).to_be_visible()
@@ -162,18 +162,18 @@ def test_an_exported_run_is_opened_without_the_server(open_page: Open, site: Any
 def test_a_fork_with_another_input_runs_and_is_compared(open_page: Open) -> None:
     page = open_page("runs/order-1101")
     page.get_by_role("button", name="Fork", exact=True).click()
-    page.get_by_label("Go on from").select_option("0")
+    page.get_by_label("Start from").select_option("0")
     page.get_by_role("switch", name="Change the input").click()
     customer = page.get_by_role("dialog").get_by_role("textbox", name="Customer")
     customer.fill("Margaret")
     page.get_by_role("dialog").get_by_role("button", name="JSON").click()
     expect(page.get_by_role("textbox", name="Input")).to_contain_text('"customer": "Margaret"')
-    page.get_by_label("Id of the new run").fill("order-1101-again")
+    page.get_by_label("New run ID").fill("order-1101-again")
     page.get_by_role("dialog").get_by_role("button", name="Fork").click()
     expect(page).to_have_url(re.compile("order-1101-again"))
     status(page, "SUCCESS")
     page.get_by_role("tab", name="Compare").click()
-    expect(page.get_by_text("other input")).to_be_visible()
+    expect(page.get_by_text("different input")).to_be_visible()
     expect(compared(page, "charge")).to_contain_text("differs")
     expect(compared(page, "reserve_stock")).to_contain_text("same")
 
@@ -192,7 +192,7 @@ def test_cancelling_asks_first_and_stands_in_the_history(open_page: Open, site: 
 
 def test_family_values_products_and_logs_have_their_places(open_page: Open) -> None:
     page = open_page("runs/order-1002")
-    page.get_by_role("tab", name="Family").click()
+    page.get_by_role("tab", name="Related runs").click()
     expect(page.get_by_role("link", name="send_invoice")).to_be_visible()
     page.get_by_role("tab", name="Messages").click()
     expect(page.get_by_text('"ch_1002"')).to_be_visible()
@@ -210,7 +210,7 @@ def test_family_values_products_and_logs_have_their_places(open_page: Open) -> N
 
 def test_an_unknown_run_says_so(open_page: Open) -> None:
     page = open_page("runs/no%2Fsuch%20run")
-    page.get_by_text("There is no such thing").wait_for()
+    page.get_by_text("Not found").wait_for()
 
 
 def test_a_run_whose_id_has_a_slash_is_shown(open_page: Open, site: Any) -> None:

@@ -85,7 +85,7 @@ def test_the_palette_finds_runs_pages_and_workflows(open_page: Open) -> None:
 def test_a_bulk_action_says_how_many_before_it_acts(open_page: Open, site: Any) -> None:
     page = open_page("runs?queue=render&status=ENQUEUED")
     expect(rows(page)).to_have_count(4)
-    page.get_by_label("Select all shown runs").check()
+    page.get_by_label("Select all visible runs").check()
     page.get_by_role("toolbar").get_by_role("button", name="Cancel").click()
     expect(page.get_by_test_id("bulk-count")).to_have_text(re.compile("^4"))
     page.get_by_label("Reason").fill("not needed")
@@ -99,7 +99,7 @@ def test_a_bulk_action_says_how_many_before_it_acts(open_page: Open, site: Any) 
 def test_a_view_is_kept(open_page: Open) -> None:
     page = open_page("runs?workflow=place_order")
     page.get_by_role("button", name="Views").click()
-    page.get_by_role("menuitem", name="Save this view").click()
+    page.get_by_role("menuitem", name="Save view").click()
     page.get_by_label("Name").fill("Orders")
     page.get_by_role("button", name="Save view").click()
     page.get_by_role("button", name="Clear filters").click()
@@ -114,21 +114,21 @@ def test_a_view_is_kept(open_page: Open) -> None:
     page.get_by_role("button", name="Views").click()
     expect(page.get_by_role("menuitem", name="All orders", exact=True)).to_be_visible()
     page.get_by_role("menuitem", name="Edit saved views").click()
-    page.get_by_role("button", name="Forget “All orders”").click()
+    page.get_by_role("button", name="Remove “All orders”").click()
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Views").click()
-    expect(page.get_by_role("menuitem", name="Save this view")).to_be_visible()
+    expect(page.get_by_role("menuitem", name="Save view")).to_be_visible()
     expect(page.get_by_role("menuitem", name="All orders", exact=True)).to_have_count(0)
 
 
 def test_columns_are_chosen(open_page: Open) -> None:
     page = open_page("runs")
-    expect(page.get_by_role("columnheader", name="Run id")).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="Run ID")).to_have_count(0)
     page.get_by_role("button", name="Display").click()
-    page.get_by_role("menuitemcheckbox", name="Run id").click()
+    page.get_by_role("menuitemcheckbox", name="Run ID").click()
     page.get_by_role("menuitemcheckbox", name="Compact rows").click()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("columnheader", name="Run id")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Run ID")).to_be_visible()
     assert 28 == rows(page).first.bounding_box()["height"]
 
 
@@ -146,13 +146,13 @@ def test_runs_are_narrowed_by_length_and_class_of_error(open_page: Open) -> None
     page = open_page("runs?workflow=place_order")
     page.get_by_role("button", name="Duration", exact=True).click()
     page.get_by_label("At most").fill("1x")
-    expect(page.get_by_text("Like 250ms, 10s, 5m, 2h")).to_be_visible()
+    expect(page.get_by_text("Use a duration such as 250ms, 10s, 5m or 2h")).to_be_visible()
     page.get_by_label("At least").fill("10m")
     page.get_by_label("At most").fill("")
     page.keyboard.press("Enter")
     page.get_by_text("No runs match").wait_for()
     assert "took=10m.." in page.url
-    page.get_by_role("button", name="Clear duration").click()
+    page.get_by_role("button", name="Clear duration filter").click()
     expect(rows(page).first).to_be_visible()
     page.get_by_role("button", name="Error class").click()
     page.get_by_label("Find error class").fill("Payment")
@@ -164,7 +164,7 @@ def test_runs_are_narrowed_by_length_and_class_of_error(open_page: Open) -> None
 
 def test_words_that_only_the_input_has_are_shown_there(open_page: Open) -> None:
     page = open_page("runs?q=CABLE-1")
-    expect(rows(page).first.locator("mark")).to_have_text("in its input")
+    expect(rows(page).first.locator("mark")).to_have_text("in input")
     rows(page).filter(has_text="Order 1002").get_by_role("link").first.click()
     expect(page.get_by_role("group", name="Input").get_by_text('"CABLE-1"')).to_be_visible()
 
@@ -176,9 +176,9 @@ def test_a_bulk_action_tells_what_was_refused(open_page: Open, site: Any) -> Non
     page = open_page("runs?q=bulk-")
     expect(rows(page)).to_have_count(4)
     expect(page.locator("[data-status=ERROR]")).to_have_count(3)
-    page.get_by_label("Select all shown runs").check()
+    page.get_by_label("Select all visible runs").check()
     page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
-    expect(page.get_by_test_id("bulk-count")).to_contain_text("Of 4 chosen")
+    expect(page.get_by_test_id("bulk-count")).to_contain_text("Of 4 selected")
     page.get_by_role("button", name="Delete 3").click()
     progress = page.get_by_test_id("bulk-progress")
     expect(progress).to_contain_text("3 done")

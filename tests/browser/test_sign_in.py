@@ -33,7 +33,7 @@ def test_a_wrong_password_is_refused_and_the_right_one_leads_to_the_page_that_wa
 ) -> None:
     page = open_page("queues/render?x=1", is_known=False)
     sign_in(page, "something else")
-    page.get_by_text("E-mail or password is wrong.").wait_for()
+    page.get_by_text("Wrong e-mail or password.").wait_for()
     sign_in(page, PASSWORD)
     page.get_by_role("heading", name="render").wait_for()
     assert site.page("queues/render") == page.url.partition("?")[0]

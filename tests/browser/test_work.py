@@ -39,7 +39,7 @@ def test_the_input_is_the_same_as_form_and_as_json(open_page: Open) -> None:
     page.keyboard.press("Control+End")
     page.keyboard.type("oops")
     page.get_by_role("button", name="Start run").click()
-    expect(page.get_by_role("alert")).to_contain_text("Not JSON yet")
+    expect(page.get_by_role("alert")).to_contain_text("Invalid JSON")
     editor.click()
     page.keyboard.press("Control+End")
     for _ in range(4):
@@ -53,7 +53,7 @@ def test_an_approval_is_given_on_a_phone(open_page: Open, site: Any) -> None:
     page = open_page("approvals", width=390, height=844)
     page.get_by_role("button", name="Release order 1200").click()
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_text(re.compile("needed|given values")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Required|one of the options")).first).to_be_visible()
     page.get_by_role("button", name="ups").click()
     page.get_by_label("Comment").fill("known customer")
     page.get_by_role("button", name="Approve").click()
@@ -83,11 +83,11 @@ def approvals_of(site: Any, id: str) -> Any:
 def test_a_queue_is_paused_and_its_limits_changed(open_page: Open, site: Any) -> None:
     page = open_page("queues")
     page.get_by_role("link", name="render").click()
-    expect(page.get_by_role("table", name="Who holds the slots")).to_contain_text("film-0")
+    expect(page.get_by_role("table", name="Slot holders")).to_contain_text("film-0")
     page.get_by_role("button", name="Edit limits").click()
-    page.get_by_label("At once in all").fill("5")
+    page.get_by_label("Total concurrency").fill("5")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("5 in all")).to_be_visible()
+    expect(page.get_by_text("5 in total")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused", exact=True)).to_be_visible()
     queue = site.ask("GET", "queues/render")
@@ -98,7 +98,7 @@ def test_a_queue_is_paused_and_its_limits_changed(open_page: Open, site: Any) ->
 
 def test_a_schedule_is_made_seen_ahead_turned_off_and_deleted(open_page: Open) -> None:
     page = open_page("start?workflow=send_invoice&when=cron")
-    page.get_by_label("Cron text").fill("*/15 8-18 * * 1-5")
+    page.get_by_label("Cron expression").fill("*/15 8-18 * * 1-5")
     expect(page.get_by_text("Every 15 minutes, between 08:00 and 18:59, Monday through Friday")).to_be_visible()
     expect(page.get_by_text("Next 10 ticks")).to_be_visible()
     page.get_by_label("Name").fill("invoices")
@@ -106,7 +106,7 @@ def test_a_schedule_is_made_seen_ahead_turned_off_and_deleted(open_page: Open) -
     page.get_by_role("button", name="Create schedule").click()
     expect(page).to_have_url(re.compile("schedules/"))
     page.get_by_role("switch", name="Turn invoices on or off").click()
-    expect(page.get_by_text("Schedule is off")).to_be_visible()
+    expect(page.get_by_text("Schedule turned off")).to_be_visible()
     page.get_by_role("button", name="Run now").click()
     page.get_by_role("heading", name="send_invoice").wait_for()
     page.get_by_role("link", name="Schedules").click()
@@ -124,8 +124,8 @@ def test_a_value_is_saved_only_if_nobody_changed_it_meanwhile(open_page: Open, s
     site.ask("PUT", "kv/config%2Flimits", {"value": {"release_above": 99, "currencies": []}})
     field.fill("2000")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Somebody changed this value meanwhile")).to_be_visible()
-    page.get_by_role("button", name="Save mine anyway").click()
+    expect(page.get_by_text("This value was changed in the meantime")).to_be_visible()
+    page.get_by_role("button", name="Overwrite").click()
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("status").get_by_text("Saved").wait_for()
     assert 2000 == site.ask("GET", "kv/config%2Flimits")["value"]["release_above"]
@@ -136,7 +136,7 @@ def test_a_new_key_does_not_take_the_place_of_one_that_is_there(open_page: Open,
     page.get_by_role("button", name="Add key").click()
     page.get_by_role("dialog").get_by_role("textbox", name="Key").fill("greeting")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Somebody changed this value meanwhile")).to_be_visible()
+    expect(page.get_by_text("This value was changed in the meantime")).to_be_visible()
     assert "hello" == site.ask("GET", "kv/greeting")["value"]
 
 
@@ -146,8 +146,8 @@ def test_errors_are_grouped_and_retried_together(open_page: Open) -> None:
     card.get_by_role("button", name="Details").click()
     expect(page.get_by_role("link", name="order-1100")).to_be_visible()
     card.get_by_role("button", name="Retry all").click()
-    expect(page.get_by_test_id("bulk-count")).to_contain_text("will go on")
-    page.get_by_role("button", name="Keep them").click()
+    expect(page.get_by_test_id("bulk-count")).to_contain_text("will be resumed")
+    page.get_by_role("button", name="Keep runs").click()
 
 
 def test_a_webhook_is_made_and_turned_off(open_page: Open, site: Any) -> None:
@@ -183,7 +183,7 @@ def test_a_token_is_shown_once(open_page: Open) -> None:
     page.get_by_role("button", name="Create token").click()
     page.get_by_label("Name").fill("deploy")
     page.get_by_role("button", name="Create", exact=True).click()
-    expect(page.get_by_role("button", name=re.compile("^Copy the token: "))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Copy token: "))).to_be_visible()
     page.get_by_role("button", name="Done").click()
     expect(page.get_by_role("table", name="API tokens")).to_contain_text("deploy")
 

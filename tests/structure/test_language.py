@@ -91,7 +91,6 @@ PENDING = tuple(
         "src/turbine/threads.py",
         "src/turbine/wake.py",
         "src/turbine/runtime/live.py",
-        "ui",
         "docs",
         "README.md",
         "ARCHITECTURE.md",

@@ -3,14 +3,14 @@ import { RouterProvider } from "@tanstack/react-router";
 import { Tooltip } from "radix-ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { basePath } from "./api/place";
+import { basePath } from "./api/base-path";
 import { queryClient } from "./api/session";
 import { Toasts } from "./components/toast";
 import { router } from "./router";
 import "./styles.css";
 
-// A part that cannot be loaded is most often one of an older build, of which this page still is. One try: what is broken
-// for another reason must not be loaded for ever.
+// A chunk that fails to load usually belongs to an older build than the server's: reload once. Not again, so that a
+// chunk that is broken for another reason does not reload forever.
 window.addEventListener("vite:preloadError", () => {
   const key = "turbine.loaded-anew";
   if (Date.now() - Number(sessionStorage.getItem(key) ?? 0) < 60_000) return;

@@ -1,32 +1,32 @@
-/** Which address shows which page. The address carries all that a page shows, so it can be shared. */
+/** Routes. The address holds the whole state of a page, so it can be shared. */
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { basePath } from "./api/base-path";
 import { onSignedOut } from "./api/client";
-import { basePath } from "./api/place";
 import { queryClient, sessionQuery } from "./api/session";
 import { Failed } from "./components/states";
-import { Lost } from "./pages/lost";
 import { LoginPage } from "./pages/login";
+import { NotFoundPage } from "./pages/not-found";
 import { RunPage } from "./pages/run/page";
 import { RunsPage } from "./pages/runs/page";
 import { Frame } from "./shell/frame";
 
-/** Search parameters: texts, or lists of texts where a name comes more than once. */
+/** Search parameters; repeated names become lists. */
 export type Search = Record<string, string | string[] | undefined>;
 
 function parseSearch(text: string): Search {
-  const found: Search = {};
+  const search: Search = {};
   for (const [key, value] of new URLSearchParams(text)) {
-    const before = found[key];
-    found[key] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    const before = search[key];
+    search[key] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }
-  return found;
+  return search;
 }
 
 function stringifySearch(search: Record<string, unknown>): string {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(search)) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== null && one !== "") params.append(key, String(one));
+    for (const item of Array.isArray(value) ? value : [value]) if (item !== undefined && item !== null && item !== "") params.append(key, String(item));
   }
   const text = params.toString();
   return text ? `?${text}` : "";
@@ -34,7 +34,7 @@ function stringifySearch(search: Record<string, unknown>): string {
 
 const validateSearch = (search: Record<string, unknown>): Search => search as Search;
 
-const root = createRootRoute({ notFoundComponent: Lost, validateSearch });
+const root = createRootRoute({ notFoundComponent: NotFoundPage, validateSearch });
 
 const login = createRoute({ getParentRoute: () => root, path: "/login", component: LoginPage });
 const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: lazyRouteComponent(() => import("./pages/setup"), "SetupPage") });
@@ -90,7 +90,7 @@ const routes = root.addChildren([
     at("/webhooks", lazyRouteComponent(() => import("./pages/webhooks"), "WebhooksPage")),
     at("/deliveries", lazyRouteComponent(() => import("./pages/deliveries"), "DeliveriesPage")),
     at("/executors", lazyRouteComponent(() => import("./pages/executors"), "ExecutorsPage")),
-    at("/sql", lazyRouteComponent(() => import("./pages/console"), "ConsolePage")),
+    at("/sql", lazyRouteComponent(() => import("./pages/sql"), "SqlPage")),
     at("/api", lazyRouteComponent(() => import("./pages/explorer"), "ExplorerPage")),
     at("/audit", lazyRouteComponent(() => import("./pages/audit"), "AuditPage")),
     at("/settings", lazyRouteComponent(() => import("./pages/settings"), "SettingsPage")),

@@ -1,7 +1,7 @@
-/** The one way to the server: JSON in, JSON out, problems as `Problem`. */
+/** The HTTP client: JSON in, JSON out, errors as `Problem`. */
 
-import { parse, stringify } from "./lossless";
-import { apiPath } from "./place";
+import { apiPath } from "./base-path";
+import { parse, stringify } from "./exact-json";
 
 export interface FieldError {
   path: (string | number)[];
@@ -9,7 +9,7 @@ export interface FieldError {
   type: string;
 }
 
-/** What the server said when it refused; `status` 0 when it could not be reached at all. */
+/** An error response (RFC 9457); `status` is 0 when the server cannot be reached. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
@@ -29,7 +29,7 @@ let csrf: string | undefined;
 let signedOut: (() => void) | undefined;
 let refused: (() => void) | undefined;
 
-export function keepCsrf(token: string | undefined): void {
+export function setCsrf(token: string | undefined): void {
   csrf = token;
 }
 
@@ -37,18 +37,18 @@ export function onSignedOut(listener: () => void): void {
   signedOut = listener;
 }
 
-/** Hears that the server refused a change: whoever looks may have another role by now. */
-export function onRefused(listener: () => void): void {
+/** Called when the server forbids a change: the role may have changed since the session was read. */
+export function onForbidden(listener: () => void): void {
   refused = listener;
 }
 
 export function address(path: string, query: Query = {}): string {
-  const found = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;
-    for (const one of Array.isArray(value) ? value : [value]) found.append(key, String(one));
+    for (const item of Array.isArray(value) ? value : [value]) parameters.append(key, String(item));
   }
-  const text = found.toString();
+  const text = parameters.toString();
   return apiPath + path + (text ? `?${text}` : "");
 }
 
@@ -56,7 +56,7 @@ export function part(id: string | number): string {
   return encodeURIComponent(String(id));
 }
 
-export async function ask<T>(method: string, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+export async function request<T>(method: string, path: string, options: { query?: Query; body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
@@ -77,17 +77,17 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   if (response.ok) return (text ? parse(text) : undefined) as T;
   if (response.status === 401 && !path.startsWith("login") && !path.startsWith("password")) signedOut?.();
   if (response.status === 403 && method !== "GET" && csrf !== undefined) {
-    if (headers["X-CSRF-Token"] !== (await freshCsrf())) return ask(method, path, options);
+    if (headers["X-CSRF-Token"] !== (await freshCsrf())) return request(method, path, options);
     refused?.();
   }
   throw problemOf(response, text);
 }
 
-/** The token of the session as it is now: somebody may have signed in anew in another tab. */
+/** Reads the CSRF token again: another tab may have signed in since. */
 async function freshCsrf(): Promise<string | undefined> {
   const before = csrf;
-  csrf = undefined; // so that nothing is asked twice more
-  const session = await ask<{ csrf?: string | null }>("GET", "session").catch(() => null);
+  csrf = undefined; // prevents another retry in this request
+  const session = await request<{ csrf?: string | null }>("GET", "session").catch(() => null);
   csrf = session?.csrf ?? before;
   return csrf;
 }
@@ -98,7 +98,7 @@ export interface Raw {
   ms: number;
 }
 
-/** A request as it stands, and its answer as it came: for those who try the API out. */
+/** Sends a request unchanged and returns the raw response, for the API explorer. */
 export async function sendRaw(method: string, path: string, body: string | undefined): Promise<Raw> {
   const headers: Record<string, string> = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -117,7 +117,7 @@ function problemOf(response: Response, text: string): Problem {
   try {
     body = parse(text) as Record<string, unknown>;
   } catch {
-    // A proxy answered with a page of its own; its status still tells.
+    // Not JSON, such as the error page of a proxy: the status must do.
   }
   const retry = Number(response.headers.get("Retry-After"));
   return new Problem(
@@ -130,8 +130,8 @@ function problemOf(response: Response, text: string): Problem {
   );
 }
 
-export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => ask<T>("GET", path, { query, signal });
-export const post = <T>(path: string, body: unknown = {}) => ask<T>("POST", path, { body });
-export const patch = <T>(path: string, body: unknown) => ask<T>("PATCH", path, { body });
-export const put = <T>(path: string, body: unknown) => ask<T>("PUT", path, { body });
-export const remove = <T = void>(path: string) => ask<T>("DELETE", path);
+export const get = <T>(path: string, query?: Query, signal?: AbortSignal) => request<T>("GET", path, { query, signal });
+export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", path, { body });
+export const patch = <T>(path: string, body: unknown) => request<T>("PATCH", path, { body });
+export const put = <T>(path: string, body: unknown) => request<T>("PUT", path, { body });
+export const remove = <T = void>(path: string) => request<T>("DELETE", path);

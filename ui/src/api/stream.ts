@@ -1,14 +1,14 @@
 /**
- * One event stream for the whole browser. Where it cannot be had, the queries poll instead.
+ * One event stream for the whole browser; without it the queries poll.
  *
- * A browser opens no more than six connections to a server that speaks HTTP/1.1, and a stream holds one for good: with
- * a stream in each tab the seventh tab would never load. So one tab holds the stream and tells the others.
+ * A browser opens at most six HTTP/1.1 connections to a server, and a stream keeps one open: with a stream in each tab,
+ * the seventh tab would never load. So one tab holds the stream and forwards its events to the others.
  */
 
 import type { QueryClient } from "@tanstack/react-query";
 import { useSyncExternalStore } from "react";
+import { apiPath } from "./base-path";
 import { address } from "./client";
-import { apiPath } from "./place";
 import type { RunStatus } from "./types";
 
 export interface RunEvent {
@@ -21,10 +21,10 @@ export interface RunEvent {
 type State = "connecting" | "live" | "polling";
 type Kind = "run" | "changed" | "reset";
 
-/** What tabs tell each other: what the stream said, how it is, or that somebody wants to know how it is. */
+/** Messages between tabs: an event, the state of the stream, or a question for that state. */
 type Word = { kind: Kind; data: string } | { state: State } | { ask: true };
 
-/** Which queries a list of the server feeds. */
+/** The query keys to invalidate when a list of the server has changed. */
 const feeds: Record<string, string[]> = {
   workflows: ["workflows", "errors", "scatter", "registered", "calendar", "metrics", "tags"],
   approvals: ["approvals"],
@@ -38,13 +38,13 @@ const feeds: Record<string, string[]> = {
 };
 
 const flushEvery = 1000;
-/** More runs than this are not told apart: all that are shown are asked for again. */
+/** With more changed runs than this, all run queries are invalidated instead of single ones. */
 const runsMost = 200;
-/** Milliseconds after which a tab that nobody sees gives its own stream back. */
+/** Milliseconds after which a hidden tab closes its own stream. */
 const patience = 10_000;
 
 const shared = `turbine ${apiPath}`;
-// Over plain http from elsewhere pages get no locks: there each tab that is seen has its own stream.
+// Over plain http (except localhost) there are no locks: then each visible tab has its own stream.
 const canShare = "locks" in navigator && "BroadcastChannel" in window;
 
 let over: AbortController | undefined;
@@ -68,7 +68,7 @@ function become(next: State): void {
   const wasLive = state === "live";
   state = next;
   for (const watcher of stateWatchers) watcher();
-  // A query looks at how often it is to ask when it gets an answer: without one more it would never begin.
+  // A query reads its polling interval only after a response: without this refetch polling would never begin.
   if (wasLive && next === "polling") void client?.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "runs-list", refetchType: document.hidden ? "none" : "active" });
 }
 
@@ -99,13 +99,13 @@ export function openStream(queries: QueryClient): void {
       if (signal.aborted) return resolve();
       signal.addEventListener("abort", () => resolve());
       if (state !== "connecting") {
-        // Another tab held it until now, and what came in between nobody has heard.
+        // Another tab held the stream until now; events in between are lost.
         take("reset", "{}");
         tell({ kind: "reset", data: "{}" });
       }
       connect();
     });
-  navigator.locks.request(shared, { signal }, lead).catch(() => undefined); // closed while it waited for its turn
+  navigator.locks.request(shared, { signal }, lead).catch(() => undefined); // aborted by closeStream
 }
 
 function connect(isAgain = false): void {
@@ -114,14 +114,14 @@ function connect(isAgain = false): void {
   source.onopen = () => {
     failures = 0;
     become("live");
-    // A new stream does not know where the former one ended.
+    // Events between the two streams are lost.
     if (isAgain) hear("reset", "{}");
     isAgain = false;
   };
   source.onerror = () => {
     become("polling");
     if (source?.readyState !== EventSource.CLOSED) return;
-    // The browser gave up (the server answered with an error): try again, ever more slowly.
+    // The browser gave up because the server returned an error: retry with exponential backoff.
     retryTimer = window.setTimeout(() => connect(true), Math.min(30_000, 1000 * 2 ** failures++));
   };
   for (const kind of ["run", "changed", "reset"] as const) source.addEventListener(kind, (event: MessageEvent<string>) => hear(kind, event.data));
@@ -176,7 +176,7 @@ function disconnect(): void {
   source = undefined;
 }
 
-/** A tab that nobody sees asks for nothing but approvals, which its title counts; it catches up when it is seen again. */
+/** A hidden tab refreshes only approvals, which its title counts, and catches up when it is visible again. */
 function look(): void {
   window.clearTimeout(hideTimer);
   if (!canShare && document.hidden) {
@@ -192,7 +192,7 @@ function read<T>(data: string): T | undefined {
   try {
     return JSON.parse(data) as T;
   } catch {
-    // A line we cannot read tells at least that something happened.
+    // An unreadable event still means that something changed.
     stale.add("workflows");
     return undefined;
   }
@@ -217,8 +217,8 @@ function flush(): void {
   staleRuns.clear();
 }
 
-/** Hears every change of a run; `null` says that some run changed. */
-export function hearRuns(watcher: (event: RunEvent | null) => void): () => void {
+/** Calls `watcher` for each changed run; `null` means that unspecified runs changed. */
+export function watchRuns(watcher: (event: RunEvent | null) => void): () => void {
   runWatchers.add(watcher);
   return () => runWatchers.delete(watcher);
 }

@@ -1,26 +1,25 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import type { AuditLine } from "@/api/types";
-import { auditText } from "@/text";
 import { Table } from "./table";
 import { Ago } from "./ui";
 
 export function AuditTable({ lines, inline, foot }: { lines: AuditLine[]; inline?: boolean; foot?: ReactNode }) {
   return (
     <Table
-      label={auditText.title}
+      label="Audit log"
       rows={lines}
       inline={inline}
       foot={foot}
       id={(line) => String(line.id)}
       columns={[
-        { key: "at", head: auditText.at, cell: (line) => <Ago at={line.at} className="text-muted" />, width: "80px" },
-        { key: "actor", head: auditText.actor, cell: (line) => <span title={line.role ?? undefined}>{line.actor}</span>, width: "minmax(120px, 1fr)" },
-        { key: "action", head: auditText.action, cell: (line) => <span className="font-medium">{line.action}</span>, width: "minmax(120px, 180px)" },
+        { key: "at", head: "Time", cell: (line) => <Ago at={line.at} className="text-muted" />, width: "80px" },
+        { key: "actor", head: "Actor", cell: (line) => <span title={line.role ?? undefined}>{line.actor}</span>, width: "minmax(120px, 1fr)" },
+        { key: "action", head: "Action", cell: (line) => <span className="font-medium">{line.action}</span>, width: "minmax(120px, 180px)" },
         {
           key: "target",
-          head: auditText.target,
+          head: "Target",
           wide: true,
           cell: (line) =>
             line.target && /^(workflow|run)\./.test(line.action) ? (
@@ -32,7 +31,7 @@ export function AuditTable({ lines, inline, foot }: { lines: AuditLine[]; inline
             ),
           width: "minmax(120px, 1.4fr)",
         },
-        { key: "detail", head: auditText.detail, wide: true, cell: (line) => <span className="font-mono text-xs text-faint" title={stringify(line.detail)}>{line.detail === null || line.detail === undefined || stringify(line.detail) === "{}" ? "" : typeof line.detail === "string" ? line.detail : stringify(line.detail)}</span>, width: "minmax(120px, 2fr)" },
+        { key: "detail", head: "Detail", wide: true, cell: (line) => <span className="font-mono text-xs text-faint" title={stringify(line.detail)}>{line.detail === null || line.detail === undefined || stringify(line.detail) === "{}" ? "" : typeof line.detail === "string" ? line.detail : stringify(line.detail)}</span>, width: "minmax(120px, 2fr)" },
       ]}
     />
   );

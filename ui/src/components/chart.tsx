@@ -1,9 +1,9 @@
-/** Figures over time, drawn by ourselves: bars and lines on one axis, read off by pointer or by arrow keys. */
+/** Chart over time: stacked bars and lines on one axis, readable with the pointer or arrow keys. */
 
 import type { KeyboardEvent, PointerEvent } from "react";
-import { clock, dayOf, day } from "@/lib/time";
-import { useElementWidth } from "@/lib/width";
-import { classes } from "@/lib/words";
+import { useElementWidth } from "@/lib/element-width";
+import { classes } from "@/lib/format";
+import { clock, day, dayOf } from "@/lib/time";
 
 export type Tone = "ok" | "bad" | "accent" | "info" | "warn";
 
@@ -11,7 +11,7 @@ export interface Series {
   key: string;
   label: string;
   tone: Tone;
-  /** Bars stand on each other in the order given; lines have gaps where there is nothing. */
+  /** Bars are stacked in the given order; lines have gaps where a value is missing. */
   kind: "bar" | "line";
   values: (number | null)[];
 }
@@ -37,9 +37,9 @@ interface ChartProps {
   title: string;
   series: Series[];
   times: number[];
-  /** How a value is written, in the axis and beside its name. */
+  /** Formats a value for the axis and the legend. */
   write: (value: number) => string;
-  /** The axis ends at least here. */
+  /** Minimum for the upper end of the axis. */
   least?: number;
   at: number | null;
   onAt: (at: number | null) => void;
@@ -51,11 +51,11 @@ export function Chart({ title, series, times, write, least = 0, at, onAt, height
   const [frame, measured] = useElementWidth();
   const width = Math.max(240, measured);
   const count = times.length;
-  const stacked = series.filter((one) => one.kind === "bar");
-  const sums = times.map((_, index) => stacked.reduce((sum, one) => sum + (one.values[index] ?? 0), 0));
-  const highest = Math.max(least, ...sums, ...series.filter((one) => one.kind === "line").flatMap((one) => one.values.map((value) => value ?? 0)));
+  const stacked = series.filter((line) => line.kind === "bar");
+  const sums = times.map((_, index) => stacked.reduce((sum, item) => sum + (item.values[index] ?? 0), 0));
+  const highest = Math.max(least, ...sums, ...series.filter((line) => line.kind === "line").flatMap((line) => line.values.map((value) => value ?? 0)));
   const most = roundUp(highest);
-  const isEmpty = series.every((one) => one.values.every((value) => value === null || value === 0));
+  const isEmpty = series.every((line) => line.values.every((value) => value === null || value === 0));
   const step = (width - left - right) / Math.max(1, count);
   const x = (index: number) => left + index * step;
   const y = (value: number) => top + (height - top - bottom) * (1 - value / most);
@@ -64,7 +64,7 @@ export function Chart({ title, series, times, write, least = 0, at, onAt, height
   const whenOf = (time: number) => (span > 2 * day ? dayOf(time) : clock(time).slice(0, 5));
   const marks = Math.max(2, Math.min(7, Math.floor((width - left) / (span > 2 * day ? 120 : 90))));
   const ticks = count < 2 ? [0] : [...new Set(Array.from({ length: marks }, (_, index) => Math.round((index * (count - 1)) / marks)))];
-  const read = (index: number | null) => (index === null ? "" : `${dayOf(times[index]!)}, ${clock(times[index]!).slice(0, 5)}: ${series.map((one) => `${one.label} ${one.values[index] === null || one.values[index] === undefined ? "–" : write(one.values[index])}`).join(", ")}`);
+  const read = (index: number | null) => (index === null ? "" : `${dayOf(times[index]!)}, ${clock(times[index]!).slice(0, 5)}: ${series.map((line) => `${line.label} ${line.values[index] === null || line.values[index] === undefined ? "–" : write(line.values[index])}`).join(", ")}`);
   const point = (event: PointerEvent<SVGSVGElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     onAt(Math.min(count - 1, Math.max(0, Math.floor((event.clientX - box.left - left) / step))));
@@ -83,11 +83,11 @@ export function Chart({ title, series, times, write, least = 0, at, onAt, height
         <h2 className="font-semibold whitespace-nowrap">{title}</h2>
         <div className="flex min-w-0 flex-1 justify-end gap-x-4 text-xs whitespace-nowrap text-muted">
           {shown !== null && <span className="text-faint tabular-nums max-md:hidden">{span > 2 * day ? `${dayOf(times[shown]!)}, ${clock(times[shown]!).slice(0, 5)}` : clock(times[shown]!).slice(0, 5)}</span>}
-          {series.map((one) => (
-            <span key={one.key} className="flex items-center gap-1.5 tabular-nums">
-              <span aria-hidden className={classes("inline-block rounded-full", grounds[one.tone], one.kind === "bar" ? "size-2" : "h-0.5 w-3")} />
-              {one.label}
-              {shown !== null && <span className="font-medium text-text">{one.values[shown] === null || one.values[shown] === undefined ? "–" : write(one.values[shown])}</span>}
+          {series.map((line) => (
+            <span key={line.key} className="flex items-center gap-1.5 tabular-nums">
+              <span aria-hidden className={classes("inline-block rounded-full", grounds[line.tone], line.kind === "bar" ? "size-2" : "h-0.5 w-3")} />
+              {line.label}
+              {shown !== null && <span className="font-medium text-text">{line.values[shown] === null || line.values[shown] === undefined ? "–" : write(line.values[shown])}</span>}
             </span>
           ))}
         </div>
@@ -117,20 +117,20 @@ export function Chart({ title, series, times, write, least = 0, at, onAt, height
             </g>
           ))}
           {shown !== null && <rect x={x(shown)} y={top} width={Math.max(1, step)} height={height - top - bottom} className="fill-hover" />}
-          {stacked.map((one, layer) =>
-            one.values.map((value, index) => {
+          {stacked.map((item, layer) =>
+            item.values.map((value, index) => {
               if (!value) return null;
               const below = stacked.slice(0, layer).reduce((sum, other) => sum + (other.values[index] ?? 0), 0);
               const high = Math.max(1, y(below) - y(below + value));
-              return <rect key={`${one.key} ${index}`} x={x(index) + (step > 3 ? 0.5 : 0)} y={y(below) - high} width={Math.max(1, step - (step > 3 ? 1 : 0))} height={high} className={fills[one.tone]} />;
+              return <rect key={`${item.key} ${index}`} x={x(index) + (step > 3 ? 0.5 : 0)} y={y(below) - high} width={Math.max(1, step - (step > 3 ? 1 : 0))} height={high} className={fills[item.tone]} />;
             }),
           )}
           {series
-            .filter((one) => one.kind === "line")
-            .map((one) => (
-              <g key={one.key}>
-                <path d={path(one.values, (index) => x(index) + step / 2, y)} fill="none" strokeWidth={1.5} strokeLinejoin="round" className={strokes[one.tone]} />
-                {one.values.map((value, index) => (value !== null && (index === shown || ((one.values[index - 1] ?? null) === null && (one.values[index + 1] ?? null) === null)) ? <circle key={index} cx={x(index) + step / 2} cy={y(value)} r={index === shown ? 3.5 : 2.5} className={fills[one.tone]} /> : null))}
+            .filter((line) => line.kind === "line")
+            .map((line) => (
+              <g key={line.key}>
+                <path d={path(line.values, (index) => x(index) + step / 2, y)} fill="none" strokeWidth={1.5} strokeLinejoin="round" className={strokes[line.tone]} />
+                {line.values.map((value, index) => (value !== null && (index === shown || ((line.values[index - 1] ?? null) === null && (line.values[index + 1] ?? null) === null)) ? <circle key={index} cx={x(index) + step / 2} cy={y(value)} r={index === shown ? 3.5 : 2.5} className={fills[line.tone]} /> : null))}
               </g>
             ))}
           {ticks.map((index) => (

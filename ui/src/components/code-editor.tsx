@@ -1,4 +1,4 @@
-/** A JSON text to write in; loaded only where somebody writes. */
+/** The CodeMirror editor for JSON; loaded on demand. */
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
@@ -58,7 +58,7 @@ export default function CodeEditor({ value, onChange, label, hint }: { value: st
     });
     view.current = editor;
     return () => editor.destroy();
-    // The editor owns its text from here on; a new value from outside is taken over below.
+    // From here on the editor owns its text; the effect below applies changes of `value`.
   }, []);
   useEffect(() => {
     const editor = view.current;

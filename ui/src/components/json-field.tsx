@@ -1,9 +1,8 @@
-/** A JSON value as text, with what is wrong with it below. */
+/** A JSON editor with its error below. */
 
 import { lazy, Suspense } from "react";
-import { parseTyped, stringify } from "@/api/lossless";
+import { parseTyped, stringify } from "@/api/exact-json";
 import { Skeleton } from "./ui";
-import { jsonText } from "@/text";
 
 const CodeEditor = lazy(() => import("./code-editor"));
 
@@ -11,13 +10,13 @@ export function asText(value: unknown): string {
   return value === undefined ? "" : stringify(value, 2);
 }
 
-/** The value, or a sentence that says where the text stops being JSON. */
+/** Parses JSON; the error says at which line and column the text is invalid. */
 export function readJson(text: string): { value: unknown; error?: undefined } | { value?: undefined; error: string } {
-  if (text.trim() === "") return { error: jsonText.empty };
+  if (text.trim() === "") return { error: "Enter a JSON value, for example {} or null." };
   try {
     return { value: parseTyped(text) };
   } catch (error) {
-    return { error: jsonText.invalid(error instanceof Error ? error.message : String(error)) };
+    return { error: `Invalid JSON: ${error instanceof Error ? error.message : String(error)}.` };
   }
 }
 

@@ -1,22 +1,21 @@
-/** A JSON value to look into: fold, search, copy a value or its path; long lists open piece by piece. */
+/** JSON viewer: collapse, search, copy a value or its path; long lists open in pages. */
 
 import { ChevronRight, Search, WrapText } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
-import { ExactNumber, stringify } from "@/api/lossless";
-import { classes, count } from "@/lib/words";
+import { LosslessNumber, stringify } from "@/api/exact-json";
+import { classes, count, plural } from "@/lib/format";
+import { showToast } from "./toast";
 import { copy, Copyable, IconButton } from "./ui";
-import { say } from "./toast";
-import { jsonText } from "@/text";
 
 const pieces = 100;
 const longText = 400;
 
-/** `marks` are places to show and colour, as `hitsOf` or `differences` gives them. */
+/** `marks` are paths to reveal and highlight, as returned by `hitsOf` or `differences`. */
 export function JsonView({ value, label, openTo = 2, tools = true, className, end, marks, find }: { value: unknown; label: string; openTo?: number; tools?: boolean; className?: string; end?: ReactNode; marks?: Set<string>; find?: string }) {
   const [search, setSearch] = useState(find ?? "");
   const [searching, setSearching] = useState(Boolean(find));
   const [raw, setRaw] = useState(false);
-  const whole = useMemo(() => stringify(value, 2), [value]);
+  const expanded = useMemo(() => stringify(value, 2), [value]);
   const hits = useMemo(() => (search ? new Set(hitsOf(value, search.toLowerCase())) : null), [value, search]);
   const isSmall = !isTree(value);
   return (
@@ -27,8 +26,8 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         {tools && !isSmall && searching && (
           <input
             autoFocus={!find}
-            aria-label={jsonText.search}
-            placeholder={jsonText.search}
+            aria-label="Search"
+            placeholder="Search"
             value={search}
             onChange={(event) => setSearch(event.target.value)}
             onKeyDown={(event) => {
@@ -43,25 +42,25 @@ export function JsonView({ value, label, openTo = 2, tools = true, className, en
         {hits && <span className="px-1 text-xs text-faint">{count([...hits].filter((path) => path.startsWith("=")).length)}</span>}
         {tools && !isSmall && (
           <>
-            <IconButton label={jsonText.search} size="sm" className="!h-6 !w-6" onClick={() => setSearching(!searching)}>
+            <IconButton label="Search" size="sm" className="!h-6 !w-6" onClick={() => setSearching(!searching)}>
               <Search className="!size-3.5" />
             </IconButton>
-            <IconButton label={raw ? jsonText.tree : jsonText.raw} size="sm" className="!h-6 !w-6" onClick={() => setRaw(!raw)}>
+            <IconButton label={raw ? "View as tree" : "View as text"} size="sm" className="!h-6 !w-6" onClick={() => setRaw(!raw)}>
               <WrapText className="!size-3.5" />
             </IconButton>
           </>
         )}
-        <Copyable text={whole} label={jsonText.copy} className="p-1" />
+        <Copyable text={expanded} label="Copy as JSON" className="p-1" />
       </div>
       <div className="max-h-[420px] overflow-auto px-2.5 py-2 font-mono text-xs leading-5" tabIndex={0} role="group" aria-label={label}>
-        {raw ? <pre className="break-all whitespace-pre-wrap">{whole}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
+        {raw ? <pre className="break-all whitespace-pre-wrap">{expanded}</pre> : <Node value={value} path="" depth={0} openTo={openTo} hits={hits ?? marks ?? null} last />}
       </div>
     </div>
   );
 }
 
 function isTree(value: unknown): value is object {
-  return value !== null && typeof value === "object" && !(value instanceof ExactNumber);
+  return value !== null && typeof value === "object" && !(value instanceof LosslessNumber);
 }
 
 function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
@@ -71,41 +70,41 @@ function* hitsOf(value: unknown, search: string, path = ""): Generator<string> {
   }
   for (const [key, item] of Object.entries(value)) {
     const inner = join(path, key, Array.isArray(value));
-    let found = false;
+    let paths = false;
     if (!Array.isArray(value) && key.toLowerCase().includes(search)) {
-      found = true;
+      paths = true;
       yield `=${inner}`;
     }
     for (const hit of hitsOf(item, search, inner)) {
-      found = true;
+      paths = true;
       yield hit;
     }
-    if (found) yield path;
+    if (paths) yield path;
   }
 }
 
-/** Where two values differ: `=path` for each place, and the path of everything around it. */
+/** Paths at which two values differ: `=path` for each difference, plus the paths of its ancestors. */
 export function differences(one: unknown, other: unknown): Set<string> {
-  const found = new Set<string>();
+  const paths = new Set<string>();
   const walk = (a: unknown, b: unknown, path: string): boolean => {
     if (!isTree(a) || !isTree(b) || Array.isArray(a) !== Array.isArray(b)) {
       if (stringify(a) === stringify(b)) return false;
-      found.add(`=${path}`).add(path);
+      paths.add(`=${path}`).add(path);
       return true;
     }
     let differs = false;
     for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
       const inner = join(path, key, Array.isArray(a));
       if (!(key in a) || !(key in b)) {
-        found.add(`=${inner}`).add(inner);
+        paths.add(`=${inner}`).add(inner);
         differs = true;
       } else if (walk((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], inner)) differs = true;
     }
-    if (differs) found.add(path);
+    if (differs) paths.add(path);
     return differs;
   };
   walk(one, other, "");
-  return found;
+  return paths;
 }
 
 function join(path: string, key: string, isIndex: boolean): string {
@@ -135,8 +134,8 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
         <>
           <button
             type="button"
-            title={jsonText.copyPath(path)}
-            onClick={() => void copy(path).then(() => say(jsonText.pathCopied, path))}
+            title={`Copy path ${path}`}
+            onClick={() => void copy(path).then(() => showToast("Path copied", path))}
             className={classes("rounded-sm text-muted hover:text-text hover:underline", isHit && "bg-warn-soft text-warn")}
           >
             {name}
@@ -173,7 +172,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
   return (
     <div>
       <div className="flex items-start">
-        <button type="button" aria-expanded={open} aria-label={open ? jsonText.fold : jsonText.unfold} onClick={() => setChosen(!open)} className="flex h-5 w-4 shrink-0 items-center text-faint hover:text-text">
+        <button type="button" aria-expanded={open} aria-label={open ? "Collapse" : "Expand"} onClick={() => setChosen(!open)} className="flex h-5 w-4 shrink-0 items-center text-faint hover:text-text">
           <ChevronRight className={classes("size-3 transition-transform", open && "rotate-90")} />
         </button>
         <div className="min-w-0">
@@ -181,7 +180,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
           <span className="text-faint">{left}</span>
           {!open && (
             <button type="button" onClick={() => setChosen(true)} className="px-1 text-faint hover:text-text">
-              {isList ? jsonText.items(size) : jsonText.keys(size)} <span>{right}</span>
+              {isList ? plural(size, "item") : plural(size, "key")} <span>{right}</span>
               {!last && ","}
             </button>
           )}
@@ -195,7 +194,7 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
             ))}
             {size > limit && (
               <button type="button" onClick={() => setLimit(limit + pieces * 5)} className="pl-4 text-accent hover:underline">
-                {jsonText.more(size - limit)}
+                {count(size - limit)} more
               </button>
             )}
           </div>
@@ -210,26 +209,26 @@ function Node({ value, path, name, depth, openTo, hits, last }: NodeProps) {
 }
 
 function Leaf({ value, isHit }: { value: unknown; isHit: boolean }) {
-  const [whole, setWhole] = useState(false);
+  const [expanded, setExpanded] = useState(false);
   const mark = isHit ? "bg-warn-soft" : "";
   if (typeof value === "string") {
-    const shown = whole || value.length <= longText ? value : value.slice(0, longText);
+    const shown = expanded || value.length <= longText ? value : value.slice(0, longText);
     return (
       <span className={classes("break-all whitespace-pre-wrap text-ok", mark)}>
         {JSON.stringify(shown)}
         {shown.length < value.length && (
-          <button type="button" onClick={() => setWhole(true)} className="text-accent hover:underline">
+          <button type="button" onClick={() => setExpanded(true)} className="text-accent hover:underline">
             {" "}
-            {jsonText.moreText(value.length - shown.length)}
+            … {count(value.length - shown.length)} more characters
           </button>
         )}
       </span>
     );
   }
-  if (value instanceof ExactNumber) {
+  if (value instanceof LosslessNumber) {
     return (
-      <span title={jsonText.exact} className={classes("text-info", mark)}>
-        {value.text}
+      <span title="Shown exactly: too large for a JavaScript number" className={classes("text-info", mark)}>
+        {value.value}
       </span>
     );
   }

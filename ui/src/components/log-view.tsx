@@ -1,4 +1,4 @@
-/** Log lines: narrowed by level and text, followed at the end, older ones on demand. */
+/** Log lines with filters by level and text, live tail, and older lines on demand. */
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -7,33 +7,34 @@ import { Fragment, useEffect, useMemo, useRef, useState } from "react";
 import { get, part } from "@/api/client";
 import { streamState } from "@/api/stream";
 import type { LogLine, Page } from "@/api/types";
-import { clockMs, absolute, dayOf } from "@/lib/time";
-import { classes, count, download } from "@/lib/words";
-import { logText } from "@/text";
+import { classes, count, download } from "@/lib/format";
+import { absolute, clockMs, dayOf } from "@/lib/time";
 import { Marked, SearchField } from "./search-field";
 import { Empty, Failed, SkeletonRows } from "./states";
 import { Button, IconButton, Segments } from "./ui";
+
+const levelLabels = { DEBUG: "All", INFO: "Info", WARNING: "Warn", ERROR: "Error" };
 
 const levels = ["DEBUG", "INFO", "WARNING", "ERROR"] as const;
 type Level = (typeof levels)[number];
 const looksMost = 40;
 const levelLook: Record<string, string> = { DEBUG: "text-faint", INFO: "text-muted", WARNING: "text-warn", ERROR: "text-bad", CRITICAL: "text-bad font-semibold" };
 
-export interface Narrowing {
+export interface LogFilter {
   level: Level;
   search: string;
 }
 
-export const noNarrowing: Narrowing = { level: "DEBUG", search: "" };
-export const levelOf = (text: unknown): Level => levels.find((one) => one === text) ?? "DEBUG";
+export const noLogFilter: LogFilter = { level: "DEBUG", search: "" };
+export const levelOf = (text: unknown): Level => levels.find((level) => level === text) ?? "DEBUG";
 
-/** `narrowing` is kept by whoever shows it, who hears of changes by `onNarrow`; else the view keeps it itself. */
-export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: Narrowing; onNarrow?: (narrowing: Narrowing) => void }) {
-  const [own, setOwn] = useState(noNarrowing);
+/** The filter is controlled by `narrowing` and `onNarrow`, or kept inside when these are not given. */
+export function LogView({ workflowId, step, onStep, compact, live, narrowing, onNarrow }: { workflowId?: string; step?: string | null; onStep?: (step: string) => void; compact?: boolean; live?: boolean; narrowing?: LogFilter; onNarrow?: (narrowing: LogFilter) => void }) {
+  const [own, setOwn] = useState(noLogFilter);
   const { level, search } = narrowing ?? own;
-  const narrow = (change: Partial<Narrowing>) => (onNarrow ?? setOwn)({ level, search, ...change });
+  const narrow = (change: Partial<LogFilter>) => (onNarrow ?? setOwn)({ level, search, ...change });
   const [follow, setFollow] = useState(true);
-  const [behind, setBehind] = useState(0);
+  const [unseen, setUnseen] = useState(0);
   const frame = useRef<HTMLDivElement>(null);
   const query = useInfiniteQuery({
     queryKey: [workflowId ? "run" : "logs", workflowId ?? "all", "logs", step ?? null, level, search],
@@ -44,7 +45,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
     placeholderData: keepPreviousData,
     refetchInterval: live ? (streamState() === "live" ? 2500 : 5000) : false,
   });
-  // A search over all runs looks at some lines at a time: while it has found none it goes on by itself.
+  // A search over all runs scans a limited number of lines per request; without a match it continues automatically.
   const looked = query.data?.pages.length ?? 0;
   const foundNone = query.data?.pages.every((page) => page.items.length === 0) ?? false;
   const { hasNextPage, isFetching, fetchNextPage } = query;
@@ -61,29 +62,29 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
     const box = frame.current;
     if (follow && box) {
       box.scrollTop = box.scrollHeight;
-      // Lines that were not drawn yet may be taller than was guessed.
+      // Lines that have not been rendered yet may be taller than estimated.
       requestAnimationFrame(() => {
         box.scrollTop = box.scrollHeight;
       });
       seen.current = newest;
-      setBehind(0);
+      setUnseen(0);
     } else if (newest !== seen.current) {
       const at = lines.findIndex((line) => line.id === seen.current);
-      setBehind(at < 0 ? 0 : lines.length - 1 - at);
+      setUnseen(at < 0 ? 0 : lines.length - 1 - at);
     }
   }, [newest, follow, lines]);
 
   return (
     <div className={classes("flex min-h-0 flex-col", compact ? "max-h-96" : "flex-1")}>
       <div className={classes("flex shrink-0 flex-wrap items-center gap-2 border-b py-2", compact ? "px-0" : "px-4")}>
-        <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder={logText.search} className={compact ? "w-40" : "w-60 max-md:w-full"} />
-        <Segments label={logText.level} value={level} onChange={(next) => narrow({ level: next })} options={levels.map((one) => ({ key: one, label: logText.levels[one] }))} />
+        <SearchField value={search} onChange={(text) => narrow({ search: text })} placeholder="Search messages" className={compact ? "w-40" : "w-60 max-md:w-full"} />
+        <Segments label="Minimum level" value={level} onChange={(next) => narrow({ level: next })} options={levels.map((level) => ({ key: level, label: levelLabels[level] }))} />
         <span className="flex-1" />
         {!compact && lines.length > 0 && (
           <>
-            <span className="text-xs text-faint">{logText.lines(count(lines.length))}</span>
+            <span className="text-xs text-faint">{count(lines.length)} lines</span>
             <IconButton
-              label={logText.download}
+              label="Download visible lines"
               size="sm"
               onClick={() => download(`${workflowId ?? "turbine"}.log`, lines.map((line) => `${line.at} ${line.level} ${line.step ?? "-"} ${line.message}`).join("\n"), "text/plain")}
             >
@@ -99,16 +100,16 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
       ) : lines.length === 0 ? (
         search || level !== "DEBUG" ? (
           <Empty
-            title={logText.noneMatch}
+            title="No lines match"
             action={
-              <Button onClick={() => narrow(noNarrowing)}>
-                {logText.clear}
+              <Button onClick={() => narrow(noLogFilter)}>
+                Clear filters
               </Button>
             }
           />
         ) : (
-          <Empty icon={<Logs />} title={step ? logText.noneStep : logText.none}>
-            {logText.noneNote}
+          <Empty icon={<Logs />} title={step ? "No log lines from this step" : "No log lines"}>
+            Lines logged with turbine.logger() or logging appear here within a second.
           </Empty>
         )
       ) : (
@@ -117,7 +118,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
             ref={frame}
             tabIndex={0}
             role="log"
-            aria-label={logText.title}
+            aria-label="Logs"
             className={classes("h-full overflow-auto font-mono text-xs", compact ? "max-h-80" : "")}
             onScroll={(event) => {
               const box = event.currentTarget;
@@ -134,7 +135,7 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
                     void query.fetchNextPage();
                   }}
                 >
-                  {logText.older}
+                  Load older lines
                 </Button>
               </div>
             )}
@@ -152,11 +153,11 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
                     {!step && !compact && (
                       <span className="w-14 shrink-0 truncate leading-5">
                         {line.step && onStep ? (
-                          <button type="button" title={logText.stepOf(line.step)} className="text-faint hover:text-accent" onClick={() => onStep(line.step!)}>
+                          <button type="button" title={`Show step ${line.step}`} className="text-faint hover:text-accent" onClick={() => onStep(line.step!)}>
                             {line.step}
                           </button>
                         ) : line.step && line.workflow_id ? (
-                          <Link to="/runs/$id" params={{ id: line.workflow_id }} search={{ step: line.step }} title={logText.stepOf(line.step)} className="text-faint hover:text-accent">
+                          <Link to="/runs/$id" params={{ id: line.workflow_id }} search={{ step: line.step }} title={`Show step ${line.step}`} className="text-faint hover:text-accent">
                             {line.step}
                           </Link>
                         ) : (
@@ -177,13 +178,13 @@ export function LogView({ workflowId, step, onStep, compact, live, narrowing, on
               );
             })}
           </div>
-          {!follow && behind > 0 && (
+          {!follow && unseen > 0 && (
             <button
               type="button"
               className="absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1 rounded-full bg-accent px-3 text-xs font-medium text-on-accent shadow-pop"
               onClick={() => setFollow(true)}
             >
-              <ArrowDown className="size-3.5" /> {logText.fresh(behind)}
+              <ArrowDown className="size-3.5" /> {`${count(unseen)} new`}
             </button>
           )}
         </div>

@@ -1,33 +1,33 @@
-/** A few words of Markdown that code wrote about itself: emphasis, code, links, lists, headings. No HTML: it stays text. */
+/** Renders a subset of Markdown: emphasis, code, links, lists, headings. HTML stays text. */
 
 import { Fragment, type ReactNode } from "react";
 
 const inline = /(`[^`\n]+`)|(\*\*[^*\n]+\*\*)|(\*[^*\s][^*\n]*\*|\b_[^_\n]+_\b)|(\[[^\]\n]*\]\((?:https?:\/\/|mailto:)[^\s)]+\))|(https?:\/\/[^\s<>()]+[^\s<>().,;:!?'"])/;
 
 function words(text: string): ReactNode[] {
-  const found: ReactNode[] = [];
+  const nodes: ReactNode[] = [];
   let rest = text;
   while (rest) {
     const hit = inline.exec(rest);
     if (!hit) break;
-    if (hit.index > 0) found.push(rest.slice(0, hit.index));
-    const [whole, code, strong, soft, link] = hit;
-    if (code) found.push(<code className="rounded-sm bg-sunken px-1 font-mono text-[0.92em] hairline">{code.slice(1, -1)}</code>);
-    else if (strong) found.push(<strong className="font-semibold">{words(strong.slice(2, -2))}</strong>);
-    else if (soft) found.push(<em>{words(soft.slice(1, -1))}</em>);
+    if (hit.index > 0) nodes.push(rest.slice(0, hit.index));
+    const [match, code, strong, soft, link] = hit;
+    if (code) nodes.push(<code className="rounded-sm bg-sunken px-1 font-mono text-[0.92em] hairline">{code.slice(1, -1)}</code>);
+    else if (strong) nodes.push(<strong className="font-semibold">{words(strong.slice(2, -2))}</strong>);
+    else if (soft) nodes.push(<em>{words(soft.slice(1, -1))}</em>);
     else {
-      const label = link ? link.slice(1, link.indexOf("](")) : whole;
-      const to = link ? link.slice(link.indexOf("](") + 2, -1) : whole;
-      found.push(
+      const label = link ? link.slice(1, link.indexOf("](")) : match;
+      const to = link ? link.slice(link.indexOf("](") + 2, -1) : match;
+      nodes.push(
         <a href={to} target="_blank" rel="noreferrer noopener" className="text-accent hover:underline">
           {label}
         </a>,
       );
     }
-    rest = rest.slice(hit.index + whole.length);
+    rest = rest.slice(hit.index + match.length);
   }
-  if (rest) found.push(rest);
-  return found.map((one, index) => <Fragment key={index}>{one}</Fragment>);
+  if (rest) nodes.push(rest);
+  return nodes.map((item, index) => <Fragment key={index}>{item}</Fragment>);
 }
 
 export function Markdown({ text, className }: { text: string; className?: string }) {

@@ -1,4 +1,4 @@
-/** Files that steps made: look at them, load them, send them again. */
+/** Lists products, with preview, download and resend. */
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -7,13 +7,13 @@ import { useEffect, useState } from "react";
 import { address, part, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Product } from "@/api/types";
-import { bytes } from "@/lib/words";
-import { productText } from "@/text";
+import { bytes } from "@/lib/format";
+import { productStatusLabels } from "@/lib/labels";
 import { JsonView } from "./json";
 import { Failed } from "./states";
 import { Pill } from "./status";
 import { Table } from "./table";
-import { complain, say } from "./toast";
+import { showError, showToast } from "./toast";
 import { Ago, Button, Copyable, Sheet, Skeleton } from "./ui";
 
 const tones = { stored: "idle", sent: "ok", failed: "bad" } as const;
@@ -26,7 +26,7 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
   return (
     <>
       <Table
-        label={productText.title}
+        label="Products"
         rows={products}
         inline={inline}
         foot={foot}
@@ -35,7 +35,7 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
         columns={[
           {
             key: "file",
-            head: productText.file,
+            head: "File",
             cell: (product) => (
               <button type="button" onClick={() => setOpen(product)} className="flex max-w-full items-center gap-2 font-medium hover:underline">
                 {pictures.test(product.file_name) ? <FileImage className="size-4 shrink-0 text-faint" /> : texts.test(product.file_name) ? <FileText className="size-4 shrink-0 text-faint" /> : <FileType className="size-4 shrink-0 text-faint" />}
@@ -48,7 +48,7 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
             ? [
                 {
                   key: "run",
-                  head: productText.run,
+                  head: "Run",
                   wide: true,
                   cell: (product: Product) => (
                     <Link to="/runs/$id" params={{ id: product.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">
@@ -59,15 +59,15 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
                 },
               ]
             : []),
-          { key: "step", head: productText.step, wide: true, cell: (product) => <span className="text-muted">{product.function_name}</span>, width: "minmax(90px, 140px)" },
-          { key: "status", head: productText.status, cell: (product) => <Pill tone={tones[product.status]}>{productText.statuses[product.status]}</Pill>, width: "72px" },
-          { key: "size", head: productText.size, wide: true, cell: (product) => bytes(product.size), width: "72px", end: true },
-          { key: "created", head: productText.created, cell: (product) => <Ago at={product.created} className="text-muted" />, width: "72px", end: true },
+          { key: "step", head: "Step", wide: true, cell: (product) => <span className="text-muted">{product.function_name}</span>, width: "minmax(90px, 140px)" },
+          { key: "status", head: "Status", cell: (product) => <Pill tone={tones[product.status]}>{productStatusLabels[product.status]}</Pill>, width: "72px" },
+          { key: "size", head: "Size", wide: true, cell: (product) => bytes(product.size), width: "72px", end: true },
+          { key: "created", head: "Created", cell: (product) => <Ago at={product.created} className="text-muted" />, width: "72px", end: true },
           {
             key: "load",
-            head: <span className="sr-only">{productText.download}</span>,
+            head: <span className="sr-only">Download</span>,
             cell: (product) => (
-              <a href={address(`products/${part(product.id)}/download`)} download aria-label={`${productText.download} ${product.file_name}`} title={productText.download} className="inline-flex size-7 items-center justify-center rounded-md text-faint hover:bg-hover hover:text-text">
+              <a href={address(`products/${part(product.id)}/download`)} download aria-label={`Download ${product.file_name}`} title="Download" className="inline-flex size-7 items-center justify-center rounded-md text-faint hover:bg-hover hover:text-text">
                 <Download className="size-4" />
               </a>
             ),
@@ -82,16 +82,15 @@ export function ProductList({ products, inline, showRun, foot }: { products: Pro
   );
 }
 
-/** Hands a product to its sender once more. */
 export function useResend(product: Product) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => post(`products/${part(product.id)}/resend`),
     onSuccess: () => {
-      say(productText.resent);
+      showToast("Product queued for resending");
       void client.invalidateQueries({ queryKey: ["products"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 }
 
@@ -106,23 +105,23 @@ export function ProductDetail({ product }: { product: Product }) {
       <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4">
         <Preview product={product} />
         <dl className="grid grid-cols-[88px_1fr] gap-y-1.5">
-          <dt className="text-faint">{productText.status}</dt>
+          <dt className="text-faint">Status</dt>
           <dd>
-            <Pill tone={tones[product.status]}>{productText.statuses[product.status]}</Pill>
+            <Pill tone={tones[product.status]}>{productStatusLabels[product.status]}</Pill>
           </dd>
-          <dt className="text-faint">{productText.size}</dt>
+          <dt className="text-faint">Size</dt>
           <dd>{bytes(product.size)}</dd>
-          <dt className="text-faint">{productText.created}</dt>
+          <dt className="text-faint">Created</dt>
           <dd>
             <Ago at={product.created} />
           </dd>
-          <dt className="text-faint">{productText.run}</dt>
+          <dt className="text-faint">Run</dt>
           <dd className="min-w-0 truncate">
             <Link to="/runs/$id" params={{ id: product.workflow_id }} className="font-mono text-xs text-accent hover:underline">
               {product.workflow_id}
             </Link>
           </dd>
-          <dt className="text-faint">{productText.step}</dt>
+          <dt className="text-faint">Step</dt>
           <dd>{product.function_name}</dd>
           <dt className="text-faint">SHA-256</dt>
           <dd className="min-w-0">
@@ -132,15 +131,15 @@ export function ProductDetail({ product }: { product: Product }) {
           </dd>
         </dl>
         {product.error && <div className="rounded-md bg-bad-soft px-3 py-2 break-words text-bad">{product.error}</div>}
-        {product.metadata !== null && product.metadata !== undefined && <JsonView label={productText.metadata} value={product.metadata} />}
+        {product.metadata !== null && product.metadata !== undefined && <JsonView label="Metadata" value={product.metadata} />}
       </div>
       <div className="flex shrink-0 gap-2 border-t px-4 py-3">
         <a href={address(`products/${part(product.id)}/download`)} download className="inline-flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 font-medium text-on-accent hover:bg-accent-hover">
-          <Download className="size-4" /> {productText.download}
+          <Download className="size-4" /> Download
         </a>
         {may && product.status === "failed" && (
           <Button icon={<Send />} busy={act.isPending} onClick={() => act.mutate()}>
-            {productText.resend}
+            Resend
           </Button>
         )}
       </div>
@@ -148,7 +147,7 @@ export function ProductDetail({ product }: { product: Product }) {
   );
 }
 
-/** The file itself, where it can be shown: pictures as such, texts as text. Nothing of it is ever run. */
+/** Preview of an image or text file. Its content is never executed. */
 function Preview({ product }: { product: Product }) {
   const [shown, setShown] = useState<{ text?: string; picture?: string } | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -162,7 +161,7 @@ function Preview({ product }: { product: Product }) {
     void (async () => {
       try {
         const response = await fetch(address(`products/${part(product.id)}/download`), { signal: stop.signal, credentials: "same-origin" });
-        if (!response.ok) throw new Error(productText.noFile);
+        if (!response.ok) throw new Error("Could not load the file");
         if (pictures.test(product.file_name)) {
           url = URL.createObjectURL(await response.blob());
           setShown({ picture: url });
@@ -176,7 +175,7 @@ function Preview({ product }: { product: Product }) {
       if (url) URL.revokeObjectURL(url);
     };
   }, [can, product.id, product.file_name, again]);
-  if (!can) return <div className="rounded-md bg-sunken px-3 py-6 text-center text-faint hairline">{product.size > previewMost ? productText.tooLarge : productText.noPreview}</div>;
+  if (!can) return <div className="rounded-md bg-sunken px-3 py-6 text-center text-faint hairline">{product.size > previewMost ? "Too large for a preview" : "No preview for this file type"}</div>;
   if (error) return <Failed error={error} onRetry={() => setAgain(again + 1)} />;
   if (!shown) return <Skeleton className="h-40 w-full" />;
   if (shown.picture) return <img src={shown.picture} alt={product.file_name} className="max-h-96 rounded-md bg-sunken object-contain hairline" />;

@@ -1,14 +1,23 @@
-/** When something is to happen: once at a time, or again and again by a cron text. */
+/** Fields for a schedule: once, or by a cron expression. */
 
 import { useQuery } from "@tanstack/react-query";
 import cronstrue from "cronstrue";
 import { post, Problem } from "@/api/client";
 import type { Schedule, ScheduleSpec } from "@/api/types";
-import { dayOf, clock, relative, toLocalField, useNow } from "@/lib/time";
-import { scheduleText } from "@/text";
+import { plural } from "@/lib/format";
+import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
+import { clock, dayOf, relative, toLocalField, useNow } from "@/lib/time";
 import { problemText } from "./toast";
 import { Field, Input, Segments, Select } from "./ui";
 import { ownZone, ZoneInput } from "./zone-input";
+
+const cronExamples: [string, string][] = [
+  ["*/15 * * * *", "Every 15 minutes"],
+  ["0 * * * *", "Hourly"],
+  ["0 9 * * 1-5", "Weekdays at 9"],
+  ["0 3 * * *", "Nightly at 3"],
+  ["0 8 1 * *", "First of the month"],
+];
 
 export interface When {
   type: "cron" | "once";
@@ -20,7 +29,7 @@ export interface When {
   at: string;
 }
 
-export function freshWhen(type: "cron" | "once" = "cron"): When {
+export function newWhen(type: "cron" | "once" = "cron"): When {
   return { type, expression: "0 9 * * 1-5", timezone: ownZone(), jitter: "", catchUp: "last", overlap: "start", at: toLocalField(Math.ceil((Date.now() + 600_000) / 300_000) * 300_000) };
 }
 
@@ -41,21 +50,19 @@ export function specOf(when: When): ScheduleSpec {
   return { type: "cron", expression: when.expression.trim(), timezone: when.timezone, jitter: when.jitter ? Number(when.jitter) : null, catch_up: when.catchUp, overlap: when.overlap };
 }
 
-/** The cron text as a sentence; null while it is none. */
+/** Describes a cron expression in words; null if it is invalid. */
 export function sentence(expression: string): string | null {
-  const macros = scheduleText.macros[expression.trim().toLowerCase()];
-  if (macros) return macros;
   try {
     const words = cronstrue.toString(expression.trim(), { use24HourTimeFormat: true, verbose: false });
-    // "At 03:00" leaves open on which days.
-    return /^At [\d:]+$/.test(words) ? scheduleText.daily(words.slice(3)) : words;
+    // cronstrue says only "At 03:00".
+    return /^At [\d:]+$/.test(words) ? `Every day at ${words.slice(3)}` : words;
   } catch {
     return null;
   }
 }
 
 export function describe(schedule: Schedule): string {
-  if (schedule.type === "once") return scheduleText.once;
+  if (schedule.type === "once") return "Once";
   return (schedule.cron_expression && sentence(schedule.cron_expression)) || schedule.cron_expression || "";
 }
 
@@ -65,55 +72,55 @@ export function ScheduleFields({ when, onChange, only }: { when: When; onChange:
   const set = (change: Partial<When>) => onChange({ ...when, ...change });
   return (
     <div className="flex flex-col gap-3">
-      {!only && <Segments label={scheduleText.kind} value={when.type} onChange={(type) => set({ type })} options={[{ key: "cron", label: scheduleText.repeatedly }, { key: "once", label: scheduleText.once }]} />}
+      {!only && <Segments label="Kind" value={when.type} onChange={(type) => set({ type })} options={[{ key: "cron", label: "Repeatedly" }, { key: "once", label: "Once" }]} />}
       {when.type === "once" ? (
-        <Field label={scheduleText.at} hint={scheduleText.localTime} required>
+        <Field label="At" hint="Your local time." required>
           {(wires) => <Input {...wires} type="datetime-local" value={when.at} onChange={(event) => set({ at: event.target.value })} />}
         </Field>
       ) : (
         <>
-          <Field label={scheduleText.cron} hint={sentence(when.expression) ?? scheduleText.cronHint} required>
+          <Field label="Cron expression" hint={sentence(when.expression) ?? "Five fields: minute, hour, day, month, weekday. Six when seconds come first."} required>
             {(wires) => <Input {...wires} value={when.expression} spellCheck={false} className="font-mono" onChange={(event) => set({ expression: event.target.value })} />}
           </Field>
           <div className="flex flex-wrap gap-1.5">
-            {scheduleText.examples.map(([expression, label]) => (
+            {cronExamples.map(([expression, label]) => (
               <button key={expression} type="button" onClick={() => set({ expression })} className="h-6 rounded-sm bg-sunken px-2 text-xs text-muted hairline hover:text-text">
                 {label}
               </button>
             ))}
           </div>
           <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
-            <Field label={scheduleText.zone}>
+            <Field label="Time zone">
               {(wires) => <ZoneInput {...wires} value={when.timezone} onChange={(timezone) => set({ timezone })} />}
             </Field>
-            <Field label={scheduleText.jitter}>
+            <Field label="Jitter">
               {(wires) => (
                 <Select {...wires} value={when.jitter} onChange={(event) => set({ jitter: event.target.value })}>
-                  {[...new Set([...jitters, when.jitter])].map((one) => (
-                    <option key={one} value={one}>
-                      {one === "" ? scheduleText.noJitter : scheduleText.upTo(Number(one))}
+                  {[...new Set([...jitters, when.jitter])].map((item) => (
+                    <option key={item} value={item}>
+                      {item === "" ? "None" : jitterLabel(Number(item))}
                     </option>
                   ))}
                 </Select>
               )}
             </Field>
-            <Field label={scheduleText.catchUp}>
+            <Field label="Missed ticks">
               {(wires) => (
                 <Select {...wires} value={when.catchUp} onChange={(event) => set({ catchUp: event.target.value as When["catchUp"] })}>
-                  {(["last", "none", "all"] as const).map((one) => (
-                    <option key={one} value={one}>
-                      {scheduleText.catchUps[one]}
+                  {(["last", "none", "all"] as const).map((item) => (
+                    <option key={item} value={item}>
+                      {catchUpLabels[item]}
                     </option>
                   ))}
                 </Select>
               )}
             </Field>
-            <Field label={scheduleText.overlap} hint={scheduleText.overlapHint}>
+            <Field label="Overlap" hint="When the previous run is still going.">
               {(wires) => (
                 <Select {...wires} value={when.overlap} onChange={(event) => set({ overlap: event.target.value as When["overlap"] })}>
-                  {(["start", "skip"] as const).map((one) => (
-                    <option key={one} value={one}>
-                      {scheduleText.overlaps[one]}
+                  {(["start", "skip"] as const).map((item) => (
+                    <option key={item} value={item}>
+                      {overlapLabels[item]}
                     </option>
                   ))}
                 </Select>
@@ -146,7 +153,7 @@ export function Ticks({ times }: { times: string[] }) {
   if (times.length === 0) return null;
   return (
     <div>
-      <div className="mb-1 text-xs font-medium text-muted">{scheduleText.next(times.length)}</div>
+      <div className="mb-1 text-xs font-medium text-muted">Next {plural(times.length, "tick")}</div>
       <ol className="grid grid-cols-2 gap-x-6 max-md:grid-cols-1">
         {times.map((time) => (
           <li key={time} className="flex justify-between border-b py-1 text-xs">

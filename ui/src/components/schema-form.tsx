@@ -1,13 +1,12 @@
-/** A form made of a JSON Schema. What it writes is exact; what is wrong stands at its field. */
+/** A form for a JSON Schema. Our own, because @rjsf/core reads numbers as doubles: long integers and decimals would change. */
 
 import { ArrowDown, ArrowUp, Plus, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
-import { ExactNumber, isExact, stringify } from "@/api/lossless";
+import { LosslessNumber, stringify } from "@/api/exact-json";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, chosen, type Fault, initial, type Path, pathKey, resolve, titleOf, variants } from "@/lib/schema";
+import { classes } from "@/lib/format";
+import { asJsonSchema, chosen, initial, type Path, pathKey, readNumber, resolve, titleOf, type ValidationError, variants } from "@/lib/schema";
 import { toLocalField } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { schemaText } from "@/text";
 import { readJson } from "./json-field";
 import { Button, Checkbox, Field, IconButton, Input, Segments, Select, Switch, Textarea } from "./ui";
 
@@ -17,74 +16,74 @@ interface PartProps {
   value: unknown;
   onChange: (value: unknown) => void;
   path: Path;
-  faults: Map<string, string>;
+  errors: Map<string, string>;
   name?: string;
   required?: boolean;
   bare?: boolean;
 }
 
-export function SchemaForm({ schema, value, onChange, faults }: { schema: Schema; value: unknown; onChange: (value: unknown) => void; faults: Fault[] }) {
+export function SchemaForm({ schema, value, onChange, errors }: { schema: Schema; value: unknown; onChange: (value: unknown) => void; errors: ValidationError[] }) {
   const root = asJsonSchema(schema);
-  const byPath = new Map(faults.map((fault) => [pathKey(fault.path), fault.message]));
+  const byPath = new Map(errors.map((error) => [pathKey(error.path), error.message]));
   return (
     <div className="flex flex-col gap-3" data-testid="schema-form">
-      <Part schema={root} root={root} value={value} onChange={onChange} path={[]} faults={byPath} bare required />
+      <Part schema={root} root={root} value={value} onChange={onChange} path={[]} errors={byPath} bare required />
     </div>
   );
 }
 
 function Part(props: PartProps) {
   const schema = named(resolve(props.schema, props.root), props);
-  const given = { ...props, schema };
-  if (Array.isArray(schema.enum)) return <Choice {...given} />;
-  if ("const" in schema) return <Constant {...given} />;
+  const field = { ...props, schema };
+  if (Array.isArray(schema.enum)) return <Choice {...field} />;
+  if ("const" in schema) return <Constant {...field} />;
   const union = variants(schema, props.root);
   if (union) {
-    // A decimal number comes as "text or number": text keeps its digits.
+    // Decimal appears as "string or number": the string keeps all digits.
     const asText = union.choices.find((choice) => choice.type === "string" && !choice.format);
     if (asText && union.choices.length > 1 && union.choices.every((choice) => choice.type === "string" || choice.type === "number" || choice.type === "integer")) {
       const inner = { ...asText, title: schema.title, description: schema.description, examples: schema.examples } as Schema;
-      const text = typeof props.value === "number" || props.value instanceof ExactNumber ? String(props.value) : props.value;
-      return <TextPart {...given} schema={inner} value={text} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
+      const text = typeof props.value === "number" || props.value instanceof LosslessNumber ? String(props.value) : props.value;
+      return <TextPart {...field} schema={inner} value={text} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
     }
     const only = union.choices[0];
     if (union.choices.length === 1 && only) {
-      // "X or nothing": the field of X, where empty means nothing.
+      // "X or null": show the field of X; empty means null.
       const inner = { ...only, title: schema.title ?? only.title ?? undefined, description: schema.description ?? only.description ?? undefined } as Schema;
-      if (only.type === "object" || only.properties || only.type === "array") return <Perhaps {...given} schema={inner} />;
-      return <Part {...given} schema={inner} required={false} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
+      if (only.type === "object" || only.properties || only.type === "array") return <Perhaps {...field} schema={inner} />;
+      return <Part {...field} schema={inner} required={false} onChange={(value) => props.onChange(value === undefined && union.nullable ? null : value)} />;
     }
-    return <Union {...given} choices={union.choices} nullable={union.nullable} />;
+    return <Union {...field} choices={union.choices} nullable={union.nullable} />;
   }
   switch (schema.type) {
     case "string":
-      return <TextPart {...given} />;
+      return <TextPart {...field} />;
     case "integer":
     case "number":
-      return <NumberPart {...given} />;
+      return <NumberPart {...field} />;
     case "boolean":
-      return <BooleanPart {...given} />;
+      return <BooleanPart {...field} />;
     case "array":
-      return <ListPart {...given} />;
+      return <ListPart {...field} />;
     case "object":
-      return <ObjectPart {...given} />;
+      return <ObjectPart {...field} />;
     default:
-      return schema.properties ? <ObjectPart {...given} /> : <JsonPart {...given} />;
+      return schema.properties ? <ObjectPart {...field} /> : <JsonPart {...field} />;
   }
 }
 
-/** A definition's title names its kind; a field of that kind goes by its own name, written as its neighbours are. */
+/** The title of a `$ref` target names the type, so a field with a reference is labelled by its own name. */
 function named(schema: Schema, { schema: own, name, path }: PartProps): Schema {
   if (name === undefined || typeof own.$ref !== "string" || typeof own.title === "string") return schema;
   const words = path.length > 1 && typeof path.at(-1) === "string" ? name.replaceAll("_", " ").replace(/\b[a-z]/g, (letter) => letter.toUpperCase()) : name;
   return { ...schema, title: words };
 }
 
-function frame({ schema, name, required, path, faults }: PartProps) {
+function frame({ schema, name, required, path, errors }: PartProps) {
   return {
     label: titleOf(schema, name),
     hint: typeof schema.description === "string" ? schema.description : undefined,
-    error: faults.get(pathKey(path)),
+    error: errors.get(pathKey(path)),
     required,
   };
 }
@@ -100,7 +99,7 @@ function TextPart(props: PartProps) {
   const [long, setLong] = useState(wantsRoom);
   const line = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // Not while somebody writes in it: another field in its place would not have the focus.
+    // Not while the field is being edited: replacing it would lose the focus.
     if (wantsRoom && document.activeElement !== line.current) setLong(true);
   }, [wantsRoom]);
   if (format === "date-time") return <DateTimePart {...props} />;
@@ -122,7 +121,7 @@ function DateTimePart(props: PartProps) {
   const { value, onChange } = props;
   const at = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return (
-    <Field {...frame(props)} hint={Number.isNaN(at) ? (frame(props).hint ?? schemaText.localTime) : new Date(at).toISOString()}>
+    <Field {...frame(props)} hint={Number.isNaN(at) ? (frame(props).hint ?? "Your local time.") : new Date(at).toISOString()}>
       {(wires) => (
         <Input {...wires} type="datetime-local" value={Number.isNaN(at) ? "" : toLocalField(at)} onChange={(event) => onChange(event.target.value ? new Date(event.target.value).toISOString() : undefined)} />
       )}
@@ -132,38 +131,29 @@ function DateTimePart(props: PartProps) {
 
 function NumberPart(props: PartProps) {
   const { schema, value, onChange } = props;
-  const shown = value instanceof ExactNumber ? value.text : typeof value === "number" ? String(value) : "";
+  const shown = value instanceof LosslessNumber ? value.value : typeof value === "number" ? String(value) : "";
   const [text, setText] = useState(shown);
   useEffect(() => {
-    if (read(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
-    // Only a value from outside changes the text: "1." is on its way to "1.5".
+    if (readNumber(text) !== value && shown !== text && !(Number.isNaN(Number(text)) && value === text)) setText(typeof value === "string" ? value : shown);
+    // Only an external change replaces the text: "1." may become "1.5".
   }, [shown]);
-  const whole = schema.type === "integer";
+  const isInteger = schema.type === "integer";
   return (
     <Field {...frame(props)}>
       {(wires) => (
         <Input
           {...wires}
-          inputMode={whole ? "numeric" : "decimal"}
+          inputMode={isInteger ? "numeric" : "decimal"}
           value={text}
           placeholder={example(schema)}
           onChange={(event) => {
             setText(event.target.value);
-            onChange(read(event.target.value));
+            onChange(readNumber(event.target.value));
           }}
         />
       )}
     </Field>
   );
-}
-
-/** What is no number stays text, so that the validator can say so. */
-function read(text: string): unknown {
-  const clean = text.trim();
-  if (clean === "") return undefined;
-  if (!/^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(clean)) return clean;
-  if (/^-?\d+$/.test(clean)) return isExact(clean) ? Number(clean) : new ExactNumber(clean.replace(/^(-?)0+(?=\d)/, "$1"));
-  return Number(clean);
 }
 
 function BooleanPart(props: PartProps) {
@@ -197,7 +187,7 @@ function Choice(props: PartProps) {
     <Field {...frame(props)}>
       {(wires) => (
         <Select {...wires} value={at} onChange={(event) => props.onChange(event.target.value === "-1" ? undefined : options[Number(event.target.value)])}>
-          <option value={-1}>{schemaText.choose}</option>
+          <option value={-1}>Choose</option>
           {options.map((option, index) => (
             <option key={index} value={index}>
               {text(option)}
@@ -221,7 +211,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
   const at = value === null || (value === undefined && (nullable || !props.required)) ? -1 : chosen(choices, value, root);
   const { label, hint } = frame(props);
   const id = useId();
-  const words = choices.map((choice, index) => titleOf(choice) || schemaText.variant(index + 1));
+  const words = choices.map((choice, index) => titleOf(choice) || `Variant ${index + 1}`);
   const now = choices[at];
   return (
     <fieldset className="flex flex-col gap-2">
@@ -237,7 +227,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
             onChange(next < 0 ? (nullable ? null : undefined) : (initial(choices[next]!, root) ?? undefined));
           }}
         >
-          {(nullable || !props.required) && <option value={-1}>{schemaText.nothing}</option>}
+          {(nullable || !props.required) && <option value={-1}>None</option>}
           {words.map((word, index) => (
             <option key={index} value={index}>
               {word}
@@ -248,7 +238,7 @@ function Union(props: PartProps & { choices: Schema[]; nullable: boolean }) {
       </div>
       {now && (
         <div className="border-l pl-3">
-          <Part {...props} schema={now} bare name={now.properties ? undefined : schemaText.value} required />
+          <Part {...props} schema={now} bare name={now.properties ? undefined : "Value"} required />
         </div>
       )}
     </fieldset>
@@ -283,7 +273,7 @@ function starting(schema: Schema): unknown {
 }
 
 function ObjectPart(props: PartProps) {
-  const { schema, root, onChange, path, faults } = props;
+  const { schema, root, onChange, path, errors } = props;
   const value = props.value !== null && typeof props.value === "object" && !Array.isArray(props.value) ? (props.value as Record<string, unknown>) : {};
   const properties = (schema.properties as Record<string, Schema> | undefined) ?? {};
   const required = (schema.required as string[] | undefined) ?? [];
@@ -297,9 +287,9 @@ function ObjectPart(props: PartProps) {
   const inside = (
     <div className="flex flex-col gap-3">
       {Object.entries(properties).map(([key, part]) => (
-        <Part key={key} schema={part} root={root} value={value[key]} onChange={(next) => set(key, next)} path={[...path, key]} faults={faults} name={key} required={required.includes(key)} />
+        <Part key={key} schema={part} root={root} value={value[key]} onChange={(next) => set(key, next)} path={[...path, key]} errors={errors} name={key} required={required.includes(key)} />
       ))}
-      {(more === undefined ? Object.keys(properties).length === 0 : more !== false) && <MapPart {...props} value={value} known={Object.keys(properties)} each={more && typeof more === "object" ? (more as Schema) : {}} />}
+      {(more === undefined ? Object.keys(properties).length === 0 : more !== false) && <MapPart {...props} value={value} properties={Object.keys(properties)} each={more && typeof more === "object" ? (more as Schema) : {}} />}
     </div>
   );
   if (props.bare) return inside;
@@ -316,11 +306,11 @@ function ObjectPart(props: PartProps) {
   );
 }
 
-/** An object whose keys are free. */
-function MapPart(props: PartProps & { known: string[]; each: Schema }) {
+/** An object with arbitrary keys. */
+function MapPart(props: PartProps & { properties: string[]; each: Schema }) {
   const value = props.value as Record<string, unknown>;
   const [name, setName] = useState("");
-  const free = Object.keys(value).filter((key) => !props.known.includes(key));
+  const free = Object.keys(value).filter((key) => !props.properties.includes(key));
   const add = () => {
     if (!name || name in value) return;
     props.onChange({ ...value, [name]: initial(props.each, props.root) ?? null });
@@ -331,10 +321,10 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
       {free.map((key) => (
         <div key={key} className="flex items-start gap-2">
           <div className="min-w-0 flex-1">
-            <Part schema={props.each} root={props.root} value={value[key]} name={key} path={[...props.path, key]} faults={props.faults} onChange={(next) => props.onChange({ ...value, [key]: next ?? null })} />
+            <Part schema={props.each} root={props.root} value={value[key]} name={key} path={[...props.path, key]} errors={props.errors} onChange={(next) => props.onChange({ ...value, [key]: next ?? null })} />
           </div>
           <IconButton
-            label={schemaText.remove}
+            label="Remove"
             size="sm"
             className="mt-5"
             onClick={() => {
@@ -347,9 +337,9 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
         </div>
       ))}
       <div className="flex gap-2">
-        <Input aria-label={schemaText.newKey} placeholder={schemaText.newKey} value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), add())} className="!w-40" />
+        <Input aria-label="New key" placeholder="New key" value={name} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && (event.preventDefault(), add())} className="!w-40" />
         <Button icon={<Plus />} disabled={!name || name in value} onClick={add}>
-          {schemaText.add}
+          Add
         </Button>
       </div>
     </div>
@@ -357,7 +347,7 @@ function MapPart(props: PartProps & { known: string[]; each: Schema }) {
 }
 
 function ListPart(props: PartProps) {
-  const { schema, root, onChange, path, faults } = props;
+  const { schema, root, onChange, path, errors } = props;
   const value = Array.isArray(props.value) ? (props.value as unknown[]) : [];
   const fixed = schema.prefixItems as Schema[] | undefined;
   const items = resolve((schema.items as Schema | undefined) ?? {}, root);
@@ -378,7 +368,7 @@ function ListPart(props: PartProps) {
         {head}
         <div className="flex flex-col gap-2 border-l pl-3">
           {fixed.map((part, index) => (
-            <Part key={index} schema={part} root={root} value={value[index]} name={`${index + 1}`} path={[...path, index]} faults={faults} required onChange={(next) => put(index, next)} />
+            <Part key={index} schema={part} root={root} value={value[index]} name={`${index + 1}`} path={[...path, index]} errors={errors} required onChange={(next) => put(index, next)} />
           ))}
         </div>
       </fieldset>
@@ -393,7 +383,7 @@ function ListPart(props: PartProps) {
             const text = typeof option === "string" ? option : stringify(option);
             return (
               <label key={text} className="flex items-center gap-1.5">
-                <Checkbox label={text} checked={value.some((one) => stringify(one) === stringify(option))} onChange={(on) => onChange(on ? [...value, option] : value.filter((one) => stringify(one) !== stringify(option)))} />
+                <Checkbox label={text} checked={value.some((item) => stringify(item) === stringify(option))} onChange={(on) => onChange(on ? [...value, option] : value.filter((item) => stringify(item) !== stringify(option)))} />
                 {text}
               </label>
             );
@@ -417,16 +407,16 @@ function ListPart(props: PartProps) {
           {value.map((item, index) => (
             <div key={index} className="flex items-start gap-1">
               <div className="min-w-0 flex-1">
-                <Part schema={items} root={root} value={item === null ? undefined : item} path={[...path, index]} faults={faults} name={`${index + 1}`} required onChange={(next) => put(index, next)} />
+                <Part schema={items} root={root} value={item === null ? undefined : item} path={[...path, index]} errors={errors} name={`${index + 1}`} required onChange={(next) => put(index, next)} />
               </div>
               <div className="mt-5 flex">
-                <IconButton label={schemaText.up} tip={false} size="sm" disabled={index === 0} onClick={() => move(index, -1)}>
+                <IconButton label="Move up" tip={false} size="sm" disabled={index === 0} onClick={() => move(index, -1)}>
                   <ArrowUp />
                 </IconButton>
-                <IconButton label={schemaText.down} tip={false} size="sm" disabled={index === value.length - 1} onClick={() => move(index, 1)}>
+                <IconButton label="Move down" tip={false} size="sm" disabled={index === value.length - 1} onClick={() => move(index, 1)}>
                   <ArrowDown />
                 </IconButton>
-                <IconButton label={schemaText.remove} tip={false} size="sm" disabled={value.length <= least} onClick={() => onChange(value.filter((_, at) => at !== index))}>
+                <IconButton label="Remove" tip={false} size="sm" disabled={value.length <= least} onClick={() => onChange(value.filter((_, at) => at !== index))}>
                   <X />
                 </IconButton>
               </div>
@@ -436,21 +426,21 @@ function ListPart(props: PartProps) {
       )}
       <div>
         <Button size="sm" icon={<Plus />} disabled={value.length >= most} onClick={() => onChange([...value, initial(items, root) ?? null])}>
-          {schemaText.addItem}
+          Add item
         </Button>
       </div>
     </fieldset>
   );
 }
 
-/** What no field is made for: any JSON. */
+/** Fallback for schemas without a field of their own: a JSON editor. */
 function JsonPart(props: PartProps) {
   const { value, onChange } = props;
   const [text, setText] = useState(() => (value === undefined ? "" : stringify(value, 2)));
   const [wrong, setWrong] = useState<string | null>(null);
-  const given = frame(props);
+  const field = frame(props);
   return (
-    <Field {...given} hint={given.hint ?? schemaText.anyJson} error={wrong ?? given.error}>
+    <Field {...field} hint={field.hint ?? "Any JSON value."} error={wrong ?? field.error}>
       {(wires) => (
         <Textarea
           {...wires}
@@ -466,9 +456,9 @@ function JsonPart(props: PartProps) {
               onChange(undefined);
               return;
             }
-            const found = readJson(next);
-            setWrong(found.error ?? null);
-            if (found.error === undefined) onChange(found.value);
+            const parsed = readJson(next);
+            setWrong(parsed.error ?? null);
+            if (parsed.error === undefined) onChange(parsed.value);
           }}
         />
       )}

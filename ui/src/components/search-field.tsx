@@ -1,25 +1,24 @@
-/** The field that `/` jumps to. It tells what was typed after a short rest. */
+/** The search field that `/` focuses. It reports changes with a short delay. */
 
 import { Search, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
-import { classes } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
-import { uiText } from "@/text";
+import { classes } from "@/lib/format";
+import { useKeys } from "@/shell/shortcuts";
 
 export function SearchField({ value, onChange, placeholder, className }: { value: string; onChange: (text: string) => void; placeholder: string; className?: string }) {
   const [text, setText] = useState(value);
   const field = useRef<HTMLInputElement>(null);
-  const told = useRef(value);
+  const reported = useRef(value);
   const tell = useRef(onChange);
   tell.current = onChange;
   useEffect(() => {
-    if (value !== told.current) setText(value);
-    told.current = value;
+    if (value !== reported.current) setText(value);
+    reported.current = value;
   }, [value]);
   useEffect(() => {
-    if (text === told.current) return;
+    if (text === reported.current) return;
     const timer = window.setTimeout(() => {
-      told.current = text;
+      reported.current = text;
       tell.current(text);
     }, 220);
     return () => window.clearTimeout(timer);
@@ -44,7 +43,7 @@ export function SearchField({ value, onChange, placeholder, className }: { value
         className="h-7 w-full rounded-md bg-bg pr-6 pl-7 text-sm hairline outline-none focus-visible:shadow-[inset_0_0_0_1.5px_var(--accent)] [&::-webkit-search-cancel-button]:hidden"
       />
       {text && (
-        <button type="button" aria-label={uiText.clear} onClick={() => setText("")} className="absolute top-1 right-1 flex size-5 items-center justify-center rounded-sm text-faint hover:text-text">
+        <button type="button" aria-label="Clear" onClick={() => setText("")} className="absolute top-1 right-1 flex size-5 items-center justify-center rounded-sm text-faint hover:text-text">
           <X className="size-3.5" />
         </button>
       )}
@@ -52,7 +51,7 @@ export function SearchField({ value, onChange, placeholder, className }: { value
   );
 }
 
-/** The text with the searched words marked. */
+/** Text with search matches highlighted. */
 export function Marked({ text, search }: { text: string; search: string | undefined }) {
   const words = search?.trim();
   if (!words) return <>{text}</>;

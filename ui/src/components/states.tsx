@@ -1,11 +1,10 @@
-/** What a page shows when it has nothing to show yet, nothing at all, or no answer. */
+/** Loading, empty and error states. */
 
 import type { ReactNode } from "react";
 import { RefreshCw } from "lucide-react";
 import { Problem } from "@/api/client";
-import { Button, Skeleton } from "./ui";
 import { problemText } from "./toast";
-import { stateText } from "@/text";
+import { Button, Skeleton } from "./ui";
 
 export function Empty({ icon, title, children, action }: { icon?: ReactNode; title: string; children?: ReactNode; action?: ReactNode }) {
   return (
@@ -23,11 +22,11 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry?: () => voi
   const forbidden = error instanceof Problem && error.status === 403;
   return (
     <div role="alert" className="mx-auto flex max-w-md flex-col items-center px-6 py-16 text-center">
-      <div className="text-base font-medium">{missing ? stateText.missing : forbidden ? stateText.forbidden : stateText.failed}</div>
+      <div className="text-base font-medium">{missing ? "Not found" : forbidden ? "You do not have access to this" : "Could not load this"}</div>
       <div className="mt-1 break-words text-muted">{problemText(error)}</div>
       {onRetry && !missing && !forbidden && (
         <Button className="mt-4" icon={<RefreshCw />} onClick={onRetry}>
-          {stateText.retry}
+          Try again
         </Button>
       )}
     </div>
@@ -36,7 +35,7 @@ export function Failed({ error, onRetry }: { error: unknown; onRetry?: () => voi
 
 export function SkeletonRows({ rows = 12, height = 36 }: { rows?: number; height?: number }) {
   return (
-    <div role="status" aria-label={stateText.loading}>
+    <div role="status" aria-label="Loading">
       {Array.from({ length: rows }, (_, index) => (
         <div key={index} className="flex items-center gap-6 border-b px-4" style={{ height }}>
           <Skeleton className="size-3.5 rounded-full" />
@@ -52,8 +51,8 @@ export function SkeletonRows({ rows = 12, height = 36 }: { rows?: number; height
   );
 }
 
-/** Shows what a query has: its data, or why there is none. */
-export function Answer<T>({ query, skeleton, children }: { query: { data: T | undefined; error: unknown; isPending: boolean; refetch: () => unknown }; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
+/** Renders the data of a query, or its loading or error state. */
+export function Loaded<T>({ query, skeleton, children }: { query: { data: T | undefined; error: unknown; isPending: boolean; refetch: () => unknown }; skeleton?: ReactNode; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   return <>{skeleton ?? <SkeletonRows />}</>;

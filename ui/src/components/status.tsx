@@ -1,9 +1,9 @@
-/** Where a run stands: a colour, a shape and a word, never the colour alone. */
+/** Status of a run as colour, shape and word, never colour alone. */
 
 import type { ReactNode } from "react";
 import type { RunStatus } from "@/api/types";
-import { classes } from "@/lib/words";
-import { statusText } from "@/text";
+import { classes } from "@/lib/format";
+import { statusLabels } from "@/lib/labels";
 
 type Tone = "ok" | "bad" | "warn" | "info" | "idle";
 
@@ -80,7 +80,7 @@ export function StatusWord({ status, className }: { status: RunStatus; className
   return (
     <span className={classes("inline-flex items-center gap-1.5 whitespace-nowrap", className)} data-status={status}>
       <StatusIcon status={status} />
-      {statusText[status]}
+      {statusLabels[status]}
     </span>
   );
 }
@@ -89,7 +89,7 @@ export function StatusBadge({ status }: { status: RunStatus }) {
   return (
     <span data-status={status} className={classes("inline-flex h-6 items-center gap-1.5 rounded-md px-2 text-xs font-medium whitespace-nowrap", toneSoft[statusTone[status]])}>
       <StatusIcon status={status} />
-      {statusText[status]}
+      {statusLabels[status]}
     </span>
   );
 }
@@ -102,7 +102,7 @@ const appTone: Record<string, Tone> = {
   green: "ok", lime: "ok", red: "bad", pink: "bad", yellow: "warn", orange: "warn", blue: "info", cyan: "info", purple: "info", gray: "idle",
 };
 
-/** The label that the workflow's own code gave itself. */
+/** The status label that the workflow code set. */
 export function AppStatus({ label, color }: { label: string | null; color: string | null }) {
   if (!label) return null;
   return <Pill tone={appTone[color ?? "gray"] ?? "idle"}>{label}</Pill>;

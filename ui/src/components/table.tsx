@@ -1,20 +1,20 @@
-/** Rows under heads: virtual when there are many, walked with j, k and enter. */
+/** Table with virtual rows and keyboard navigation (j, k, Enter). */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { usePhone } from "@/lib/media";
-import { useScrolled } from "@/lib/scrolled";
-import { classes } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
+import { classes } from "@/lib/format";
+import { usePhone } from "@/lib/media-query";
+import { useScrollPosition } from "@/lib/scroll-position";
+import { useKeys } from "@/shell/shortcuts";
 
 export interface Column<T> {
   key: string;
   head: ReactNode;
   cell: (row: T) => ReactNode;
-  /** A track of the grid: `120px`, `minmax(160px, 2fr)`. */
+  /** CSS grid track: `120px`, `minmax(160px, 2fr)`. */
   width: string;
   end?: boolean;
-  /** Left out on a phone. */
+  /** Hidden on a phone. */
   wide?: boolean;
 }
 
@@ -26,15 +26,15 @@ interface TableProps<T> {
   onOpen?: (row: T) => void;
   onToggle?: (row: T) => void;
   rowHeight?: number;
-  /** How a row looks on a phone, instead of its cells side by side. */
+  /** Renders a row on a phone, instead of the cells. */
   phone?: (row: T) => ReactNode;
   phoneHeight?: number;
   foot?: ReactNode;
   selected?: (row: T) => boolean;
-  /** Rows that stand back behind the others. */
+  /** Rows shown dimmed. */
   quiet?: (row: T) => boolean;
   onHover?: (on: boolean) => void;
-  /** Grow with the rows instead of scrolling inside. */
+  /** Grows with the rows instead of scrolling. */
   inline?: boolean;
   scroller?: (element: HTMLDivElement | null) => void;
 }
@@ -48,12 +48,12 @@ export function Table<T>({ label, columns, rows, id, onOpen, onToggle, rowHeight
   const height = stacked ? phoneHeight : rowHeight;
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => frame.current, estimateSize: () => height, overscan: 12, enabled: !inline, getItemKey: (index) => id(rows[index]!) });
   useEffect(() => virtual.measure(), [height, virtual]);
-  useScrolled(frame, label, !inline);
+  useScrollPosition(frame, label, !inline);
 
   const move = (by: number) => {
     if (rows.length === 0) return;
-    const here = rows.findIndex((row) => id(row) === at);
-    const next = Math.min(rows.length - 1, Math.max(0, here < 0 ? (by > 0 ? 0 : rows.length - 1) : here + by));
+    const current = rows.findIndex((row) => id(row) === at);
+    const next = Math.min(rows.length - 1, Math.max(0, current < 0 ? (by > 0 ? 0 : rows.length - 1) : current + by));
     setAt(id(rows[next]!));
     if (inline) frame.current?.querySelector(`[data-row="${next}"]`)?.scrollIntoView({ block: "nearest" });
     else virtual.scrollToIndex(next);

@@ -1,9 +1,9 @@
-/** Short messages at the corner: what was done, or what the server said. */
+/** Toasts: results of actions and errors of the server. */
 
 import { useSyncExternalStore } from "react";
 import { Check, TriangleAlert, X } from "lucide-react";
 import { Problem } from "@/api/client";
-import { toastText } from "@/text";
+import { plural } from "@/lib/format";
 
 interface Toast {
   id: number;
@@ -31,15 +31,15 @@ function dismiss(id: number): void {
   change(shown.filter((toast) => toast.id !== id));
 }
 
-export const say = (text: string, detail?: string) => show({ tone: "ok", text, detail });
+export const showToast = (text: string, detail?: string) => show({ tone: "ok", text, detail });
 
-export function complain(error: unknown, text?: string): void {
-  show({ tone: "bad", text: text ?? toastText.refused, detail: problemText(error) });
+export function showError(error: unknown, text?: string): void {
+  show({ tone: "bad", text: text ?? "Something went wrong", detail: problemText(error) });
 }
 
 export function problemText(error: unknown): string {
-  if (error instanceof Problem && error.status === 0) return toastText.unreachable;
-  if (error instanceof Problem && error.status === 429) return toastText.tooOften(error.retryAfter);
+  if (error instanceof Problem && error.status === 0) return "Cannot reach the server. Is it running?";
+  if (error instanceof Problem && error.status === 429) return (error.retryAfter ? `Too many attempts. Try again in ${plural(error.retryAfter, "second")}.` : "Too many attempts. Try again later.");
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -60,7 +60,7 @@ export function Toasts() {
             <div className="font-medium">{toast.text}</div>
             {toast.detail && <div className="break-words text-muted">{toast.detail}</div>}
           </div>
-          <button type="button" aria-label={toastText.dismiss} className="rounded-sm p-0.5 text-faint hover:text-text" onClick={() => dismiss(toast.id)}>
+          <button type="button" aria-label="Dismiss" className="rounded-sm p-0.5 text-faint hover:text-text" onClick={() => dismiss(toast.id)}>
             <X className="size-3.5" />
           </button>
         </div>

@@ -1,11 +1,10 @@
-/** The small parts every page is made of. */
+/** Basic components: buttons, fields, dialogs, menus. */
 
 import { Checkbox as RadixCheckbox, Dialog as RadixDialog, DropdownMenu, Popover as RadixPopover, Switch as RadixSwitch, Tooltip as RadixTooltip } from "radix-ui";
 import { Check, ChevronDown, Copy, Minus, X } from "lucide-react";
 import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useEffect, useId, useRef, useState } from "react";
-import { classes } from "@/lib/words";
-import { useNow, absolute, ms, relative } from "@/lib/time";
-import { uiText } from "@/text";
+import { classes } from "@/lib/format";
+import { absolute, ms, relative, useNow } from "@/lib/time";
 
 type Tone = "plain" | "primary" | "ghost" | "danger";
 
@@ -89,7 +88,7 @@ export function Select({ className, children, ...rest }: SelectHTMLAttributes<HT
 }
 
 export function Switch({ label, ...rest }: { label: string; checked: boolean; disabled?: boolean; onCheckedChange: (on: boolean) => void }) {
-  // In a form Radix puts an absolute input beside the button: it must not stand where the page ends.
+  // In a form Radix adds an absolutely positioned input next to the button: it must not extend the page.
   return (
     <span className="relative inline-flex shrink-0">
       <RadixSwitch.Root
@@ -121,7 +120,7 @@ export function Checkbox({ label, checked, onChange, disabled, id }: { label: st
   );
 }
 
-/** A label, its control, a hint, and what is wrong with it. `children` gets the ids to wire up. */
+/** A labelled control with hint and error. `children` receives the ids and ARIA attributes. */
 export function Field({ label, hint, error, required, children }: { label: ReactNode; hint?: ReactNode; error?: ReactNode; required?: boolean; children: (wires: { id: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ReactNode }) {
   const id = useId();
   const note = error ?? hint;
@@ -146,7 +145,7 @@ document.addEventListener("focusin", ({ target }) => {
   if (target instanceof HTMLElement && !target.closest("[role=dialog]")) lastOutside = target;
 });
 
-/** The focus goes back to where it was: what opens a dialog here is no trigger that Radix knows of. */
+/** Restores the focus on close: dialogs are opened without a Radix trigger. */
 export function useReturn() {
   const from = useRef<HTMLElement | null>(null);
   return {
@@ -157,7 +156,7 @@ export function useReturn() {
     },
     onCloseAutoFocus: (event: Event) => {
       event.preventDefault();
-      // Nothing was noted if a field inside took the focus by itself.
+      // Empty if an autofocused field took the focus first.
       const to = from.current ?? lastOutside;
       from.current = null;
       if (to?.isConnected) to.focus({ preventScroll: true });
@@ -174,7 +173,7 @@ export function Dialog({ open, onClose, title, note, children, foot, wide }: { o
         <RadixDialog.Content
           {...(note ? {} : { "aria-describedby": undefined })}
           {...goBack}
-          // What was written in a large one must not be lost by a click beside it, or by leaving the editor.
+          // A click outside or leaving the editor must not discard the text in a large dialog.
           onInteractOutside={(event) => wide && event.preventDefault()}
           onEscapeKeyDown={(event) => {
             const editor = document.activeElement?.closest<HTMLElement>(".cm-editor");
@@ -193,7 +192,7 @@ export function Dialog({ open, onClose, title, note, children, foot, wide }: { o
               {note && <RadixDialog.Description className="mt-0.5 text-muted">{note}</RadixDialog.Description>}
             </div>
             <RadixDialog.Close asChild>
-              <Button tone="ghost" size="sm" aria-label={uiText.close} icon={<X />} className="-mt-1 -mr-1" />
+              <Button tone="ghost" size="sm" aria-label="Close" icon={<X />} className="-mt-1 -mr-1" />
             </RadixDialog.Close>
           </div>
           <div className="flex min-h-0 flex-1 flex-col gap-3 overflow-y-auto px-4 pb-4">{children}</div>
@@ -204,7 +203,7 @@ export function Dialog({ open, onClose, title, note, children, foot, wide }: { o
   );
 }
 
-/** A panel that comes from the right: the whole screen on a phone. */
+/** A panel from the right; full-screen on a phone. */
 export function Sheet({ open, onClose, title, children, side = "right", bare }: { open: boolean; onClose: () => void; title: string; children: ReactNode; side?: "left" | "right"; bare?: boolean }) {
   const goBack = useReturn();
   return (
@@ -219,7 +218,7 @@ export function Sheet({ open, onClose, title, children, side = "right", bare }: 
           <RadixDialog.Title className="sr-only">{title}</RadixDialog.Title>
           {!bare && (
             <RadixDialog.Close asChild>
-              <Button tone="ghost" size="sm" aria-label={uiText.close} icon={<X />} className="absolute top-2.5 right-2.5 z-10" />
+              <Button tone="ghost" size="sm" aria-label="Close" icon={<X />} className="absolute top-2.5 right-2.5 z-10" />
             </RadixDialog.Close>
           )}
           {children}
@@ -242,7 +241,7 @@ export interface MenuItem {
 
 export function Menu({ trigger, items, align = "end" }: { trigger: ReactNode; items: (MenuItem | false | null | undefined)[]; align?: "start" | "end" }) {
   return (
-    // Not modal: that would hide the page behind it from screen readers, with the focus still in it.
+    // Not modal: that would hide the page from screen readers while it still has the focus.
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
@@ -347,7 +346,7 @@ export function Tabs({ tabs, value, onChange, label, end }: { tabs: { key: strin
   );
 }
 
-/** A choice between few words, side by side. */
+/** Segmented control. */
 export function Segments<T extends string>({ options, value, onChange, label }: { options: { key: T; label: ReactNode }[]; value: T; onChange: (key: T) => void; label: string }) {
   return (
     <div role="group" aria-label={label} className="inline-flex h-7 w-fit shrink-0 rounded-md bg-sunken p-0.5 hairline">
@@ -375,8 +374,8 @@ export function Copyable({ text, children, label, className }: { text: string; c
   return (
     <button
       type="button"
-      title={label ?? uiText.copy}
-      aria-label={`${label ?? uiText.copy}: ${text.slice(0, 80)}`}
+      title={label ?? "Copy"}
+      aria-label={`${label ?? "Copy"}: ${text.slice(0, 80)}`}
       className={classes("group/copy inline-flex max-w-full min-w-0 items-center gap-1 rounded-sm text-left hover:text-text", className)}
       onClick={(event) => {
         event.stopPropagation();
@@ -394,7 +393,7 @@ export function Copyable({ text, children, label, className }: { text: string; c
 
 export async function copy(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Over plain http the clipboard is closed to pages; a selection still works.
+  // Over plain http pages have no clipboard API; copying a selection still works.
   const area = document.createElement("textarea");
   area.value = text;
   area.style.position = "fixed";
@@ -444,7 +443,7 @@ export function Notice({ tone = "info", icon, children, action }: { tone?: "info
   );
 }
 
-/** Runs `act` when the element comes into view: the next page of a list. */
+/** Calls `act` when scrolled into view, to load the next page of a list. */
 export function Sentinel({ onSeen, root }: { onSeen: () => void; root?: Element | null }) {
   const place = useRef<HTMLDivElement>(null);
   const act = useRef(onSeen);

@@ -1,11 +1,11 @@
-/** A time zone, by its IANA name. */
+/** Input for an IANA time zone. */
 
 import { useId } from "react";
 import { Input } from "./ui";
 
 const zones: string[] = typeof Intl.supportedValuesOf === "function" ? ["UTC", ...Intl.supportedValuesOf("timeZone")] : ["UTC"];
 
-/** The zone of whoever looks. */
+/** The time zone of this browser. */
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 export function ZoneInput({ value, onChange, ...wires }: { value: string; onChange: (zone: string) => void; id?: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) {

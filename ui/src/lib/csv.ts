@@ -1,8 +1,8 @@
-/** Rows as a file for spreadsheets (RFC 4180). */
+/** CSV export (RFC 4180). */
 
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 
-/** A text that a spreadsheet would take for a formula gets an apostrophe before it. */
+/** Texts that a spreadsheet would run as a formula get a leading apostrophe. */
 export function asCsv(columns: string[], rows: unknown[][]): string {
   const cell = (value: unknown) => {
     if (value === null || value === undefined) return "";

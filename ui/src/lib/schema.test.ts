@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Schema } from "@/api/types";
-import { asJsonSchema, faults, initial, variants } from "./schema";
+import { asJsonSchema, initial, readNumber, validate, variants } from "./schema";
 
 const order = {
   type: "object",
@@ -18,22 +18,27 @@ describe("schemas", () => {
     expect(initial(order, order)).toEqual({ order: { quantity: 1, items: [] }, note: null });
   });
 
-  it("tell each fault at its field", () => {
-    expect(faults(order, { order: { quantity: 0, items: ["a"] } })).toEqual([
-      { path: ["order", "id"], message: "This is needed." },
+  it("report each error at its field", () => {
+    expect(validate(order, { order: { quantity: 0, items: ["a"] } })).toEqual([
+      { path: ["order", "id"], message: "Required." },
       { path: ["order", "quantity"], message: "Must be at least 1." },
     ]);
-    expect(faults(order, { order: { id: "1", items: [] } })).toEqual([]);
+    expect(validate(order, { order: { id: "1", items: [] } })).toEqual([]);
   });
 
-  it("refuse fields that nobody knows", () => {
-    expect(faults(order, { order: { id: "1", items: [] }, extra: 1 }).map((fault) => fault.path)).toEqual([["extra"]]);
+  it("refuse unknown fields", () => {
+    expect(validate(order, { order: { id: "1", items: [] }, extra: 1 }).map((error) => error.path)).toEqual([["extra"]]);
   });
 
   it("take a time of day without a zone", () => {
     const shop = { type: "object", properties: { opens: { anyOf: [{ type: "string", format: "time" }, { type: "null" }] } } } as unknown as Schema;
-    expect(faults(shop, { opens: "17:30:00" })).toEqual([]);
-    expect(faults(shop, { opens: "25:30" }).map((fault) => fault.path)).toEqual([["opens"]]);
+    expect(validate(shop, { opens: "17:30:00" })).toEqual([]);
+    expect(validate(shop, { opens: "25:30" }).map((error) => error.path)).toEqual([["opens"]]);
+  });
+
+  it("read numbers with all their digits", () => {
+    expect(["", " 7 ", "007", ".5", "-.5", "1.", "1.e3", "1e3", "seven"].map(readNumber)).toEqual([undefined, 7, 7, 0.5, -0.5, 1, 1000, 1000, "seven"]);
+    expect(["123456789012345678901", "0.1234567890123456789"].map((text) => String(readNumber(text)))).toEqual(["123456789012345678901", "0.1234567890123456789"]);
   });
 
   it("know what may be null", () => {
@@ -42,7 +47,7 @@ describe("schemas", () => {
 
   it("understand the list of fields of the original", () => {
     const schema = asJsonSchema({ fields: [{ name: "size", type: "select", options: ["s", "m"], required: true }, { name: "tags", type: "multiselect", options: [{ value: "a", label: "A" }] }] } as unknown as Schema);
-    expect(faults(schema, { size: "xl" }).map((fault) => fault.path)).toEqual([["size"]]);
-    expect(faults(schema, { size: "s", tags: ["a"] })).toEqual([]);
+    expect(validate(schema, { size: "xl" }).map((error) => error.path)).toEqual([["size"]]);
+    expect(validate(schema, { size: "s", tags: ["a"] })).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** Times as people read them: relative in the page, absolute when pointed at. */
+/** Formats times: relative in the page, absolute on hover. */
 
 import { useEffect, useState } from "react";
 import { useSyncExternalStore } from "react";
@@ -8,7 +8,7 @@ export const minute = 60 * second;
 export const hour = 60 * minute;
 export const day = 24 * hour;
 
-/** A length in milliseconds: `840 ms`, `12.4 s`, `3m 20s`, `2h 05m`, `4d 3h`. */
+/** Formats a duration in milliseconds: `840 ms`, `12.4 s`, `3m 20s`, `2h 05m`, `4d 3h`. */
 export function duration(ms: number): string {
   if (ms < 0) ms = 0;
   if (ms < 1) return "< 1 ms";
@@ -25,7 +25,7 @@ export function seconds(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : duration(value * 1000);
 }
 
-/** How long ago, or in how long: `12s ago`, `in 3h`. */
+/** Relative time: `12s ago`, `in 3h`. */
 export function relative(at: number, now: number): string {
   const apart = Math.abs(now - at);
   const text =
@@ -70,7 +70,7 @@ export function ms(at: string | number | null | undefined): number | null {
   return at === null || at === undefined ? null : typeof at === "number" ? at : Date.parse(at);
 }
 
-/** One clock for the whole page: it ticks only while somebody looks. */
+/** One clock for the whole page; it stops while the page is hidden. */
 const watchers = new Set<() => void>();
 let tick = Date.now();
 let timer: number | undefined;
@@ -95,7 +95,7 @@ export function useNow(): number {
   return useSyncExternalStore(subscribe, () => tick);
 }
 
-/** Now, every 100 ms while `moving`: for bars that grow. */
+/** The current time, updated every 100 ms while `moving`, for growing bars. */
 export function useFastNow(moving: boolean): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -107,7 +107,7 @@ export function useFastNow(moving: boolean): number {
   return now;
 }
 
-/** `2026-11-22T18:44` in local time, as date-time fields want it. */
+/** Local time in the format of datetime-local inputs: `2026-11-22T18:44`. */
 export function toLocalField(at: number): string {
   const date = new Date(at);
   return new Date(at - date.getTimezoneOffset() * minute).toISOString().slice(0, 16);

@@ -1,31 +1,32 @@
-/** Who changed what, and when. */
+/** Audit log. */
 
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, ScrollText } from "lucide-react";
 import { get, type Query } from "@/api/client";
+import { stringify } from "@/api/exact-json";
 import type { AuditLine, Page } from "@/api/types";
-import { stringify } from "@/api/lossless";
 import { AuditTable } from "@/components/audit-table";
-import { usePages } from "@/components/pages";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty } from "@/components/states";
-import { complain, say } from "@/components/toast";
+import { Empty, Loaded } from "@/components/states";
+import { showError, showToast } from "@/components/toast";
 import { Button, Menu, Segments, Sentinel } from "@/components/ui";
+import { usePages } from "@/components/use-pages";
 import { asCsv } from "@/lib/csv";
-import { usePhone } from "@/lib/media";
+import { download, plural } from "@/lib/format";
+import { usePhone } from "@/lib/media-query";
 import { day, hour, minute } from "@/lib/time";
-import { download } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { auditFilterText, auditPageText } from "@/text";
+
+const rangeLabels: Record<string, string> = { "": "Any time", "1h": "1h", "24h": "24h", "7d": "7d", "30d": "30d" };
 
 const ranges: Record<string, number> = { "1h": hour, "24h": day, "7d": 7 * day, "30d": 30 * day };
 const exportMax = 20_000;
 const columns = ["at", "actor", "role", "action", "target", "workflow_id", "detail"] as const;
 
 export function AuditPage() {
-  useTitle(auditPageText.title);
+  useTitle("Audit log");
   const isPhone = usePhone();
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
@@ -43,49 +44,49 @@ export function AuditPage() {
       else download("audit.jsonl", lines.map((line) => `${stringify(line)}\n`).join(""), "application/x-ndjson");
       return lines.length;
     },
-    onSuccess: (count) => say(auditFilterText.exported(count), count >= exportMax ? auditFilterText.capped(count) : undefined),
-    onError: (error) => complain(error),
+    onSuccess: (lines) => showToast(`${plural(lines, "entry", "entries")} exported`, lines >= exportMax ? "Only the newest entries. Narrow the filter to get the rest." : undefined),
+    onError: (error) => showError(error),
   });
   const exporting = (
     <Menu
       trigger={
         <Button icon={<Download />} busy={save.isPending} disabled={rows.length === 0}>
-          {save.isPending ? auditFilterText.exporting : auditFilterText.all}
+          {save.isPending ? "Exporting…" : "Export"}
         </Button>
       }
       items={[
-        { label: auditFilterText.csv, onSelect: () => save.mutate("csv") },
-        { label: auditFilterText.json, onSelect: () => save.mutate("jsonl") },
+        { label: "as CSV", onSelect: () => save.mutate("csv") },
+        { label: "as JSON lines", onSelect: () => save.mutate("jsonl") },
       ]}
     />
   );
   return (
     <>
-      <PageHead title={auditPageText.title}>
-        {!isPhone && <Segments label={auditFilterText.time} value={range} onChange={(next) => go({ range: next || undefined })} options={Object.entries(auditFilterText.ranges).map(([key, label]) => ({ key, label }))} />}
+      <PageHead title="Audit log">
+        {!isPhone && <Segments label="Time" value={range} onChange={(next) => go({ range: next || undefined })} options={Object.entries(rangeLabels).map(([key, label]) => ({ key, label }))} />}
         {exporting}
       </PageHead>
       <div className="flex shrink-0 gap-2 overflow-x-auto border-b px-4 py-2">
-        <SearchField value={of("actor")} onChange={(text) => go({ actor: text || undefined })} placeholder={auditPageText.actor} className="w-52 max-md:w-32" />
-        <SearchField value={of("action")} onChange={(text) => go({ action: text || undefined })} placeholder={auditPageText.action} className="w-44 max-md:w-32" />
-        <SearchField value={of("target")} onChange={(text) => go({ target: text || undefined })} placeholder={auditPageText.target} className="w-52 max-md:w-32" />
+        <SearchField value={of("actor")} onChange={(text) => go({ actor: text || undefined })} placeholder="Actor" className="w-52 max-md:w-32" />
+        <SearchField value={of("action")} onChange={(text) => go({ action: text || undefined })} placeholder="Action" className="w-44 max-md:w-32" />
+        <SearchField value={of("target")} onChange={(text) => go({ target: text || undefined })} placeholder="Target" className="w-52 max-md:w-32" />
       </div>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty icon={<ScrollText />} title={narrowed ? auditPageText.noneMatch : auditPageText.none}>
-              {!narrowed && auditPageText.noneNote}
+            <Empty icon={<ScrollText />} title={narrowed ? "No entries match" : "No entries yet"}>
+              {!narrowed && "Every change made by a person or token is recorded here."}
             </Empty>
           ) : (
             <AuditTable lines={rows} foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />} />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }
 
-/** All that the filter lets through, page after page, not only what has been scrolled to. */
+/** All entries that match the filter, not only the loaded pages. */
 async function everything(filter: Query): Promise<AuditLine[]> {
   const lines: AuditLine[] = [];
   let cursor: string | null = null;

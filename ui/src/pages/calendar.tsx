@@ -1,20 +1,32 @@
-/** Days past and to come: what ran, what failed, what is planned; and the last day in numbers. */
+/** Calendar of past and planned runs, with figures for the last day. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { get } from "@/api/client";
 import type { CalendarDay, MetricsSummary, Page, Registered, Schedule } from "@/api/types";
-import { Pick } from "@/components/pick";
+import { Columns, Figure } from "@/components/figures";
+import { MultiSelect } from "@/components/multi-select";
 import { describe } from "@/components/schedule-fields";
-import { Columns, Figure } from "@/components/spark";
-import { Answer } from "@/components/states";
+import { Loaded } from "@/components/states";
 import { Ago, Segments, Skeleton } from "@/components/ui";
 import { midnights, spans } from "@/lib/days";
+import { classes, count, many, percent } from "@/lib/format";
 import { clock, dayOf, ms, seconds } from "@/lib/time";
-import { classes, count, many, percent } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { calendarText } from "@/text";
+
+const weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const dayLabel = (data: { success: number; error: number; cancelled: number; open: number; planned: number } | undefined) => {
+  if (!data) return "no runs";
+  const parts = [
+    data.success && `${count(data.success)} succeeded`,
+    data.error && `${count(data.error)} failed`,
+    data.cancelled && `${count(data.cancelled)} cancelled`,
+    data.open && `${count(data.open)} open`,
+    data.planned && `${count(data.planned)} planned`,
+  ].filter(Boolean);
+  return parts.length > 0 ? parts.join(", ") : "no runs";
+};
 
 const weeksBack = 26;
 const weeksAhead = 4;
@@ -26,7 +38,7 @@ interface Cell {
 }
 
 export function CalendarPage() {
-  useTitle(calendarText.title);
+  useTitle("Calendar");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const name = many(search.workflow)[0];
@@ -51,26 +63,26 @@ export function CalendarPage() {
     .slice(0, 8);
   return (
     <>
-      <PageHead title={calendarText.title}>
-        <Pick single label={calendarText.workflow} value={name ? [name] : []} onChange={([next]) => void navigate({ to: "/calendar", search: { ...search, workflow: next } })} choices={registered.map((one) => ({ value: one.name }))} />
+      <PageHead title="Calendar">
+        <MultiSelect single label="Workflow" value={name ? [name] : []} onChange={([next]) => void navigate({ to: "/calendar", search: { ...search, workflow: next } })} choices={registered.map((item) => ({ value: item.name }))} />
       </PageHead>
       <div className="min-h-0 flex-1 overflow-y-auto">
         <section className="border-b px-4 py-4">
-          <Answer query={query} skeleton={<Skeleton className="h-40 w-full" />}>
+          <Loaded query={query} skeleton={<Skeleton className="h-40 w-full" />}>
             {(days) => <Heat days={days} edges={edges} today={new Date().setHours(0, 0, 0, 0)} name={name} />}
-          </Answer>
+          </Loaded>
         </section>
         <section className="border-b px-4 py-4">
           <div className="mb-3 flex items-center gap-3">
-            <h2 className="flex-1 font-semibold">{calendarText.recent}</h2>
-            <Segments label={calendarText.recent} value={String(hours)} onChange={(next) => void navigate({ to: "/calendar", search: { ...search, hours: next === "24" ? undefined : next }, replace: true })} options={[{ key: "24", label: "24h" }, { key: "168", label: "7d" }]} />
+            <h2 className="flex-1 font-semibold">Recent</h2>
+            <Segments label="Recent" value={String(hours)} onChange={(next) => void navigate({ to: "/calendar", search: { ...search, hours: next === "24" ? undefined : next }, replace: true })} options={[{ key: "24", label: "24h" }, { key: "168", label: "7d" }]} />
           </div>
-          <Answer query={metrics} skeleton={<Skeleton className="h-28 w-full" />}>
+          <Loaded query={metrics} skeleton={<Skeleton className="h-28 w-full" />}>
             {(summary) => <Recent summary={summary} />}
-          </Answer>
+          </Loaded>
         </section>
         <section className="px-4 py-4">
-          <h2 className="mb-1 font-semibold">{calendarText.coming}</h2>
+          <h2 className="mb-1 font-semibold">Upcoming</h2>
           {coming && coming.length > 0 ? (
             <ul className="max-w-3xl">
               {coming.map((schedule) => (
@@ -87,7 +99,7 @@ export function CalendarPage() {
               ))}
             </ul>
           ) : (
-            <p className="text-faint">{calendarText.noneComing}</p>
+            <p className="text-faint">No active schedules.</p>
           )}
         </section>
       </div>
@@ -97,25 +109,25 @@ export function CalendarPage() {
 
 function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number[]; today: number; name: string | undefined }) {
   const navigate = useNavigate();
-  const byDay = new Map(days.map((one) => [ms(one.time), one]));
+  const byDay = new Map(days.map((day) => [ms(day.time), day]));
   const cells: Cell[] = edges.slice(0, -1).map((from, index) => ({ from, to: edges[index + 1]!, data: byDay.get(from) }));
   const weeks = Array.from({ length: cells.length / 7 }, (_, week) => cells.slice(week * 7, week * 7 + 7));
-  const most = Math.max(1, ...days.map((one) => one.success + one.error + one.cancelled + one.open));
-  const past = days.reduce((sum, one) => sum + one.success + one.error + one.cancelled + one.open, 0);
-  const ended = days.reduce((sum, one) => sum + one.success + one.error, 0);
-  const bad = days.reduce((sum, one) => sum + one.error, 0);
+  const most = Math.max(1, ...days.map((day) => day.success + day.error + day.cancelled + day.open));
+  const past = days.reduce((sum, day) => sum + day.success + day.error + day.cancelled + day.open, 0);
+  const ended = days.reduce((sum, day) => sum + day.success + day.error, 0);
+  const bad = days.reduce((sum, day) => sum + day.error, 0);
   return (
     <div>
       <div className="mb-3 flex flex-wrap gap-x-10 gap-y-2">
-        <Figure label={calendarText.runs(weeksBack)} value={count(past)} />
-        <Figure label={calendarText.success} value={ended === 0 ? "–" : percent((ended - bad) / ended)} />
-        <Figure label={calendarText.failed} value={count(bad)} tone={bad > 0 ? "bad" : undefined} />
-        <Figure label={calendarText.planned(weeksAhead)} value={count(days.reduce((sum, one) => sum + one.planned, 0))} />
+        <Figure label={`Runs in ${weeksBack} weeks`} value={count(past)} />
+        <Figure label="Success rate" value={ended === 0 ? "–" : percent((ended - bad) / ended)} />
+        <Figure label="Failed" value={count(bad)} tone={bad > 0 ? "bad" : undefined} />
+        <Figure label={`Planned in ${weeksAhead} weeks`} value={count(days.reduce((sum, day) => sum + day.planned, 0))} />
       </div>
-      <div ref={toNow} className="overflow-x-auto pb-1" tabIndex={0} role="group" aria-label={calendarText.heat}>
+      <div ref={toNow} className="overflow-x-auto pb-1" tabIndex={0} role="group" aria-label="Runs by day">
         <div className="inline-flex gap-[3px]">
           <div className="mr-1 flex flex-col gap-[3px] pt-5 text-2xs text-faint" aria-hidden>
-            {calendarText.weekdays.map((word, index) => (
+            {weekdays.map((word, index) => (
               <span key={word} className="h-[18px] leading-[18px]">
                 {index % 2 === 0 ? word : ""}
               </span>
@@ -132,8 +144,8 @@ function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number
                   <button
                     key={cell.from}
                     type="button"
-                    title={`${dayOf(cell.from)}\n${calendarText.cell(cell.data)}`}
-                    aria-label={`${dayOf(cell.from)}: ${calendarText.cell(cell.data)}`}
+                    title={`${dayOf(cell.from)}\n${dayLabel(cell.data)}`}
+                    aria-label={`${dayOf(cell.from)}: ${dayLabel(cell.data)}`}
                     onClick={() => void navigate({ to: "/runs", search: { workflow: name, after: new Date(cell.from).toISOString(), before: new Date(cell.to).toISOString() } })}
                     className={classes("size-[18px] rounded-[3px]", look(cell.data, cell.from > today), cell.from === today && "ring-1 ring-text ring-offset-1 ring-offset-bg")}
                     style={{ opacity: strength(cell.data, most, cell.from > today) }}
@@ -147,10 +159,10 @@ function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number
       <div className="mt-2 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-faint">
         {(
           [
-            ["bg-ok-fill", calendarText.legend.ok],
-            ["bg-warn-fill", calendarText.legend.mixed],
-            ["bg-bad-fill", calendarText.legend.bad],
-            ["hatched shadow-[inset_0_0_0_1px_var(--line-strong)]", calendarText.legend.planned],
+            ["bg-ok-fill", "All succeeded"],
+            ["bg-warn-fill", "Some failed"],
+            ["bg-bad-fill", "Most failed"],
+            ["hatched shadow-[inset_0_0_0_1px_var(--line-strong)]", "Planned"],
           ] as const
         ).map(([fill, word]) => (
           <span key={word} className="flex items-center gap-1.5">
@@ -162,7 +174,7 @@ function Heat({ days, edges, today, name }: { days: CalendarDay[]; edges: number
   );
 }
 
-/** A narrow screen begins with today, not with half a year ago. */
+/** On a narrow screen, scroll to today. */
 function toNow(element: HTMLDivElement | null): void {
   if (element) element.scrollLeft = element.scrollWidth;
 }
@@ -192,22 +204,22 @@ function Recent({ summary }: { summary: MetricsSummary }) {
   return (
     <div className="flex flex-wrap gap-x-10 gap-y-4">
       <div className="flex flex-wrap gap-x-8 gap-y-3">
-        <Figure label={calendarText.finished} value={count(finished)} />
-        <Figure label={calendarText.failedShort} value={finished + failed === 0 ? "–" : percent(failed / Math.max(1, finished))} tone={failed > 0 ? "bad" : undefined} />
-        <Figure label={calendarText.p50} value={seconds(last?.p50)} />
-        <Figure label={calendarText.p95} value={seconds(last?.p95)} note={most > 0 ? calendarText.worst(seconds(most)) : undefined} />
+        <Figure label="Finished" value={count(finished)} />
+        <Figure label="Failure rate" value={finished + failed === 0 ? "–" : percent(failed / Math.max(1, finished))} tone={failed > 0 ? "bad" : undefined} />
+        <Figure label="Median" value={seconds(last?.p50)} />
+        <Figure label="95th percentile" value={seconds(last?.p95)} note={most > 0 ? `worst ${seconds(most)}` : undefined} />
       </div>
       <div className="min-w-72 flex-1">
         {points.length === 0 ? (
-          <p className="text-faint">{calendarText.noMetrics}</p>
+          <p className="text-faint">No runs finished in this time range.</p>
         ) : (
           <>
-            <Columns label={calendarText.throughput} points={points.map((point) => ({ value: Math.max(0, point.finished - point.failed), bad: point.failed, title: calendarText.point(dayOf(ms(point.time)), clock(ms(point.time)).slice(0, 5), point.finished, point.failed, seconds(point.p95)) }))} />
+            <Columns label="Finished runs over time, with failed runs on top" points={points.map((point) => ({ value: Math.max(0, point.finished - point.failed), bad: point.failed, title: `${dayOf(ms(point.time))}, ${clock(ms(point.time)).slice(0, 5)}\n${count(point.finished)} finished, ${count(point.failed)} failed\n95th percentile ${seconds(point.p95)}` }))} />
             <div className="mt-1 flex justify-between text-2xs text-faint">
               <span>
                 {dayOf(ms(points[0]!.time))}, {clock(ms(points[0]!.time)).slice(0, 5)}
               </span>
-              <span>{calendarText.now}</span>
+              <span>now</span>
             </div>
           </>
         )}

@@ -1,21 +1,20 @@
-/** One decision by a link, without an account: the question, the form, yes or no. */
+/** Decide an approval by a one-time link, without an account. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { post } from "@/api/client";
-import type { Approval } from "@/api/types";
-import { Decide, Due } from "@/components/gate";
+import { Problem } from "@/api/client";
+import type { ApprovalByLink } from "@/api/types";
+import { Decide, Due } from "@/components/approval";
 import { Failed } from "@/components/states";
 import { Skeleton } from "@/components/ui";
-import { Problem } from "@/api/client";
 import { absolute, ms } from "@/lib/time";
 import { useTitle } from "@/shell/title";
-import { decideText } from "@/text";
-import { Door } from "./login";
+import { SignInCard } from "./login";
 
-type Asking = Pick<Approval, "title" | "name" | "details" | "form" | "status" | "due_at" | "created"> & { expires: string | null };
+const closedTitles = { approved: "Already approved", rejected: "Already rejected", expired: "This decision has expired", cancelled: "This decision is no longer needed", open: "" };
 
-/** Read once, then taken out of the address: it must not stay in the history of the browser. */
+/** Takes the token out of the address, so that it does not stay in the browser history. */
 function takeToken(): string {
   const token = window.location.hash.slice(1);
   if (token) window.history.replaceState(window.history.state, "", window.location.pathname);
@@ -23,45 +22,45 @@ function takeToken(): string {
 }
 
 export function DecidePage() {
-  useTitle(decideText.title);
+  useTitle("Decision");
   const [token] = useState(takeToken);
   const [decided, setDecided] = useState<boolean | null>(null);
   const query = useQuery({
     queryKey: ["decide"],
-    queryFn: () => post<Asking>("decide/look", { token }),
+    queryFn: () => post<ApprovalByLink>("decide/look", { token }),
     retry: false,
     refetchInterval: false,
     refetchOnWindowFocus: false,
     gcTime: 0,
   });
-  if (decided !== null) return <Door title={decided ? decideText.approved : decideText.rejected} note={decideText.thanks} />;
-  if (query.error instanceof Problem && query.error.status === 404) return <Door title={decideText.gone} note={decideText.goneNote} />;
+  if (decided !== null) return <SignInCard title={decided ? "Approved" : "Rejected"} note="Thank you. You can close this page." />;
+  if (query.error instanceof Problem && query.error.status === 404) return <SignInCard title="This link is no longer valid" note="It was already used, has expired, or its creator can no longer decide. Ask for a new link." />;
   if (query.error) return <Failed error={query.error} onRetry={() => void query.refetch()} />;
   if (!query.data)
     return (
-      <Door title={decideText.title}>
+      <SignInCard title="Decision">
         <Skeleton className="h-24 w-full rounded-md" />
-      </Door>
+      </SignInCard>
     );
-  const gate = query.data;
-  if (gate.status !== "open") return <Door title={decideText.over[gate.status]} note={gate.title} />;
+  const approval = query.data;
+  if (approval.status !== "open") return <SignInCard title={closedTitles[approval.status]} note={approval.title} />;
   return (
-    <Door
+    <SignInCard
       wide
-      title={gate.title ?? decideText.asks(gate.name)}
+      title={approval.title ?? `${approval.name} requests a decision`}
       note={
         <span className="flex flex-wrap gap-x-3">
-          {gate.title && <span>{decideText.asks(gate.name)}</span>}
-          <Due at={gate.due_at} />
+          {approval.title && <span>{approval.name} requests a decision</span>}
+          <Due at={approval.due_at} />
         </span>
       }
     >
-      <Decide gate={gate} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
-      {gate.expires && (
+      <Decide approval={approval} send={(decision) => post("decide", { token, ...decision })} onDecided={setDecided} />
+      {approval.expires && (
         <p className="mt-4 border-t pt-3 text-xs text-faint">
-          {decideText.counts} {decideText.until(absolute(ms(gate.expires)).split(" · ")[0]!)}.
+          This link works once, until {absolute(ms(approval.expires)).split(" · ")[0]!}.
         </p>
       )}
-    </Door>
+    </SignInCard>
   );
 }

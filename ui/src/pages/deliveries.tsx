@@ -1,4 +1,4 @@
-/** Everything that leaves the process: each attempt, and sending it again. */
+/** Outgoing deliveries with their attempts, and resend. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -7,17 +7,20 @@ import { get, part, post } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { AlertChannel, Delivery, Page, Webhook } from "@/api/types";
 import { JsonView } from "@/components/json";
-import { usePages } from "@/components/pages";
-import { Pick } from "@/components/pick";
-import { Answer, Empty } from "@/components/states";
+import { MultiSelect } from "@/components/multi-select";
+import { Empty, Loaded } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Notice, Segments, Sentinel, Sheet } from "@/components/ui";
+import { usePages } from "@/components/use-pages";
+import { eventLabels } from "@/lib/labels";
 import { seconds } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { deliveryText, eventText } from "@/text";
+
+const kindLabels = { webhook: "Webhook", alert: "Notification", product: "Product" };
+const statusLabels = { pending: "Pending", delivered: "Delivered", dead: "Dead" };
 
 const tones = { pending: "info", delivered: "ok", dead: "bad" } as const;
 
@@ -28,7 +31,7 @@ function useTargets(): Map<string, string> {
 }
 
 export function DeliveriesPage() {
-  useTitle(deliveryText.title);
+  useTitle("Deliveries");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const targets = useTargets();
@@ -39,36 +42,36 @@ export function DeliveriesPage() {
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/deliveries", search: { ...search, ...change }, replace: true });
   return (
     <>
-      <PageHead title={deliveryText.title}>
-        <Pick single label={deliveryText.kind} value={kind ? [kind] : []} onChange={([next]) => go({ kind: next })} choices={(["webhook", "alert", "product"] as const).map((value) => ({ value, label: deliveryText.kinds[value] }))} />
-        <Segments label={deliveryText.status} value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: deliveryText.all }, ...(["pending", "delivered", "dead"] as const).map((key) => ({ key: key as string, label: deliveryText.statuses[key] }))]} />
+      <PageHead title="Deliveries">
+        <MultiSelect single label="Kind" value={kind ? [kind] : []} onChange={([next]) => go({ kind: next })} choices={(["webhook", "alert", "product"] as const).map((value) => ({ value, label: kindLabels[value] }))} />
+        <Segments label="Status" value={status} onChange={(next) => go({ status: next || undefined })} options={[{ key: "", label: "All" }, ...(["pending", "delivered", "dead"] as const).map((key) => ({ key: key as string, label: statusLabels[key] }))]} />
       </PageHead>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty icon={<Send />} title={status || kind ? deliveryText.noneMatch : deliveryText.none}>
-              {!status && !kind && deliveryText.noneNote}
+            <Empty icon={<Send />} title={status || kind ? "No deliveries match" : "No deliveries yet"}>
+              {!status && !kind && "Webhooks, notifications and products sent to other services appear here with every attempt."}
             </Empty>
           ) : (
             <Table
-              label={deliveryText.title}
+              label="Deliveries"
               rows={rows}
-              id={(one) => one.id}
-              onOpen={(one) => go({ open: one.id })}
+              id={(item) => item.id}
+              onOpen={(item) => go({ open: item.id })}
               columns={[
-                { key: "status", head: deliveryText.status, cell: (one) => <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>, width: "84px" },
-                { key: "event", head: deliveryText.event, cell: (one) => <button type="button" className="font-medium hover:underline" onClick={() => go({ open: one.id })}>{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</button>, width: "minmax(90px, 1fr)" },
-                { key: "target", head: deliveryText.target, cell: (one) => <span className="text-muted">{targets.get(one.target) ?? one.target}</span>, width: "minmax(120px, 1.6fr)" },
-                { key: "run", head: deliveryText.run, wide: true, cell: (one) => one.workflow_id && <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">{one.workflow_id}</Link>, width: "minmax(120px, 1.2fr)" },
-                { key: "attempts", head: deliveryText.attempts, wide: true, cell: (one) => (Array.isArray(one.attempts) ? one.attempts.length : one.attempts), width: "72px", end: true },
-                { key: "created", head: deliveryText.created, cell: (one) => <Ago at={one.created} className="text-muted" />, width: "76px", end: true },
+                { key: "status", head: "Status", cell: (item) => <Pill tone={tones[item.status]}>{statusLabels[item.status]}</Pill>, width: "84px" },
+                { key: "event", head: "Event", cell: (item) => <button type="button" className="font-medium hover:underline" onClick={() => go({ open: item.id })}>{item.event ? (eventLabels[item.event] ?? item.event) : kindLabels[item.kind]}</button>, width: "minmax(90px, 1fr)" },
+                { key: "target", head: "To", cell: (item) => <span className="text-muted">{targets.get(item.target) ?? item.target}</span>, width: "minmax(120px, 1.6fr)" },
+                { key: "run", head: "Run", wide: true, cell: (item) => item.workflow_id && <Link to="/runs/$id" params={{ id: item.workflow_id }} className="font-mono text-xs text-muted hover:text-accent">{item.workflow_id}</Link>, width: "minmax(120px, 1.2fr)" },
+                { key: "attempts", head: "Attempts", wide: true, cell: (item) => (Array.isArray(item.attempts) ? item.attempts.length : item.attempts), width: "72px", end: true },
+                { key: "created", head: "Created", cell: (item) => <Ago at={item.created} className="text-muted" />, width: "76px", end: true },
               ]}
               foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />}
             />
           )
         }
-      </Answer>
-      <Sheet open={open !== null} onClose={() => go({ open: undefined })} title={deliveryText.one}>
+      </Loaded>
+      <Sheet open={open !== null} onClose={() => go({ open: undefined })} title="Delivery">
         {open && <Detail id={open} targets={targets} />}
       </Sheet>
     </>
@@ -78,55 +81,55 @@ export function DeliveriesPage() {
 function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
   const may = useCan("operator");
   const client = useQueryClient();
-  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal), refetchInterval: (known) => (known.state.data?.status === "pending" ? 2000 : false) });
+  const query = useQuery({ queryKey: ["deliveries", id], queryFn: ({ signal }) => get<Delivery>(`deliveries/${part(id)}`, undefined, signal), refetchInterval: (query) => (query.state.data?.status === "pending" ? 2000 : false) });
   const act = useMutation({
     mutationFn: () => post(`deliveries/${part(id)}/resend`),
     onSuccess: () => {
-      say(deliveryText.resent);
+      showToast("Queued for resending");
       void client.invalidateQueries({ queryKey: ["deliveries"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
-    <Answer query={query}>
-      {(one) => (
+    <Loaded query={query}>
+      {(item) => (
         <div className="flex min-h-0 flex-1 flex-col">
           <div className="flex h-12 shrink-0 items-center gap-2 border-b pr-12 pl-4">
-            <h2 className="truncate font-semibold">{one.event ? (eventText.names[one.event] ?? one.event) : deliveryText.kinds[one.kind]}</h2>
-            <Pill tone={tones[one.status]}>{deliveryText.statuses[one.status]}</Pill>
+            <h2 className="truncate font-semibold">{item.event ? (eventLabels[item.event] ?? item.event) : kindLabels[item.kind]}</h2>
+            <Pill tone={tones[item.status]}>{statusLabels[item.status]}</Pill>
           </div>
           <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4">
             <dl className="grid grid-cols-[88px_minmax(0,1fr)] gap-y-1.5">
-              <dt className="text-faint">{deliveryText.target}</dt>
-              <dd className="break-words">{targets.get(one.target) ?? one.target}</dd>
-              {one.workflow_id && (
+              <dt className="text-faint">To</dt>
+              <dd className="break-words">{targets.get(item.target) ?? item.target}</dd>
+              {item.workflow_id && (
                 <>
-                  <dt className="text-faint">{deliveryText.run}</dt>
+                  <dt className="text-faint">Run</dt>
                   <dd className="truncate">
-                    <Link to="/runs/$id" params={{ id: one.workflow_id }} className="font-mono text-xs text-accent hover:underline">
-                      {one.workflow_id}
+                    <Link to="/runs/$id" params={{ id: item.workflow_id }} className="font-mono text-xs text-accent hover:underline">
+                      {item.workflow_id}
                     </Link>
                   </dd>
                 </>
               )}
-              <dt className="text-faint">{deliveryText.created}</dt>
+              <dt className="text-faint">Created</dt>
               <dd>
-                <Ago at={one.created} />
+                <Ago at={item.created} />
               </dd>
-              {one.next_at && (
+              {item.next_at && (
                 <>
-                  <dt className="text-faint">{deliveryText.next}</dt>
+                  <dt className="text-faint">Next attempt</dt>
                   <dd>
-                    <Ago at={one.next_at} />
+                    <Ago at={item.next_at} />
                   </dd>
                 </>
               )}
             </dl>
             <section>
-              <h3 className="mb-1.5 text-xs font-medium text-muted">{deliveryText.attempts}</h3>
-              {Array.isArray(one.attempts) && one.attempts.length > 0 ? (
+              <h3 className="mb-1.5 text-xs font-medium text-muted">Attempts</h3>
+              {Array.isArray(item.attempts) && item.attempts.length > 0 ? (
                 <ol className="divide-y rounded-md hairline">
-                  {one.attempts.map((attempt) => (
+                  {item.attempts.map((attempt) => (
                     <li key={attempt.number} className="px-3 py-1.5">
                       <div className="flex gap-3">
                         <span className="w-4 text-muted">{attempt.number}</span>
@@ -140,20 +143,20 @@ function Detail({ id, targets }: { id: string; targets: Map<string, string> }) {
                   ))}
                 </ol>
               ) : (
-                <Notice>{one.kind === "alert" && one.status === "pending" && one.next_at && Date.parse(one.next_at) > Date.now() + 60_000 ? deliveryText.quiet : deliveryText.noAttempts}</Notice>
+                <Notice>{item.kind === "alert" && item.status === "pending" && item.next_at && Date.parse(item.next_at) > Date.now() + 60_000 ? "Held until the channel's quiet hours end." : "No attempts yet."}</Notice>
               )}
             </section>
-            {one.payload !== undefined && one.payload !== null && <JsonView label={deliveryText.payload} value={one.payload} />}
+            {item.payload !== undefined && item.payload !== null && <JsonView label="Payload" value={item.payload} />}
           </div>
-          {may && one.status !== "pending" && (
+          {may && item.status !== "pending" && (
             <div className="shrink-0 border-t px-4 py-3">
               <Button icon={<RotateCcw />} busy={act.isPending} onClick={() => act.mutate()}>
-                {deliveryText.resend}
+                Resend
               </Button>
             </div>
           )}
         </div>
       )}
-    </Answer>
+    </Loaded>
   );
 }

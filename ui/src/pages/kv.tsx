@@ -1,33 +1,32 @@
-/** The key-value store: look, change with a check that nobody else did meanwhile, and say what a value must look like. */
+/** Key-value store: browse, edit with compare-and-set, set a schema, view history. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Boxes, Plus, Trash2, Undo2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { get, part, Problem, put, remove } from "@/api/client";
-import { stringify } from "@/api/lossless";
+import { stringify } from "@/api/exact-json";
 import { useCan } from "@/api/session";
 import type { KvChange, KvRecord, Schema } from "@/api/types";
+import { DiffView } from "@/components/diff-view";
 import { asText, JsonField, readJson } from "@/components/json-field";
-import { usePages } from "@/components/pages";
-import { Difference } from "@/components/difference";
 import { SearchField } from "@/components/search-field";
-import { Answer, Empty, Failed } from "@/components/states";
+import { Empty, Failed, Loaded } from "@/components/states";
 import { Pill } from "@/components/status";
 import { Table } from "@/components/table";
-import { problemText, say } from "@/components/toast";
+import { problemText, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input, Notice, Segments, Sentinel, Skeleton } from "@/components/ui";
-import { type Fault, faults } from "@/lib/schema";
+import { usePages } from "@/components/use-pages";
+import { classes } from "@/lib/format";
+import { validate, type ValidationError } from "@/lib/schema";
 import { absolute, ms } from "@/lib/time";
-import { classes } from "@/lib/words";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { kvText } from "@/text";
 
-const SchemaForm = lazy(() => import("@/components/schema-form").then((found) => ({ default: found.SchemaForm })));
+const SchemaForm = lazy(() => import("@/components/schema-form").then((module) => ({ default: module.SchemaForm })));
 
 export function KvPage() {
-  useTitle(kvText.title);
+  useTitle("KV store");
   const may = useCan("operator");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
@@ -38,54 +37,54 @@ export function KvPage() {
   const { answer, rows, more } = usePages<KvRecord>(["kv"], "kv", { prefix });
   const add = (
     <Button tone="primary" icon={<Plus />} onClick={() => setNew(true)}>
-      {kvText.add}
+      Add key
     </Button>
   );
   return (
     <>
-      <PageHead title={kvText.title}>
-        <SearchField value={prefix} onChange={(text) => go({ prefix: text || undefined })} placeholder={kvText.prefix} className="w-52" />
+      <PageHead title="KV store">
+        <SearchField value={prefix} onChange={(text) => go({ prefix: text || undefined })} placeholder="Filter by prefix" className="w-52" />
         {may && add}
       </PageHead>
-      <Answer query={answer}>
+      <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty icon={<Boxes />} title={prefix ? kvText.noneMatch : kvText.none} action={!prefix && may && add}>
+            <Empty icon={<Boxes />} title={prefix ? "No keys with this prefix" : "No keys yet"} action={!prefix && may && add}>
               {!prefix && (
                 <>
-                  {kvText.noneNote} <code>await turbine.kv.set("key", value)</code>
+                  Share small values between runs and people: <code>await turbine.kv.set("key", value)</code>
                 </>
               )}
             </Empty>
           ) : (
             <Table
-              label={kvText.title}
+              label="KV store"
               rows={rows}
               id={(record) => record.key}
               onOpen={(record) => go({ key: record.key })}
               columns={[
-                { key: "key", head: kvText.key, cell: (record) => <button type="button" onClick={() => go({ key: record.key })} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(110px, 1fr)" },
-                { key: "value", head: kvText.value, cell: (record) => <span className="font-mono text-xs text-muted">{record.value === null ? <span className="font-sans text-faint">{kvText.noValue}</span> : stringify(record.value).slice(0, 200)}</span>, width: "minmax(90px, 2.4fr)" },
-                { key: "schema", head: kvText.schema, wide: true, cell: (record) => record.schema && <Pill tone="info">{kvText.hasSchema}</Pill>, width: "80px" },
-                { key: "updated", head: kvText.updated, cell: (record) => <Ago at={record.updated} className="text-muted" />, width: "80px", end: true },
+                { key: "key", head: "Key", cell: (record) => <button type="button" onClick={() => go({ key: record.key })} className="max-w-full truncate font-mono text-xs font-medium hover:underline">{record.key}</button>, width: "minmax(110px, 1fr)" },
+                { key: "value", head: "Value", cell: (record) => <span className="font-mono text-xs text-muted">{record.value === null ? <span className="font-sans text-faint">no value yet</span> : stringify(record.value).slice(0, 200)}</span>, width: "minmax(90px, 2.4fr)" },
+                { key: "schema", head: "Schema", wide: true, cell: (record) => record.schema && <Pill tone="info">Schema</Pill>, width: "80px" },
+                { key: "updated", head: "Updated", cell: (record) => <Ago at={record.updated} className="text-muted" />, width: "80px", end: true },
               ]}
               foot={answer.hasNextPage && <Sentinel key={rows.length} onSeen={more} />}
             />
           )
         }
-      </Answer>
+      </Loaded>
       {isNew && <Edit record={null} onClose={() => setNew(false)} />}
       {open !== null && <Opened key={open} name={open} listed={rows.find((record) => record.key === open)} onClose={() => go({ key: undefined })} />}
     </>
   );
 }
 
-/** A key that the address names: as the list has it, or from the server when the list has it not or not yet. */
+/** The dialog for the key in the address, taken from the list or else from the server. */
 function Opened({ name, listed, onClose }: { name: string; listed: KvRecord | undefined; onClose: () => void }) {
-  const [known] = useState(listed);
-  // Nothing is kept of it: who writes must see what is there when the dialog opens, not what was there the last time.
-  const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: known === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
-  if (known) return <Edit record={known} onClose={onClose} />;
+  const [record] = useState(listed);
+  // Not cached: the editor must start with the current value.
+  const query = useQuery({ queryKey: ["kv-opened", name], queryFn: ({ signal }) => get<KvRecord>(`kv/${part(name)}`, undefined, signal), enabled: record === undefined, gcTime: 0, staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
+  if (record) return <Edit record={record} onClose={onClose} />;
   if (query.data) return <Edit record={query.data} onClose={onClose} />;
   if (!query.error) return null;
   return (
@@ -106,50 +105,50 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
   const [value, setValue] = useState<unknown>(record?.value ?? (hasForm ? undefined : {}));
   const [text, setText] = useState(() => asText(record?.value ?? {}));
   const [schemaSource, setSchemaSource] = useState(() => (record?.schema ? asText(record.schema) : ""));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [wrong, setWrong] = useState<{ value?: string; schema?: string }>({});
   const [theirs, setTheirs] = useState<KvRecord | null>(null);
-  const [sure, setSure] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const done = (words: string) => {
-    say(words, key);
+    showToast(words, key);
     void client.invalidateQueries({ queryKey: ["kv"] });
     onClose();
   };
   const save = useMutation({
     mutationFn: async ({ next, schema, schemaChanged, valueChanged }: { next: unknown; schema: Schema | null; schemaChanged: boolean; valueChanged: boolean }) => {
-      // Only what was changed is written; the value only if it is still what was shown (null: if there is none yet).
+      // Write only what changed; the value only if it is still the one shown (null: if there is none).
       if (schemaChanged) await put(`kv/${part(key)}/schema`, { schema });
       if (valueChanged) await put(`kv/${part(key)}`, { value: next, expect: base?.value ?? null });
     },
-    onSuccess: () => done(kvText.saved),
+    onSuccess: () => done("Saved"),
     onError: async (error) => {
       if (error instanceof Problem && error.status === 409) setTheirs(await get<KvRecord>(`kv/${part(key)}`));
-      else if (error instanceof Problem && error.errors.length > 0) setFound(error.errors.map((one) => ({ path: one.path, message: one.message })));
+      else if (error instanceof Problem && error.errors.length > 0) setErrors(error.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
-  const drop = useMutation({ mutationFn: () => remove(`kv/${part(key)}`), onSuccess: () => done(kvText.deleted) });
+  const drop = useMutation({ mutationFn: () => remove(`kv/${part(key)}`), onSuccess: () => done("Deleted") });
   const go = () => {
-    const faultsNow: typeof wrong = {};
+    const invalid: typeof wrong = {};
     let next = value;
     if (mode === "json") {
       const read = readJson(text);
-      if (read.error !== undefined) faultsNow.value = read.error;
+      if (read.error !== undefined) invalid.value = read.error;
       else next = read.value;
     }
     let schema: Schema | null = null;
     if (schemaSource.trim()) {
       const read = readJson(schemaSource);
-      if (read.error !== undefined) faultsNow.schema = read.error;
+      if (read.error !== undefined) invalid.schema = read.error;
       else schema = read.value as Schema;
     }
-    setWrong(faultsNow);
-    const misfits = schema && Object.keys(faultsNow).length === 0 ? faults(schema, next) : [];
-    setFound(misfits);
-    if (faultsNow.schema) setTab("schema");
-    else if (faultsNow.value || misfits.length > 0) setTab("value");
-    if (Object.keys(faultsNow).length > 0 || misfits.length > 0) return;
+    setWrong(invalid);
+    const mismatches = schema && Object.keys(invalid).length === 0 ? validate(schema, next) : [];
+    setErrors(mismatches);
+    if (invalid.schema) setTab("schema");
+    else if (invalid.value || mismatches.length > 0) setTab("value");
+    if (Object.keys(invalid).length > 0 || mismatches.length > 0) return;
     if (next === null || next === undefined) {
-      setWrong({ value: kvText.noNull });
+      setWrong({ value: "A value cannot be null. Delete the key instead." });
       return;
     }
     save.mutate({ next, schema, schemaChanged: stringify(schema) !== stringify(base?.schema ?? null), valueChanged: base === null || stringify(next) !== stringify(base.value) });
@@ -160,31 +159,31 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
       open
       wide
       onClose={onClose}
-      title={record ? <span className="font-mono text-sm break-all">{record.key}</span> : kvText.add}
+      title={record ? <span className="font-mono text-sm break-all">{record.key}</span> : "Add key"}
       foot={
         may && (
           <>
             {record && (
-              <Button tone="danger" icon={<Trash2 />} busy={drop.isPending} onClick={() => (sure ? drop.mutate() : setSure(true))} className="mr-auto">
-                {sure ? kvText.reallyDelete : kvText.delete}
+              <Button tone="danger" icon={<Trash2 />} busy={drop.isPending} onClick={() => (confirming ? drop.mutate() : setConfirming(true))} className="mr-auto">
+                {confirming ? "Confirm delete" : "Delete"}
               </Button>
             )}
-            <Button onClick={onClose}>{kvText.cancel}</Button>
+            <Button onClick={onClose}>Cancel</Button>
             {tab !== "history" && (
               <Button tone="primary" busy={save.isPending} disabled={key === ""} onClick={go}>
-                {kvText.save}
+                Save
               </Button>
             )}
           </>
         )
       }
     >
-      {!record && <Field label={kvText.key} required>{(wires) => <Input {...wires} autoFocus value={key} onChange={(event) => setKey(event.target.value)} className="font-mono !text-xs" />}</Field>}
+      {!record && <Field label="Key" required>{(wires) => <Input {...wires} autoFocus value={key} onChange={(event) => setKey(event.target.value)} className="font-mono !text-xs" />}</Field>}
       <div className="flex items-center justify-between">
-        <Segments label={kvText.part} value={tab} onChange={setTab} options={[{ key: "value", label: kvText.value }, { key: "schema", label: kvText.schema }, ...(record ? [{ key: "history" as const, label: kvText.history }] : [])]} />
+        <Segments label="Edit" value={tab} onChange={setTab} options={[{ key: "value", label: "Value" }, { key: "schema", label: "Schema" }, ...(record ? [{ key: "history" as const, label: "History" }] : [])]} />
         {tab === "value" && hasForm && (
           <Segments
-            label={kvText.mode}
+            label="Edit as"
             value={mode}
             onChange={(next) => {
               if (next === "json") setText(asText(value ?? null));
@@ -195,7 +194,7 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
               }
               setMode(next);
             }}
-            options={[{ key: "form", label: kvText.form }, { key: "json", label: "JSON" }]}
+            options={[{ key: "form", label: "Form" }, { key: "json", label: "JSON" }]}
           />
         )}
       </div>
@@ -210,30 +209,30 @@ function Edit({ record, onClose }: { record: KvRecord | null; onClose: () => voi
                 setTheirs(null);
               }}
             >
-              {kvText.overwrite}
+              Overwrite
             </Button>
           }
         >
-          {kvText.conflict} <code className="font-mono text-xs break-all">{stringify(theirs.value).slice(0, 200)}</code>
+          This value was changed in the meantime. Current value: <code className="font-mono text-xs break-all">{stringify(theirs.value).slice(0, 200)}</code>
         </Notice>
       )}
       {tab === "history" && record ? (
-        <History record={record} onDone={() => done(kvText.wasPutBack)} />
+        <History record={record} onDone={() => done("Value restored")} />
       ) : tab === "schema" ? (
-        <JsonField key="schema" label={kvText.schema} text={schemaSource} onChange={setSchemaSource} hint={kvText.schemaHint} error={wrong.schema} />
+        <JsonField key="schema" label="Schema" text={schemaSource} onChange={setSchemaSource} hint="JSON Schema for the values of this key. Leave empty to allow any value." error={wrong.schema} />
       ) : mode === "form" && record?.schema ? (
         <Suspense fallback={<Skeleton className="h-24 w-full" />}>
-          <SchemaForm schema={record.schema} value={value} onChange={setValue} faults={found} />
+          <SchemaForm schema={record.schema} value={value} onChange={setValue} errors={errors} />
         </Suspense>
       ) : (
-        <JsonField key="value" label={kvText.value} text={text} onChange={setText} error={wrong.value ?? (found.length > 0 ? found.map((fault) => `${fault.path.join(".") || kvText.value}: ${fault.message}`).join("  ") : null)} />
+        <JsonField key="value" label="Value" text={text} onChange={setText} error={wrong.value ?? (errors.length > 0 ? errors.map((error) => `${error.path.join(".") || "Value"}: ${error.message}`).join("  ") : null)} />
       )}
       {error && !theirs && <Notice tone="bad">{problemText(error)}</Notice>}
     </Dialog>
   );
 }
 
-/** What the key held before: each value beside the one of now, and the way back. */
+/** Earlier values of a key, compared with the current one, with restore. */
 function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
   const may = useCan("operator");
   const [at, setAt] = useState<number | null>(null);
@@ -248,43 +247,43 @@ function History({ record, onDone }: { record: KvRecord; onDone: () => void }) {
     },
   });
   return (
-    <Answer query={query} skeleton={<Skeleton className="h-40 w-full rounded-md" />}>
+    <Loaded query={query} skeleton={<Skeleton className="h-40 w-full rounded-md" />}>
       {({ items }) => {
-        if (items.length === 0) return <Notice>{kvText.noHistory}</Notice>;
+        if (items.length === 0) return <Notice>No earlier values.</Notice>;
         const shown = Math.min(at ?? Math.min(1, items.length - 1), items.length - 1);
         const change = items[shown]!;
         const isNow = stringify(change.value) === stringify(current.data.value);
         return (
           <div className="grid min-h-0 gap-3 md:grid-cols-[216px_minmax(0,1fr)]">
-            <ol className="max-h-[46vh] overflow-y-auto rounded-md hairline max-md:max-h-36" aria-label={kvText.history}>
-              {items.map((one, index) => (
-                <li key={`${one.at} ${index}`} className="border-b last:border-b-0">
-                  <button type="button" aria-pressed={index === shown} title={kvText.pick(absolute(ms(one.at)))} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
+            <ol className="max-h-[46vh] overflow-y-auto rounded-md hairline max-md:max-h-36" aria-label="History">
+              {items.map((item, index) => (
+                <li key={`${item.at} ${index}`} className="border-b last:border-b-0">
+                  <button type="button" aria-pressed={index === shown} title={`Compare the value of ${absolute(ms(item.at))}`} onClick={() => setAt(index)} className={classes("flex w-full flex-col px-3 py-1.5 text-left", index === shown ? "bg-selected" : "hover:bg-hover")}>
                     <span className="flex gap-2">
-                      <Ago at={one.at} className="font-medium" />
-                      {index === 0 && <span className="text-faint">{kvText.now}</span>}
-                      {one.value === null && <span className="text-bad">{kvText.removed}</span>}
+                      <Ago at={item.at} className="font-medium" />
+                      {index === 0 && <span className="text-faint">current</span>}
+                      {item.value === null && <span className="text-bad">deleted</span>}
                     </span>
-                    <span className="max-w-full truncate text-xs text-faint">{kvText.by(one.by)}</span>
+                    <span className="max-w-full truncate text-xs text-faint">{item.by === null ? "code" : item.by.startsWith("run:") ? `run ${item.by.slice(4)}` : item.by}</span>
                   </button>
                 </li>
               ))}
             </ol>
             <div className="flex min-w-0 flex-col gap-3">
-              {isNow ? <Notice>{kvText.same}</Notice> : <Difference label={kvText.compared(absolute(ms(change.at)))} before={asText(change.value)} after={asText(current.data.value)} heads={[kvText.before, kvText.after]} />}
+              {isNow ? <Notice>This is the current value.</Notice> : <DiffView label={`Comparison of the value of ${absolute(ms(change.at))} with the current value`} before={asText(change.value)} after={asText(current.data.value)} heads={["Selected", "Current"]} />}
               {putBack.error && <Notice tone="bad">{problemText(putBack.error)}</Notice>}
               {may && !isNow && change.value !== null && (
                 <div className="flex items-center gap-3">
                   <Button icon={<Undo2 />} busy={putBack.isPending} onClick={() => putBack.mutate(change.value)}>
-                    {kvText.putBack}
+                    Restore
                   </Button>
-                  <span className="text-xs text-faint">{kvText.puttingBack}</span>
+                  <span className="text-xs text-faint">Replaces the current value with the one on the left, unless the value changes first.</span>
                 </div>
               )}
             </div>
           </div>
         );
       }}
-    </Answer>
+    </Loaded>
   );
 }

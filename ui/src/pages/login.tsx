@@ -1,22 +1,21 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { keepCsrf, post, Problem } from "@/api/client";
+import { post, Problem, setCsrf } from "@/api/client";
 import { queryClient } from "@/api/session";
 import type { Role } from "@/api/types";
 import { Logo } from "@/components/logo";
 import { problemText } from "@/components/toast";
 import { Button, Field, Input } from "@/components/ui";
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 import { useTitle } from "@/shell/title";
-import { frameText, loginText } from "@/text";
 
-/** The quiet page around sign-in and set-up. */
-export function Door({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
+/** The card used by the sign-in, setup and decision pages. */
+export function SignInCard({ title, note, children, wide }: { title: string; note?: ReactNode; children?: ReactNode; wide?: boolean }) {
   return (
     <main className="flex min-h-dvh flex-col items-center justify-center bg-side px-4 py-12">
       <div className={classes("w-full", wide ? "max-w-[520px]" : "max-w-[340px]")}>
         <div className="mb-6 flex items-center gap-2 text-lg font-semibold">
-          <Logo className="size-6 text-accent" /> {frameText.name}
+          <Logo className="size-6 text-accent" /> Turbine
         </div>
         <div className="rounded-lg bg-bg p-5 hairline">
           <h1 className="text-base font-semibold">{title}</h1>
@@ -29,7 +28,7 @@ export function Door({ title, note, children, wide }: { title: string; note?: Re
 }
 
 export function LoginPage() {
-  useTitle(loginText.title);
+  useTitle("Sign in");
   const navigate = useNavigate();
   const { next } = useSearch({ strict: false });
   const [email, setEmail] = useState("");
@@ -42,22 +41,22 @@ export function LoginPage() {
     setWrong(null);
     try {
       const answer = await post<{ role: Role; csrf: string }>("login", { email, password });
-      keepCsrf(answer.csrf);
+      setCsrf(answer.csrf);
       await queryClient.invalidateQueries({ queryKey: ["session"], refetchType: "all" });
       queryClient.removeQueries({ queryKey: ["session"] });
-      // Only addresses of the dashboard itself: a link must not lead elsewhere after sign-in.
+      // Only paths of the dashboard: a link must not redirect elsewhere after sign-in.
       const to = typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/runs";
       await navigate({ to } as never);
     } catch (error) {
-      setWrong(error instanceof Problem && error.status === 401 ? loginText.wrong : problemText(error));
+      setWrong(error instanceof Problem && error.status === 401 ? "Wrong e-mail or password." : problemText(error));
       setBusy(false);
     }
   };
   return (
-    <Door title={loginText.title}>
+    <SignInCard title="Sign in">
       <form className="flex flex-col gap-3" onSubmit={(event) => void signIn(event)}>
-        <Field label={loginText.email}>{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
-        <Field label={loginText.password}>
+        <Field label="E-mail">{(wires) => <Input {...wires} type="email" name="email" autoComplete="username" autoFocus required value={email} onChange={(event) => setEmail(event.target.value)} />}</Field>
+        <Field label="Password">
           {(wires) => <Input {...wires} type="password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />}
         </Field>
         {wrong && (
@@ -66,9 +65,9 @@ export function LoginPage() {
           </div>
         )}
         <Button type="submit" tone="primary" busy={busy} className="mt-1 w-full">
-          {busy ? loginText.busy : loginText.button}
+          {busy ? "Signing in…" : "Sign in"}
         </Button>
       </form>
-    </Door>
+    </SignInCard>
   );
 }

@@ -2,15 +2,14 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { levelOf, LogView } from "@/components/log-view";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { logText } from "@/text";
 
 export function LogsPage() {
-  useTitle(logText.title);
+  useTitle("Logs");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   return (
     <>
-      <PageHead title={logText.title} />
+      <PageHead title="Logs" />
       <LogView
         live
         narrowing={{ level: levelOf(search.level), search: typeof search.q === "string" ? search.q : "" }}

@@ -1,15 +1,16 @@
-/** The ticks of a span of time that have no run, looked at first and then started. */
+/** Backfill: preview and start the ticks in a time range that have no run. */
 
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Check, Play } from "lucide-react";
 import { useState } from "react";
 import { part, post, Problem } from "@/api/client";
-import type { Backfill as Answer, Schedule } from "@/api/types";
-import { problemText, say } from "@/components/toast";
+import type { Backfill as BackfillResult, Schedule } from "@/api/types";
+import { problemText, showToast } from "@/components/toast";
 import { Button, Dialog, Field, Input, Notice } from "@/components/ui";
+import { classes, count, plural } from "@/lib/format";
 import { clock, day, dayOf, toLocalField } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { scheduleText } from "@/text";
+
+const startLabel = (total: number) => (total === 0 ? "Start runs" : `Start ${plural(total, "run")}`);
 
 const shown = 12;
 
@@ -22,52 +23,52 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
   const path = `schedules/${part(schedule.id)}/backfill`;
   const look = useQuery({
     queryKey: ["backfill", schedule.id, span],
-    queryFn: () => post<Answer>(path, { ...span, dry_run: true }),
+    queryFn: () => post<BackfillResult>(path, { ...span, dry_run: true }),
     enabled: ready,
     placeholderData: keepPreviousData,
     refetchInterval: false,
     retry: false,
   });
   const act = useMutation({
-    mutationFn: () => post<Answer>(path, span),
+    mutationFn: () => post<BackfillResult>(path, span),
     onSuccess: (done) => {
-      say(scheduleText.backfillDone(done.started.length), schedule.name);
+      showToast(`${plural(done.started.length, "run")} started`, schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       if (Object.keys(done.failed).length === 0) onClose();
     },
   });
-  const found = ready && !look.error ? look.data : undefined;
-  const failed = Object.entries(act.data?.failed ?? found?.failed ?? {});
+  const preview = ready && !look.error ? look.data : undefined;
+  const failed = Object.entries(act.data?.failed ?? preview?.failed ?? {});
   const wrong = look.error ?? act.error;
   return (
     <Dialog
       open
       onClose={onClose}
-      title={scheduleText.backfillTitle(schedule.name)}
-      note={scheduleText.backfillNote}
+      title={`Backfill ${schedule.name}`}
+      note="Starts a run for each tick in a time range that has none. A tick never gets two runs."
       foot={
         <>
-          <Button onClick={onClose}>{scheduleText.cancel}</Button>
-          <Button tone="primary" icon={<Play />} busy={act.isPending} disabled={!found || found.started.length === 0 || look.isPlaceholderData} onClick={() => act.mutate()}>
-            {scheduleText.backfillGo(found?.started.length ?? 0)}
+          <Button onClick={onClose}>Cancel</Button>
+          <Button tone="primary" icon={<Play />} busy={act.isPending} disabled={!preview || preview.started.length === 0 || look.isPlaceholderData} onClick={() => act.mutate()}>
+            {startLabel(preview?.started.length ?? 0)}
           </Button>
         </>
       }
     >
       <div className="grid grid-cols-2 gap-3 max-md:grid-cols-1">
-        <Field label={scheduleText.from}>{(wires) => <Input {...wires} type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />}</Field>
-        <Field label={scheduleText.until}>{(wires) => <Input {...wires} type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />}</Field>
+        <Field label="From">{(wires) => <Input {...wires} type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />}</Field>
+        <Field label="Until (exclusive)">{(wires) => <Input {...wires} type="datetime-local" value={until} onChange={(event) => setUntil(event.target.value)} />}</Field>
       </div>
       {wrong ? (
         <Notice tone="bad">{wrong instanceof Problem && wrong.errors[0] ? wrong.errors[0].message : problemText(wrong)}</Notice>
-      ) : found ? (
+      ) : preview ? (
         <div className="min-h-40">
           <p className="mb-1 font-medium" aria-live="polite">
-            {scheduleText.backfillCount(found.ticks.length, found.started.length, found.existing.length)}
+            {preview.ticks.length === 0 ? "No ticks in this range." : `${plural(preview.ticks.length, "tick")}: ${count(preview.started.length)} to start${preview.existing.length > 0 ? `, ${count(preview.existing.length)} ${preview.existing.length === 1 ? "has" : "have"} a run already` : ""}.`}
           </p>
           <ol>
-            {found.ticks.slice(0, shown).map((tick) => {
-              const has = found.existing.some((id) => id.endsWith(idTime(tick)));
+            {preview.ticks.slice(0, shown).map((tick) => {
+              const has = preview.existing.some((id) => id.endsWith(idTime(tick)));
               return (
                 <li key={tick} className="flex items-center justify-between border-b py-1 text-xs">
                   <span className={classes(has && "text-faint")}>
@@ -75,18 +76,18 @@ export function Backfill({ schedule, onClose }: { schedule: Schedule; onClose: (
                   </span>
                   <span className={classes("flex items-center gap-1", has ? "text-faint" : "text-accent")}>
                     {has ? <Check className="size-3.5" /> : <Play className="size-3" />}
-                    {has ? scheduleText.backfillHas : scheduleText.backfillNew}
+                    {has ? "has a run" : "starts"}
                   </span>
                 </li>
               );
             })}
           </ol>
-          {found.ticks.length > shown && <p className="pt-1 text-xs text-faint">{scheduleText.backfillMore(found.ticks.length - shown)}</p>}
+          {preview.ticks.length > shown && <p className="pt-1 text-xs text-faint">and {count(preview.ticks.length - shown)} more</p>}
         </div>
       ) : null}
       {failed.length > 0 && (
         <Notice tone="bad">
-          {scheduleText.backfillFailed(failed.length)}
+          {plural(failed.length, "tick")} failed to start:
           <ul className="mt-1 text-xs">
             {failed.slice(0, 5).map(([id, why]) => (
               <li key={id}>
@@ -105,7 +106,7 @@ function moment(text: string): string | null {
   return Number.isNaN(at) ? null : new Date(at).toISOString();
 }
 
-/** How the id of a tick's run ends: `2026-03-27T03:00:00Z`, with milliseconds only where there are any. */
+/** Suffix of the run id of a tick: `2026-03-27T03:00:00Z`, with milliseconds only if not zero. */
 function idTime(tick: string): string {
   return tick.replace(".000Z", "Z");
 }

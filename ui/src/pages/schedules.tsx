@@ -1,4 +1,4 @@
-/** Schedules: in a sentence, with what comes next and what came last. */
+/** Schedules with their description, next and last ticks. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
@@ -7,84 +7,86 @@ import { useState } from "react";
 import { get, part, patch, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
 import type { Page, Registered, Schedule, ScheduleDetail } from "@/api/types";
-import { freshInput, InputFields, readInput } from "@/components/input-fields";
+import { InputFields, newInput, readInput } from "@/components/input-fields";
 import { JsonView } from "@/components/json";
 import { RunTable } from "@/components/run-table";
 import { describe, ScheduleFields, specOf, Ticks, whenOf } from "@/components/schedule-fields";
-import { Answer, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { Table } from "@/components/table";
-import { complain, problemText, say } from "@/components/toast";
+import { problemText, showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Input, Notice, Switch, Tip } from "@/components/ui";
-import type { Fault } from "@/lib/schema";
+import { catchUpLabels, jitterLabel, overlapLabels } from "@/lib/labels";
+import type { ValidationError } from "@/lib/schema";
 import { short } from "@/lib/time";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { scheduleText } from "@/text";
 import { Backfill } from "./schedules-backfill";
+
+const kindLabels = { compile: "Defined in code", cron: "Recurring", once: "Once" };
 
 export function useEnable() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: ({ schedule, on }: { schedule: Schedule; on: boolean }) => post<Schedule>(`schedules/${part(schedule.id)}/${on ? "enable" : "disable"}`),
     onSuccess: (_, { schedule, on }) => {
-      say(on ? scheduleText.enabled : scheduleText.disabled, schedule.name);
+      showToast(on ? "Schedule turned on" : "Schedule turned off", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 }
 
 export function SchedulesPage() {
-  useTitle(scheduleText.title);
+  useTitle("Schedules");
   const navigate = useNavigate();
   const may = useCan("operator");
   const enable = useEnable();
   const query = useQuery({ queryKey: ["schedules"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 500 }, signal) });
   const fresh = (
     <Button tone="primary" icon={<Plus />} onClick={() => void navigate({ to: "/start", search: { when: "cron" } })}>
-      {scheduleText.create}
+      New schedule
     </Button>
   );
   return (
     <>
-      <PageHead title={scheduleText.title}>{may && fresh}</PageHead>
-      <Answer query={query}>
+      <PageHead title="Schedules">{may && fresh}</PageHead>
+      <Loaded query={query}>
         {(page) =>
           page.items.length === 0 ? (
-            <Empty icon={<Clock />} title={scheduleText.none} action={may && fresh}>
-              {scheduleText.noneNote} <code>@turbine.workflow(schedule="0 3 * * *")</code>
+            <Empty icon={<Clock />} title="No schedules" action={may && fresh}>
+              Create one here, or in code with <code>@turbine.workflow(schedule="0 3 * * *")</code>
             </Empty>
           ) : (
             <Table
-              label={scheduleText.title}
+              label="Schedules"
               rows={page.items}
-              id={(one) => one.id}
+              id={(item) => item.id}
               rowHeight={48}
               phoneHeight={68}
-              onOpen={(one) => void navigate({ to: "/schedules/$id", params: { id: one.id } })}
-              phone={(one) => (
+              onOpen={(item) => void navigate({ to: "/schedules/$id", params: { id: item.id } })}
+              phone={(item) => (
                 <div className="flex items-center gap-3">
                   <div className="min-w-0 flex-1">
-                    <Link to="/schedules/$id" params={{ id: one.id }} className="font-medium">
-                      {one.name}
+                    <Link to="/schedules/$id" params={{ id: item.id }} className="font-medium">
+                      {item.name}
                     </Link>
-                    <div className="truncate text-muted">{describe(one)}</div>
+                    <div className="truncate text-muted">{describe(item)}</div>
                   </div>
-                  <Switch label={scheduleText.enable(one.name)} checked={one.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: one, on })} />
+                  <Switch label={`Turn ${item.name} on or off`} checked={item.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: item, on })} />
                 </div>
               )}
               columns={[
                 {
                   key: "name",
-                  head: scheduleText.name,
-                  cell: (one) => (
+                  head: "Name",
+                  cell: (item) => (
                     <span className="flex items-center gap-2">
-                      <Kind schedule={one} />
+                      <Kind schedule={item} />
                       <span className="min-w-0">
-                        <Link to="/schedules/$id" params={{ id: one.id }} className="block truncate font-medium hover:underline">
-                          {one.name}
+                        <Link to="/schedules/$id" params={{ id: item.id }} className="block truncate font-medium hover:underline">
+                          {item.name}
                         </Link>
-                        <span className="block truncate text-xs text-faint">{one.workflow}</span>
+                        <span className="block truncate text-xs text-faint">{item.workflow}</span>
                       </span>
                     </span>
                   ),
@@ -92,43 +94,43 @@ export function SchedulesPage() {
                 },
                 {
                   key: "when",
-                  head: scheduleText.when,
-                  cell: (one) => (
+                  head: "When",
+                  cell: (item) => (
                     <span>
-                      <span className="block truncate">{describe(one)}</span>
+                      <span className="block truncate">{describe(item)}</span>
                       <span className="block truncate text-xs text-faint">
-                        {one.type === "once" ? one.scheduled_at && short(Date.parse(one.scheduled_at)) : <><span className="font-mono">{one.cron_expression}</span> · {one.timezone ?? "UTC"}</>}
-                        {one.reason && <span className="text-warn" title={one.reason}> · {one.reason}</span>}
+                        {item.type === "once" ? item.scheduled_at && short(Date.parse(item.scheduled_at)) : <><span className="font-mono">{item.cron_expression}</span> · {item.timezone ?? "UTC"}</>}
+                        {item.reason && <span className="text-warn" title={item.reason}> · {item.reason}</span>}
                       </span>
                     </span>
                   ),
                   width: "minmax(180px, 2fr)",
                 },
-                { key: "next", head: scheduleText.nextColumn, cell: (one) => (one.enabled ? <Ago at={one.next_at} /> : <span className="text-faint">{scheduleText.off}</span>), width: "90px" },
+                { key: "next", head: "Next", cell: (item) => (item.enabled ? <Ago at={item.next_at} /> : <span className="text-faint">off</span>), width: "90px" },
                 {
                   key: "last",
-                  head: scheduleText.lastColumn,
+                  head: "Last",
                   wide: true,
-                  cell: (one) =>
-                    one.last_error ? (
-                      <span className="text-bad" title={one.last_error}>
-                        {scheduleText.lastFailed}
+                  cell: (item) =>
+                    item.last_error ? (
+                      <span className="text-bad" title={item.last_error}>
+                        failed to start
                       </span>
-                    ) : one.last_workflow_id ? (
-                      <Link to="/runs/$id" params={{ id: one.last_workflow_id }} className="hover:underline">
-                        <Ago at={one.last_at} className="text-muted" />
+                    ) : item.last_workflow_id ? (
+                      <Link to="/runs/$id" params={{ id: item.last_workflow_id }} className="hover:underline">
+                        <Ago at={item.last_at} className="text-muted" />
                       </Link>
                     ) : (
-                      <span className="text-faint">{scheduleText.never}</span>
+                      <span className="text-faint">never</span>
                     ),
                   width: "110px",
                 },
-                { key: "on", head: scheduleText.on, cell: (one) => <span className="inline-flex align-middle"><Switch label={scheduleText.enable(one.name)} checked={one.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: one, on })} /></span>, width: "44px" },
+                { key: "on", head: "On", cell: (item) => <span className="inline-flex align-middle"><Switch label={`Turn ${item.name} on or off`} checked={item.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule: item, on })} /></span>, width: "44px" },
               ]}
             />
           )
         }
-      </Answer>
+      </Loaded>
     </>
   );
 }
@@ -136,7 +138,7 @@ export function SchedulesPage() {
 function Kind({ schedule }: { schedule: Schedule }) {
   const Icon = schedule.type === "compile" ? Code : schedule.type === "once" ? CalendarClock : Clock;
   return (
-    <Tip text={scheduleText.kinds[schedule.type]}>
+    <Tip text={kindLabels[schedule.type]}>
       <span>
         <Icon className="size-4 text-faint" />
       </span>
@@ -147,8 +149,8 @@ function Kind({ schedule }: { schedule: Schedule }) {
 export function SchedulePage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const query = useQuery({ queryKey: ["schedules", id], queryFn: ({ signal }) => get<ScheduleDetail>(`schedules/${part(id)}`, undefined, signal) });
-  useTitle(query.data ? `${scheduleText.title} ${query.data.name}` : scheduleText.title);
-  return <Answer query={query}>{(schedule) => <Detail schedule={schedule} />}</Answer>;
+  useTitle(query.data ? `Schedules ${query.data.name}` : "Schedules");
+  return <Loaded query={query}>{(schedule) => <Detail schedule={schedule} />}</Loaded>;
 }
 
 function Detail({ schedule }: { schedule: ScheduleDetail }) {
@@ -162,34 +164,34 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
   const run = useMutation({
     mutationFn: () => post<{ workflow_id: string }>(`schedules/${part(schedule.id)}/run-now`),
     onSuccess: (made) => {
-      say(scheduleText.started, made.workflow_id);
+      showToast("Run started", made.workflow_id);
       void navigate({ to: "/runs/$id", params: { id: made.workflow_id } });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const drop = useMutation({
     mutationFn: () => remove(`schedules/${part(schedule.id)}`),
     onSuccess: () => {
-      say(scheduleText.deleted, schedule.name);
+      showToast("Schedule deleted", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       void navigate({ to: "/schedules" });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const isCode = schedule.type === "compile";
   const facts: [string, React.ReactNode][] = [
-    [scheduleText.workflow, <Link key="w" to="/workflows/$name" params={{ name: schedule.workflow }} className="text-accent hover:underline">{schedule.workflow}</Link>],
-    [scheduleText.kind, scheduleText.kinds[schedule.type]],
+    ["Workflow", <Link key="w" to="/workflows/$name" params={{ name: schedule.workflow }} className="text-accent hover:underline">{schedule.workflow}</Link>],
+    ["Kind", kindLabels[schedule.type]],
     ...(schedule.type === "once"
-      ? ([[scheduleText.at, schedule.scheduled_at ? short(Date.parse(schedule.scheduled_at)) : "–"]] as [string, React.ReactNode][])
+      ? ([["At", schedule.scheduled_at ? short(Date.parse(schedule.scheduled_at)) : "–"]] as [string, React.ReactNode][])
       : ([
-          [scheduleText.cron, <code key="c" className="font-mono text-xs leading-5">{schedule.cron_expression}</code>],
-          [scheduleText.zone, schedule.timezone ?? "UTC"],
-          [scheduleText.jitter, schedule.jitter ? scheduleText.upTo(schedule.jitter) : scheduleText.noJitter],
-          [scheduleText.catchUp, scheduleText.catchUps[schedule.catch_up]],
-          [scheduleText.overlap, scheduleText.overlaps[schedule.overlap]],
+          ["Cron expression", <code key="c" className="font-mono text-xs leading-5">{schedule.cron_expression}</code>],
+          ["Time zone", schedule.timezone ?? "UTC"],
+          ["Jitter", schedule.jitter ? jitterLabel(schedule.jitter) : "None"],
+          ["Missed ticks", catchUpLabels[schedule.catch_up]],
+          ["Overlap", overlapLabels[schedule.overlap]],
         ] as [string, React.ReactNode][])),
-    [scheduleText.createdLabel, <Ago key="t" at={schedule.created} />],
+    ["Created", <Ago key="t" at={schedule.created} />],
   ];
   return (
     <>
@@ -197,31 +199,31 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
         title={
           <span className="flex items-center gap-1.5">
             <Link to="/schedules" className="flex shrink-0 items-center text-muted hover:text-text">
-              <ChevronLeft className="size-4" /> {scheduleText.title}
+              <ChevronLeft className="size-4" /> Schedules
             </Link>
             <span className="text-faint">/</span> {schedule.name}
           </span>
         }
       >
         <span className="flex items-center gap-2 text-muted">
-          {schedule.enabled ? scheduleText.isOn : scheduleText.isOff}
-          <Switch label={scheduleText.enable(schedule.name)} checked={schedule.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule, on })} />
+          {schedule.enabled ? "On" : "Off"}
+          <Switch label={`Turn ${schedule.name} on or off`} checked={schedule.enabled} disabled={!may} onCheckedChange={(on) => enable.mutate({ schedule, on })} />
         </span>
         {may && (
           <>
             {schedule.type !== "once" && (
               <Button icon={<History />} onClick={() => setFilling(true)}>
-                {scheduleText.backfill}
+                Backfill
               </Button>
             )}
             {!isCode && (
               <Button icon={<Pencil />} onClick={() => setEditing(true)}>
-                {scheduleText.edit}
+                Edit
               </Button>
             )}
-            {!isCode && <Button tone="danger" aria-label={scheduleText.delete} icon={<Trash2 />} onClick={() => setDeleting(true)} />}
+            {!isCode && <Button tone="danger" aria-label="Delete" icon={<Trash2 />} onClick={() => setDeleting(true)} />}
             <Button tone="primary" icon={<Play />} busy={run.isPending} onClick={() => run.mutate()}>
-              {scheduleText.runNow}
+              Run now
             </Button>
           </>
         )}
@@ -230,7 +232,7 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
         <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,1.2fr)] gap-8 p-4 max-lg:grid-cols-1">
           <div className="flex flex-col gap-4">
             <p className="text-lg">{describe(schedule)}</p>
-            {schedule.last_error && <Notice tone="bad">{scheduleText.lastError(schedule.last_error)}</Notice>}
+            {schedule.last_error && <Notice tone="bad">The last tick did not start a run: {schedule.last_error}</Notice>}
             <dl className="grid grid-cols-[100px_minmax(0,1fr)] gap-y-1.5">
               {facts.map(([label, value]) => (
                 <div key={label} className="contents">
@@ -239,26 +241,26 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
                 </div>
               ))}
             </dl>
-            {isCode && <p className="text-faint">{scheduleText.codeNote}</p>}
-            {schedule.input !== null && schedule.input !== undefined && <JsonView label={scheduleText.input} value={schedule.input} />}
+            {isCode && <p className="text-faint">This schedule is defined in code. You can turn it off here, but edit it only in code.</p>}
+            {schedule.input !== null && schedule.input !== undefined && <JsonView label="Run input" value={schedule.input} />}
           </div>
           <div>{schedule.enabled ? <Ticks times={schedule.next} /> : <Off key={schedule.reason} schedule={schedule} />}</div>
         </div>
-        <h2 className="px-4 pt-2 pb-1 font-semibold">{scheduleText.lastRuns}</h2>
-        {schedule.last_runs.length === 0 ? <p className="px-4 pb-4 text-faint">{scheduleText.noRuns}</p> : <RunTable runs={schedule.last_runs} />}
+        <h2 className="px-4 pt-2 pb-1 font-semibold">Last 10 runs</h2>
+        {schedule.last_runs.length === 0 ? <p className="px-4 pb-4 text-faint">No runs yet.</p> : <RunTable runs={schedule.last_runs} />}
       </div>
       {filling && <Backfill schedule={schedule} onClose={() => setFilling(false)} />}
       {editing && <Edit schedule={schedule} onClose={() => setEditing(false)} />}
       <Dialog
         open={deleting}
         onClose={() => setDeleting(false)}
-        title={scheduleText.deleteTitle(schedule.name)}
-        note={scheduleText.deleteNote}
+        title={`Delete ${schedule.name}?`}
+        note="Runs it has started are kept."
         foot={
           <>
-            <Button onClick={() => setDeleting(false)}>{scheduleText.cancel}</Button>
+            <Button onClick={() => setDeleting(false)}>Cancel</Button>
             <Button tone="danger" busy={drop.isPending} onClick={() => drop.mutate()}>
-              {scheduleText.delete}
+              Delete
             </Button>
           </>
         }
@@ -267,36 +269,36 @@ function Detail({ schedule }: { schedule: ScheduleDetail }) {
   );
 }
 
-/** Why nothing comes next; whoever turned it off may say so. */
+/** The reason why the schedule is off, editable. */
 function Off({ schedule }: { schedule: ScheduleDetail }) {
   const may = useCan("operator");
   const client = useQueryClient();
   const [reason, setReason] = useState(schedule.reason ?? "");
-  const keep = useMutation({
+  const save = useMutation({
     mutationFn: () => post<Schedule>(`schedules/${part(schedule.id)}/disable`, { reason: reason.trim() || null }),
     onSuccess: () => {
-      say(scheduleText.reasonSaved, schedule.name);
+      showToast("Reason saved", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <div className="flex flex-col gap-3">
       <Notice>
-        {schedule.reason && <p className="font-medium">{scheduleText.offBecause(schedule.reason)}</p>}
-        {scheduleText.offNote}
+        {schedule.reason && <p className="font-medium">Turned off: {schedule.reason}</p>}
+        Ticks missed while the schedule is off do not run. Use a backfill to start them later.
       </Notice>
       {may && (
         <form
           className="flex items-center gap-2"
           onSubmit={(event) => {
             event.preventDefault();
-            keep.mutate();
+            save.mutate();
           }}
         >
-          <Input aria-label={scheduleText.reason} placeholder={scheduleText.reason} maxLength={1000} value={reason} onChange={(event) => setReason(event.target.value)} />
-          <Button type="submit" busy={keep.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
-            {scheduleText.saveReason}
+          <Input aria-label="Reason for turning it off" placeholder="Reason for turning it off" maxLength={1000} value={reason} onChange={(event) => setReason(event.target.value)} />
+          <Button type="submit" busy={save.isPending} disabled={reason.trim() === (schedule.reason ?? "")}>
+            Save
           </Button>
         </form>
       )}
@@ -309,18 +311,18 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
   const workflow = useQuery({ queryKey: ["registered", schedule.workflow], queryFn: ({ signal }) => get<Registered>(`registered/${part(schedule.workflow)}`, undefined, signal), refetchInterval: false });
   const schema = workflow.data?.input_schema ?? null;
   const [when, setWhen] = useState(() => whenOf(schedule));
-  const [input, setInput] = useState(() => ({ ...freshInput(null, schedule.input) }));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [input, setInput] = useState(() => ({ ...newInput(null, schedule.input) }));
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const act = useMutation({
     mutationFn: (value: unknown) => patch<Schedule>(`schedules/${part(schedule.id)}`, { schedule: specOf(when), input: value }),
     onSuccess: () => {
-      say(scheduleText.saved, schedule.name);
+      showToast("Schedule saved", schedule.name);
       void client.invalidateQueries({ queryKey: ["schedules"] });
       onClose();
     },
     onError: (problem) => {
-      if (problem instanceof Problem) setFound(problem.errors.map((one) => ({ path: one.path, message: one.message })));
+      if (problem instanceof Problem) setErrors(problem.errors.map((error) => ({ path: error.path, message: error.message })));
     },
   });
   return (
@@ -328,27 +330,27 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
       open
       wide
       onClose={onClose}
-      title={scheduleText.editTitle(schedule.name)}
+      title={`Edit ${schedule.name}`}
       foot={
         <>
-          <Button onClick={onClose}>{scheduleText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button
             tone="primary"
             busy={act.isPending}
             onClick={() => {
               const answer = readInput(input, schema);
-              setFound(answer.faults);
+              setErrors(answer.errors);
               setError(answer.error);
-              if (answer.faults.length === 0 && answer.error === null) act.mutate(answer.value);
+              if (answer.errors.length === 0 && answer.error === null) act.mutate(answer.value);
             }}
           >
-            {scheduleText.save}
+            Save
           </Button>
         </>
       }
     >
       <ScheduleFields when={when} onChange={setWhen} only={when.type} />
-      <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
+      <InputFields schema={schema} state={input} onChange={setInput} errors={errors} error={error} />
       {act.error && <Notice tone="bad">{problemText(act.error)}</Notice>}
     </Dialog>
   );

@@ -1,4 +1,4 @@
-/** What the address of an alert channel is made of, for the services people use most. */
+/** Apprise URL builders for popular services. */
 
 export interface ServicePart {
   key: string;
@@ -97,7 +97,7 @@ export const services: Service[] = [
   },
 ];
 
-/** The address, or nothing while a needed part is missing; `hidden` puts dots for secrets. */
+/** Builds the URL; null while a required part is missing. `hidden` replaces secrets with dots. */
 export function buildUrl(service: Service, parts: Record<string, string>, hidden = false): string {
   if (service.parts.some((part) => !part.optional && !parts[part.key]?.trim())) return "";
   return service.url((key) => {

@@ -4,79 +4,81 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Braces, CalendarClock, Clock, History, Play, Terminal } from "lucide-react";
 import { useEffect, useState } from "react";
+import { apiPath } from "@/api/base-path";
 import { get, part, post, Problem } from "@/api/client";
-import { stringify } from "@/api/lossless";
-import { apiPath } from "@/api/place";
+import { stringify } from "@/api/exact-json";
 import { useCan } from "@/api/session";
 import type { Page, Queue, Registered, RegisteredDetail, Schedule, ScheduleSpec } from "@/api/types";
-import { freshInput, InputFields, type InputState, readInput } from "@/components/input-fields";
-import { freshWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
-import { Answer, Empty } from "@/components/states";
-import { problemText, say } from "@/components/toast";
+import { InputFields, type InputState, newInput, readInput } from "@/components/input-fields";
+import { newWhen, ScheduleFields, specOf, type When } from "@/components/schedule-fields";
+import { Empty, Loaded } from "@/components/states";
+import { problemText, showToast } from "@/components/toast";
 import { Button, copy, Field, Input, Notice, Segments, Select } from "@/components/ui";
-import type { Fault } from "@/lib/schema";
+import type { ValidationError } from "@/lib/schema";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { startText } from "@/text";
+
+const copiedMessages = { curl: "curl command copied", python: "Python code copied" };
+const submitLabels = { now: "Start run", later: "Schedule run", cron: "Create schedule" };
 
 type Moment = "now" | "later" | "cron";
 
 export function StartPage() {
-  useTitle(startText.title);
+  useTitle("Start a run");
   const search = useSearch({ strict: false });
   const navigate = useNavigate();
   const may = useCan("operator");
   const registered = useQuery({ queryKey: ["registered"], queryFn: ({ signal }) => get<Page<Registered>>("registered", { limit: 500 }, signal) });
   return (
     <>
-      <PageHead title={startText.title} />
+      <PageHead title="Start a run" />
       <div className="min-h-0 flex-1 overflow-y-auto">
-        <Answer query={registered}>
+        <Loaded query={registered}>
           {(page) => {
-            const open = page.items.filter((one) => one.triggerable);
-            if (!may) return <Empty title={startText.viewer} />;
+            const open = page.items.filter((item) => item.triggerable);
+            if (!may) return <Empty title="Your role cannot start runs" />;
             if (open.length === 0) {
               return (
-                <Empty icon={<Play />} title={startText.none}>
-                  {startText.noneNote} <code>@turbine.workflow(triggerable=True)</code>
+                <Empty icon={<Play />} title="No workflows can be started here">
+                  Make a workflow startable: <code>@turbine.workflow(triggerable=True)</code>
                 </Empty>
               );
             }
             const name = typeof search.workflow === "string" ? search.workflow : undefined;
-            const chosen = open.find((one) => one.name === name) ?? (open.length === 1 ? open[0] : undefined);
+            const chosen = open.find((item) => item.name === name) ?? (open.length === 1 ? open[0] : undefined);
             return (
               <div className="mx-auto grid max-w-5xl grid-cols-[240px_minmax(0,1fr)] gap-8 p-6 max-md:grid-cols-1 max-md:gap-4 max-md:p-4">
-                <nav aria-label={startText.workflow} className="flex flex-col gap-0.5 max-md:hidden">
-                  <div className="px-2 pb-1 text-xs font-medium text-faint">{startText.workflow}</div>
-                  {open.map((one) => (
+                <nav aria-label="Workflow" className="flex flex-col gap-0.5 max-md:hidden">
+                  <div className="px-2 pb-1 text-xs font-medium text-faint">Workflow</div>
+                  {open.map((item) => (
                     <button
-                      key={one.name}
+                      key={item.name}
                       type="button"
-                      aria-pressed={one.name === chosen?.name}
-                      onClick={() => void navigate({ to: "/start", search: { workflow: one.name }, replace: true })}
-                      className={`truncate rounded-md px-2 py-1 text-left ${one.name === chosen?.name ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-text"}`}
+                      aria-pressed={item.name === chosen?.name}
+                      onClick={() => void navigate({ to: "/start", search: { workflow: item.name }, replace: true })}
+                      className={`truncate rounded-md px-2 py-1 text-left ${item.name === chosen?.name ? "bg-selected font-medium" : "text-muted hover:bg-hover hover:text-text"}`}
                     >
-                      {one.name}
+                      {item.name}
                     </button>
                   ))}
                 </nav>
                 <div className="md:hidden">
-                  <Field label={startText.workflow}>
+                  <Field label="Workflow">
                     {(wires) => (
                       <Select {...wires} value={chosen?.name ?? ""} onChange={(event) => void navigate({ to: "/start", search: { workflow: event.target.value }, replace: true })}>
-                        <option value="">{startText.choose}</option>
-                        {open.map((one) => (
-                          <option key={one.name}>{one.name}</option>
+                        <option value="">Choose a workflow</option>
+                        {open.map((item) => (
+                          <option key={item.name}>{item.name}</option>
                         ))}
                       </Select>
                     )}
                   </Field>
                 </div>
-                {chosen ? <StartForm key={chosen.name} workflow={chosen} moment={typeof search.when === "string" && ["later", "cron"].includes(search.when) ? (search.when as Moment) : "now"} /> : <Empty icon={<Play />} title={startText.chooseTitle}>{startText.chooseNote}</Empty>}
+                {chosen ? <StartForm key={chosen.name} workflow={chosen} moment={typeof search.when === "string" && ["later", "cron"].includes(search.when) ? (search.when as Moment) : "now"} /> : <Empty icon={<Play />} title="Choose a workflow">The form for its input appears here.</Empty>}
               </div>
             );
           }}
-        </Answer>
+        </Loaded>
       </div>
     </>
   );
@@ -85,11 +87,11 @@ export function StartPage() {
 function StartForm({ workflow, moment: given }: { workflow: Registered; moment: Moment }) {
   const navigate = useNavigate();
   const schema = workflow.input_schema;
-  const [input, setInput] = useState<InputState>(() => freshInput(schema));
-  const [found, setFound] = useState<Fault[]>([]);
+  const [input, setInput] = useState<InputState>(() => newInput(schema));
+  const [errors, setErrors] = useState<ValidationError[]>([]);
   const [error, setError] = useState<string | null>(null);
   const [moment, setMoment] = useState<Moment>(given);
-  const [when, setWhen] = useState<When>(() => freshWhen("cron"));
+  const [when, setWhen] = useState<When>(() => newWhen("cron"));
   const [name, setName] = useState("");
   const [id, setId] = useState("");
   const [queue, setQueue] = useState("");
@@ -118,38 +120,38 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
     },
     onSuccess: (made) => {
       if (made.run) {
-        say(startText.started, made.run);
+        showToast("Run started", made.run);
         void navigate({ to: "/runs/$id", params: { id: made.run } });
       } else {
-        say(startText.scheduled);
+        showToast("Schedule created");
         void navigate({ to: "/schedules/$id", params: { id: made.schedule! } });
       }
     },
     onError: (problem) => {
-      if (problem instanceof Problem && problem.errors.length > 0) setFound(problem.errors.map((one) => ({ path: one.path.filter((key, index) => !(index === 0 && key === "input")), message: one.message })));
+      if (problem instanceof Problem && problem.errors.length > 0) setErrors(problem.errors.map((error) => ({ path: error.path.filter((key, index) => !(index === 0 && key === "input")), message: error.message })));
       else setError(null);
     },
   });
   const read = () => {
     const answer = readInput(input, schema);
-    setFound(answer.faults);
+    setErrors(answer.errors);
     setError(answer.error);
-    return answer.faults.length === 0 && answer.error === null ? answer : null;
+    return answer.errors.length === 0 && answer.error === null ? answer : null;
   };
   const go = () => {
     const answer = read();
     if (answer) act.mutate(answer.value);
   };
-  // The first field that is wrong comes into view.
+  // Scroll to the first invalid field.
   useEffect(() => {
-    if (found.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
-  }, [found]);
+    if (errors.length > 0) document.querySelector("[aria-invalid=true]")?.scrollIntoView({ block: "center" });
+  }, [errors]);
   const curlOf = (value: unknown) => (moment === "now" ? asCurl("trigger", body(value)) : asCurl("schedules", planned(value)));
   const pythonFor = (value: unknown) => (moment === "now" ? asPython(workflow, value, { id, queue, delay, tags, priority }) : asPlan(workflow, spec(), value, name));
   const copyAs = (which: "curl" | "python") => {
     const answer = read();
     if (!answer) return;
-    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => say(startText.copied[which]));
+    void copy(which === "curl" ? curlOf(answer.value) : pythonFor(answer.value)).then(() => showToast(copiedMessages[which]));
   };
   const hasLast = detail?.last_input !== undefined && detail.last_input !== null;
   return (
@@ -170,58 +172,58 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
           ))}
         </div>
         {workflow.docstring && <p className="mt-1 max-w-prose whitespace-pre-line text-muted">{workflow.docstring.split("\n\n")[0]}</p>}
-        {!workflow.here && <div className="mt-2"><Notice tone="warn">{startText.notHere}</Notice></div>}
+        {!workflow.here && <div className="mt-2"><Notice tone="warn">This server does not run this workflow. Choose a queue from which another process takes it.</Notice></div>}
       </div>
       <div className="flex flex-col items-stretch gap-3">
         <Segments
-          label={startText.when}
+          label="When"
           value={moment}
           onChange={setMoment}
           options={[
-            { key: "now", label: <><Play /> {startText.now}</> },
-            { key: "later", label: <><Clock /> {startText.later}</> },
-            { key: "cron", label: <><CalendarClock /> {startText.cron}</> },
+            { key: "now", label: <><Play /> Now</> },
+            { key: "later", label: <><Clock /> Later</> },
+            { key: "cron", label: <><CalendarClock /> On a schedule</> },
           ]}
         />
         {moment !== "now" && (
           <div className="flex flex-col gap-3 rounded-lg p-3 hairline">
             <ScheduleFields when={{ ...when, type: moment === "later" ? "once" : "cron" }} onChange={setWhen} only={moment === "later" ? "once" : "cron"} />
-            <Field label={startText.scheduleName} hint={startText.scheduleNameHint}>
+            <Field label="Name" hint="Used in the run IDs. Leave empty to use the schedule ID.">
               {(wires) => <Input {...wires} value={name} onChange={(event) => setName(event.target.value)} />}
             </Field>
           </div>
         )}
       </div>
       <div>
-        <InputFields schema={schema} state={input} onChange={setInput} found={found} error={error} />
+        <InputFields schema={schema} state={input} onChange={setInput} errors={errors} error={error} />
         {hasLast && (
-          <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...freshInput(schema, detail.last_input), mode: input.mode })}>
-            {startText.lastInput}
+          <Button size="sm" tone="ghost" icon={<History />} className="mt-2 -ml-2" onClick={() => setInput({ ...newInput(schema, detail.last_input), mode: input.mode })}>
+            Use last input
           </Button>
         )}
       </div>
       {moment === "now" && (
         <div>
           <button type="button" aria-expanded={more} className="text-muted hover:text-text" onClick={() => setMore(!more)}>
-            {more ? startText.less : startText.more}
+            {more ? "Fewer options" : "More options"}
           </button>
           {more && (
             <div className="mt-3 grid grid-cols-2 gap-3 max-md:grid-cols-1">
-              <Field label={startText.id} hint={startText.idHint}>{(wires) => <Input {...wires} value={id} onChange={(event) => setId(event.target.value)} className="font-mono !text-xs" />}</Field>
-              <Field label={startText.tags} hint={startText.tagsHint}>{(wires) => <Input {...wires} value={tags} onChange={(event) => setTags(event.target.value)} />}</Field>
-              <Field label={startText.queue}>
+              <Field label="Run ID" hint="Starting again with the same ID returns the existing run.">{(wires) => <Input {...wires} value={id} onChange={(event) => setId(event.target.value)} className="font-mono !text-xs" />}</Field>
+              <Field label="Tags" hint="Separate with commas.">{(wires) => <Input {...wires} value={tags} onChange={(event) => setTags(event.target.value)} />}</Field>
+              <Field label="Queue">
                 {(wires) => (
                   <Select {...wires} value={queue} onChange={(event) => setQueue(event.target.value)}>
-                    <option value="">{startText.noQueue}</option>
-                    {queues.map((one) => (
-                      <option key={one.name}>{one.name}</option>
+                    <option value="">None: start immediately</option>
+                    {queues.map((queue) => (
+                      <option key={queue.name}>{queue.name}</option>
                     ))}
                   </Select>
                 )}
               </Field>
               <div className="grid grid-cols-2 gap-3">
-                <Field label={startText.priority}>{(wires) => <Input {...wires} inputMode="numeric" pattern="\d*" value={priority} onChange={(event) => setPriority(event.target.value)} />}</Field>
-                <Field label={startText.delay}>{(wires) => <Input {...wires} inputMode="decimal" pattern="\d*(\.\d+)?" value={delay} onChange={(event) => setDelay(event.target.value)} />}</Field>
+                <Field label="Priority">{(wires) => <Input {...wires} inputMode="numeric" pattern="\d*" value={priority} onChange={(event) => setPriority(event.target.value)} />}</Field>
+                <Field label="Delay (s)">{(wires) => <Input {...wires} inputMode="decimal" pattern="\d*(\.\d+)?" value={delay} onChange={(event) => setDelay(event.target.value)} />}</Field>
               </div>
             </div>
           )}
@@ -232,9 +234,9 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
           {problemText(act.error)}
           {act.error instanceof Problem && act.error.errors.length > 0 && (
             <ul className="mt-1 list-disc pl-4">
-              {act.error.errors.map((one, index) => (
+              {act.error.errors.map((error, index) => (
                 <li key={index}>
-                  <span className="font-mono text-xs">{one.path.join(".") || startText.input}</span>: {one.message}
+                  <span className="font-mono text-xs">{error.path.join(".") || "input"}</span>: {error.message}
                 </li>
               ))}
             </ul>
@@ -243,14 +245,14 @@ function StartForm({ workflow, moment: given }: { workflow: Registered; moment: 
       )}
       <div className="flex flex-wrap items-center gap-2 border-t pt-4">
         <Button type="submit" tone="primary" busy={act.isPending} icon={moment === "now" ? <Play /> : <CalendarClock />}>
-          {startText.go[moment]}
+          {submitLabels[moment]}
         </Button>
         <span className="flex-1" />
         <Button tone="ghost" icon={<Terminal />} onClick={() => copyAs("curl")}>
-          {startText.curl}
+          Copy as curl
         </Button>
         <Button tone="ghost" icon={<Braces />} onClick={() => copyAs("python")}>
-          {startText.python}
+          Copy as Python
         </Button>
       </div>
     </form>
@@ -280,13 +282,13 @@ function asPlan(workflow: Registered, spec: ScheduleSpec, input: unknown, name: 
   const words = (given: Record<string, unknown>) => Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== "").map(([key, value]) => `, ${key}=${pythonOf(value)}`).join("");
   const when =
     spec.type === "once"
-      ? `Schedule.once(datetime.fromisoformat(${JSON.stringify(spec.at.replace("Z", "+00:00"))}))`
+      ? `Schedule.once(datetime.fromisoformat(${JSON.stringify(spec.at?.replace("Z", "+00:00"))}))`
       : `Schedule.cron(${JSON.stringify(spec.expression)}${words({ timezone: spec.timezone, jitter: spec.jitter, catch_up: spec.catch_up, overlap: spec.overlap })})`;
   const imports = spec.type === "once" ? "from datetime import datetime\n\nfrom turbine import Schedule" : "from turbine import Schedule";
   return `${imports}\n\nawait rt.schedules.create(${JSON.stringify(workflow.name)}, ${when}${words({ input, name })})`;
 }
 
-/** A JSON value as Python writes it. */
+/** A JSON value as a Python literal. */
 export function pythonOf(value: unknown): string {
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";

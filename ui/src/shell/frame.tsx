@@ -1,4 +1,4 @@
-/** The frame around every page: sidebar, palette, help, toasts, and who is signed in. */
+/** The frame of every page: sidebar, palette, shortcuts, toasts, account menu. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
@@ -9,41 +9,47 @@ import { queryClient, useCan, useSession } from "@/api/session";
 import { closeStream, openStream, streamState, useStreamState } from "@/api/stream";
 import type { Approval, Page } from "@/api/types";
 import { Logo } from "@/components/logo";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Menu, Sheet, Tip } from "@/components/ui";
-import { usePhone } from "@/lib/media";
-import { useKept } from "@/lib/keep";
-import { classes } from "@/lib/words";
-import { frameText } from "@/text";
-import { Help } from "./help";
-import { useKeys } from "./keys";
-import { useNotices } from "./notices";
+import { classes, plural } from "@/lib/format";
+import { useStored } from "@/lib/local-storage";
+import { usePhone } from "@/lib/media-query";
+import { useApprovalNotifications } from "./browser-notifications";
+import { navGroups } from "./navigation";
 import { Palette } from "./palette";
-import { places } from "./places";
+import { Help } from "./shortcut-help";
+import { useKeys } from "./shortcuts";
 import { setTheme, useTheme } from "./theme";
 import { useTitleCount } from "./title";
 
-const gatesAtOnce = 500;
-const gatesMost = 2000;
+const streamTips = {
+  connecting: "Connecting to the event stream.",
+  live: "Changes appear as they happen.",
+  polling: "The event stream is interrupted. Refreshing every 5 seconds instead.",
+};
+const streamLabels = { connecting: "Connecting", live: "Live", polling: "Polling" };
 
-/** Gates that are open: all, or what is assigned to whoever is signed in, or to nobody. Those that wait longest come on the last page. */
+const approvalsPerRequest = 500;
+const approvalsMax = 2000;
+
+/** Open approvals: all, or only those assigned to this account or unassigned. The oldest are on the last page. */
 export const openApprovals = (mine: boolean) => ({
   queryKey: ["approvals", "open", mine ? "mine" : "all"],
   queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Page<Approval>> => {
     const items: Approval[] = [];
     let cursor: string | null = null;
     do {
-      const page: Page<Approval> = await get<Page<Approval>>("approvals", { open: "true", assignee: mine ? "me" : undefined, limit: gatesAtOnce, cursor }, signal);
+      const page: Page<Approval> = await get<Page<Approval>>("approvals", { open: "true", assignee: mine ? "me" : undefined, limit: approvalsPerRequest, cursor }, signal);
       items.push(...page.items);
       cursor = page.next_cursor;
-    } while (cursor !== null && items.length < gatesMost);
+    } while (cursor !== null && items.length < approvalsMax);
     return { items, next_cursor: cursor };
   },
 });
 
 export function Frame() {
   const isPhone = usePhone();
-  const [slim, setSlim] = useKept("sidebar.slim", false);
+  const [slim, setSlim] = useStored("sidebar.slim", false);
   const [drawer, setDrawer] = useState(false);
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
@@ -62,30 +68,30 @@ export function Frame() {
     "[": () => setSlim(!slim),
   });
   const session = useSession();
-  // Also while nobody looks: the title counts them, and the system tells of new ones.
-  const gates = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
-  const waiting = gates?.length ?? 0;
-  useNotices(gates);
+  // Also while hidden: the title counts approvals, and notifications announce new ones.
+  const approvals = useQuery({ ...openApprovals(Boolean(session?.email)), enabled: session !== undefined, refetchIntervalInBackground: true, refetchInterval: () => (streamState() === "live" ? false : document.hidden ? 60_000 : 5000) }).data?.items;
+  const waiting = approvals?.length ?? 0;
+  useApprovalNotifications(approvals);
   useTitleCount(waiting);
   return (
     <div className="flex h-dvh max-md:flex-col">
       <a href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }} className="sr-only focus:not-sr-only focus:absolute focus:top-2 focus:left-2 focus:z-50 focus:rounded-md focus:bg-bg focus:px-3 focus:py-2 focus:shadow-pop">
-        {frameText.skip}
+        Skip to content
       </a>
       {isPhone ? (
         <header className="flex h-12 shrink-0 items-center gap-1 border-b bg-side px-2">
-          <IconButton label={frameText.menu} onClick={() => setDrawer(true)}>
+          <IconButton label="Pages" onClick={() => setDrawer(true)}>
             <MenuIcon />
           </IconButton>
           <Link to="/runs" className="flex flex-1 items-center gap-2 font-semibold">
-            <Logo className="size-5" /> {frameText.name}
+            <Logo className="size-5" /> Turbine
           </Link>
           {waiting > 0 && (
             <Link to="/approvals" className="flex h-7 items-center gap-1.5 rounded-md bg-warn-soft px-2 text-xs font-medium text-warn">
-              {frameText.approvalsBadge(waiting)}
+              {plural(waiting, "approval")}
             </Link>
           )}
-          <IconButton label={frameText.palette} onClick={() => setPalette(true)}>
+          <IconButton label="Search or jump to…" onClick={() => setPalette(true)}>
             <Search />
           </IconButton>
         </header>
@@ -95,7 +101,7 @@ export function Frame() {
         </aside>
       )}
       {isPhone && (
-        <Sheet open={drawer} onClose={() => setDrawer(false)} title={frameText.menu} side="left" bare>
+        <Sheet open={drawer} onClose={() => setDrawer(false)} title="Pages" side="left" bare>
           <div className="flex h-full flex-col bg-side">
             <SideBar waiting={waiting} onPalette={() => { setDrawer(false); setPalette(true); }} onHelp={() => { setDrawer(false); setHelp(true); }} />
           </div>
@@ -119,17 +125,17 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
     <>
       <div className={classes("flex h-12 shrink-0 items-center gap-2", slim ? "justify-center" : "pr-2 pl-4")}>
         {slim ? (
-          <IconButton label={frameText.widen} onClick={onSlim}>
+          <IconButton label="Expand sidebar" onClick={onSlim}>
             <Logo className="!size-5 text-accent" />
           </IconButton>
         ) : (
           <>
             <Link to="/runs" className="flex min-w-0 flex-1 items-center gap-2 font-semibold">
               <Logo className="size-5 text-accent" />
-              <span className="truncate">{session && session.application_id !== "turbine" ? session.application_id : frameText.name}</span>
+              <span className="truncate">{session && session.application_id !== "turbine" ? session.application_id : "Turbine"}</span>
             </Link>
             {onSlim && (
-              <IconButton label={frameText.narrow} size="sm" onClick={onSlim}>
+              <IconButton label="Collapse sidebar" size="sm" onClick={onSlim}>
                 <PanelLeft />
               </IconButton>
             )}
@@ -138,32 +144,32 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
       </div>
       <div className={classes("flex gap-1.5 pb-2", slim ? "flex-col items-center" : "px-2.5")}>
         {slim ? (
-          <IconButton label={`${frameText.palette} (${commandKey}K)`} onClick={onPalette}>
+          <IconButton label={`Search or jump to… (${commandKey}K)`} onClick={onPalette}>
             <Search />
           </IconButton>
         ) : (
           <button type="button" onClick={onPalette} className="flex h-8 min-w-0 flex-1 items-center gap-2 rounded-md bg-bg px-2 text-faint hairline hover:text-text">
             <Search className="size-4 shrink-0" />
-            <span className="flex-1 text-left">{frameText.search}</span>
+            <span className="flex-1 text-left">Search</span>
             <Kbd>{commandKey}K</Kbd>
           </button>
         )}
         {mayStart && (
-          <Tip text={frameText.start} side={slim ? "right" : "bottom"}>
-            <Link to="/start" aria-label={frameText.start} className="flex size-8 shrink-0 items-center justify-center rounded-md bg-accent text-on-accent hover:bg-accent-hover">
+          <Tip text="Start a run" side={slim ? "right" : "bottom"}>
+            <Link to="/start" aria-label="Start a run" className="flex size-8 shrink-0 items-center justify-center rounded-md bg-accent text-on-accent hover:bg-accent-hover">
               <Plus className="size-4" />
             </Link>
           </Tip>
         )}
       </div>
-      <nav aria-label={frameText.menu} className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
-        {places.map((group, index) => (
+      <nav aria-label="Pages" className={classes("min-h-0 flex-1 overflow-y-auto pb-2", slim ? "px-2" : "px-2.5")}>
+        {navGroups.map((group, index) => (
           <div key={index} className={index > 0 ? "mt-3" : ""}>
             {group.group && (slim ? <div className="mx-2 mb-2 h-px bg-line" /> : <div className="px-2 pb-1 text-2xs font-medium text-faint">{group.group}</div>)}
             {group.items
-              .filter((place) => place.role !== "admin" || isAdmin)
-              .map((place) => (
-                <NavLink key={place.to} to={place.to} label={place.label} slim={slim} icon={<place.icon className="size-4 shrink-0" strokeWidth={1.75} />} badge={place.to === "/approvals" ? waiting : 0} />
+              .filter((item) => item.role !== "admin" || isAdmin)
+              .map((item) => (
+                <NavLink key={item.to} to={item.to} label={item.label} slim={slim} icon={<item.icon className="size-4 shrink-0" strokeWidth={1.75} />} badge={item.to === "/approvals" ? waiting : 0} />
               ))}
           </div>
         ))}
@@ -171,7 +177,7 @@ function SideBar({ slim, waiting, onPalette, onSlim, onHelp }: { slim?: boolean;
       <div className={classes("flex shrink-0 items-center border-t py-2", slim ? "flex-col gap-1" : "gap-1 px-2.5")}>
         {!slim && <StreamDot state={state} />}
         <span className="flex-1" />
-        <IconButton label={frameText.help} size="sm" onClick={onHelp}>
+        <IconButton label="Keyboard shortcuts" size="sm" onClick={onHelp}>
           <CircleHelp />
         </IconButton>
         <ThemeMenu />
@@ -201,10 +207,10 @@ function NavLink({ to, label, icon, slim, badge }: { to: string; label: string; 
 
 function StreamDot({ state }: { state: "connecting" | "live" | "polling" }) {
   return (
-    <Tip text={frameText.streamTip[state]} side="top">
+    <Tip text={streamTips[state]} side="top">
       <span tabIndex={0} className="flex items-center gap-1.5 rounded-sm px-2 text-xs text-faint" data-stream={state}>
         <span className={classes("size-1.5 rounded-full", state === "live" ? "bg-ok-fill" : state === "polling" ? "bg-warn-fill" : "bg-idle-fill")} />
-        {frameText.stream[state]}
+        {streamLabels[state]}
       </span>
     </Tip>
   );
@@ -215,11 +221,11 @@ function ThemeMenu() {
   const icon = theme === "light" ? <Sun /> : theme === "dark" ? <Moon /> : <Monitor />;
   return (
     <Menu
-      trigger={<Button tone="ghost" size="sm" aria-label={frameText.theme} icon={icon} />}
+      trigger={<Button tone="ghost" size="sm" aria-label="Theme" icon={icon} />}
       items={[
-        { label: frameText.themes.system, icon: <Monitor />, onSelect: () => setTheme("system"), note: theme === "system" ? "✓" : undefined },
-        { label: frameText.themes.light, icon: <Sun />, onSelect: () => setTheme("light"), note: theme === "light" ? "✓" : undefined },
-        { label: frameText.themes.dark, icon: <Moon />, onSelect: () => setTheme("dark"), note: theme === "dark" ? "✓" : undefined },
+        { label: "System", icon: <Monitor />, onSelect: () => setTheme("system"), note: theme === "system" ? "✓" : undefined },
+        { label: "Light", icon: <Sun />, onSelect: () => setTheme("light"), note: theme === "light" ? "✓" : undefined },
+        { label: "Dark", icon: <Moon />, onSelect: () => setTheme("dark"), note: theme === "dark" ? "✓" : undefined },
       ]}
     />
   );
@@ -233,7 +239,7 @@ function AccountMenu() {
     try {
       await post("logout");
     } catch (error) {
-      complain(error);
+      showError(error);
       return;
     }
     closeStream();
@@ -243,11 +249,11 @@ function AccountMenu() {
   return (
     <>
       <Menu
-        trigger={<Button tone="ghost" size="sm" aria-label={frameText.account} icon={<UserRound />} />}
+        trigger={<Button tone="ghost" size="sm" aria-label="Account" icon={<UserRound />} />}
         items={[
           { label: session.email ?? "", note: session.role, disabled: true },
-          { label: frameText.changePassword, icon: <Command />, onSelect: () => setChanging(true), separated: true },
-          { label: frameText.signOut, icon: <LogOut />, onSelect: () => void signOut() },
+          { label: "Change password", icon: <Command />, onSelect: () => setChanging(true), separated: true },
+          { label: "Sign out", icon: <LogOut />, onSelect: () => void signOut() },
         ]}
       />
       <ChangePassword open={changing} onClose={() => setChanging(false)} />
@@ -263,12 +269,12 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
     setBusy(true);
     try {
       await post("password", { current, new: fresh });
-      say(frameText.passwordChanged);
+      showToast("Password changed");
       setCurrent("");
       setFresh("");
       onClose();
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
       setBusy(false);
     }
@@ -277,25 +283,25 @@ function ChangePassword({ open, onClose }: { open: boolean; onClose: () => void 
     <Dialog
       open={open}
       onClose={onClose}
-      title={frameText.changePassword}
+      title="Change password"
       foot={
         <>
-          <Button onClick={onClose}>{frameText.cancel}</Button>
+          <Button onClick={onClose}>Cancel</Button>
           <Button tone="primary" busy={busy} disabled={!current || fresh.length < 8} onClick={() => void save()}>
-            {frameText.save}
+            Save
           </Button>
         </>
       }
     >
-      <Field label={frameText.currentPassword}>{(wires) => <Input {...wires} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} />}</Field>
-      <Field label={frameText.newPassword} hint={frameText.passwordHint}>
+      <Field label="Current password">{(wires) => <Input {...wires} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} />}</Field>
+      <Field label="New password" hint="At least 8 characters.">
         {(wires) => <Input {...wires} type="password" autoComplete="new-password" value={fresh} onChange={(event) => setFresh(event.target.value)} />}
       </Field>
     </Dialog>
   );
 }
 
-/** The head of a page: what it is, and what can be done on it. */
+/** Page header with title and actions. */
 export function PageHead({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
   return (
     <div className="flex min-h-[49px] shrink-0 flex-wrap items-center gap-x-3 gap-y-2 border-b px-4 py-2">

@@ -28,7 +28,7 @@ export function setTheme(theme: Theme): void {
     if (theme === "system") localStorage.removeItem("turbine.theme");
     else localStorage.setItem("turbine.theme", theme);
   } catch {
-    // Storage is closed to us: the choice lasts as long as the page.
+    // No storage: the choice lasts as long as the page.
   }
   apply();
 }

@@ -1,13 +1,12 @@
-/** The title of the window: the page, and how many approvals wait. */
+/** The window title: the page and the number of open approvals. */
 
 import { useEffect } from "react";
-import { frameText } from "@/text";
 
 let waiting = 0;
 let page = "";
 
 function write(): void {
-  document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${page ? `${page} · ` : ""}${frameText.name}`;
+  document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${page ? `${page} · ` : ""}Turbine`;
 }
 
 export function useTitleCount(count: number): void {

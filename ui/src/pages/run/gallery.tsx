@@ -1,4 +1,4 @@
-/** The files of a run as cards: what they look like, whether they arrived, and their checksums. */
+/** The products of a run as cards with preview, status and checksum. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Download, FileImage, FileText, FileType, Send } from "lucide-react";
@@ -9,8 +9,8 @@ import type { Product } from "@/api/types";
 import { pictures, ProductDetail, texts, useResend } from "@/components/product-list";
 import { Pill } from "@/components/status";
 import { Ago, Button, Copyable, Sheet } from "@/components/ui";
-import { bytes } from "@/lib/words";
-import { productText } from "@/text";
+import { bytes } from "@/lib/format";
+import { productStatusLabels } from "@/lib/labels";
 
 const tones = { stored: "idle", sent: "ok", failed: "bad" } as const;
 const pictureMost = 4 * 1024 * 1024;
@@ -22,7 +22,7 @@ export function Gallery({ products }: { products: Product[] }) {
   const chosen = products.find((product) => product.id === open);
   return (
     <>
-      <ul aria-label={productText.title} className="grid grid-cols-[repeat(auto-fill,minmax(220px,1fr))] gap-4 p-4">
+      <ul aria-label="Products" className="grid grid-cols-[repeat(auto-fill,minmax(220px,1fr))] gap-4 p-4">
         {products.map((product) => (
           <Card key={product.id} product={product} onOpen={() => setOpen(product.id)} />
         ))}
@@ -47,7 +47,7 @@ function Card({ product, onOpen }: { product: Product; onOpen: () => void }) {
           <button type="button" onClick={onOpen} className="min-w-0 flex-1 truncate text-left font-medium hover:underline">
             {product.file_name}
           </button>
-          <Pill tone={tones[product.status]}>{productText.statuses[product.status]}</Pill>
+          <Pill tone={tones[product.status]}>{productStatusLabels[product.status]}</Pill>
         </div>
         <div className="truncate text-xs text-muted">
           {bytes(product.size)} · {product.function_name} · <Ago at={product.created} />
@@ -59,12 +59,12 @@ function Card({ product, onOpen }: { product: Product; onOpen: () => void }) {
         )}
         <div className="mt-auto flex items-center gap-1 pt-1">
           <span title={product.sha256} className="truncate font-mono text-xs text-faint">
-            {productText.sha(product.sha256.slice(0, 8))}
+            SHA-256 {product.sha256.slice(0, 8)}…
           </span>
-          <Copyable text={product.sha256} label={productText.copySha} />
+          <Copyable text={product.sha256} label="Copy SHA-256" />
           <span className="flex-1" />
-          {may && product.status === "failed" && <Button size="sm" tone="ghost" icon={<Send />} aria-label={`${productText.resend} ${product.file_name}`} title={productText.resend} busy={resend.isPending} onClick={() => resend.mutate()} />}
-          <a href={address(`products/${part(product.id)}/download`)} download aria-label={`${productText.download} ${product.file_name}`} title={productText.download} className="inline-flex size-7 items-center justify-center rounded-md text-faint hover:bg-hover hover:text-text">
+          {may && product.status === "failed" && <Button size="sm" tone="ghost" icon={<Send />} aria-label={`Resend ${product.file_name}`} title="Resend" busy={resend.isPending} onClick={() => resend.mutate()} />}
+          <a href={address(`products/${part(product.id)}/download`)} download aria-label={`Download ${product.file_name}`} title="Download" className="inline-flex size-7 items-center justify-center rounded-md text-faint hover:bg-hover hover:text-text">
             <Download className="size-4" />
           </a>
         </div>
@@ -73,7 +73,7 @@ function Card({ product, onOpen }: { product: Product; onOpen: () => void }) {
   );
 }
 
-/** The picture itself, the first lines of a text, or what kind of file it is. */
+/** The image, the first lines of a text, or an icon. */
 function Thumb({ product }: { product: Product }) {
   const [isBroken, setBroken] = useState(false);
   const url = address(`products/${part(product.id)}/download`, { preview: 1 });
@@ -82,7 +82,7 @@ function Thumb({ product }: { product: Product }) {
     queryKey: ["products", "thumb", product.id, product.sha256],
     queryFn: async ({ signal }) => {
       const response = await fetch(url, { signal, credentials: "same-origin" });
-      if (!response.ok) throw new Error(productText.noFile);
+      if (!response.ok) throw new Error("Could not load the file");
       return (await response.text()).split("\n").slice(0, linesMost).join("\n").slice(0, 2000);
     },
     enabled: isText,

@@ -1,4 +1,4 @@
-/** The run as a graph: what came after what, and what ran beside what. Loaded when somebody looks. */
+/** The run as a graph of sequential and concurrent steps. Loaded on demand. */
 
 import dagre from "@dagrejs/dagre";
 import { useQuery } from "@tanstack/react-query";
@@ -8,14 +8,15 @@ import { CircleStop, ShieldQuestion, Split, SquareFunction } from "lucide-react"
 import { useMemo } from "react";
 import { get, part } from "@/api/client";
 import type { Run, StepsTree, TreeNode } from "@/api/types";
-import { Answer, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { isOpen } from "@/components/status";
 import { Skeleton } from "@/components/ui";
+import { classes } from "@/lib/format";
 import { duration } from "@/lib/time";
-import { classes } from "@/lib/words";
 import { useIsDark } from "@/shell/theme";
-import { timelineText } from "@/text";
 import { stepName } from "./layout";
+
+const nodeStatusLabels = { success: "Done", error: "Failed", running: "Running", cancelled: "Cancelled", waiting: "Waiting" };
 
 type StepNode = Node<{ node: TreeNode; isSelected: boolean; isDown: boolean }, "step">;
 
@@ -31,13 +32,13 @@ export default function Graph({ run, selected, onSelect }: { run: Run; selected:
   });
   const placed = useMemo(() => query.data && arrange(query.data, selected), [query.data, selected]);
   return (
-    <Answer query={query} skeleton={<Skeleton className="m-4 h-80" />}>
+    <Loaded query={query} skeleton={<Skeleton className="m-4 h-80" />}>
       {(tree) =>
         tree.nodes.length === 0 ? (
-          <Empty title={timelineText.none}>{timelineText.noneNote}</Empty>
+          <Empty title="No steps yet">Steps appear in the graph once they are recorded.</Empty>
         ) : (
           <div className="h-[max(420px,calc(100dvh-320px))] w-full" data-testid="graph">
-            {tree.truncated && <p className="border-b px-4 py-2 text-warn">{timelineText.truncated}</p>}
+            {tree.truncated && <p className="border-b px-4 py-2 text-warn">This run has too many steps to draw. The timeline shows all of them.</p>}
             <ReactFlow
               nodes={placed!.nodes}
               edges={placed!.edges}
@@ -60,11 +61,11 @@ export default function Graph({ run, selected, onSelect }: { run: Run; selected:
           </div>
         )
       }
-    </Answer>
+    </Loaded>
   );
 }
 
-/** From left to right while that fits; a long chain goes down instead, so that its names can be read. */
+/** Laid out left to right if it fits; a long chain runs downwards to stay readable. */
 function arrange(tree: StepsTree, selected: string | null): { nodes: StepNode[]; edges: Edge[]; isDown: boolean } {
   const laid = lay(tree, "LR");
   const isDown = (laid.graph().width ?? 0) > 1500;
@@ -97,10 +98,10 @@ function StepBox({ data: { node, isSelected, isDown } }: NodeProps<StepNode>) {
       <Handle type="target" position={isDown ? Position.Top : Position.Left} className="!size-0 !min-h-0 !min-w-0 !border-0 !bg-transparent" />
       <div className="flex items-center gap-1.5">
         <Icon className="size-3.5 shrink-0 text-faint" />
-        <span className="truncate text-xs font-medium">{node.type === "workflow-result" ? timelineText.result : stepName(node.name)}</span>
+        <span className="truncate text-xs font-medium">{node.type === "workflow-result" ? "Result" : stepName(node.name)}</span>
       </div>
       <div className={classes("truncate text-2xs", node.status === "error" ? "text-bad" : "text-faint")}>
-        {timelineText.nodeStatus[node.status]}
+        {nodeStatusLabels[node.status]}
         {node.started_at_ms !== null && node.ended_at_ms !== null && ` · ${duration(node.ended_at_ms - node.started_at_ms)}`}
       </div>
       <Handle type="source" position={isDown ? Position.Bottom : Position.Right} className="!size-0 !min-h-0 !min-w-0 !border-0 !bg-transparent" />

@@ -51,8 +51,8 @@ describe("timeline", () => {
 
   it("shows each attempt and the pauses between them", () => {
     const attempts = [
-      { number: 1, started_at: iso(0), ended_at: iso(100), error: "E: no" },
-      { number: 2, started_at: iso(300), ended_at: iso(400), error: null },
+      { number: 1, started_at: iso(0), ended_at: iso(100), error: "E: no", traceback: null, process: null },
+      { number: 2, started_at: iso(300), ended_at: iso(400), error: null, traceback: null, process: null },
     ];
     const row = timeline(run(), [step("0", 0, 400, { attempts })], start).rows[1]!;
     expect(row.bars.map((bar) => bar.look)).toEqual(["bad", "waiting", "ok"]);

@@ -1,6 +1,6 @@
 /**
- * Where the bars of the timeline stand. Time runs to the right, but a long stretch in which nothing was carried out is
- * folded into a short one, so that a step of a second and a sleep of a day fit into one picture.
+ * Layout of the timeline. Time runs to the right; long idle periods are collapsed, so that a step of a second and a
+ * sleep of a day fit into one view.
  */
 
 import type { Attempt, Run, Step } from "@/api/types";
@@ -12,7 +12,7 @@ export interface Bar {
   from: number;
   to: number;
   look: Look;
-  /** Number of the attempt, where there was more than one. */
+  /** Set if there was more than one attempt. */
   attempt?: Attempt;
 }
 
@@ -30,11 +30,11 @@ export interface Row {
 export interface Segment {
   from: number;
   to: number;
-  /** Shares of the width. */
+  /** As shares of the width. */
   left: number;
   width: number;
   folded: boolean;
-  /** What the folded time went into: `sleep`, `queue`, … */
+  /** What the collapsed time was spent on: `sleep`, `queue`, … */
   why: string;
 }
 
@@ -43,7 +43,7 @@ export interface Timeline {
   segments: Segment[];
   from: number;
   to: number;
-  /** From a time to a share of the width. */
+  /** Maps a time to a share of the width. */
   place: (at: number) => number;
 }
 
@@ -54,7 +54,7 @@ const foldWidthMost = 0.45;
 
 const ours = "turbine.";
 
-/** The words of Turbine without the module: `turbine.sleep` is `sleep`. */
+/** Removes the module of Turbine's own steps: `turbine.sleep` becomes `sleep`. */
 export const stepName = (name: string) => (name.startsWith(ours) ? name.slice(ours.length) : name);
 
 export const depthOf = (position: string) => position.split(".").length - 1;
@@ -68,7 +68,7 @@ export function timeline(run: Run, steps: Step[], now: number, fold = true, fold
   const from = Math.min(created, ...rows.map((row) => row.from));
   const to = Math.max(from + 1, ended ?? (open ? now : from), ...rows.map((row) => row.to));
 
-  const whole: Row = {
+  const runRow: Row = {
     key: "run",
     step: null,
     name: run.name,
@@ -82,7 +82,7 @@ export function timeline(run: Run, steps: Step[], now: number, fold = true, fold
     ],
   };
   const segments = fold ? folded(from, to, rows, steps, started, foldWidth) : [{ from, to, left: 0, width: 1, folded: false, why: "" }];
-  return { rows: [whole, ...rows], segments, from, to, place: (at) => placeIn(segments, at) };
+  return { rows: [runRow, ...rows], segments, from, to, place: (at) => placeIn(segments, at) };
 }
 
 function rowOf(step: Step, runIsOpen: boolean, now: number): Row {
@@ -120,7 +120,7 @@ function folded(from: number, to: number, rows: Row[], steps: Step[], started: n
   }
   const activity = active.reduce((sum, [begin, end]) => sum + end - begin, 0);
   const gaps: [number, number][] = [];
-  // Where a wait begins or ends, the fold before it ends too: each fold says what its time went into.
+  // A fold ends where a wait begins or ends, so that each fold has one reason.
   const edges = rows.flatMap((row) => [row.from, row.to]).sort((a, b) => a - b);
   let at = from;
   for (const [begin, end] of [...active, [to, to] as [number, number]]) {
@@ -129,7 +129,7 @@ function folded(from: number, to: number, rows: Row[], steps: Step[], started: n
     for (const right of [...inside, begin]) {
       const length = right - left;
       if (length >= foldAtLeast && length >= activity * foldShare) {
-        // A rim of the gap stays, so that one sees where it begins and ends.
+        // Keep the edges of the gap visible.
         const rim = Math.min(length * 0.02, activity * 0.02);
         gaps.push([left + rim, right - rim]);
       }
@@ -137,7 +137,7 @@ function folded(from: number, to: number, rows: Row[], steps: Step[], started: n
     }
     at = Math.max(at, end);
   }
-  // With nothing but one gap there would be no real time to show.
+  // If everything is one gap, there is no real time to show.
   const real = to - from - gaps.reduce((sum, [begin, end]) => sum + end - begin, 0);
   if (gaps.length === 0 || real <= 0) return [{ from, to, left: 0, width: 1, folded: false, why: "" }];
   const each = Math.min(foldWidth, foldWidthMost / gaps.length);
@@ -178,18 +178,18 @@ function placeIn(segments: Segment[], at: number): number {
 
 const lengths = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 604_800_000];
 
-/** Marks of the scale: times since the beginning, about `wanted` of them over the whole width. */
-export function ticks(line: Timeline, wanted: number): { at: number; place: number }[] {
+/** About `wanted` ticks of the scale, as times since the start. */
+export function ticks(line: Timeline, count: number): { at: number; place: number }[] {
   const marks: { at: number; place: number }[] = [];
   const realWidth = line.segments.filter((segment) => !segment.folded).reduce((sum, segment) => sum + segment.width, 0);
   const realTime = line.segments.filter((segment) => !segment.folded).reduce((sum, segment) => sum + segment.to - segment.from, 0);
   const perWidth = realTime / Math.max(realWidth, 0.01);
-  const step = lengths.find((length) => length / perWidth >= 1 / Math.max(1, wanted)) ?? 604_800_000;
+  const step = lengths.find((length) => length / perWidth >= 1 / Math.max(1, count)) ?? 604_800_000;
   for (const segment of line.segments) {
     if (segment.folded) continue;
     for (let at = Math.ceil((segment.from - line.from) / step) * step; at <= segment.to - line.from; at += step) {
       const place = line.place(line.from + at);
-      if (marks.length === 0 || place - marks.at(-1)!.place > 0.5 / wanted) marks.push({ at, place });
+      if (marks.length === 0 || place - marks.at(-1)!.place > 0.5 / count) marks.push({ at, place });
     }
   }
   return marks;

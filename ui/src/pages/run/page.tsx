@@ -1,4 +1,4 @@
-/** A run: what it is, what it waits for, what it did. */
+/** The page of a run. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -6,28 +6,38 @@ import { Ban, ChevronLeft, Download, Ellipsis, GitFork, RotateCcw, Send, Trash2,
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import { address, get, part, post, Problem, remove } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, Run } from "@/api/types";
+import type { ActionResult, Run } from "@/api/types";
 import { JsonView } from "@/components/json";
-import { Markdown } from "@/components/markdown";
 import { LogView } from "@/components/log-view";
-import { Answer, Empty, Failed } from "@/components/states";
+import { Markdown } from "@/components/markdown";
+import { Empty, Failed, Loaded } from "@/components/states";
 import { AppStatus, canResume, isOpen, StatusBadge } from "@/components/status";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Copyable, Dialog, Field, Input, Menu, Segments, Sheet, Skeleton, Tabs, Tag, Tip } from "@/components/ui";
-import { useKept } from "@/lib/keep";
-import { usePhone, useWide } from "@/lib/media";
+import { classes } from "@/lib/format";
+import { useStored } from "@/lib/local-storage";
+import { usePhone, useWide } from "@/lib/media-query";
 import { absolute, duration, ms, seconds, useFastNow } from "@/lib/time";
-import { classes } from "@/lib/words";
 import { useTitle } from "@/shell/title";
-import { runText } from "@/text";
+import { simple } from "./arguments";
 import { Compare } from "./compare";
 import { ForkDialog } from "./fork";
-import { simple } from "./input";
 import { Failure, Inspector } from "./inspector";
-import { Family, RunAudit, RunProducts, Talk } from "./parts";
 import { explainQuery, productsQuery, runQuery, stepsQuery } from "./queries";
+import { RelatedRuns, RunAudit, RunProducts, MessagesAndValues } from "./tabs";
 import { Waterfall } from "./timeline";
-import { CodePlace, SendDialog, WaitingCard } from "./waiting";
+import { CodeLocation, SendDialog, WaitingCard } from "./waiting";
+
+const resumeNotes: Record<string, string> = {
+  ERROR: "Runs the failed step again. Recorded steps are not repeated.",
+  CANCELLED: "Continues after the last recorded step. Child runs that were cancelled with this run resume too.",
+  MAX_RECOVERY_ATTEMPTS_EXCEEDED: "Continues after the last recorded step and resets the attempt counter.",
+};
+const resumeLabels: Record<string, string> = { ERROR: "Retry", CANCELLED: "Resume", MAX_RECOVERY_ATTEMPTS_EXCEEDED: "Resume" };
+const confirmations = {
+  cancel: { title: "Cancel this run?", note: "Waits end at once, steps at their next await or durable call. Child runs are cancelled too. You can resume the run later.", go: "Cancel run" },
+  delete: { title: "Delete this run?", note: "Its steps, values, messages and products are deleted too. Logs are kept. This cannot be undone.", go: "Delete run" },
+};
 
 const Graph = lazy(() => import("./graph"));
 
@@ -35,12 +45,12 @@ export function RunPage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const query = useQuery(runQuery(id));
   useTitle(query.data ? `${query.data.name} ${query.data.workflow_id}` : id);
-  // Somebody has deleted it while it was looked at: nothing that it shows can still be done.
+  // Deleted while the page was open: none of its actions would work.
   if (query.error instanceof Problem && query.error.status === 404) return <Failed error={query.error} />;
   return (
-    <Answer query={query} skeleton={<RunSkeleton />}>
+    <Loaded query={query} skeleton={<RunSkeleton />}>
       {(run) => <Inside key={id} run={run} />}
-    </Answer>
+    </Loaded>
   );
 }
 
@@ -49,7 +59,7 @@ function Inside({ run }: { run: Run }) {
   const navigate = useNavigate();
   const isWide = useWide();
   const isPhone = usePhone();
-  const [view, setView] = useKept<"timeline" | "graph">("run.view", "timeline");
+  const [view, setView] = useStored<"timeline" | "graph">("run.view", "timeline");
   const [forkFrom, setForkFrom] = useState<string | null>(null);
   const stepsAnswer = useQuery(stepsQuery(run.workflow_id, run.status));
   const products = useQuery(productsQuery(run.workflow_id)).data?.items.length;
@@ -59,8 +69,8 @@ function Inside({ run }: { run: Run }) {
   const other = typeof search.compare === "string" ? search.compare : (run.forked_from ?? "");
   const go = (change: Record<string, string | undefined>) => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { ...search, ...change }, replace: true });
   const select = (position: string | null) => go({ step: position ?? undefined });
-  const step = steps.find((one) => one.position === selected) ?? null;
-  const failing = run.error ? [...steps].reverse().find((one) => one.error && run.error?.includes(one.error.slice(0, 40))) : undefined;
+  const step = steps.find((step) => step.position === selected) ?? null;
+  const failing = run.error ? [...steps].reverse().find((step) => step.error && run.error?.includes(step.error.slice(0, 40))) : undefined;
   const inspector = step && <Inspector key={step.position} run={run} step={step} onClose={() => select(null)} onFork={setForkFrom} />;
   return (
     <div className="flex min-h-0 flex-1">
@@ -69,46 +79,46 @@ function Inside({ run }: { run: Run }) {
         <WaitingCard run={run} onFork={() => setForkFrom("0")} />
         {run.error && (
           <div className="mx-4 mt-3">
-            <Failure error={run.error} traceback={failing?.traceback ?? failing?.attempts.at(-1)?.traceback} />
+            <Failure error={run.error} traceback={failing?.attempts.at(-1)?.traceback} />
             {failing && (
               <button type="button" className="mt-1 text-xs text-accent hover:underline" onClick={() => go({ tab: undefined, step: failing.position })}>
-                {runText.failedAt(failing.position, failing.function_name)}
+                Failed at step {failing.position}, {failing.function_name}
               </button>
             )}
           </div>
         )}
         <div className="mt-2">
           <Tabs
-            label={runText.tabs}
+            label="Run sections"
             value={tab}
             onChange={(key) => go({ tab: key === "steps" ? undefined : key })}
             tabs={[
-              { key: "steps", label: runText.steps, count: stepsAnswer.data?.length },
-              ...(isWide ? [] : [{ key: "details", label: runText.details }]),
-              { key: "logs", label: runText.logs },
-              { key: "products", label: runText.products, count: products || null },
-              { key: "family", label: runText.family },
-              { key: "talk", label: runText.talk },
-              { key: "audit", label: runText.audit },
-              ...(run.forked_from || tab === "compare" ? [{ key: "compare", label: runText.compare }] : []),
+              { key: "steps", label: "Steps", count: stepsAnswer.data?.length },
+              ...(isWide ? [] : [{ key: "details", label: "Details" }]),
+              { key: "logs", label: "Logs" },
+              { key: "products", label: "Products", count: products || null },
+              { key: "related", label: "Related runs" },
+              { key: "messages", label: "Messages" },
+              { key: "audit", label: "History" },
+              ...(run.forked_from || tab === "compare" ? [{ key: "compare", label: "Compare" }] : []),
             ]}
             end={
               tab === "steps" && !isPhone ? (
-                <Segments label={runText.view} value={view} onChange={setView} options={[{ key: "timeline", label: runText.timeline }, { key: "graph", label: runText.graph }]} />
+                <Segments label="Show steps as" value={view} onChange={setView} options={[{ key: "timeline", label: "Timeline" }, { key: "graph", label: "Graph" }]} />
               ) : undefined
             }
           />
         </div>
-        <div className="flex min-h-64 flex-1 flex-col" role="tabpanel" aria-label={runText.tabs}>
+        <div className="flex min-h-64 flex-1 flex-col" role="tabpanel" aria-label="Run sections">
           {tab === "steps" &&
             (view === "graph" && !isPhone ? (
               <Suspense fallback={<Skeleton className="m-4 h-80" />}>
                 <Graph run={run} selected={selected} onSelect={select} />
               </Suspense>
             ) : (
-              <Answer query={stepsAnswer}>
-                {(all) => (all.length === 0 ? <Empty title={runText.noSteps}>{isOpen(run.status) ? runText.noStepsYet : runText.noStepsEver}</Empty> : <Waterfall run={run} steps={all} selected={selected} onSelect={select} />)}
-              </Answer>
+              <Loaded query={stepsAnswer}>
+                {(all) => (all.length === 0 ? <Empty title="No steps yet">{isOpen(run.status) ? "Steps appear here once they are recorded." : "The run ended before recording a step."}</Empty> : <Waterfall run={run} steps={all} selected={selected} onSelect={select} />)}
+              </Loaded>
             ))}
           {tab === "details" && (
             <div className="flex flex-col gap-4 p-4">
@@ -118,23 +128,23 @@ function Inside({ run }: { run: Run }) {
           )}
           {tab === "logs" && <LogView workflowId={run.workflow_id} live={isOpen(run.status)} onStep={(position) => select(position)} />}
           {tab === "products" && <RunProducts run={run} />}
-          {tab === "family" && <Family run={run} />}
-          {tab === "talk" && <Talk run={run} />}
+          {tab === "related" && <RelatedRuns run={run} />}
+          {tab === "messages" && <MessagesAndValues run={run} />}
           {tab === "audit" && <RunAudit run={run} />}
           {tab === "compare" && <Compare run={run} steps={steps} other={other} onOther={(id) => go({ compare: id })} />}
         </div>
       </div>
       {isWide ? (
-        <aside aria-label={step ? runText.stepPanel : runText.details} className="flex w-[372px] shrink-0 flex-col border-l">
+        <aside aria-label={step ? "Step" : "Details"} className="flex w-[372px] shrink-0 flex-col border-l">
           {inspector ?? (
-            <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4" tabIndex={0} role="region" aria-label={runText.details}>
+            <div className="flex min-h-0 flex-1 flex-col gap-4 overflow-y-auto p-4" tabIndex={0} role="region" aria-label="Details">
               <Facts run={run} />
               <Payloads run={run} />
             </div>
           )}
         </aside>
       ) : (
-        <Sheet open={step !== null} onClose={() => select(null)} title={runText.stepPanel}>
+        <Sheet open={step !== null} onClose={() => select(null)} title="Step">
           {inspector}
         </Sheet>
       )}
@@ -151,18 +161,18 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
   const [sending, setSending] = useState(false);
   const open = isOpen(run.status);
   const resume = useMutation({
-    mutationFn: () => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/resume`),
+    mutationFn: () => post<ActionResult>(`workflows/${part(run.workflow_id)}/resume`),
     onSuccess: (answer) => {
-      say(answer.changed ? runText.resumed : runText.unchanged);
+      showToast(answer.changed ? "Run resumed" : "No change: the run has moved on");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <header className="px-4 pt-3">
       <div className="flex items-center gap-1 text-xs text-muted">
         <Link to="/runs" className="flex items-center hover:text-text">
-          <ChevronLeft className="size-3.5" /> {runText.runs}
+          <ChevronLeft className="size-3.5" /> Runs
         </Link>
         {run.parent_workflow_id && (
           <>
@@ -182,7 +192,7 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
           </div>
           <div className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-0.5 text-muted">
             {run.summary && <Markdown text={run.summary} className="min-w-0 break-words text-text" />}
-            <Copyable text={run.workflow_id} label={runText.copyId} className="font-mono text-xs">
+            <Copyable text={run.workflow_id} label="Copy run ID" className="font-mono text-xs">
               {run.workflow_id}
             </Copyable>
           </div>
@@ -190,29 +200,29 @@ function Head({ run, onFork }: { run: Run; onFork: () => void }) {
         <div className="flex gap-2">
           {may && open && (
             <Button icon={<Ban />} onClick={() => setAsking("cancel")}>
-              {runText.cancel}
+              Cancel
             </Button>
           )}
           {may && canResume(run.status) && (
-            <Tip text={runText.resumeNote[run.status as "ERROR"] ?? runText.resumeNote.ERROR} side="bottom">
+            <Tip text={resumeNotes[run.status as "ERROR"] ?? "Runs the failed step again. Recorded steps are not repeated."} side="bottom">
               <Button tone="primary" icon={<RotateCcw />} busy={resume.isPending} onClick={() => resume.mutate()}>
-                {runText.resume[run.status as "ERROR"] ?? runText.resume.ERROR}
+                {resumeLabels[run.status as "ERROR"] ?? "Retry"}
               </Button>
             </Tip>
           )}
           {may && (
             <Button icon={<GitFork />} onClick={onFork}>
-              {runText.fork}
+              Fork
             </Button>
           )}
           <Menu
-            trigger={<Button aria-label={runText.more} icon={<Ellipsis />} />}
+            trigger={<Button aria-label="More actions" icon={<Ellipsis />} />}
             items={[
-              { label: runText.toWorkflow, icon: <Workflow />, onSelect: () => void navigate({ to: "/workflows/$name", params: { name: run.name } }) },
-              { label: runText.compare, icon: <GitFork />, onSelect: () => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { tab: "compare" } }) },
-              may && open && { label: runText.send, icon: <Send />, onSelect: () => setSending(true) },
-              { label: runText.export, icon: <Download />, onSelect: () => window.location.assign(address(`workflows/${part(run.workflow_id)}/export`)) },
-              may && !open && { label: runText.delete, icon: <Trash2 />, danger: true, separated: true, onSelect: () => setAsking("delete") },
+              { label: "View workflow", icon: <Workflow />, onSelect: () => void navigate({ to: "/workflows/$name", params: { name: run.name } }) },
+              { label: "Compare", icon: <GitFork />, onSelect: () => void navigate({ to: "/runs/$id", params: { id: run.workflow_id }, search: { tab: "compare" } }) },
+              may && open && { label: "Send a message", icon: <Send />, onSelect: () => setSending(true) },
+              { label: "Download as file", icon: <Download />, onSelect: () => window.location.assign(address(`workflows/${part(run.workflow_id)}/export`)) },
+              may && !open && { label: "Delete", icon: <Trash2 />, danger: true, separated: true, onSelect: () => setAsking("delete") },
             ]}
           />
         </div>
@@ -228,32 +238,32 @@ function Confirm({ run, asking, onClose }: { run: Run; asking: "cancel" | "delet
   const navigate = useNavigate();
   const [reason, setReason] = useState("");
   const act = useMutation({
-    mutationFn: () => (asking === "delete" ? remove<ActionAnswer>(`workflows/${part(run.workflow_id)}`) : post<ActionAnswer>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
+    mutationFn: () => (asking === "delete" ? remove<ActionResult>(`workflows/${part(run.workflow_id)}`) : post<ActionResult>(`workflows/${part(run.workflow_id)}/cancel`, { reason: reason || undefined })),
     onSuccess: (answer) => {
-      say(asking === "delete" ? runText.deleted : answer.changed ? runText.cancelled : runText.unchanged);
+      showToast(asking === "delete" ? "Run deleted" : answer.changed ? "Cancelled" : "No change: the run has moved on");
       onClose();
       if (asking === "delete") void navigate({ to: "/runs" });
       else void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   if (!asking) return null;
   return (
     <Dialog
       open
       onClose={onClose}
-      title={runText.confirm[asking].title}
-      note={runText.confirm[asking].note}
+      title={confirmations[asking].title}
+      note={confirmations[asking].note}
       foot={
         <>
-          <Button onClick={onClose}>{runText.keep}</Button>
+          <Button onClick={onClose}>Keep run</Button>
           <Button tone="danger" busy={act.isPending} onClick={() => act.mutate()}>
-            {runText.confirm[asking].go}
+            {confirmations[asking].go}
           </Button>
         </>
       }
     >
-      {asking === "cancel" && <Field label={runText.reason}>{(wires) => <Input {...wires} autoFocus value={reason} onChange={(event) => setReason(event.target.value)} onKeyDown={(event) => event.key === "Enter" && act.mutate()} />}</Field>}
+      {asking === "cancel" && <Field label="Reason (optional)">{(wires) => <Input {...wires} autoFocus value={reason} onChange={(event) => setReason(event.target.value)} onKeyDown={(event) => event.key === "Enter" && act.mutate()} />}</Field>}
     </Dialog>
   );
 }
@@ -262,44 +272,44 @@ function Facts({ run }: { run: Run }) {
   const stack = useQuery(explainQuery(run.workflow_id, run.status)).data?.stack ?? [];
   const facts: [string, ReactNode][] = [];
   const add = (label: string, value: ReactNode) => facts.push([label, value]);
-  add(runText.facts.created, <When at={run.created_at} />);
-  if (run.started_at) add(runText.facts.started, <When at={run.started_at} />);
-  if (run.completed_at) add(runText.facts.ended, <When at={run.completed_at} />);
-  add(runText.facts.duration, <Length run={run} />);
+  add("Created", <When at={run.created_at} />);
+  if (run.started_at) add("Started", <When at={run.started_at} />);
+  if (run.completed_at) add("Ended", <When at={run.completed_at} />);
+  add("Duration", <Length run={run} />);
   if (isOpen(run.status) && stack.length > 0) {
     add(
-      runText.facts.code,
-      <ol aria-label={runText.facts.codeLabel} className="flex flex-col gap-0.5" data-testid="stack">
+      "Current line",
+      <ol aria-label="Current line in the code" className="flex flex-col gap-0.5" data-testid="stack">
         {stack.map((line, index) => (
           <li key={index} className="min-w-0 text-xs leading-5">
-            <span className="font-medium">{line.function}</span> <span className="text-muted"><CodePlace line={line} /></span>
+            <span className="font-medium">{line.function}</span> <span className="text-muted"><CodeLocation line={line} /></span>
           </li>
         ))}
       </ol>,
     );
   }
-  if (run.reason) add(runText.facts.reason, <span className="break-words">{run.reason}</span>);
+  if (run.reason) add("Reason", <span className="break-words">{run.reason}</span>);
   if (run.queue_name) {
     add(
-      runText.facts.queue,
+      "Queue",
       <span>
         <Link to="/queues/$name" params={{ name: run.queue_name }} className="text-accent hover:underline">
           {run.queue_name}
         </Link>
         {run.queue_partition_key && <span className="text-muted"> · {run.queue_partition_key}</span>}
-        {run.priority > 0 && <span className="text-muted"> · {runText.facts.priority(run.priority)}</span>}
+        {run.priority > 0 && <span className="text-muted"> · priority {run.priority}</span>}
       </span>,
     );
   }
-  if (run.timeout !== null) add(runText.facts.timeout, seconds(run.timeout));
-  if (run.deadline) add(runText.facts.deadline, <When at={run.deadline} />);
-  add(runText.facts.attempts, String(run.attempts));
-  if (run.executor_id) add(runText.facts.executor, <Copyable text={run.executor_id} className="font-mono text-xs leading-5">{run.executor_id}</Copyable>);
-  add(runText.facts.version, <Copyable text={run.application_version} className="font-mono text-xs leading-5">{run.application_version}</Copyable>);
-  if (run.deduplication_id) add(runText.facts.deduplication, <Copyable text={run.deduplication_id} className="font-mono text-xs leading-5">{run.deduplication_id}</Copyable>);
+  if (run.timeout !== null) add("Timeout", seconds(run.timeout));
+  if (run.deadline) add("Deadline", <When at={run.deadline} />);
+  add("Attempts", String(run.attempts));
+  if (run.executor_id) add("Executor", <Copyable text={run.executor_id} className="font-mono text-xs leading-5">{run.executor_id}</Copyable>);
+  add("Version", <Copyable text={run.application_version} className="font-mono text-xs leading-5">{run.application_version}</Copyable>);
+  if (run.deduplication_id) add("Deduplication ID", <Copyable text={run.deduplication_id} className="font-mono text-xs leading-5">{run.deduplication_id}</Copyable>);
   if (run.forked_from) {
     add(
-      runText.facts.forkedFrom,
+      "Forked from",
       <Link to="/runs/$id" params={{ id: run.forked_from }} className="block truncate font-mono text-xs leading-5 text-accent hover:underline">
         {run.forked_from}
       </Link>,
@@ -307,7 +317,7 @@ function Facts({ run }: { run: Run }) {
   }
   if (run.tags.length > 0) {
     add(
-      runText.facts.tags,
+      "Tags",
       <span className="flex flex-wrap gap-1">
         {run.tags.map((tag) => (
           <Link key={tag} to="/runs" search={{ tag }}>
@@ -342,7 +352,7 @@ function Length({ run }: { run: Run }) {
   const open = isOpen(run.status);
   const now = useFastNow(open && run.started_at !== null);
   if (run.duration !== null) return <>{seconds(run.duration)}</>;
-  if (!open || !run.started_at) return <span className="text-faint">{runText.notStarted}</span>;
+  if (!open || !run.started_at) return <span className="text-faint">Not started</span>;
   return <span className="text-info">{duration(Math.max(0, now - ms(run.started_at)))}</span>;
 }
 
@@ -356,19 +366,19 @@ function Payloads({ run }: { run: Run }) {
   );
 }
 
-/** The input or result; a large one only when somebody asks for it. */
+/** Input or result; large values load on demand. */
 function Payload({ run, which, find }: { run: Run; which: "input" | "output"; find?: string }) {
   const cut = which === "input" ? run.input_truncated : run.output_truncated;
-  const [asked, setAsked] = useState(false);
-  const whole = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: asked && cut === true, refetchInterval: false });
-  const label = which === "input" ? runText.input : runText.output;
-  const value = cut ? whole.data : run[which];
+  const [requested, setRequested] = useState(false);
+  const full = useQuery({ queryKey: ["run", run.workflow_id, which], queryFn: ({ signal }) => get<unknown>(`workflows/${part(run.workflow_id)}/${which}`, undefined, signal), enabled: requested && cut === true, refetchInterval: false });
+  const label = which === "input" ? "Input" : "Result";
+  const value = cut ? full.data : run[which];
   if (cut && value === undefined) {
     return (
       <div className={classes("flex items-center justify-between gap-2 rounded-md bg-sunken px-3 py-2 hairline")}>
-        <span className="text-muted">{runText.large(label)}</span>
-        <Button size="sm" busy={whole.isFetching} onClick={() => setAsked(true)}>
-          {runText.load}
+        <span className="text-muted">{label} is large</span>
+        <Button size="sm" busy={full.isFetching} onClick={() => setRequested(true)}>
+          Load
         </Button>
       </div>
     );

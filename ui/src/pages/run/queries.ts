@@ -1,12 +1,12 @@
-/** What the page of a run asks for. */
+/** Queries of the run page. */
 
 import { queryOptions } from "@tanstack/react-query";
 import { get, part } from "@/api/client";
-import type { Approval, AuditLine, Explanation, FamilyNode, Message, Page, Product, Run, RunStatus, Step, Value, Wait } from "@/api/types";
+import type { Approval, AuditLine, Explanation, Message, Page, Product, RelatedRun, Run, RunStatus, Step, Value, Wait } from "@/api/types";
 import { isOpen } from "@/components/status";
 
 const stepsMost = 5000;
-/** An open run is looked at again by itself: its steps are recorded without an event for each. */
+/** Open runs are polled: recorded steps do not emit events. */
 const pace = (status: RunStatus | undefined) => (status && isOpen(status) ? 2000 : false) as number | false;
 
 const at = (id: string, rest = "") => `workflows/${part(id)}${rest}`;
@@ -54,14 +54,14 @@ export const messagesQuery = listOf<Message>("messages");
 export const valuesQuery = listOf<Value>("values");
 export const auditQuery = listOf<AuditLine>("audit");
 
-export const familyQuery = (id: string, status: RunStatus | undefined) =>
+export const lineageQuery = (id: string, status: RunStatus | undefined) =>
   queryOptions({
     queryKey: ["run", id, "family"],
-    queryFn: ({ signal }) => get<{ root: string; nodes: FamilyNode[] }>(at(id, "/family"), undefined, signal),
+    queryFn: ({ signal }) => get<{ root: string; nodes: RelatedRun[] }>(at(id, "/family"), undefined, signal),
     refetchInterval: pace(status),
   });
 
-export const gatesQuery = (id: string) =>
+export const approvalsQuery = (id: string) =>
   queryOptions({
     queryKey: ["approvals", "of", id],
     queryFn: ({ signal }) => get<Page<Approval>>("approvals", { workflow_id: id, open: "all", limit: 100 }, signal),

@@ -6,13 +6,14 @@ import { useMemo, useState } from "react";
 import type { Run, Step } from "@/api/types";
 import { isOpen, StatusIcon } from "@/components/status";
 import { Button } from "@/components/ui";
-import { useElementWidth } from "@/lib/width";
-import { usePhone } from "@/lib/media";
+import { useElementWidth } from "@/lib/element-width";
+import { classes, plural } from "@/lib/format";
+import { usePhone } from "@/lib/media-query";
 import { absolute, duration, useFastNow } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { useKeys } from "@/shell/keys";
-import { timelineText } from "@/text";
+import { useKeys } from "@/shell/shortcuts";
 import { type Look, stepName, ticks, timeline } from "./layout";
+
+const lookLabels = { ok: "Done", bad: "Failed", running: "Running", waiting: "Waiting", child: "Child run", mark: "Mark", queued: "Enqueued" };
 
 const looks: Record<Look, string> = {
   ok: "bg-ok-fill",
@@ -40,7 +41,7 @@ export function StepIcon({ step, className }: { step: Step; className?: string }
   return <SquareFunction className={look} />;
 }
 
-/** `until` is where time stands still: a run out of a file does not go on. */
+/** `until` is the end of time for exported runs, which do not continue. */
 export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run; steps: Step[]; selected: string | null; onSelect: (position: string | null) => void; until?: number }) {
   const isPhone = usePhone();
   const open = isOpen(run.status);
@@ -64,13 +65,13 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
   useKeys({ j: () => move(1), k: () => move(-1), ...(selected ? { Escape: () => onSelect(null) } : {}) });
 
   return (
-    <div className="text-xs" role="group" aria-label={timelineText.label}>
+    <div className="text-xs" role="group" aria-label="Step timeline">
       <div className="sticky top-0 z-10 flex h-8 border-b bg-bg">
         <div className="flex shrink-0 items-center border-r pl-4 text-faint" style={{ width: label }}>
-          {timelineText.steps(steps.length)}
+          {plural(steps.length, "step")}
           {(hasFolds || !fold) && (
             <Button size="sm" tone="ghost" className="ml-auto !h-6 !px-1.5 !text-2xs" onClick={() => setFold(!fold)}>
-              {fold ? timelineText.unfold : timelineText.fold}
+              {fold ? "Show real time" : "Collapse idle time"}
             </Button>
           )}
         </div>
@@ -85,11 +86,11 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
             .map((segment) => (
               <div
                 key={segment.from}
-                title={timelineText.folded(segment.why, duration(segment.to - segment.from))}
+                title={`${duration(segment.to - segment.from)} collapsed (${segment.why})`}
                 className="absolute inset-y-0 flex flex-col items-center justify-center overflow-hidden bg-sunken px-1 text-2xs leading-[13px] whitespace-nowrap text-muted"
                 style={{ left: `${segment.left * 100}%`, width: `${segment.width * 100}%` }}
               >
-                <span className="max-w-full truncate">{timelineText.why(segment.why)}</span>
+                <span className="max-w-full truncate">{({ queue: "queued", wait_for_approval: "approval", recv: "message", get_value: "value" })[segment.why] ?? segment.why}</span>
                 <span className="max-w-full truncate font-medium">{duration(segment.to - segment.from)}</span>
               </div>
             ))}
@@ -101,7 +102,7 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
           const end = Math.max(...row.bars.map((bar) => line.place(bar.to)), 0);
           const begin = Math.min(...row.bars.map((bar) => line.place(bar.from)), 1);
           const isBad = row.step?.error;
-          const room = 1 - (isBad && !isPhone ? 150 : 60) / Math.max(width, 200);
+          const labelStart = 1 - (isBad && !isPhone ? 150 : 60) / Math.max(width, 200);
           return (
             <div
               key={row.key}
@@ -119,7 +120,7 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
                     </button>
                     {row.step.attempts.length > 1 && <span className="shrink-0 rounded-sm bg-sunken px-1 text-2xs text-muted hairline">×{row.step.attempts.length}</span>}
                     {row.step.child_workflow_id && (
-                      <Link to="/runs/$id" params={{ id: row.step.child_workflow_id }} aria-label={timelineText.openChild} title={timelineText.openChild} className="shrink-0 text-faint hover:text-accent" onClick={(event) => event.stopPropagation()}>
+                      <Link to="/runs/$id" params={{ id: row.step.child_workflow_id }} aria-label="Open child run" title="Open child run" className="shrink-0 text-faint hover:text-accent" onClick={(event) => event.stopPropagation()}>
                         {row.step.child_status ? <StatusIcon status={row.step.child_status} /> : <CornerDownRight className="size-3.5" />}
                       </Link>
                     )}
@@ -147,7 +148,7 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
                   return (
                     <div
                       key={at}
-                      title={`${bar.attempt ? `${timelineText.attempt(bar.attempt.number)} · ` : ""}${timelineText.looks[bar.look]} · ${duration(bar.to - bar.from)}\n${absolute(bar.from)}${bar.attempt?.error ? `\n${bar.attempt.error}` : ""}`}
+                      title={`${bar.attempt ? `Attempt ${bar.attempt.number} · ` : ""}${lookLabels[bar.look]} · ${duration(bar.to - bar.from)}\n${absolute(bar.from)}${bar.attempt?.error ? `\n${bar.attempt.error}` : ""}`}
                       className={classes("absolute rounded-[3px]", index === 0 ? "top-[13px] h-1.5" : "top-2 h-4", looks[bar.look])}
                       style={{ left: `min(${left * 100}%, calc(100% - 3px))`, width: `max(3px, ${wide * 100}%)` }}
                     />
@@ -155,8 +156,8 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
                 })}
                 {row.bars.length > 0 && index > 0 && (
                   <span
-                    className={classes("pointer-events-none absolute top-2 px-1.5 text-2xs whitespace-nowrap", isBad ? "text-bad" : "text-muted", end >= room && begin <= 1 - room && "mr-1 rounded-sm bg-bg/90 !px-1")}
-                    style={end < room ? { left: `${end * 100}%` } : begin > 1 - room ? { right: `${(1 - begin) * 100}%` } : { right: 0 }}
+                    className={classes("pointer-events-none absolute top-2 px-1.5 text-2xs whitespace-nowrap", isBad ? "text-bad" : "text-muted", end >= labelStart && begin <= 1 - labelStart && "mr-1 rounded-sm bg-bg/90 !px-1")}
+                    style={end < labelStart ? { left: `${end * 100}%` } : begin > 1 - labelStart ? { right: `${(1 - begin) * 100}%` } : { right: 0 }}
                   >
                     {row.step?.kind === "mark" ? "" : duration(row.to - row.from)}
                     {isBad && row.step && !isPhone ? ` · ${row.step.error!.split(":")[0]}` : ""}
@@ -171,7 +172,7 @@ export function Waterfall({ run, steps, selected, onSelect, until }: { run: Run;
       {steps.length > limit && (
         <div className="border-t px-4 py-2">
           <Button size="sm" onClick={() => setLimit(limit + manyRows * 2)}>
-            {timelineText.more(steps.length - limit)}
+            Show {plural(steps.length - limit, "more step")}
           </Button>
         </div>
       )}

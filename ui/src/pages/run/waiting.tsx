@@ -1,4 +1,4 @@
-/** Why a run does not move, since when, and the button that releases it. */
+/** Card that says why a run waits and since when, with a button to release it. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -6,14 +6,28 @@ import { AlarmClock, CircleAlert, Hand, Layers, MailOpen, Moon, RotateCcw, Send,
 import { type ReactNode, useState } from "react";
 import { part, post } from "@/api/client";
 import { useCan } from "@/api/session";
-import type { ActionAnswer, CodeLine, Explanation, Run } from "@/api/types";
-import { Decide, Due } from "@/components/gate";
+import type { ActionResult, CodeLine, Explanation, Run } from "@/api/types";
+import { Decide, Due } from "@/components/approval";
 import { JsonField, readJson } from "@/components/json-field";
-import { complain, say } from "@/components/toast";
+import { showError, showToast } from "@/components/toast";
 import { Ago, Button, Dialog, Field, Input } from "@/components/ui";
 import { absolute, duration, ms, short, useNow } from "@/lib/time";
-import { waitingText } from "@/text";
-import { explainQuery, gatesQuery, waitsQuery } from "./queries";
+import { approvalsQuery, explainQuery, waitsQuery } from "./queries";
+
+const reasonLabels: Record<string, string> = {
+  sleeping: "Sleeping",
+  retry: "Waiting to retry a failed step",
+  delayed: "Scheduled to start later",
+  message: "Waiting for a message",
+  value: "Waiting for a value",
+  result: "Waiting for another run",
+  queue: "Waiting in queue",
+  "set-aside": "Set aside: the code does not match the history",
+  "unknown-workflow": "No executor has this workflow",
+  recovery: "Waiting for an executor",
+};
+const doneMessages = { release: "Run resumed", resume: "Run resumed" };
+const releaseLabels = { sleeping: "Wake now", retry: "Retry now", delayed: "Start now" };
 
 const icons: Record<string, ReactNode> = {
   sleeping: <Moon />,
@@ -30,22 +44,22 @@ const icons: Record<string, ReactNode> = {
 
 export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
   const explanation = useQuery(explainQuery(run.workflow_id, run.status)).data;
-  const gates = useQuery({ ...gatesQuery(run.workflow_id), enabled: run.status === "WAITING_FOR_APPROVAL" }).data?.items.filter((gate) => gate.status === "open") ?? [];
-  if (gates.length > 0) {
+  const approvals = useQuery({ ...approvalsQuery(run.workflow_id), enabled: run.status === "WAITING_FOR_APPROVAL" }).data?.items.filter((approval) => approval.status === "open") ?? [];
+  if (approvals.length > 0) {
     return (
-      <section aria-label={waitingText.label} className="mx-4 mt-3 rounded-lg border border-warn-fill/50" data-testid="waiting">
-        {gates.map((gate) => (
-          <div key={gate.id} className="border-b last:border-b-0">
+      <section aria-label="Waiting for" className="mx-4 mt-3 rounded-lg border border-warn-fill/50" data-testid="waiting">
+        {approvals.map((approval) => (
+          <div key={approval.id} className="border-b last:border-b-0">
             <div className="flex items-center gap-2 rounded-t-lg bg-warn-soft px-3 py-2 text-warn">
               <Hand className="size-4 shrink-0" />
-              <span className="min-w-0 flex-1 truncate font-medium">{gate.title ?? waitingText.approval}</span>
+              <span className="min-w-0 flex-1 truncate font-medium">{approval.title ?? "Waiting for approval"}</span>
               <span className="text-xs">
-                {waitingText.since} <Ago at={gate.created} />
+                since <Ago at={approval.created} />
               </span>
-              {gate.due_at && <span className="text-xs"><Due at={gate.due_at} /></span>}
+              {approval.due_at && <span className="text-xs"><Due at={approval.due_at} /></span>}
             </div>
             <div className="max-w-2xl p-3">
-              <Decide gate={gate} />
+              <Decide approval={approval} />
             </div>
           </div>
         ))}
@@ -55,19 +69,19 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
   if (!explanation || explanation.reason === "running" || explanation.reason === "finished") return null;
   const isWrong = explanation.reason === "set-aside" || explanation.reason === "unknown-workflow";
   return (
-    <section aria-label={waitingText.label} data-testid="waiting" className={`mx-4 mt-3 flex items-start gap-3 rounded-lg px-3 py-2.5 hairline max-md:flex-wrap ${isWrong ? "bg-warn-soft" : "bg-sunken"}`}>
+    <section aria-label="Waiting for" data-testid="waiting" className={`mx-4 mt-3 flex items-start gap-3 rounded-lg px-3 py-2.5 hairline max-md:flex-wrap ${isWrong ? "bg-warn-soft" : "bg-sunken"}`}>
       <span className={`mt-0.5 [&_svg]:size-4 ${isWrong ? "text-warn" : "text-muted"}`}>{icons[explanation.reason] ?? <AlarmClock />}</span>
       <div className="min-w-0 flex-1">
-        <div className="font-medium break-words">{waitingText.reasons[explanation.reason] ?? localTimes(explanation.text)}</div>
-        <div className="text-muted break-words">{waitingText.reasons[explanation.reason] ? localTimes(explanation.text) : null}</div>
+        <div className="font-medium break-words">{reasonLabels[explanation.reason] ?? localTimes(explanation.text)}</div>
+        <div className="text-muted break-words">{reasonLabels[explanation.reason] ? localTimes(explanation.text) : null}</div>
         <div className="mt-0.5 flex flex-wrap gap-x-4 text-xs text-faint">
           {explanation.since && (
             <span>
-              {waitingText.since} <Ago at={explanation.since} />
+              since <Ago at={explanation.since} />
             </span>
           )}
           {explanation.until && <Until at={explanation.until} />}
-          {explanation.stack.length > 0 && <CodePlace line={explanation.stack.at(-1)!} />}
+          {explanation.stack.length > 0 && <CodeLocation line={explanation.stack.at(-1)!} />}
           {explanation.advice && <span className="break-words">{explanation.advice}</span>}
         </div>
       </div>
@@ -76,8 +90,8 @@ export function WaitingCard({ run, onFork }: { run: Run; onFork: () => void }) {
   );
 }
 
-/** A line of code, as short as it is still told apart: the whole path when pointed at. */
-export function CodePlace({ line }: { line: CodeLine }) {
+/** Code location, shortened; full path on hover. */
+export function CodeLocation({ line }: { line: CodeLine }) {
   return (
     <span title={`${line.file}:${line.line}`} className="font-mono break-all">
       {line.file.split(/[\\/]/).slice(-2).join("/")}:{line.line}
@@ -85,7 +99,7 @@ export function CodePlace({ line }: { line: CodeLine }) {
   );
 }
 
-/** The server writes times in UTC; people here read their own. */
+/** Replaces the UTC times in texts of the server with local times. */
 function localTimes(text: string): string {
   return text.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)/g, (time) => short(Date.parse(time)));
 }
@@ -93,7 +107,7 @@ function localTimes(text: string): string {
 function Until({ at }: { at: string }) {
   const now = useNow();
   const until = ms(at);
-  return <span title={absolute(until)}>{until > now ? waitingText.left(duration(until - now)) : waitingText.due}</span>;
+  return <span title={absolute(until)}>{until > now ? `${duration(until - now)} left` : "due now"}</span>;
 }
 
 function Release({ run, explanation, onFork }: { run: Run; explanation: Explanation; onFork: () => void }) {
@@ -101,12 +115,12 @@ function Release({ run, explanation, onFork }: { run: Run; explanation: Explanat
   const client = useQueryClient();
   const [sending, setSending] = useState(false);
   const act = useMutation({
-    mutationFn: (action: "release" | "resume") => post<ActionAnswer>(`workflows/${part(run.workflow_id)}/${action}`),
+    mutationFn: (action: "release" | "resume") => post<ActionResult>(`workflows/${part(run.workflow_id)}/${action}`),
     onSuccess: (answer, action) => {
-      say(answer.changed ? waitingText.did[action] : waitingText.unchanged);
+      showToast(answer.changed ? doneMessages[action] : "Not needed: the run is about to continue");
       void client.invalidateQueries({ queryKey: ["run", run.workflow_id] });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const held = explanation.held_by[0];
   switch (explanation.reason) {
@@ -115,14 +129,14 @@ function Release({ run, explanation, onFork }: { run: Run; explanation: Explanat
     case "delayed":
       return may ? (
         <Button busy={act.isPending} onClick={() => act.mutate("release")}>
-          {waitingText.release[explanation.reason]}
+          {releaseLabels[explanation.reason]}
         </Button>
       ) : null;
     case "message":
       return may ? (
         <>
           <Button icon={<Send />} onClick={() => setSending(true)}>
-            {waitingText.send}
+            Send a message
           </Button>
           <SendDialog id={run.workflow_id} open={sending} onClose={() => setSending(false)} />
         </>
@@ -130,29 +144,29 @@ function Release({ run, explanation, onFork }: { run: Run; explanation: Explanat
     case "set-aside":
       return may ? (
         <span className="flex gap-2">
-          <Button onClick={onFork}>{waitingText.fork}</Button>
+          <Button onClick={onFork}>Fork</Button>
           <Button busy={act.isPending} onClick={() => act.mutate("resume")}>
-            {waitingText.resume}
+            Resume
           </Button>
         </span>
       ) : null;
     case "queue":
       return run.queue_name ? (
         <Link to="/queues/$name" params={{ name: run.queue_name }} className="text-accent hover:underline">
-          {waitingText.toQueue}
+          Open queue
         </Link>
       ) : null;
     case "unknown-workflow":
       return (
         <Link to="/executors" className="text-accent hover:underline">
-          {waitingText.toExecutors}
+          View executors
         </Link>
       );
     case "result":
     case "value":
       return held ? (
         <Link to="/runs/$id" params={{ id: held }} className="text-accent hover:underline">
-          {waitingText.toRun}
+          Open run
         </Link>
       ) : null;
     default:
@@ -168,40 +182,40 @@ export function SendDialog({ id, open, onClose }: { id: string; open: boolean; o
   const [text, setText] = useState('""');
   const [wrong, setWrong] = useState<string | null>(null);
   const act = useMutation({
-    mutationFn: (message: unknown) => post<ActionAnswer>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
+    mutationFn: (message: unknown) => post<ActionResult>(`workflows/${part(id)}/send`, { topic: topic ?? expected ?? "", message }),
     onSuccess: () => {
-      say(waitingText.sent);
+      showToast("Message sent");
       void client.invalidateQueries({ queryKey: ["run", id] });
       onClose();
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <Dialog
       open={open}
       onClose={onClose}
-      title={waitingText.send}
-      note={waitingText.sendNote}
+      title="Send a message"
+      note="The run receives it from recv()."
       foot={
         <Button
           tone="primary"
           busy={act.isPending}
           onClick={() => {
-            const found = readJson(text);
-            setWrong(found.error ?? null);
-            if (found.error === undefined) act.mutate(found.value);
+            const parsed = readJson(text);
+            setWrong(parsed.error ?? null);
+            if (parsed.error === undefined) act.mutate(parsed.value);
           }}
         >
-          {waitingText.sendButton}
+          Send
         </Button>
       }
     >
-      <Field label={waitingText.topic} hint={waitingText.topicHint}>
+      <Field label="Topic" hint="Leave empty for the default topic.">
         {(wires) => <Input {...wires} value={topic ?? expected ?? ""} onChange={(event) => setTopic(event.target.value)} />}
       </Field>
       <div className="flex flex-col gap-1">
-        <span className="text-xs font-medium text-muted">{waitingText.message}</span>
-        <JsonField text={text} onChange={setText} label={waitingText.message} error={wrong} />
+        <span className="text-xs font-medium text-muted">Message (JSON)</span>
+        <JsonField text={text} onChange={setText} label="Message (JSON)" error={wrong} />
       </div>
     </Dialog>
   );

@@ -1,9 +1,9 @@
-/** What the list of runs is narrowed to, as the address carries it and as the server is asked. */
+/** Filters of the run list, in the address and in requests. */
 
 import type { Query } from "@/api/client";
-import { statuses, type RunStatus } from "@/api/types";
+import { type RunStatus, statuses } from "@/api/types";
+import { many } from "@/lib/format";
 import { day, hour, minute } from "@/lib/time";
-import { many } from "@/lib/words";
 import type { Search } from "@/router";
 
 export const ranges = ["15m", "1h", "6h", "24h", "7d", "30d", "all"] as const;
@@ -18,7 +18,7 @@ export interface Filters {
   version: string[];
   executor: string[];
   error: string[];
-  /** A length like `10s..5m`, either side may be missing. */
+  /** Duration range such as `10s..5m`; either side may be missing. */
   took: string | undefined;
   parent: string | undefined;
   fingerprint: string | undefined;
@@ -30,24 +30,24 @@ export interface Filters {
 
 const units: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** Seconds of a length that somebody wrote: `250ms`, `1.5s`, `90`, `2h`. */
-export function lengthOf(text: string): number | undefined {
+/** Seconds of a written duration: `250ms`, `1.5s`, `90`, `2h`. */
+export function parseDuration(text: string): number | undefined {
   const [, amount, unit] = /^\s*(\d+(?:[.,]\d+)?)\s*(ms|s|m|h|d)?\s*$/i.exec(text) ?? [];
   if (amount === undefined) return undefined;
   const seconds = Number(amount.replace(",", ".")) * units[(unit ?? "s").toLowerCase()]!;
   return seconds <= 1e9 ? Math.round(seconds * 1000) / 1000 : undefined;
 }
 
-/** The two sides of `10s..5m`; nothing for a text that says neither. */
+/** Both sides of `10s..5m`; undefined if neither is valid. */
 export function bounds(text: string | undefined): { least: number | undefined; most: number | undefined } | undefined {
-  const [least, most] = (text ?? "").split("..").map((side) => lengthOf(side));
+  const [least, most] = (text ?? "").split("..").map((side) => parseDuration(side));
   return least === undefined && most === undefined ? undefined : { least, most };
 }
 
-const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
+const first = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) || undefined;
 
 export function readFilters(search: Search): Filters {
-  const range = one(search.range) as Range | undefined;
+  const range = first(search.range) as Range | undefined;
   return {
     status: many(search.status).filter((status): status is RunStatus => (statuses as readonly string[]).includes(status)),
     name: many(search.workflow),
@@ -56,13 +56,13 @@ export function readFilters(search: Search): Filters {
     version: many(search.version),
     executor: many(search.executor),
     error: many(search.error),
-    took: bounds(one(search.took)) ? one(search.took) : undefined,
-    parent: one(search.parent),
-    fingerprint: one(search.fingerprint),
+    took: bounds(first(search.took)) ? first(search.took) : undefined,
+    parent: first(search.parent),
+    fingerprint: first(search.fingerprint),
     range: range && ranges.includes(range) ? range : "all",
-    after: one(search.after),
-    before: one(search.before),
-    q: one(search.q),
+    after: first(search.after),
+    before: first(search.before),
+    q: first(search.q),
   };
 }
 
@@ -91,7 +91,7 @@ export function isNarrowed(filters: Filters): boolean {
   return JSON.stringify(filters) !== JSON.stringify(noFilters);
 }
 
-/** The server's words for the filters; a range that ends now begins at a full minute, so that answers can be reused. */
+/** Query parameters of the API; relative ranges start at a full minute, so that responses can be cached. */
 export function asQuery(filters: Filters): Query {
   const since = filters.range === "all" ? undefined : new Date(Math.floor((Date.now() - rangeLength[filters.range]) / minute) * minute).toISOString();
   return {
@@ -112,7 +112,7 @@ export function asQuery(filters: Filters): Query {
   };
 }
 
-/** The same for the body of a bulk action: only what is set. */
+/** The same as the body of a bulk action, without unset filters. */
 export function asBody(filters: Filters): Record<string, unknown> {
   return Object.fromEntries(Object.entries(asQuery(filters)).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)));
 }

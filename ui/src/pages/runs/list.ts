@@ -1,14 +1,14 @@
 /**
  * The live list: pages from the server, kept fresh by the event stream.
  *
- * While somebody reads, a row is brought up to date where it stands, and a new one waits behind the "new" pill. While
- * nobody does, the list is what the server says: its newest page, without runs that no longer fit.
+ * While the page is in use, rows update in place and new runs wait behind the "new" button. Otherwise the list is the
+ * newest page of the server, without runs that no longer match.
  */
 
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
-import { hearRuns, streamState } from "@/api/stream";
+import { streamState, watchRuns } from "@/api/stream";
 import type { Page, Run } from "@/api/types";
 import { isOpen } from "@/components/status";
 import { asQuery, type Filters } from "./filters";
@@ -16,7 +16,7 @@ import { asQuery, type Filters } from "./filters";
 const pageSize = 100;
 const refreshEvery = 1000;
 const pollEvery = 5000;
-/** Not every move of a run is told one by one, least of all those in other processes: open runs are looked at anew. */
+/** Not every change has an event, above all in other processes: open runs are polled. */
 const lookEvery = 15_000;
 const rowsAtOnce = 100;
 
@@ -107,13 +107,13 @@ export function useRuns(filters: Filters, paused: boolean) {
         setGap(unseen.length > 0 && unseen.length === head.items.length && head.next_cursor !== null && shown.size > 0);
         if (touched.size > 0) soon();
       } catch {
-        // The list stands as it was; the next event or poll asks again, and the frame shows that the stream is gone.
+        // Keep the list: the next event or poll retries, and the frame shows that the stream is down.
       }
     };
     const soon = () => {
       timer ??= window.setTimeout(() => void refresh(), refreshEvery);
     };
-    const deaf = hearRuns((event) => {
+    const deaf = watchRuns((event) => {
       if (event) touched.add(event.workflow_id);
       else touchOpen();
       soon();

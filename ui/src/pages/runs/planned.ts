@@ -1,19 +1,19 @@
-/** The next tick of each schedule that is on, as rows above the runs that there are. */
+/** The next tick of each enabled schedule, as rows above the runs. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { get } from "@/api/client";
 import type { Page, Run, Schedule } from "@/api/types";
-import { bareRun } from "@/lib/bare-run";
+import { blankRun } from "@/lib/blank-run";
 import { asQuery, type Filters } from "./filters";
 
 const most = 5;
 const schedules = new WeakMap<Run, Schedule>();
 
-/** The schedule of a row that is only planned. */
+/** The schedule of a planned row. */
 export const scheduleOf = (run: Run) => schedules.get(run);
 
-/** Filters that a run cannot fit before it is there. */
+/** Filters that a planned run cannot match. */
 function hidesPlanned(filters: Filters): boolean {
   const { name: _, ...others } = asQuery({ ...filters, range: "all" });
   return Object.values(others).some((value) => value !== undefined && !(Array.isArray(value) && value.length === 0));
@@ -21,22 +21,22 @@ function hidesPlanned(filters: Filters): boolean {
 
 export function usePlanned(filters: Filters, isOn: boolean): Run[] {
   const hidden = !isOn || hidesPlanned(filters);
-  const found = useQuery({ queryKey: ["schedules", "planned"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 200 }, signal), enabled: !hidden }).data?.items;
+  const schedules = useQuery({ queryKey: ["schedules", "planned"], queryFn: ({ signal }) => get<Page<Schedule>>("schedules", { limit: 200 }, signal), enabled: !hidden }).data?.items;
   return useMemo(() => {
     if (hidden) return [];
     const now = Date.now();
-    // A tick that has come is told by the event stream, and the schedules are asked again.
-    return (found ?? [])
+    // The event stream reports started ticks and refreshes the schedules.
+    return (schedules ?? [])
       .filter((schedule) => schedule.enabled && schedule.next_at && Date.parse(schedule.next_at) > now && (filters.name.length === 0 || filters.name.includes(schedule.workflow)))
       .sort((a, b) => Date.parse(b.next_at!) - Date.parse(a.next_at!))
       .slice(-most)
       .map(rowOf);
-  }, [found, hidden, filters.name]);
+  }, [schedules, hidden, filters.name]);
 }
 
 function rowOf(schedule: Schedule): Run {
-  const known = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
-  const row: Run = { ...bareRun(known), summary: schedule.name };
+  const identity = { workflow_id: `planned:${schedule.id}`, status: "ENQUEUED", name: schedule.workflow, created_at: schedule.next_at! } as const;
+  const row: Run = { ...blankRun(identity), summary: schedule.name };
   schedules.set(row, schedule);
   return row;
 }

@@ -1,4 +1,4 @@
-/** Every run as a dot: when it began across, how long it took upward. Drag to narrow the time. */
+/** Scatter plot of runs: start time and duration. Drag to zoom. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -6,8 +6,9 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { get } from "@/api/client";
 import type { RunStatus } from "@/api/types";
 import { statusTone } from "@/components/status";
+import { plural } from "@/lib/format";
+import { statusLabels } from "@/lib/labels";
 import { clock, duration, short } from "@/lib/time";
-import { runsText, statusText } from "@/text";
 import { useIsDark } from "@/shell/theme";
 import { asQuery, type Filters } from "./filters";
 
@@ -138,7 +139,7 @@ export function Scatter({ filters, onZoom }: { filters: Filters; onZoom: (after:
     <div
       ref={frame}
       role="img"
-      aria-label={runsText.scatterLabel(dots?.length ?? 0)}
+      aria-label={`Durations of the latest ${plural(dots?.length ?? 0, "run")}`}
       className="relative shrink-0 cursor-crosshair touch-pan-y border-b select-none"
       style={{ height }}
       onPointerDown={(event) => {
@@ -172,7 +173,7 @@ export function Scatter({ filters, onZoom }: { filters: Filters; onZoom: (after:
           className="pointer-events-none absolute z-20 rounded-md bg-text px-2 py-1 text-xs whitespace-nowrap text-bg"
           style={{ left: Math.min(width - 220, Math.max(8, scale.x(hover[0]) + 10)), top: Math.max(4, scale.y(hover[1] ?? Date.now() - hover[0]) - 12) }}
         >
-          {statusText[hover[2]]} · {duration(hover[1] ?? Date.now() - hover[0])} · {short(hover[0])}
+          {statusLabels[hover[2]]} · {duration(hover[1] ?? Date.now() - hover[0])} · {short(hover[0])}
         </div>
       )}
     </div>

@@ -1,6 +1,6 @@
 import { type RefCallback, useCallback, useRef, useState } from "react";
 
-/** A ref and the width of the element that it is given to. */
+/** A ref and the width of its element. */
 export function useElementWidth(): [RefCallback<HTMLElement>, number] {
   const [width, setWidth] = useState(0);
   const observer = useRef<ResizeObserver>(null);

@@ -1,10 +1,10 @@
-/** What the browser remembers. A closed storage (private window) means: for this page only. */
+/** Values kept in localStorage; where it is blocked (private windows), until the page is closed. */
 
 import { useCallback, useState } from "react";
 
 const memory = new Map<string, string>();
 
-export function recall<T>(name: string, fallback: T): T {
+export function readStored<T>(name: string, fallback: T): T {
   try {
     const text = localStorage.getItem(`turbine.${name}`) ?? memory.get(name);
     return text === undefined || text === null ? fallback : (JSON.parse(text) as T);
@@ -13,21 +13,21 @@ export function recall<T>(name: string, fallback: T): T {
   }
 }
 
-export function keep(name: string, value: unknown): void {
+export function writeStored(name: string, value: unknown): void {
   const text = JSON.stringify(value);
   memory.set(name, text);
   try {
     localStorage.setItem(`turbine.${name}`, text);
   } catch {
-    // Kept in memory above.
+    // Still in memory.
   }
 }
 
-export function useKept<T>(name: string, fallback: T): [T, (value: T) => void] {
-  const [value, setValue] = useState<T>(() => recall(name, fallback));
+export function useStored<T>(name: string, fallback: T): [T, (value: T) => void] {
+  const [value, setValue] = useState<T>(() => readStored(name, fallback));
   const set = useCallback(
     (next: T) => {
-      keep(name, next);
+      writeStored(name, next);
       setValue(next);
     },
     [name],

@@ -1,11 +1,11 @@
-/** Two texts side by side, line by line; on a phone one below the other. */
+/** Line diff of two texts, side by side. */
 
 import { useMemo } from "react";
-import { align } from "@/lib/lines";
-import { classes } from "@/lib/words";
+import { sideBySide } from "@/lib/diff";
+import { classes } from "@/lib/format";
 
-export function Difference({ before, after, heads, label }: { before: string; after: string; heads: [string, string]; label: string }) {
-  const rows = useMemo(() => align(before.split("\n"), after.split("\n")), [before, after]);
+export function DiffView({ before, after, heads, label }: { before: string; after: string; heads: [string, string]; label: string }) {
+  const rows = useMemo(() => sideBySide(before.split("\n"), after.split("\n")), [before, after]);
   return (
     <div role="region" aria-label={label} tabIndex={0} className="max-h-[46vh] overflow-auto rounded-md font-mono text-xs leading-5 hairline">
       <div className="sticky top-0 grid grid-cols-2 border-b bg-sunken font-sans text-xs font-medium text-muted">

@@ -1,29 +1,22 @@
-/** A look into the tables: one reading statement at a time, for those who administer. */
+/** Read-only SQL console for admins. */
 
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Bookmark, DatabaseZap, Download, Play, Trash2 } from "lucide-react";
 import { type KeyboardEvent, useState } from "react";
 import { get, post } from "@/api/client";
-import { stringify } from "@/api/lossless";
+import { Problem } from "@/api/client";
+import { stringify } from "@/api/exact-json";
 import { useSession } from "@/api/session";
+import type { QueryResult } from "@/api/types";
 import { Failed } from "@/components/states";
 import { problemText } from "@/components/toast";
 import { Button, Dialog, Field, IconButton, Input, Kbd, Notice, Textarea } from "@/components/ui";
 import { asCsv } from "@/lib/csv";
-import { useKept } from "@/lib/keep";
+import { classes, count, download, plural } from "@/lib/format";
+import { useStored } from "@/lib/local-storage";
 import { seconds } from "@/lib/time";
-import { classes, download } from "@/lib/words";
-import { Problem } from "@/api/client";
 import { PageHead } from "@/shell/frame";
 import { useTitle } from "@/shell/title";
-import { consoleText } from "@/text";
-
-interface Rows {
-  columns: string[];
-  rows: unknown[][];
-  truncated: boolean;
-  seconds: number;
-}
 
 interface Saved {
   name: string;
@@ -32,14 +25,14 @@ interface Saved {
 
 const first = "select status, count(*) as runs\nfrom pt_runs\ngroup by status\norder by runs desc";
 
-export function ConsolePage() {
-  useTitle(consoleText.title);
+export function SqlPage() {
+  useTitle("SQL");
   const database = useSession()?.database;
-  const [text, setText] = useKept("sql.text", first);
-  const [saved, setSaved] = useKept<Saved[]>("sql.saved", []);
+  const [text, setText] = useStored("sql.text", first);
+  const [saved, setSaved] = useStored<Saved[]>("sql.saved", []);
   const [naming, setNaming] = useState(false);
   const tables = useQuery({ queryKey: ["sql-tables"], queryFn: ({ signal }) => get<{ tables: string[] }>("sql/tables", undefined, signal), staleTime: Number.POSITIVE_INFINITY, refetchInterval: false });
-  const run = useMutation({ mutationFn: (query: string) => post<Rows>("sql", { query }) });
+  const run = useMutation({ mutationFn: (query: string) => post<QueryResult>("sql", { query }) });
   const go = () => text.trim() && !run.isPending && run.mutate(text);
   const keys = (event: KeyboardEvent) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -50,19 +43,19 @@ export function ConsolePage() {
   if (tables.error instanceof Problem && tables.error.status === 403) return <Failed error={tables.error} />;
   return (
     <>
-      <PageHead title={consoleText.title} note={<span className="text-faint">{consoleText.note(database === "postgres" ? "Postgres" : "SQLite")}</span>} />
+      <PageHead title="SQL" note={<span className="text-faint">{database === "postgres" ? "Postgres" : "SQLite"}, read-only</span>} />
       <div className="flex min-h-0 flex-1">
-        <aside className="w-60 shrink-0 overflow-y-auto border-r py-2 max-md:hidden" aria-label={consoleText.library} tabIndex={0}>
+        <aside className="w-60 shrink-0 overflow-y-auto border-r py-2 max-md:hidden" aria-label="Saved queries and tables" tabIndex={0}>
           {saved.length > 0 && (
             <>
-              <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">{consoleText.saved}</h2>
+              <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">Saved</h2>
               <ul className="mb-3">
-                {saved.map((one) => (
-                  <li key={one.name} className="group flex items-center pr-2 hover:bg-hover">
-                    <button type="button" title={one.query} className="min-w-0 flex-1 truncate py-1 pl-4 text-left" onClick={() => setText(one.query)}>
-                      {one.name}
+                {saved.map((item) => (
+                  <li key={item.name} className="group flex items-center pr-2 hover:bg-hover">
+                    <button type="button" title={item.query} className="min-w-0 flex-1 truncate py-1 pl-4 text-left" onClick={() => setText(item.query)}>
+                      {item.name}
                     </button>
-                    <IconButton size="sm" label={consoleText.forget(one.name)} onClick={() => setSaved(saved.filter((other) => other.name !== one.name))}>
+                    <IconButton size="sm" label={`Delete ${item.name}`} onClick={() => setSaved(saved.filter((other) => other.name !== item.name))}>
                       <Trash2 />
                     </IconButton>
                   </li>
@@ -70,7 +63,7 @@ export function ConsolePage() {
               </ul>
             </>
           )}
-          <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">{consoleText.tables}</h2>
+          <h2 className="px-4 pt-1 pb-1 text-xs font-medium text-faint">Tables</h2>
           <ul>
             {tables.data?.tables.map((name) => (
               <li key={name}>
@@ -83,10 +76,10 @@ export function ConsolePage() {
         </aside>
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <div className="flex shrink-0 flex-col gap-2 border-b p-4">
-            <Textarea aria-label={consoleText.statement} spellCheck={false} autoCapitalize="off" rows={6} value={text} onChange={(event) => setText(event.target.value)} onKeyDown={keys} className="resize-y font-mono !text-xs leading-5" />
+            <Textarea aria-label="Query" spellCheck={false} autoCapitalize="off" rows={6} value={text} onChange={(event) => setText(event.target.value)} onKeyDown={keys} className="resize-y font-mono !text-xs leading-5" />
             <div className="flex items-center gap-2">
               <Button tone="primary" icon={<Play />} busy={run.isPending} disabled={!text.trim()} onClick={go}>
-                {consoleText.run}
+                Run
               </Button>
               <span className="flex items-center gap-1 text-xs text-faint max-md:hidden">
                 <Kbd>Ctrl</Kbd>
@@ -95,13 +88,13 @@ export function ConsolePage() {
               <span className="flex-1" />
               {run.data && (
                 <span className="text-xs text-muted tabular-nums" role="status">
-                  {consoleText.found(run.data.rows.length, run.data.truncated)} · {seconds(run.data.seconds)}
+                  {run.data.truncated ? `first ${count(run.data.rows.length)} rows` : plural(run.data.rows.length, "row")} · {seconds(run.data.seconds)}
                 </span>
               )}
-              <IconButton label={consoleText.save} onClick={() => setNaming(true)}>
+              <IconButton label="Save query" onClick={() => setNaming(true)}>
                 <Bookmark />
               </IconButton>
-              <IconButton label={consoleText.csv} disabled={!run.data || run.data.rows.length === 0} onClick={() => run.data && download("turbine.csv", asCsv(run.data.columns, run.data.rows), "text/csv")}>
+              <IconButton label="Download as CSV" disabled={!run.data || run.data.rows.length === 0} onClick={() => run.data && download("turbine.csv", asCsv(run.data.columns, run.data.rows), "text/csv")}>
                 <Download />
               </IconButton>
             </div>
@@ -111,38 +104,38 @@ export function ConsolePage() {
               <Notice tone="bad">{problemText(run.error)}</Notice>
             </div>
           ) : run.data ? (
-            <Result found={run.data} />
+            <Result result={run.data} />
           ) : (
             <div className="flex flex-1 flex-col items-center justify-center gap-2 px-6 text-center text-muted">
               <DatabaseZap className="size-6 stroke-[1.5] text-faint" />
-              <p className="max-w-md">{consoleText.hint}</p>
+              <p className="max-w-md">Queries can read every table except those with secrets, for up to 5 seconds and 1,000 rows. Queries are recorded in the audit log.</p>
             </div>
           )}
         </div>
       </div>
-      {naming && <Name taken={saved} onClose={() => setNaming(false)} onName={(name) => setSaved([...saved.filter((one) => one.name !== name), { name, query: text }].sort((a, b) => a.name.localeCompare(b.name)))} />}
+      {naming && <Name taken={saved} onClose={() => setNaming(false)} onName={(name) => setSaved([...saved.filter((item) => item.name !== name), { name, query: text }].sort((a, b) => a.name.localeCompare(b.name)))} />}
     </>
   );
 }
 
 const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
 
-function Result({ found }: { found: Rows }) {
-  if (found.rows.length === 0) return <p className="p-4 text-muted">{consoleText.none}</p>;
+function Result({ result }: { result: QueryResult }) {
+  if (result.rows.length === 0) return <p className="p-4 text-muted">No rows</p>;
   return (
-    <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label={consoleText.result}>
-      <table className="min-w-full border-collapse text-xs" aria-label={consoleText.result}>
+    <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="Result">
+      <table className="min-w-full border-collapse text-xs" aria-label="Result">
         <thead className="sticky top-0 bg-bg">
           <tr>
-            {found.columns.map((column, index) => (
-              <th key={index} scope="col" className={classes("h-8 border-b px-4 font-medium whitespace-nowrap text-faint", isNumber(found.rows[0]?.[index]) ? "text-right" : "text-left")}>
+            {result.columns.map((column, index) => (
+              <th key={index} scope="col" className={classes("h-8 border-b px-4 font-medium whitespace-nowrap text-faint", isNumber(result.rows[0]?.[index]) ? "text-right" : "text-left")}>
                 {column}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {found.rows.map((row, index) => (
+          {result.rows.map((row, index) => (
             <tr key={index} className="border-b hover:bg-hover">
               {row.map((value, place) => {
                 const shown = value === null ? "null" : typeof value === "string" ? value : stringify(value);
@@ -162,7 +155,7 @@ function Result({ found }: { found: Rows }) {
 
 function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void; onName: (name: string) => void }) {
   const [name, setName] = useState("");
-  const keep = () => {
+  const save = () => {
     onName(name.trim());
     onClose();
   };
@@ -170,19 +163,19 @@ function Name({ taken, onClose, onName }: { taken: Saved[]; onClose: () => void;
     <Dialog
       open
       onClose={onClose}
-      title={consoleText.save}
-      note={consoleText.saveNote}
+      title="Save query"
+      note="Saved in this browser."
       foot={
         <>
-          <Button onClick={onClose}>{consoleText.cancel}</Button>
-          <Button tone="primary" disabled={!name.trim()} onClick={keep}>
-            {consoleText.keep}
+          <Button onClick={onClose}>Cancel</Button>
+          <Button tone="primary" disabled={!name.trim()} onClick={save}>
+            Save
           </Button>
         </>
       }
     >
-      <Field label={consoleText.name} hint={taken.some((one) => one.name === name.trim()) ? consoleText.replaces : undefined}>
-        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && keep()} />}
+      <Field label="Name" hint={taken.some((item) => item.name === name.trim()) ? "Replaces the query with this name." : undefined}>
+        {(wires) => <Input {...wires} autoFocus value={name} maxLength={60} onChange={(event) => setName(event.target.value)} onKeyDown={(event) => event.key === "Enter" && name.trim() && save()} />}
       </Field>
     </Dialog>
   );

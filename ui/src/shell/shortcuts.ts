@@ -1,4 +1,4 @@
-/** Single keys, heard everywhere but where somebody types. */
+/** Single-key shortcuts, ignored while typing. */
 
 import { useEffect, useRef } from "react";
 
@@ -16,11 +16,11 @@ window.addEventListener("keydown", (event) => {
   if (!command) {
     if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
     if (isTyping(event.target)) return;
-    // Radix owns the keys while a dialog or menu is open; enter on a control is the control's.
+    // Radix handles keys while a dialog or menu is open; Enter belongs to the focused control.
     if (document.querySelector("[role=dialog], [role=menu]")) return;
     if (name === "Enter" && event.target instanceof HTMLElement && event.target.closest("a, button, [role=tab], [role=checkbox]")) return;
   }
-  // The latest layer that knows the key gets it: a drawer's escape comes before the page's.
+  // The most recent layer with the key handles it: Escape closes a drawer before it reaches the page.
   for (let at = layers.length - 1; at >= 0; at--) {
     const act = layers[at]!.current[name];
     if (!act) continue;

@@ -1,4 +1,4 @@
-/** Where the dashboard lives: everything before `/_/turbine/` is the prefix under which Turbine is mounted. */
+/** Base paths: everything before `/_/turbine/` is the prefix under which Turbine is mounted. */
 
 const marker = "/_/turbine";
 

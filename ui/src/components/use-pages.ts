@@ -1,10 +1,10 @@
-/** A list that comes in pages, and its rows so far. */
+/** Loads a paginated list; returns the rows loaded so far. */
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { get, type Query } from "@/api/client";
 import type { Page } from "@/api/types";
 
-/** A query that moves with the time is a function, and `key` then says which one it is; `every` asks again so often. */
+/** `query` may be a function when it depends on the time; `key` then identifies it. `every` is the polling interval. */
 export function usePages<T>(key: unknown[], path: string, query: Query | (() => Query), { limit = 100, every }: { limit?: number; every?: number } = {}) {
   const answer = useInfiniteQuery({
     queryKey: typeof query === "function" ? key : [...key, query],

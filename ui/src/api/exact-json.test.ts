@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { ExactNumber, isExact, parse, parseTyped, stringify } from "./lossless";
+import { LosslessNumber, parse, parseTyped, stringify, toNumber } from "./exact-json";
 
 describe("lossless JSON", () => {
   it("keeps integers that a double cannot hold", () => {
     const value = parse('{"wei":123456789012345678901234567890,"n":9007199254740993}') as Record<string, unknown>;
-    expect(value.wei).toBeInstanceOf(ExactNumber);
+    expect(value.wei).toBeInstanceOf(LosslessNumber);
     expect(stringify(value)).toBe('{"wei":123456789012345678901234567890,"n":9007199254740993}');
   });
 
@@ -14,7 +14,13 @@ describe("lossless JSON", () => {
 
   it("keeps decimals that are longer than a double, and exponents beyond it", () => {
     expect(stringify(parse("[0.1234567890123456789, 1e400]"))).toBe("[0.1234567890123456789,1e400]");
-    expect(isExact("1e400")).toBe(false);
+    expect(toNumber("1e400")).toBeInstanceOf(LosslessNumber);
+    expect(toNumber("1.50")).toBe(1.5);
+    expect(toNumber("123456789012345678.5")).toBeInstanceOf(LosslessNumber);
+  });
+
+  it("takes the last value of a key that comes twice, also beside a number that needs care", () => {
+    expect(stringify(parse('{"a":1,"a":12345678901234567890}'))).toBe('{"a":12345678901234567890}');
   });
 
   it("reads texts and escapes like JSON.parse, beside a number that needs care", () => {

@@ -1,4 +1,4 @@
-/** Arguments by their place and by their name; whichever is empty is left out. */
+/** Arguments for display: positional and keyword, without empty parts. */
 export function simple(input: unknown): unknown {
   if (input === null || typeof input !== "object") return input ?? null;
   const { args, kwargs, ...rest } = input as { args?: unknown[]; kwargs?: Record<string, unknown> };

@@ -1,11 +1,22 @@
 import { Dialog, Kbd } from "@/components/ui";
-import { helpText } from "@/text";
+
+const shortcuts: [string, string][] = [
+  ["⌘/Ctrl K", "Search, jump to a page, start a workflow"],
+  ["/", "Search the list"],
+  ["j k", "Next or previous row"],
+  ["enter", "Open the row"],
+  ["x", "Select the row"],
+  ["esc", "Close or clear the selection"],
+  ["c", "Start a run"],
+  ["[", "Collapse or expand the sidebar"],
+  ["?", "Show this list"],
+];
 
 export function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
   return (
-    <Dialog open={open} onClose={onClose} title={helpText.title}>
+    <Dialog open={open} onClose={onClose} title="Keyboard shortcuts">
       <dl className="grid grid-cols-[auto_1fr] items-center gap-x-4 gap-y-2">
-        {helpText.keys.map(([keys, words]) => (
+        {shortcuts.map(([keys, words]) => (
           <div key={words} className="contents">
             <dt className="flex gap-1">{keys.split(" ").map((key) => <Kbd key={key}>{key}</Kbd>)}</dt>
             <dd className="text-muted">{words}</dd>

@@ -1,8 +1,8 @@
-/** Small pictures of numbers over time. */
+/** Figures, small column charts and meters. */
 
-import { classes } from "@/lib/words";
+import { classes } from "@/lib/format";
 
-/** Columns side by side; the lower part of each is what failed. */
+/** A small column chart; the lower part of each column is the failed share. */
 export function Columns({ points, label, height = 64 }: { points: { value: number; bad?: number; title: string }[]; label: string; height?: number }) {
   const most = Math.max(1, ...points.map((point) => point.value + (point.bad ?? 0)));
   return (
@@ -17,7 +17,7 @@ export function Columns({ points, label, height = 64 }: { points: { value: numbe
   );
 }
 
-/** A share of a whole, as a bar. */
+/** A share as a bar. */
 export function Meter({ value, most, tone = "accent", label }: { value: number | null; most: number; tone?: "accent" | "warn" | "ok"; label: string }) {
   const share = most > 0 ? Math.min(1, (value ?? 0) / most) : 0;
   return (

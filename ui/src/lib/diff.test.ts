@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { asCsv } from "./csv";
-import { align } from "./lines";
+import { sideBySide } from "./diff";
 
-const sides = (before: string, after: string) => align([...before], [...after]).map((pair) => `${pair.before ?? "."}${pair.same ? "=" : "|"}${pair.after ?? "."}`);
+const sides = (before: string, after: string) => sideBySide([...before], [...after]).map((pair) => `${pair.before ?? "."}${pair.same ? "=" : "|"}${pair.after ?? "."}`);
 
 test("lines that both have stand beside each other", () => {
   expect(sides("abcd", "abxd")).toEqual(["a=a", "b=b", "c|x", "d=d"]);

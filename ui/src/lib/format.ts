@@ -1,7 +1,7 @@
-/** Small arithmetic on words and numbers. */
+/** Formats numbers, sizes and names. */
 
-export function classes(...given: (string | false | null | undefined)[]): string {
-  return given.filter(Boolean).join(" ");
+export function classes(...names: (string | false | null | undefined)[]): string {
+  return names.filter(Boolean).join(" ");
 }
 
 export function bytes(count: number): string {
@@ -19,13 +19,13 @@ export function bytes(count: number): string {
 const grouped = new Intl.NumberFormat("en");
 export const count = (value: number) => grouped.format(value);
 export const percent = (share: number) => `${share >= 0.9995 || share === 0 ? Math.round(share * 100) : (share * 100).toFixed(1)}%`;
-export const plural = (value: number, one: string, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+export const plural = (value: number, item: string, many = `${item}s`) => `${count(value)} ${value === 1 ? item : many}`;
 
 export function many(value: string | string[] | undefined): string[] {
   return value === undefined ? [] : Array.isArray(value) ? value : [value];
 }
 
-/** The last segment of `module:qualname` or `a.b.c`, for people. */
+/** The last segment of `module:qualname` or `a.b.c`. */
 export function shortName(name: string): string {
   return name.slice(Math.max(name.lastIndexOf(":"), name.lastIndexOf(".")) + 1) || name;
 }

@@ -1,9 +1,8 @@
-/** A filter that opens into a list to tick. */
+/** A filter button with a searchable list of options. */
 
 import { ChevronDown, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { classes } from "@/lib/words";
-import { pickText } from "@/text";
+import { classes } from "@/lib/format";
 import { Checkbox, Popover } from "./ui";
 
 export interface Choice {
@@ -12,19 +11,19 @@ export interface Choice {
   note?: ReactNode;
 }
 
-export function Pick({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
+export function MultiSelect({ label, choices, value, onChange, onOpen, free, single }: { label: string; choices: Choice[]; value: string[]; onChange: (value: string[]) => void; onOpen?: () => void; free?: boolean; single?: boolean }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState("");
-  const known = new Set(choices.map((choice) => choice.value));
-  const all = [...choices, ...value.filter((one) => !known.has(one)).map((one) => ({ value: one }) as Choice)];
+  const values = new Set(choices.map((choice) => choice.value));
+  const all = [...choices, ...value.filter((item) => !values.has(item)).map((item) => ({ value: item }) as Choice)];
   const shown = all.filter((choice) => `${choice.value} ${typeof choice.label === "string" ? choice.label : ""}`.toLowerCase().includes(text.toLowerCase()));
-  const toggle = (one: string) => {
+  const toggle = (item: string) => {
     if (single) {
-      onChange(value.includes(one) ? [] : [one]);
+      onChange(value.includes(item) ? [] : [item]);
       setOpen(false);
-    } else onChange(value.includes(one) ? value.filter((other) => other !== one) : [...value, one]);
+    } else onChange(value.includes(item) ? value.filter((other) => other !== item) : [...value, item]);
   };
-  const named = (one: string) => choices.find((choice) => choice.value === one)?.label ?? one;
+  const named = (item: string) => choices.find((choice) => choice.value === item)?.label ?? item;
   return (
     <span className={classes("inline-flex h-7 shrink-0 items-center rounded-md hairline", value.length > 0 ? "bg-accent-soft shadow-none" : "bg-bg")}>
       <Popover
@@ -41,7 +40,7 @@ export function Pick({ label, choices, value, onChange, onOpen, free, single }: 
             {label}
             {value.length > 0 && (
               <span className="flex max-w-44 items-center truncate">
-                : {value.length === 1 ? named(value[0]!) : pickText.several(value.length)}
+                : {value.length === 1 ? named(value[0]!) : `${value.length} selected`}
               </span>
             )}
             {value.length === 0 && <ChevronDown className="size-3.5 text-faint" />}
@@ -51,8 +50,8 @@ export function Pick({ label, choices, value, onChange, onOpen, free, single }: 
         {(choices.length > 8 || free) && (
           <input
             autoFocus
-            aria-label={pickText.find(label)}
-            placeholder={free ? pickText.findOrType : pickText.find(label)}
+            aria-label={`Find ${label.toLowerCase()}`}
+            placeholder={free ? "Search or type" : `Find ${label.toLowerCase()}`}
             value={text}
             onChange={(event) => setText(event.target.value)}
             onKeyDown={(event) => {
@@ -64,7 +63,7 @@ export function Pick({ label, choices, value, onChange, onOpen, free, single }: 
           />
         )}
         <div className="max-h-72 overflow-y-auto">
-          {shown.length === 0 && <div className="px-2 py-3 text-center text-xs text-faint">{free && text ? pickText.enter(text) : pickText.nothing}</div>}
+          {shown.length === 0 && <div className="px-2 py-3 text-center text-xs text-faint">{free && text ? `Press Enter to use “${text}”` : "No options"}</div>}
           {shown.map((choice) => (
             <label key={choice.value} className="flex h-8 items-center gap-2 rounded-md px-2 hover:bg-hover">
               <Checkbox label={choice.value} checked={value.includes(choice.value)} onChange={() => toggle(choice.value)} />
@@ -75,7 +74,7 @@ export function Pick({ label, choices, value, onChange, onOpen, free, single }: 
         </div>
       </Popover>
       {value.length > 0 && (
-        <button type="button" aria-label={pickText.clear(label)} onClick={() => onChange([])} className="flex h-7 w-6 items-center justify-center rounded-r-md text-accent hover:text-text">
+        <button type="button" aria-label={`Clear ${label.toLowerCase()}`} onClick={() => onChange([])} className="flex h-7 w-6 items-center justify-center rounded-r-md text-accent hover:text-text">
           <X className="size-3.5" />
         </button>
       )}

@@ -1,10 +1,10 @@
 import type { Run } from "@/api/types";
 
-/** A run of which nothing is known but who it is, to be filled in by those who show what is no row of the server. */
-export function bareRun(known: Pick<Run, "workflow_id" | "status" | "name" | "created_at">): Run {
+/** A run with only its identity set, for rows that do not come from the server. */
+export function blankRun(identity: Pick<Run, "workflow_id" | "status" | "name" | "created_at">): Run {
   return {
-    ...known,
-    updated_at: known.created_at,
+    ...identity,
+    updated_at: identity.created_at,
     started_at: null,
     completed_at: null,
     duration: null,

@@ -1,4 +1,4 @@
-/** Where in a run the searched words stand, as far as the list knows: what it does not show is the input. */
+/** Where a search matches a row; without a visible match it is in the input. */
 
 import type { Run } from "@/api/types";
 import type { Search } from "@/router";
@@ -16,7 +16,7 @@ export function hitOf(run: Run, search: string | undefined): Hit | null {
   return has(run.workflow_id) ? "id" : "input";
 }
 
-/** What the page of the run is to look for, so that one sees why it was found. */
-export function lookFor(run: Run, search: string | undefined): Search {
+/** Search parameters that make the run page show the match. */
+export function searchInRun(run: Run, search: string | undefined): Search {
   return hitOf(run, search) === "input" ? { find: search } : {};
 }

@@ -1,32 +1,31 @@
-/** The quieter tabs of a run: family, messages and values, products, history. */
+/** Tabs of a run: related runs, messages and values, products, history. */
 
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { FamilyNode, Run } from "@/api/types";
+import type { RelatedRun, Run } from "@/api/types";
 import { AuditTable } from "@/components/audit-table";
 import { JsonView } from "@/components/json";
-import { Answer, Empty } from "@/components/states";
+import { Empty, Loaded } from "@/components/states";
 import { StatusIcon } from "@/components/status";
 import { Ago, Tag } from "@/components/ui";
+import { classes } from "@/lib/format";
 import { duration } from "@/lib/time";
-import { classes } from "@/lib/words";
-import { partsText } from "@/text";
 import { Gallery } from "./gallery";
-import { auditQuery, familyQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
+import { auditQuery, lineageQuery, messagesQuery, productsQuery, valuesQuery } from "./queries";
 
-export function Family({ run }: { run: Run }) {
-  const query = useQuery(familyQuery(run.workflow_id, run.status));
+export function RelatedRuns({ run }: { run: Run }) {
+  const query = useQuery(lineageQuery(run.workflow_id, run.status));
   return (
-    <Answer query={query}>
+    <Loaded query={query}>
       {(family) => {
-        if (family.nodes.length < 2) return <Empty title={partsText.noFamily}>{partsText.noFamilyNote}</Empty>;
-        const children = new Map<string | null, FamilyNode[]>();
+        if (family.nodes.length < 2) return <Empty title="No related runs">Child runs started by this run appear here.</Empty>;
+        const children = new Map<string | null, RelatedRun[]>();
         const ids = new Set(family.nodes.map((node) => node.workflow_id));
         for (const node of family.nodes) {
           const parent = node.parent_workflow_id && ids.has(node.parent_workflow_id) ? node.parent_workflow_id : null;
           children.set(parent, [...(children.get(parent) ?? []), node]);
         }
-        const lines: { node: FamilyNode; depth: number }[] = [];
+        const lines: { node: RelatedRun; depth: number }[] = [];
         const walk = (parent: string | null, depth: number) => {
           for (const node of children.get(parent) ?? []) {
             lines.push({ node, depth });
@@ -43,52 +42,52 @@ export function Family({ run }: { run: Run }) {
                   {node.name}
                 </Link>
                 <span className="min-w-0 flex-1 truncate font-mono text-xs text-faint">{node.workflow_id}</span>
-                {node.position !== null && <span className="text-xs text-faint">{partsText.atStep(node.position)}</span>}
+                {node.position !== null && <span className="text-xs text-faint">step {node.position}</span>}
                 <span className="w-20 text-right text-xs text-muted">{node.completed_at ? duration(Date.parse(node.completed_at) - Date.parse(node.created_at)) : <Ago at={node.created_at} />}</span>
               </li>
             ))}
           </ul>
         );
       }}
-    </Answer>
+    </Loaded>
   );
 }
 
-export function Talk({ run }: { run: Run }) {
+export function MessagesAndValues({ run }: { run: Run }) {
   const messages = useQuery(messagesQuery(run.workflow_id, run.status));
   const values = useQuery(valuesQuery(run.workflow_id, run.status));
   return (
     <div className="grid grid-cols-1 divide-x lg:grid-cols-2 max-lg:divide-x-0">
       <section className="min-w-0">
-        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">{partsText.messages}</h3>
-        <Answer query={messages}>
+        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Messages</h3>
+        <Loaded query={messages}>
           {(page) =>
             page.items.length === 0 ? (
-              <p className="px-4 pb-4 text-faint">{partsText.noMessages}</p>
+              <p className="px-4 pb-4 text-faint">No messages.</p>
             ) : (
               <ul className="flex flex-col gap-3 px-4 pb-4">
                 {page.items.map((message, index) => (
                   <li key={index}>
                     <div className="mb-1 flex items-center gap-2 text-xs">
-                      <Tag>{message.topic || partsText.noTopic}</Tag>
+                      <Tag>{message.topic || "default topic"}</Tag>
                       <Ago at={message.created_at} className="text-faint" />
                       <span className="flex-1" />
-                      <span className={message.consumed_position === null ? "text-warn" : "text-faint"}>{message.consumed_position === null ? partsText.unread : partsText.readAt(message.consumed_position)}</span>
+                      <span className={message.consumed_position === null ? "text-warn" : "text-faint"}>{message.consumed_position === null ? "not received yet" : `received at step ${message.consumed_position}`}</span>
                     </div>
-                    <JsonView label={partsText.body} value={message.body} />
+                    <JsonView label="Message" value={message.body} />
                   </li>
                 ))}
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       </section>
       <section className="min-w-0">
-        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">{partsText.values}</h3>
-        <Answer query={values}>
+        <h3 className="px-4 pt-3 pb-2 text-xs font-medium text-muted">Published values</h3>
+        <Loaded query={values}>
           {(page) =>
             page.items.length === 0 ? (
-              <p className="px-4 pb-4 text-faint">{partsText.noValues}</p>
+              <p className="px-4 pb-4 text-faint">No published values.</p>
             ) : (
               <ul className="flex flex-col gap-3 px-4 pb-4">
                 {page.items.map((value) => (
@@ -99,7 +98,7 @@ export function Talk({ run }: { run: Run }) {
               </ul>
             )
           }
-        </Answer>
+        </Loaded>
       </section>
     </div>
   );
@@ -107,10 +106,10 @@ export function Talk({ run }: { run: Run }) {
 
 export function RunProducts({ run }: { run: Run }) {
   const query = useQuery(productsQuery(run.workflow_id));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noProducts}>{partsText.noProductsNote}</Empty> : <Gallery products={page.items} />)}</Answer>;
+  return <Loaded query={query}>{(page) => (page.items.length === 0 ? <Empty title="No products">Files sent with send_product() appear here.</Empty> : <Gallery products={page.items} />)}</Loaded>;
 }
 
 export function RunAudit({ run }: { run: Run }) {
   const query = useQuery(auditQuery(run.workflow_id, run.status));
-  return <Answer query={query}>{(page) => (page.items.length === 0 ? <Empty title={partsText.noAudit}>{partsText.noAuditNote}</Empty> : <AuditTable lines={page.items} inline />)}</Answer>;
+  return <Loaded query={query}>{(page) => (page.items.length === 0 ? <Empty title="No history yet">Actions such as cancel, resume and approve appear here.</Empty> : <AuditTable lines={page.items} inline />)}</Loaded>;
 }
