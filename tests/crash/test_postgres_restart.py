@@ -47,7 +47,7 @@ def test_runs_wait_for_a_postgres_that_is_away_and_nothing_is_lost(
 
     acknowledged = {mark.run for mark in crew.marks(ACKNOWLEDGED)}
     ids = sorted(acknowledged - {"nap", "blocking", "writer"})
-    results = team[0].ask("results", ids=ids, timeout=30)
+    results = team[0].ask("results", ids=ids, timeout=120)
     assert {id_: int(id_.rpartition("-")[2]) ** 2 for id_ in ids} == results
     assert ["nap before", "nap after", "nap at last"] == team[1].result("nap")
     assert "blocking first" == team[1].result("blocking")[0]
