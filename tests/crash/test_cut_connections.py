@@ -109,8 +109,10 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
 
     cutter.is_cutting = True
     floods = [worker.post("flood", tag=f"run-{worker.pid}", batch=10, pause=0.02) for worker in team]
-    team[0].post("start", runs=[("background", "errand", []), ("blocking_errand", "blocking", [])])
-    team[1].post("start", runs=[("write_letters", "writer", ["reader"]), ("lineage", "lineage", []), ("nap", "nap", [])])
+    team[0].post("start", runs=[("background", "background", []), ("blocking_background", "blocking", [])])
+    team[1].post(
+        "start", runs=[("write_letters", "writer", ["reader"]), ("lineage", "lineage", []), ("nap", "nap", [])]
+    )
     until = time.monotonic() + 10 * SECONDS
     time.sleep(SECONDS)
     while min(cutter.cuts["before"], cutter.cuts["after"]) <= ENOUGH and time.monotonic() < until:

@@ -15,15 +15,15 @@ pytestmark = pytest.mark.crash
 
 def test_a_run_that_kills_its_process_is_dead_lettered_alone(crew: Crew, database_url: str) -> None:
     first = crew.hire(database_url).wait_ready()
-    first.post("start", runs=[("nap", "nap", []), ("blocking_errand", "blocking", []), ("suicide", "suicide", [])])
+    first.post("start", runs=[("nap", "nap", []), ("blocking_background", "blocking", []), ("suicide", "suicide", [])])
     assert -signal.SIGKILL == first.wait_dead()
     for _ in range(2):
         assert -signal.SIGKILL == crew.hire(database_url).wait_dead()
 
     last = crew.hire(database_url).wait_ready()
     last.start("nap", "nap")
-    last.start("blocking_errand", "blocking")
-    last.start("background", "errand")
+    last.start("blocking_background", "blocking")
+    last.start("background", "background")
 
     assert "DeadLettered" == last.result("suicide")
     assert ["nap before", "nap after", "nap at last"] == last.result("nap")
@@ -46,7 +46,7 @@ def test_a_run_whose_workflow_nobody_knows_is_left_and_others_go_on(crew: Crew, 
     first.kill()
 
     second = crew.hire(database_url, workflows=["nap", "background"]).wait_ready()
-    second.start("background", "errand")
+    second.start("background", "background")
     assert ["nap before", "nap after", "nap at last"] == second.result("nap")
     assert "background first" == second.result("background")[0]
     time.sleep(0.5)

@@ -38,7 +38,7 @@ def wave(number: int) -> list[Run]:
         ("lineage", f"family-{number}", []),
         ("doomed", f"doomed-{number}", []),
         ("draw", f"draw-{number}", []),
-        ("blocking_errand", f"blocking-{number}", []),
+        ("blocking_background", f"blocking-{number}", []),
     ]
 
 
