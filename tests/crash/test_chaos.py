@@ -143,9 +143,8 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
     with crew.journal.open("a") as journal:
         for kind, process, at_ns in ((BEGIN, 1, 1), (BEGIN, 2, 2), (END, 2, 3), (END, 1, 4)):
             journal.write(f"{kind} background-1-7 0 1 0 {process} {at_ns}\n")
-        journal.write(
-            f"{SENT} background-1-7 5 0 0 1 9\n{DECIDED} background-1-7 5 0 0 1 9\n{CANCELLED} background-1-7 - 0 0 1 9\n"
-        )
+        for line in (f"{SENT} {{}} 5 0 0 1 9", f"{DECIDED} {{}} 5 0 0 1 9", f"{CANCELLED} {{}} - 0 0 1 9"):
+            journal.write(line.format("background-1-7") + "\n")
 
     complaints = "\n".join(Assessment(crew, rows, control, {1: 9, 2: 9}).complaints())
 
