@@ -90,8 +90,6 @@ PENDING = tuple(
         "src/turbine/testing",
         "src/turbine/",
         "ui",
-        "docs",
-        "README.md",
     )
 )
 """What is not rewritten yet; to be empty when the renaming is done."""
