@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
+
+from turbine.cached import cached_property
 
 _NAME = re.compile(r"^-- name: (\w+)(?: \[(sqlite|postgres)\])?[ \t]*$", re.MULTILINE)
 _ROWS = re.compile(r"@rows\(([^)]*)\)")
