@@ -220,6 +220,12 @@ class ChaosWorker(Worker):
             await task
         return count
 
+    async def dry_up(self) -> None:
+        """Let users begin nothing more, and wait until each of them has done what it began."""
+        await super().dry_up()
+        if self._users:
+            await asyncio.wait(set(self._users))
+
     async def one_of_each(self, serial: int) -> None:
         """One run of each story that ends by itself, undisturbed."""
         ids = {story: f"{story}-{self._number}-{serial}" for story in STORIES if story not in PARTNERS}
