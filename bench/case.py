@@ -29,7 +29,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowScope:
+class Place:
     """Where one measurement happens: an empty folder on disk, a fresh database in it, and how much to do."""
 
     folder: str
@@ -72,8 +72,8 @@ def at_least(limit: float, of: Literal["floor", "peer"]) -> Target:
     return Target(of, "≥", limit)
 
 
-def at_most(limit: float, unit: str = "") -> Target:
-    return Target("turbine", "≤", limit, unit)
+def at_most(limit: float, unit: str = "", *, of: Literal["turbine", "floor", "peer"] = "turbine") -> Target:
+    return Target(of, "≤", limit, unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.case import WorkflowScope
+from bench.case import Place
 
 ROOT = Path(__file__).resolve().parent.parent
 FD_VARIABLE = "BENCH_LINK_FD"
@@ -36,7 +36,7 @@ class Child:
     A child of the harness leads a process group, its own children stay in that group, so none outlives it.
     """
 
-    def __init__(self, target: str, place: WorkflowScope) -> None:
+    def __init__(self, target: str, place: Place) -> None:
         self.target = target
         self._errors = Path(place.folder) / f"stderr-{time.monotonic_ns()}.txt"
         self._leads_group = FD_VARIABLE not in os.environ
@@ -127,7 +127,7 @@ def resident_mb() -> float:
 
 def main() -> None:
     """Run the function named on the command line and send its figures; a failure is sent as one line of text."""
-    target, place = sys.argv[1], WorkflowScope(**json.loads(sys.argv[2]))
+    target, place = sys.argv[1], Place(**json.loads(sys.argv[2]))
     try:
         figures = resolve(target)(place)
     except Exception as error:  # noqa: BLE001 (the edge of the child: whatever went wrong is told to the parent)
@@ -141,6 +141,6 @@ def main() -> None:
     os._exit(0)
 
 
-def resolve(target: str) -> Callable[[WorkflowScope], dict[str, float] | None]:
+def resolve(target: str) -> Callable[[Place], dict[str, float] | None]:
     module, function = target.split(":")
     return getattr(importlib.import_module(module), function)

@@ -10,10 +10,11 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
+from statistics import median
 
 import psycopg
 
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import resident_mb
 
 CREATE_STEPS = """
@@ -33,7 +34,7 @@ INSERT_POSTGRES = "insert into steps values (%s, %s, 'echo', %s, %s, %s)"
 Commit = Callable[[int, int], None]
 
 
-def single_commits(place: WorkflowScope) -> dict[str, float]:
+def single_commits(place: Place) -> dict[str, float]:
     """Commits a second, one row each; `commits` of them after one that warms the connection."""
     commit = committer(place)
     commit(0, 0)
@@ -43,7 +44,7 @@ def single_commits(place: WorkflowScope) -> dict[str, float]:
     return {"per_s": place.count("commits") / (time.perf_counter() - started)}
 
 
-def three_commit_runs(place: WorkflowScope) -> dict[str, float]:
+def three_commit_runs(place: Place) -> dict[str, float]:
     """Runs a second when a run is three commits: it starts, its step is recorded, it finishes."""
     commit = committer(place)
     commit(0, 0)
@@ -54,7 +55,7 @@ def three_commit_runs(place: WorkflowScope) -> dict[str, float]:
     return {"per_s": place.count("runs") / (time.perf_counter() - started)}
 
 
-def two_commits(place: WorkflowScope) -> dict[str, float]:
+def two_commits(place: Place) -> dict[str, float]:
     """Milliseconds for a message at the least: one commit that sends it, one that consumes it (median)."""
     commit = committer(place)
     commit(0, 0)
@@ -67,7 +68,19 @@ def two_commits(place: WorkflowScope) -> dict[str, float]:
     return {"p50_ms": sorted(spent)[len(spent) // 2] * 1000}
 
 
-def one_commit_for_each_run(place: WorkflowScope) -> dict[str, float]:
+def commit_latency(place: Place) -> dict[str, float]:
+    """Milliseconds for one commit: the median, under both names that the rows of an idle queue ask for."""
+    commit = committer(place)
+    commit(0, 0)
+    took_ms: list[float] = []
+    for position in range(5 * place.count("runs")):
+        started = time.perf_counter()
+        commit(1, position)
+        took_ms.append((time.perf_counter() - started) * 1000)
+    return {"p50_ms": median(took_ms), "p99_ms": median(took_ms)}
+
+
+def one_commit_for_each_run(place: Place) -> dict[str, float]:
     """Seconds until every run has one more row, a commit each."""
     commit = committer(place)
     commit(0, 0)
@@ -77,7 +90,7 @@ def one_commit_for_each_run(place: WorkflowScope) -> dict[str, float]:
     return {"back_s": time.perf_counter() - started}
 
 
-def read_history(place: WorkflowScope) -> dict[str, float]:
+def read_history(place: Place) -> dict[str, float]:
     """Milliseconds to read and parse the recorded outputs of one run on a fresh connection."""
     steps = place.count("steps")
     with sqlite3.connect(place.file) as connection:
@@ -96,7 +109,7 @@ def read_history(place: WorkflowScope) -> dict[str, float]:
     return {"replay_ms": spent * 1000 * 10_000 / steps}
 
 
-def sleeping_tasks(place: WorkflowScope) -> dict[str, float]:
+def sleeping_tasks(place: Place) -> dict[str, float]:
     """Megabytes for 100,000 bare asyncio tasks asleep."""
 
     async def measure() -> float:
@@ -111,12 +124,12 @@ def sleeping_tasks(place: WorkflowScope) -> dict[str, float]:
     return {"asleep_mb": asyncio.run(measure()) * 100_000 / place.count("runs")}
 
 
-def committer(place: WorkflowScope) -> Commit:
+def committer(place: Place) -> Commit:
     """A function that commits one row, on a database with the table of this module."""
     return postgres_committer(place) if place.url.startswith("postgresql") else sqlite_committer(place)
 
 
-def sqlite_committer(place: WorkflowScope) -> Commit:
+def sqlite_committer(place: Place) -> Commit:
     connection = sqlite3.connect(place.file, isolation_level=None)
     for pragma in ("journal_mode=wal", "synchronous=full", "foreign_keys=on"):
         connection.execute(f"pragma {pragma}")
@@ -131,7 +144,7 @@ def sqlite_committer(place: WorkflowScope) -> Commit:
     return commit
 
 
-def postgres_committer(place: WorkflowScope) -> Commit:
+def postgres_committer(place: Place) -> Commit:
     connection = psycopg.connect(place.url, autocommit=True)
     connection.execute(CREATE_STEPS)
 

@@ -22,16 +22,16 @@ from statistics import median
 from rich.console import Console
 from rich.status import Status
 
-from bench.case import Case, Mode, Row, Side, Target, WorkflowScope
+from bench.case import Case, Mode, Row, Side, Target
 from bench.cases import CASES
 from bench.child import ROOT, Child, ChildFailed
 from bench.places import MEMORY_FILESYSTEMS, Grounds
 from bench.table import print_table, write_page
 
-HURRY_S = 140.0
-QUICK_END_S = 172.0
-QUICK_PATIENCE_S = 40.0
-FULL_PATIENCE_S = 1800.0
+QUICK_BUDGET_S = 140.0
+"""Seconds after which a quick run begins no further repetition; the first one of each case is always made."""
+PATIENCE_S = 1800.0
+"""Seconds that one child may take, on the slowest machine."""
 
 
 @dataclass(slots=True)
@@ -91,20 +91,20 @@ def main() -> None:
     started = time.monotonic()
     with Grounds(arguments.folder) as grounds:
         with console.status("starting") as status:
-            results = [measure(case, mode, grounds, started, status) for case in chosen]
+            results = measure_all(chosen, mode, grounds, started, status)
         about = describe(mode, grounds, time.monotonic() - started)
     print_table(console, results, about)
     if about["filesystem"] in MEMORY_FILESYSTEMS:
         console.print(f"[red]{arguments.folder} is in memory: these commits reach no disk; give another --folder[/]")
     if mode is Mode.FULL:
-        signature_text = write_results(results, about, arguments.only)
-        console.print(f"written: {', '.join(str(path.relative_to(ROOT)) for path in signature_text)}")
+        written = write_results(results, about, arguments.only)
+        console.print(f"written: {', '.join(str(path.relative_to(ROOT)) for path in written)}")
 
 
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run", description="Turbine beside the bare driver and beside dbos.")
     parser.add_argument(
-        "--quick", action="store_true", help="less than three minutes; prints the table, writes nothing"
+        "--quick", action="store_true", help="about three minutes on a calm machine; prints the table, writes nothing"
     )
     parser.add_argument("--only", type=lambda text: set(text.upper().split(",")), help="cases, such as P1,P3")
     parser.add_argument(
@@ -119,45 +119,42 @@ def wanted(case: Case, mode: Mode, only: set[str] | None) -> bool:
     return only is None or case.number in only
 
 
-def measure(case: Case, mode: Mode, grounds: Grounds, started: float, status: Status) -> Measured:
-    """Repeat one case, side after side; a side that fails is not asked again.
+def measure_all(cases: list[Case], mode: Mode, grounds: Grounds, started: float, status: Status) -> list[Measured]:
+    """Measure every case once, then every case again, until each has its repetitions or a quick run's time is over.
 
-    When the three minutes of a quick run are nearly used up, what is left is measured once, without the peer.
+    On a slow machine the first round alone may take longer than three minutes: then each figure comes from one
+    repetition, and the column *n* says so.
     """
-    result = Measured(case, mode)
-    most = max(case.times(mode, side) for side in case.sides)
-    for repetition in range(most):
-        hurried = mode is Mode.QUICK and time.monotonic() - started > HURRY_S
-        if hurried and repetition:
-            break
-        figures: dict[Side, dict[str, float] | None] = {}
-        for side in Side:
-            if side not in case.sides or side in result.failures or repetition >= case.times(mode, side):
-                continue
-            if hurried and side is Side.PEER:
-                continue
-            status.update(f"{case.key}: {side}, {repetition + 1} of {case.times(mode, side)}")
-            began = time.monotonic()
-            try:
-                with grounds.place(case, case.size(mode, side)) as place:
-                    figures[side] = run_once(case.sides[side], place, patience_s(mode, began - started))
-            except ChildFailed as failure:
-                result.failures[side] = str(failure)
-            result.took_s[side] = result.took_s.get(side, 0.0) + time.monotonic() - began
-        result.repetitions.append(figures)
-    return result
+    results = [Measured(case, mode) for case in cases]
+    for repetition in range(max((planned(result) for result in results), default=0)):
+        for result in results:
+            is_late = mode is Mode.QUICK and repetition > 0 and time.monotonic() - started > QUICK_BUDGET_S
+            if repetition < planned(result) and not is_late:
+                measure_once(result, repetition, grounds, status)
+    return results
 
 
-def patience_s(mode: Mode, elapsed_s: float) -> float:
-    """How long one child may take: in a quick run no longer than what is left of the three minutes."""
-    if mode is Mode.FULL:
-        return FULL_PATIENCE_S
-    return max(2.0, min(QUICK_PATIENCE_S, QUICK_END_S - elapsed_s))
+def planned(result: Measured) -> int:
+    """How often a case is to be repeated."""
+    return max(result.case.times(result.mode, side) for side in result.case.sides)
 
 
-def run_once(target: str, place: WorkflowScope, patience_s: float) -> dict[str, float]:
-    with Child(target, place) as child:
-        return child.hear(patience_s)
+def measure_once(result: Measured, repetition: int, grounds: Grounds, status: Status) -> None:
+    """One repetition of one case, side after side; a side that failed is not asked again."""
+    case, mode = result.case, result.mode
+    figures: dict[Side, dict[str, float] | None] = {}
+    for side in Side:
+        if side not in case.sides or side in result.failures or repetition >= case.times(mode, side):
+            continue
+        status.update(f"{case.key}: {side}, {repetition + 1} of {case.times(mode, side)}")
+        began = time.monotonic()
+        try:
+            with grounds.place(case, case.size(mode, side)) as place, Child(case.sides[side], place) as child:
+                figures[side] = child.hear(PATIENCE_S)
+        except ChildFailed as failure:
+            result.failures[side] = str(failure)
+        result.took_s[side] = result.took_s.get(side, 0.0) + time.monotonic() - began
+    result.repetitions.append(figures)
 
 
 def describe(mode: Mode, grounds: Grounds, took_s: float) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import clean_environment
 
 PROGRAM = """
@@ -17,24 +17,24 @@ print(spent_ms, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 """
 
 
-def bare_interpreter(place: WorkflowScope) -> dict[str, float]:
-    """Memory only: there is no import whose time could be a floor."""
-    return {"resident_mb": best_of(place.count("interpreters"), "pass")["resident_mb"]}
+def import_fastapi(place: Place) -> dict[str, float]:
+    return best_of(place.count("interpreters"), "import fastapi")
 
 
-def import_turbine(place: WorkflowScope) -> dict[str, float]:
+def import_turbine(place: Place) -> dict[str, float]:
     """With the class that everybody uses, so that a name loaded late is paid for here."""
     return best_of(place.count("interpreters"), "import turbine; turbine.Runtime")
 
 
-def import_dbos(place: WorkflowScope) -> dict[str, float]:
+def import_dbos(place: Place) -> dict[str, float]:
     return best_of(place.count("interpreters"), "import dbos; dbos.DBOS")
 
 
 def best_of(interpreters: int, statement: str) -> dict[str, float]:
     """The quickest of several: whatever made the others slower was not the import."""
+    bare_mb = min(one_interpreter("pass")[1] for _ in range(interpreters))
     answers = sorted(one_interpreter(statement) for _ in range(interpreters))
-    return {"import_ms": answers[0][0], "resident_mb": answers[0][1]}
+    return {"import_ms": answers[0][0], "more_mb": answers[0][1] - bare_mb}
 
 
 def one_interpreter(statement: str) -> tuple[float, float]:

@@ -78,7 +78,7 @@ async def watched(process: psutil.Process, port: int, token: str, count: int, se
 
 async def open_stream(port: int, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """An event stream whose first bytes have come."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, lineage=socket.AF_INET)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, family=socket.AF_INET)
     writer.write(
         f"GET /api/pt/stream HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {token}\r\n\r\n".encode()
     )

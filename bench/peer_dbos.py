@@ -13,7 +13,7 @@ from collections import Counter
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import listen, resident_mb, say
 from bench.scenes import (
     NAP_S,
@@ -117,7 +117,7 @@ async def write_until(deadline: float) -> tuple[int, float]:
     return steps, longest
 
 
-def start(place: WorkflowScope, executor_id: str = "local") -> None:
+def start(place: Place, executor_id: str = "local") -> None:
     """Launch the peer. Nothing ends it: a child sends its figures and exits, as its destroy would only cost time."""
     config: DBOSConfig = {
         "name": "bench-peer",
@@ -129,20 +129,20 @@ def start(place: WorkflowScope, executor_id: str = "local") -> None:
     DBOS.launch()
 
 
-def one_run(place: WorkflowScope) -> dict[str, float]:
+def one_run(place: Place) -> dict[str, float]:
     return asyncio.run(many_counts(place, runs=1, steps=place.count("steps")))
 
 
-def many_runs(place: WorkflowScope) -> dict[str, float]:
+def many_runs(place: Place) -> dict[str, float]:
     return asyncio.run(many_counts(place, runs=place.count("runs"), steps=place.count("steps")))
 
 
-def one_step_runs(place: WorkflowScope) -> dict[str, float]:
+def one_step_runs(place: Place) -> dict[str, float]:
     steps = asyncio.run(many_counts(place, runs=place.count("runs"), steps=1))
     return {"per_s": steps["per_s"]}
 
 
-async def many_counts(place: WorkflowScope, *, runs: int, steps: int) -> dict[str, float]:
+async def many_counts(place: Place, *, runs: int, steps: int) -> dict[str, float]:
     start(place)
     await (await DBOS.start_workflow_async(count, 1)).get_result()
     return {"per_s": await steps_per_second(runs, steps)}
@@ -158,7 +158,7 @@ async def steps_per_second(runs: int, steps: int) -> float:
     return runs * steps / spent
 
 
-def beside_a_busy_thread(place: WorkflowScope) -> dict[str, float]:
+def beside_a_busy_thread(place: Place) -> dict[str, float]:
     async def measure() -> dict[str, float]:
         start(place)
         await (await DBOS.start_workflow_async(count, 1)).get_result()
@@ -172,7 +172,7 @@ def beside_a_busy_thread(place: WorkflowScope) -> dict[str, float]:
     return asyncio.run(measure())
 
 
-def messages(place: WorkflowScope) -> dict[str, float]:
+def messages(place: Place) -> dict[str, float]:
     """Milliseconds from the call of send to the return of recv in the other run: half a round trip (median)."""
 
     async def measure() -> dict[str, float]:
@@ -188,7 +188,7 @@ def messages(place: WorkflowScope) -> dict[str, float]:
     return asyncio.run(measure())
 
 
-def asleep(place: WorkflowScope) -> dict[str, float]:
+def asleep(place: Place) -> dict[str, float]:
     """Megabytes for 100,000 sleeping runs, from the second half of fewer: what is kept once must not be scaled."""
 
     async def measure() -> dict[str, float]:
@@ -202,14 +202,14 @@ def asleep(place: WorkflowScope) -> dict[str, float]:
     return asyncio.run(measure())
 
 
-async def start_naps(place: WorkflowScope, runs: int, *, asleep_then: int) -> None:
+async def start_naps(place: Place, runs: int, *, asleep_then: int) -> None:
     for first in range(0, runs, 100):
         await asyncio.gather(*(DBOS.start_workflow_async(nap) for _ in range(min(100, runs - first))))
     while recorded_naps(place) < asleep_then:
         await asyncio.sleep(0.2)
 
 
-def recorded_naps(place: WorkflowScope) -> int:
+def recorded_naps(place: Place) -> int:
     """How many naps are recorded; read from the peer's table because nothing public tells it in one question."""
     with sqlite3.connect(place.file) as connection:
         [recorded] = connection.execute("select count(*) from operation_outputs where function_name = 'DBOS.sleep'")
@@ -217,12 +217,12 @@ def recorded_naps(place: WorkflowScope) -> int:
     return int(recorded[0])
 
 
-def killed_and_restarted(place: WorkflowScope) -> dict[str, float]:
+def killed_and_restarted(place: Place) -> dict[str, float]:
     """Seconds from the return of launch until every run that was open at the kill has recorded a new step."""
     return kill_and_restart(place, before="bench.peer_dbos:open_runs", after="bench.peer_dbos:take_over", dead_s=NAP_S)
 
 
-def open_runs(place: WorkflowScope) -> None:
+def open_runs(place: Place) -> None:
     async def work() -> None:
         start(place)
         runs, ticks = place.count("runs"), place.count("ticks")
@@ -234,7 +234,7 @@ def open_runs(place: WorkflowScope) -> None:
     asyncio.run(work())
 
 
-def take_over(place: WorkflowScope) -> None:
+def take_over(place: Place) -> None:
     async def work() -> None:
         start(place)
         launched_at = time.perf_counter()
@@ -251,12 +251,12 @@ async def all_have_ticked(runs: int, ticks: int) -> None:
         await asyncio.sleep(0.002)
 
 
-def replay(place: WorkflowScope) -> dict[str, float]:
+def replay(place: Place) -> dict[str, float]:
     """How long a long history is replayed after a crash, and what a step costs in a long run against a short one."""
     return kill_and_replay(place, before="bench.peer_dbos:write_history", after="bench.peer_dbos:read_history")
 
 
-def write_history(place: WorkflowScope) -> None:
+def write_history(place: Place) -> None:
     async def work() -> None:
         start(place)
         steps = place.count("steps")
@@ -271,7 +271,7 @@ def write_history(place: WorkflowScope) -> None:
     asyncio.run(work())
 
 
-def read_history(place: WorkflowScope) -> None:
+def read_history(place: Place) -> None:
     """Seconds from the return of launch to the entry of the body, and from there to the last recorded step."""
     start(place)
     launched_at = time.perf_counter()
@@ -280,11 +280,11 @@ def read_history(place: WorkflowScope) -> None:
     time.sleep(3600)
 
 
-def four_processes(place: WorkflowScope) -> dict[str, float]:
+def four_processes(place: Place) -> dict[str, float]:
     return write_together(place, writer="bench.peer_dbos:writer", processes=4)
 
 
-def writer(place: WorkflowScope) -> dict[str, float]:
+def writer(place: Place) -> dict[str, float]:
     locked = CountLocked()
     logging.getLogger("dbos").addHandler(locked)
 

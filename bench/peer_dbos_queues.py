@@ -6,7 +6,7 @@ import time
 
 from dbos import DBOS, DBOSClient
 
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import listen, say
 from bench.peer_dbos import start
 from bench.scenes import hear_from_afar, latencies
@@ -35,7 +35,7 @@ async def note(sent_at: float) -> None:
     DONE.set()
 
 
-def drain(place: WorkflowScope) -> dict[str, float]:
+def drain(place: Place) -> dict[str, float]:
     async def measure() -> dict[str, float]:
         start(place)
         await DBOS.register_queue_async(QUEUE, global_concurrency=50, polling_interval_sec=BEST_POLL_S)
@@ -55,7 +55,7 @@ async def drained_in(runs: int) -> float:
     return time.perf_counter() - started
 
 
-def idle(place: WorkflowScope) -> dict[str, float]:
+def idle(place: Place) -> dict[str, float]:
     async def measure() -> dict[str, float]:
         start(place)
         await DBOS.register_queue_async(QUEUE)
@@ -77,11 +77,11 @@ async def send(runs: int) -> None:
         await asyncio.sleep(PAUSE_S)
 
 
-def remote(place: WorkflowScope) -> dict[str, float]:
+def remote(place: Place) -> dict[str, float]:
     return hear_from_afar(place, listener="bench.peer_dbos_queues:listener", sender="bench.peer_dbos_queues:sender")
 
 
-def listener(place: WorkflowScope) -> dict[str, float]:
+def listener(place: Place) -> dict[str, float]:
     start(place)
     DBOS.register_queue(QUEUE)
     time.sleep(AWAKE_S)
@@ -92,7 +92,7 @@ def listener(place: WorkflowScope) -> dict[str, float]:
     return latencies(LATE_MS[1:])
 
 
-def sender(place: WorkflowScope) -> None:
+def sender(place: Place) -> None:
     client = DBOSClient(system_database_url=place.url)
     say(ready=True)
     listen()

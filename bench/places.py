@@ -12,7 +12,7 @@ from typing import Any, Self
 import psycopg
 from psycopg import sql
 
-from bench.case import Case, WorkflowScope
+from bench.case import Case, Place
 
 MEMORY_FILESYSTEMS = {"tmpfs", "ramfs"}
 
@@ -39,7 +39,7 @@ class Grounds:
         shutil.rmtree(self.folder)
 
     @contextmanager
-    def place(self, case: Case, size: dict[str, float]) -> Iterator[WorkflowScope]:
+    def place(self, case: Case, size: dict[str, float]) -> Iterator[Place]:
         """An empty folder and a fresh database, removed afterwards."""
         self._places += 1
         folder = self.folder / f"{self._places:04d}"
@@ -51,7 +51,7 @@ class Grounds:
         else:
             url = f"sqlite:///{folder / 'bench.db'}"
         try:
-            yield WorkflowScope(str(folder), url, size)
+            yield Place(str(folder), url, size)
         finally:
             shutil.rmtree(folder)
             if case.database == "postgres":

@@ -4,7 +4,7 @@ import logging
 import time
 from contextlib import ExitStack
 
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import Child
 
 PATIENCE_S = 600.0
@@ -12,7 +12,7 @@ TICK_S = 0.05
 NAP_S = 2.0
 
 
-def kill_and_restart(place: WorkflowScope, *, before: str, after: str, dead_s: float = 0.0) -> dict[str, float]:
+def kill_and_restart(place: Place, *, before: str, after: str, dead_s: float = 0.0) -> dict[str, float]:
     """SIGKILL `before` once it has spoken, start `after` on the same database, and give both their figures.
 
     Each side starts its own clock when launch returns, so the start of the interpreter is not counted. `dead_s` is
@@ -26,7 +26,7 @@ def kill_and_restart(place: WorkflowScope, *, before: str, after: str, dead_s: f
         return {**told, **second.hear(PATIENCE_S)}
 
 
-def kill_and_replay(place: WorkflowScope, *, before: str, after: str) -> dict[str, float]:
+def kill_and_replay(place: Place, *, before: str, after: str) -> dict[str, float]:
     """Milliseconds from launch to the last of 10,000 recorded steps; only the replay itself grows with the steps."""
     told = kill_and_restart(place, before=before, after=after)
     replay_s = told["wait_s"] + told["body_s"] * 10_000 / place.count("steps")
@@ -38,7 +38,7 @@ def pause_after(number: int, ticks: int) -> float:
     return TICK_S if number < ticks else NAP_S
 
 
-def write_together(place: WorkflowScope, *, writer: str, processes: int) -> dict[str, float]:
+def write_together(place: Place, *, writer: str, processes: int) -> dict[str, float]:
     """Let `processes` writers share the runs of this place for `seconds`, all starting at one word.
 
     Answers steps a second of all together, the longest wait of any step, and how often a database was locked.
@@ -60,7 +60,7 @@ def write_together(place: WorkflowScope, *, writer: str, processes: int) -> dict
     }
 
 
-def hear_from_afar(place: WorkflowScope, *, listener: str, sender: str) -> dict[str, float]:
+def hear_from_afar(place: Place, *, listener: str, sender: str) -> dict[str, float]:
     """Let one process enqueue what another one listens for; answers the listener's figures."""
     with Child(listener, place) as hearing:
         hearing.hear(PATIENCE_S)

@@ -95,4 +95,6 @@ def notes(results: list[Measured]) -> list[str]:
             differing = ", ".join(f"{int(value):,} {name}" for name, value in theirs.items() if ours[name] != value)
             said.append(f"{case.key}: the peer did {differing}")
         said += [f"{case.key}: {side} failed: {reason}" for side, reason in result.failures.items()]
+        if (made := len(result.repetitions)) < (planned := max(case.times(result.mode, side) for side in case.sides)):
+            said.append(f"{case.key}: measured {made} of {planned} times, because this machine is slow or busy")
     return list(dict.fromkeys(said))

@@ -35,9 +35,9 @@ from psycopg import sql
 
 from turbine.store import open_store
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300
 NAG_SECONDS = 5.0
-LAST_RESORT_SECONDS = 30.0
+LAST_RESORT_SECONDS = 60.0
 
 hypothesis.settings.register_profile("turbine", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("turbine-long", deadline=None, print_blob=True, max_examples=2000)
@@ -401,10 +401,10 @@ class PostgresServer:
             return
         process.send_signal(signum)
         try:
-            process.wait(15)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(15)
+            process.wait(120)
 
     def _initialise(self) -> None:
         for name in ("data", "socket"):

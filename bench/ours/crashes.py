@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import say
 from bench.ours.steps import count, echo, steps_per_second
 from bench.scenes import NAP_S, kill_and_replay, kill_and_restart, pause_after
@@ -40,14 +40,14 @@ async def long_history(steps: int) -> None:
     await turbine.sleep(3600)
 
 
-def killed_and_restarted(place: WorkflowScope) -> dict[str, float]:
+def killed_and_restarted(place: Place) -> dict[str, float]:
     """Seconds from the return of launch until every run that was open at the kill has recorded a new step."""
     return kill_and_restart(
         place, before="bench.ours.crashes:open_runs", after="bench.ours.crashes:take_over", dead_s=NAP_S
     )
 
 
-def open_runs(place: WorkflowScope) -> None:
+def open_runs(place: Place) -> None:
     async def work() -> None:
         async with turbine.Runtime(place.url, workflows=[keep_ticking]) as rt:
             runs, ticks = place.count("runs"), place.count("ticks")
@@ -59,7 +59,7 @@ def open_runs(place: WorkflowScope) -> None:
     asyncio.run(work())
 
 
-def take_over(place: WorkflowScope) -> None:
+def take_over(place: Place) -> None:
     async def work() -> None:
         rt = turbine.Runtime(place.url, workflows=[keep_ticking])
         await rt.launch()
@@ -77,12 +77,12 @@ async def all_have_ticked(runs: int, ticks: int) -> None:
         await asyncio.sleep(0.002)
 
 
-def replay(place: WorkflowScope) -> dict[str, float]:
+def replay(place: Place) -> dict[str, float]:
     """How long a long history is replayed after a crash, and what a step costs in a long run against a short one."""
     return kill_and_replay(place, before="bench.ours.crashes:write_history", after="bench.ours.crashes:read_history")
 
 
-def write_history(place: WorkflowScope) -> None:
+def write_history(place: Place) -> None:
     async def work() -> None:
         async with turbine.Runtime(place.url, workflows=[count, long_history]) as rt:
             steps = place.count("steps")
@@ -97,7 +97,7 @@ def write_history(place: WorkflowScope) -> None:
     asyncio.run(work())
 
 
-def read_history(place: WorkflowScope) -> None:
+def read_history(place: Place) -> None:
     """Seconds from the return of launch to the entry of the body, and from there to the last recorded step."""
 
     async def work() -> None:

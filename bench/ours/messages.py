@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 
 ROUND_TRIPS: list[float] = []
 
@@ -25,7 +25,7 @@ async def pong(messages: int) -> None:
         await turbine.send("ping", number, "ball")
 
 
-def messages(place: WorkflowScope) -> dict[str, float]:
+def messages(place: Place) -> dict[str, float]:
     """Milliseconds from the call of send to the return of recv in the other run: half a round trip (median)."""
 
     async def measure() -> dict[str, float]:

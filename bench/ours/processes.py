@@ -5,7 +5,7 @@ import logging
 import time
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import listen, say
 from bench.ours.steps import count, echo, steps_per_second
 from bench.scenes import CountLocked, locked_among, write_together
@@ -28,15 +28,15 @@ async def write_until(deadline: float) -> tuple[int, float]:
     return steps, longest
 
 
-def one_process(place: WorkflowScope) -> dict[str, float]:
+def one_process(place: Place) -> dict[str, float]:
     return write_together(place, writer=WRITER, processes=1)
 
 
-def four_processes(place: WorkflowScope) -> dict[str, float]:
+def four_processes(place: Place) -> dict[str, float]:
     return write_together(place, writer=WRITER, processes=4)
 
 
-def writer(place: WorkflowScope) -> dict[str, float]:
+def writer(place: Place) -> dict[str, float]:
     locked = CountLocked()
     logging.getLogger().addHandler(locked)
 

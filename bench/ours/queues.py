@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import listen, say
 from bench.scenes import hear_from_afar, latencies
 
@@ -30,13 +30,13 @@ async def note(sent_at: float) -> None:
     DONE.set()
 
 
-def runtime(place: WorkflowScope, **limits: int) -> turbine.Runtime:
+def runtime(place: Place, **limits: int) -> turbine.Runtime:
     rt = turbine.Runtime(place.url, workflows=[job, note])
     rt.queue(QUEUE, **limits)
     return rt
 
 
-def drain(place: WorkflowScope) -> dict[str, float]:
+def drain(place: Place) -> dict[str, float]:
     """Runs a second, from the first one enqueued to the end of the last body."""
 
     async def measure() -> dict[str, float]:
@@ -56,7 +56,7 @@ async def drained_in(rt: turbine.Runtime, runs: int) -> float:
     return time.perf_counter() - started
 
 
-def idle(place: WorkflowScope) -> dict[str, float]:
+def idle(place: Place) -> dict[str, float]:
     """Milliseconds from the call that enqueues to the first line of the body, in a queue that is empty each time."""
 
     async def measure() -> dict[str, float]:
@@ -78,12 +78,12 @@ async def send(rt: turbine.Runtime, runs: int) -> None:
         await asyncio.sleep(PAUSE_S)
 
 
-def remote(place: WorkflowScope) -> dict[str, float]:
+def remote(place: Place) -> dict[str, float]:
     """The same, when the process that enqueues and the one that listens are two."""
     return hear_from_afar(place, listener="bench.ours.queues:listener", sender="bench.ours.queues:sender")
 
 
-def listener(place: WorkflowScope) -> dict[str, float]:
+def listener(place: Place) -> dict[str, float]:
     async def work() -> dict[str, float]:
         async with runtime(place):
             say(ready=True)
@@ -95,7 +95,7 @@ def listener(place: WorkflowScope) -> dict[str, float]:
     return asyncio.run(work())
 
 
-def sender(place: WorkflowScope) -> None:
+def sender(place: Place) -> None:
     async def work() -> None:
         rt = runtime(place)
         rt.listen()

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import Child, listen, say
 from bench.scenes import PATIENCE_S
 
@@ -41,13 +41,13 @@ async def job(number: int) -> int:
     return await mark(number)
 
 
-def one_process(place: WorkflowScope) -> dict[str, float]:
+def one_process(place: Place) -> dict[str, float]:
     """What one process does, under the names of the others' figures."""
     figures = drained(place, place.url, 1)
     return {**{f"per_s_{processes}": figures["per_s"] for processes in PROCESSES}, **figures}
 
 
-def many_processes(place: WorkflowScope) -> dict[str, float]:
+def many_processes(place: Place) -> dict[str, float]:
     """The same work by 2, 4 and 8 processes, each time in a new database; faults are counted over all of them."""
     speeds: dict[str, float] = {}
     faults: Counter[str] = Counter()
@@ -72,7 +72,7 @@ def sibling(url: str, number: int) -> Iterator[str]:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def drained(place: WorkflowScope, url: str, processes: int) -> dict[str, float]:
+def drained(place: Place, url: str, processes: int) -> dict[str, float]:
     """Let one of these processes enqueue, and all of them carry out.
 
     Answers runs a second, from the first one enqueued to the end of the last one, and what must not happen: deadlocks,
@@ -81,7 +81,7 @@ def drained(place: WorkflowScope, url: str, processes: int) -> dict[str, float]:
     runs = place.count("runs")
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(Child(WORKER, WorkflowScope(place.folder, url, {**place.size, "number": number})))
+            stack.enter_context(Child(WORKER, Place(place.folder, url, {**place.size, "number": number})))
             for number in range(processes)
         ]
         for worker in workers:
@@ -116,7 +116,7 @@ def count(connection: psycopg.Connection[Any], statement: str) -> int:
     return number
 
 
-def worker(place: WorkflowScope) -> dict[str, float]:
+def worker(place: Place) -> dict[str, float]:
     """One of the processes: it says that it is ready, works from the first word on, and leaves at the second."""
 
     async def work() -> None:

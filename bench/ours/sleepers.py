@@ -6,7 +6,7 @@ import gc
 import time
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 from bench.child import resident_mb, say
 from bench.ours.steps import count, steps_per_second
 from bench.scenes import kill_and_restart
@@ -30,7 +30,7 @@ async def alarm(due: float) -> None:
     WOKEN.set()
 
 
-def asleep(place: WorkflowScope) -> dict[str, float]:
+def asleep(place: Place) -> dict[str, float]:
     """Megabytes for 100,000 sleeping runs; measured when all of them have gone to sleep."""
 
     async def measure() -> dict[str, float]:
@@ -57,12 +57,12 @@ async def start_naps(rt: turbine.Runtime, runs: int) -> None:
     await rt.wait_idle()
 
 
-def parked(place: WorkflowScope) -> dict[str, float]:
+def parked(place: Place) -> dict[str, float]:
     """More memory of a process that is launched on a database full of parked runs, and how late a due one wakes."""
     return kill_and_restart(place, before="bench.ours.sleepers:park_all", after="bench.ours.sleepers:live_beside")
 
 
-def park_all(place: WorkflowScope) -> None:
+def park_all(place: Place) -> None:
     async def work() -> None:
         async with turbine.Runtime(place.url, workflows=[nap, alarm], park_after=dt.timedelta(0)) as rt:
             started = time.perf_counter()
@@ -73,7 +73,7 @@ def park_all(place: WorkflowScope) -> None:
     asyncio.run(work())
 
 
-def live_beside(place: WorkflowScope) -> None:
+def live_beside(place: Place) -> None:
     async def work() -> None:
         rt = turbine.Runtime(place.url, workflows=[nap, alarm], park_after=dt.timedelta(0))
         gc.collect()

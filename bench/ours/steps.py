@@ -5,7 +5,7 @@ import threading
 import time
 
 import turbine
-from bench.case import WorkflowScope
+from bench.case import Place
 
 STOP = threading.Event()
 COMPUTING = threading.Event()
@@ -38,19 +38,19 @@ async def crunch() -> int:
     return await turbine.do(compute)
 
 
-def one_run(place: WorkflowScope) -> dict[str, float]:
+def one_run(place: Place) -> dict[str, float]:
     return asyncio.run(many_counts(place, runs=1, steps=place.count("steps")))
 
 
-def many_runs(place: WorkflowScope) -> dict[str, float]:
+def many_runs(place: Place) -> dict[str, float]:
     return asyncio.run(many_counts(place, runs=place.count("runs"), steps=place.count("steps")))
 
 
-def one_step_runs(place: WorkflowScope) -> dict[str, float]:
+def one_step_runs(place: Place) -> dict[str, float]:
     return asyncio.run(many_counts(place, runs=place.count("runs"), steps=1))
 
 
-async def many_counts(place: WorkflowScope, *, runs: int, steps: int) -> dict[str, float]:
+async def many_counts(place: Place, *, runs: int, steps: int) -> dict[str, float]:
     """Steps a second after one run that warms the connection."""
     async with turbine.Runtime(place.url, workflows=[count]) as rt:
         await steps_per_second(rt, 1, 1)
@@ -67,7 +67,7 @@ async def steps_per_second(rt: turbine.Runtime, runs: int, steps: int) -> float:
     return runs * steps / spent
 
 
-def beside_a_busy_thread(place: WorkflowScope) -> dict[str, float]:
+def beside_a_busy_thread(place: Place) -> dict[str, float]:
     async def measure() -> dict[str, float]:
         async with turbine.Runtime(place.url, workflows=[count, crunch]) as rt:
             await steps_per_second(rt, 1, 1)

@@ -133,7 +133,7 @@ class Service:
             self._server.should_exit = True
             self._serving.result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.join(120)
         self._loop.close()
         self._socket.close()
 

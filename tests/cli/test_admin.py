@@ -70,7 +70,7 @@ def test_a_healthy_service_is_found_healthy(cli: Cli, service: Service) -> None:
     assert 0 == answer.code
     assert answer.json["ok"]
     assert 1 == checks(answer)["executors"]["count"]
-    assert abs(checks(answer)["clock"]["seconds"]) < 2
+    assert abs(checks(answer)["clock"]["seconds"]) < 60
 
 
 def test_open_runs_without_a_process_are_found(database_url: str) -> None:

@@ -39,7 +39,7 @@ def test_characters_that_the_output_has_no_code_for_are_escaped(service: Service
     told = subprocess.run(
         [*TURBINE, *arguments],
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
         env=os.environ | {"PYTHONIOENCODING": "cp1252"},  # as in a pipe on Windows
     )
@@ -87,6 +87,6 @@ def test_a_tail_that_is_interrupted_ends_without_a_traceback_and_the_run_goes_on
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert "Traceback" not in process.stderr.read()
-        assert 0 != process.wait(20)
+        assert 0 != process.wait(120)
     service.do(service.rt.send("open", "hello", "news"))
     assert "hello" == service.result("open")

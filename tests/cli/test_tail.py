@@ -61,7 +61,7 @@ def test_a_tail_follows_a_run_to_its_end(service: Service) -> None:
         assert "PENDING" == seen[-1]["status"]
         service.do(service.rt.send("open", "hello", "news"))
         rest = [json.loads(line) for line in process.stdout]
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(120)
     assert [("step", "done"), ("status", None)] == [(one["kind"], one.get("event")) for one in rest]
     assert "hello" == rest[-1]["told"]
 

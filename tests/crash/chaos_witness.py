@@ -28,10 +28,10 @@ def seen(rows: Rows, what: str) -> list[tuple[Any, ...]]:
 # The executor of the run, and the very launch of it that is registered, must be the one that recorded the outcome.
 _FOREIGN = """
 insert into seen (what, run, executor_id, detail)
-select 'foreign', new.run, w.executor_id, new.position || ' was recorded by launch ' || coalesce(new.life, 0)
+select 'foreign', new.run, w.executor_id, new.position || ' was recorded by launch ' || coalesce(new.incarnation, 0)
 from pt_runs as w
 where w.run = new.run
-and not exists (select 1 from pt_executors as e where e.executor_id = w.executor_id and e.incarnation = new.life)
+and not exists (select 1 from pt_executors as e where e.executor_id = w.executor_id and e.incarnation = new.incarnation)
 """
 _CROWDED = """
 insert into seen (what, run, executor_id, detail)

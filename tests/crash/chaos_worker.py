@@ -147,13 +147,14 @@ WORKFLOWS = [
     renovated, renovated_blocking, mailbox, petition, endless_child, endless, hasty, job, hatchling, brood,
 ]  # fmt: skip
 SAMPLES = [
-    "errand", "nap", "write_letters", "read_letters", "family", "child", "doomed", "draw", "blocking_errand",
+    "background", "nap", "write_letters", "read_letters", "lineage", "child", "doomed", "draw", "blocking_background",
     "blocking_child", "lookup",
 ]  # fmt: skip
 
 STORIES = {
-    "errand": 3, "nap": 2, "write_letters": 2, "family": 1, "doomed": 1, "draw": 1, "blocking_errand": 1, "lookup": 6,
-    "renovated": 3, "renovated_blocking": 1, "mailbox": 2, "petition": 2, "endless": 1, "hasty": 1, "brood": 1,
+    "background": 3, "nap": 2, "write_letters": 2, "lineage": 1, "doomed": 1, "draw": 1, "blocking_background": 1,
+    "lookup": 6, "renovated": 3,
+    "renovated_blocking": 1, "mailbox": 2, "petition": 2, "endless": 1, "hasty": 1, "brood": 1,
     "narrow_job": 4, "rated_job": 4, "keyed_job": 3, "delayed_job": 1, "lone_job": 2, "resting_nap": 1,
 }  # fmt: skip
 """What users do, and how often."""
@@ -218,6 +219,12 @@ class ChaosWorker(Worker):
         for task in list(self._users):
             await task
         return count
+
+    async def dry_up(self) -> None:
+        """Let users begin nothing more, and wait until each of them has done what it began."""
+        await super().dry_up()
+        if self._users:
+            await asyncio.wait(set(self._users))
 
     async def one_of_each(self, serial: int) -> None:
         """One run of each story that ends by itself, undisturbed."""

@@ -117,12 +117,12 @@ class Worker:
     def leave(self) -> None:
         """Shut down in good order."""
         self.ask("leave")
-        if self._process.wait(20) != 0:
+        if self._process.wait(120) != 0:
             raise AssertionError(f"worker {self.pid} did not end well:\n{self.log.read_text()}")
 
     def wait_dead(self) -> int:
         """Until it ends by itself; its exit status."""
-        return self._process.wait(30)
+        return self._process.wait(120)
 
     def exit_status(self) -> int | None:
         """None while it lives."""

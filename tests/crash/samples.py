@@ -196,7 +196,7 @@ async def draw() -> list[str]:
 
 
 @turbine.sync.workflow(max_recoveries=1000)
-def blocking_errand() -> list[Any]:
+def blocking_background() -> list[Any]:
     """The same words in a thread."""
     first = act_blocking(0, "first")
     tries = falter_blocking(1, failures=2)

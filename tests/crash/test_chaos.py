@@ -13,7 +13,7 @@ import random
 from typing import Any
 
 import pytest
-from attempt_result import AttemptResult, deadlocks, too_many_starts
+from assessment import Assessment, deadlocks, too_many_starts
 from chaos import Chaos
 from chaos_witness import watch_owners
 from chaos_worker import CANCELLED, DECIDED, POSTS, SENT
@@ -76,11 +76,11 @@ def live_through(crew: Crew, database: tuple[str, Any], chance: random.Random, s
         chaos.leave()
 
     print(f"{sum(chaos.count.values())} harms: {dict(chaos.count)}")
-    attempt_result = [*chaos.complaints, *AttemptResult(crew, rows, control, chaos.ended_ns).complaints()]
-    attempt_result += [f"an error that was not understood: {text}" for text in crew.tracebacks()]
+    assessment = [*chaos.complaints, *Assessment(crew, rows, control, chaos.ended_ns).complaints()]
+    assessment += [f"an error that was not understood: {text}" for text in crew.tracebacks()]
     if server is not None:
-        attempt_result += [*deadlocks(rows, server.log), *too_many_starts(rows)]
-    assert [] == attempt_result
+        assessment += [*deadlocks(rows, server.log), *too_many_starts(rows)]
+    assert [] == assessment
 
 
 def undisturbed(crew: Crew) -> dict[str, tuple[str, Any]]:
@@ -125,7 +125,7 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
     watch_owners(rows)
     worker.ask("one_of_each", serial=7)
     worker.leave()
-    assert [] == AttemptResult(crew, rows, control, {1: 0}).complaints()
+    assert [] == Assessment(crew, rows, control, {1: 0}).complaints()
 
     ((run,),) = rows("select run from pt_runs where id = 'nap-1-7'")
     rows.execute(
@@ -142,12 +142,11 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
     )
     with crew.journal.open("a") as journal:
         for kind, process, at_ns in ((BEGIN, 1, 1), (BEGIN, 2, 2), (END, 2, 3), (END, 1, 4)):
-            journal.write(f"{kind} errand-1-7 0 1 0 {process} {at_ns}\n")
-        journal.write(
-            f"{SENT} errand-1-7 5 0 0 1 9\n{DECIDED} errand-1-7 5 0 0 1 9\n{CANCELLED} errand-1-7 - 0 0 1 9\n"
-        )
+            journal.write(f"{kind} background-1-7 0 1 0 {process} {at_ns}\n")
+        for line in (f"{SENT} {{}} 5 0 0 1 9", f"{DECIDED} {{}} 5 0 0 1 9", f"{CANCELLED} {{}} - 0 0 1 9"):
+            journal.write(line.format("background-1-7") + "\n")
 
-    complaints = "\n".join(AttemptResult(crew, rows, control, {1: 9, 2: 9}).complaints())
+    complaints = "\n".join(Assessment(crew, rows, control, {1: 9, 2: 9}).complaints())
 
     for said in (
         "nap-1-7 was started, and is lost",
@@ -157,12 +156,12 @@ def test_the_verdict_sees_what_must_not_happen(crew: Crew, database_url: str) ->
         "99 was recorded by launch 999",
         "sent 2 times from within a run",
         "keyed has ",
-        "message 5 to errand-1-7 was acknowledged, and is there 0 times",
-        "errand-1-7 was decided with 5",
-        "errand-1-7 was cancelled, and is PENDING",
+        "message 5 to background-1-7 was acknowledged, and is there 0 times",
+        "background-1-7 was decided with 5",
+        "background-1-7 was cancelled, and is PENDING",
         "bodies of one run at once",
-        "step 0 of errand-1-7, attempt 1, was entered 2 times in process 1",
-        "errand-1-7 was set aside by",
-        "'errand-1-7', 'PENDING'",
+        "step 0 of background-1-7, attempt 1, was entered 2 times in process 1",
+        "background-1-7 was set aside by",
+        "'background-1-7', 'PENDING'",
     ):
         assert said in complaints

@@ -109,8 +109,10 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
 
     cutter.is_cutting = True
     floods = [worker.post("flood", tag=f"run-{worker.pid}", batch=10, pause=0.02) for worker in team]
-    team[0].post("start", runs=[("errand", "errand", []), ("blocking_errand", "blocking", [])])
-    team[1].post("start", runs=[("write_letters", "writer", ["reader"]), ("family", "family", []), ("nap", "nap", [])])
+    team[0].post("start", runs=[("background", "background", []), ("blocking_background", "blocking", [])])
+    team[1].post(
+        "start", runs=[("write_letters", "writer", ["reader"]), ("lineage", "lineage", []), ("nap", "nap", [])]
+    )
     until = time.monotonic() + 10 * SECONDS
     time.sleep(SECONDS)
     while min(cutter.cuts["before"], cutter.cuts["after"]) <= ENOUGH and time.monotonic() < until:
@@ -121,13 +123,13 @@ def test_a_commit_whose_answer_is_lost_is_neither_repeated_nor_forgotten(
         worker.ask("dry_up")
         worker.answer(flood)
     ids = sorted({mark.run for mark in crew.marks(ACKNOWLEDGED)})
-    results = team[0].ask("results", ids=ids, timeout=20)
+    results = team[0].ask("results", ids=ids, timeout=120)
     for worker in team:
         worker.leave()
     print(f"{len(ids)} runs, cuts: {dict(cutter.cuts)}")
     squares = {id_: int(id_.rpartition("-")[2]) ** 2 for id_ in ids if id_.startswith("run-")}
     assert squares == {id_: result for id_, result in results.items() if id_ in squares}
-    assert {"errand", "blocking", "writer", "family", "nap"} == set(ids) - squares.keys()
+    assert {"background", "blocking", "writer", "lineage", "nap"} == set(ids) - squares.keys()
     assert [] == Rows(postgres_url)("select id, status from pt_runs where status <> 'SUCCESS'")
     assert [] == Rows(postgres_url)("select run, body from pt_messages where consumed_position is null")
     assert [] == Rows(postgres_url).rewritten()

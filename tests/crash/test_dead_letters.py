@@ -15,20 +15,20 @@ pytestmark = pytest.mark.crash
 
 def test_a_run_that_kills_its_process_is_dead_lettered_alone(crew: Crew, database_url: str) -> None:
     first = crew.hire(database_url).wait_ready()
-    first.post("start", runs=[("nap", "nap", []), ("blocking_errand", "blocking", []), ("suicide", "suicide", [])])
+    first.post("start", runs=[("nap", "nap", []), ("blocking_background", "blocking", []), ("suicide", "suicide", [])])
     assert -signal.SIGKILL == first.wait_dead()
     for _ in range(2):
         assert -signal.SIGKILL == crew.hire(database_url).wait_dead()
 
     last = crew.hire(database_url).wait_ready()
     last.start("nap", "nap")
-    last.start("blocking_errand", "blocking")
-    last.start("errand", "errand")
+    last.start("blocking_background", "blocking")
+    last.start("background", "background")
 
     assert "DeadLettered" == last.result("suicide")
     assert ["nap before", "nap after", "nap at last"] == last.result("nap")
     assert "blocking first" == last.result("blocking")[0]
-    assert "errand first" == last.result("errand")[0]
+    assert "background first" == last.result("background")[0]
     last.leave()
     incarnations = [mark for mark in crew.marks(BEGIN) if (mark.run, mark.stage) == ("suicide", 1)]
     assert 3 == len(incarnations), "the first life and max_recoveries=2 more"
@@ -45,10 +45,10 @@ def test_a_run_whose_workflow_nobody_knows_is_left_and_others_go_on(crew: Crew, 
     first.start("nap", "nap")
     first.kill()
 
-    second = crew.hire(database_url, workflows=["nap", "errand"]).wait_ready()
-    second.start("errand", "errand")
+    second = crew.hire(database_url, workflows=["nap", "background"]).wait_ready()
+    second.start("background", "background")
     assert ["nap before", "nap after", "nap at last"] == second.result("nap")
-    assert "errand first" == second.result("errand")[0]
+    assert "background first" == second.result("background")[0]
     time.sleep(0.5)
     assert [("PENDING", None)] == Rows(database_url)("select status, executor_id from pt_runs where id = 'stranger'")
     assert {first.pid} == {mark.process for mark in crew.marks(BEGIN) if mark.run == "stranger"}

@@ -28,7 +28,7 @@ def test_runs_wait_for_a_postgres_that_is_away_and_nothing_is_lost(
     Rows(url).watch()
     team = [crew.hire(url, lease=1).wait_ready() for _ in range(2)]
     team[0].start("nap", "nap")
-    team[0].start("blocking_errand", "blocking")
+    team[0].start("blocking_background", "blocking")
     team[1].start("write_letters", "writer", "reader")
     floods = [worker.post("flood", tag=f"run-{worker.pid}", batch=20, pause=0.03) for worker in team]
 
@@ -47,7 +47,7 @@ def test_runs_wait_for_a_postgres_that_is_away_and_nothing_is_lost(
 
     acknowledged = {mark.run for mark in crew.marks(ACKNOWLEDGED)}
     ids = sorted(acknowledged - {"nap", "blocking", "writer"})
-    results = team[0].ask("results", ids=ids, timeout=30)
+    results = team[0].ask("results", ids=ids, timeout=120)
     assert {id_: int(id_.rpartition("-")[2]) ** 2 for id_ in ids} == results
     assert ["nap before", "nap after", "nap at last"] == team[1].result("nap")
     assert "blocking first" == team[1].result("blocking")[0]

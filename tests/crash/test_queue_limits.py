@@ -128,7 +128,7 @@ def drain(crew: Crew, url: str, chance: random.Random, plan: Plan) -> None:
         team[0].ask("enqueue", runs=[(number, chance.uniform(*plan.body_seconds)) for number in range(plan.runs)])
         wait_for(lambda: len(crew.marks(BEGIN)) > plan.runs * 0.4, plan.seconds_to_end)
         victim = team.pop(chance.randrange(PROCESSES))
-        wait_for(lambda: under_way(crew.marks(), victim.pid), 5)
+        wait_for(lambda: under_way(crew.marks(), victim.pid), 120)
         victim.kill()
         team.append(hire().wait_ready())
         wait_for(lambda: not rows.still_open(), plan.seconds_to_end)

@@ -40,7 +40,7 @@ MOMENTS = (
 )
 """What the clocks show, one after the other."""
 END_OF_ALL = datetime(2026, 11, 27, 12, tzinfo=UTC)
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 LAST_RESORT = 120
 STOPPED_SECONDS = 8
 

@@ -27,18 +27,18 @@ KILLS_LONG = 200
 SECONDS_TO_LIVE_MAX = 0.3
 BEFORE_READY = 0.1
 """The share of kills that hit a process which is still launching."""
-PATIENCE = 60.0
+PATIENCE = 120
 
 
 def wave(number: int) -> list[Run]:
     return [
-        ("errand", f"errand-{number}", []),
+        ("background", f"errand-{number}", []),
         ("nap", f"nap-{number}", []),
         ("write_letters", f"writer-{number}", [f"reader-{number}"]),
-        ("family", f"family-{number}", []),
+        ("lineage", f"family-{number}", []),
         ("doomed", f"doomed-{number}", []),
         ("draw", f"draw-{number}", []),
-        ("blocking_errand", f"blocking-{number}", []),
+        ("blocking_background", f"blocking-{number}", []),
     ]
 
 
@@ -150,7 +150,7 @@ def assert_bodies_ran_once_more_per_death_at_most(begun: list[Mark], undisturbed
 
 def test_watching_rows_sees_an_outcome_that_is_written_twice(crew: Crew, database_url: str) -> None:
     worker = crew.hire(database_url).wait_ready()
-    worker.start("errand", "run")
+    worker.start("background", "run")
     worker.result("run")
     worker.leave()
     Rows(database_url).watch()
@@ -163,7 +163,7 @@ def test_watching_rows_sees_an_outcome_that_is_written_twice(crew: Crew, databas
 def test_a_last_attempt_whose_outcome_was_lost_is_not_made_again(crew: Crew, database_url: str) -> None:
     """A process may die after its last attempt was kept and before the failure of the step was recorded."""
     first = crew.hire(database_url).wait_ready()
-    first.start("errand", "run")
+    first.start("background", "run")
     expected = first.result("run")
     first.leave()
     attempts = [mark for mark in crew.marks(BEGIN) if mark.stage == 2]

@@ -95,7 +95,7 @@ def test_a_runtime_is_served_until_it_is_told_to_end_and_goes_on_at_the_next_sta
                 next(lines)
                 server.send_signal(signal.SIGTERM)
                 assert any("run" in line or line == "" for line in lines)  # and then it ends, by itself
-        assert 0 == server.wait(timeout=30)
+        assert 0 == server.wait(timeout=120)
     with serving(tmp_path, unused_port, "shop:rt") as server:
         assert "setup?token" not in (tmp_path / "out.txt").read_text()
         made = turbine_command(
@@ -110,7 +110,7 @@ def test_a_runtime_is_served_until_it_is_told_to_end_and_goes_on_at_the_next_sta
                 time.sleep(0.01)
         assert "x" == (tmp_path / "notes").read_text()
         server.send_signal(signal.SIGINT)
-        assert 0 == server.wait(timeout=30)
+        assert 0 == server.wait(timeout=120)
 
 
 @turbine.workflow
@@ -150,7 +150,7 @@ def test_a_stream_goes_on_where_it_was_when_the_server_was_killed_and_started_an
         asyncio.run(run_elsewhere(tmp_path, "before"))
         mark = events(base, None, lambda _, data: data["id"] is not None)[-1]["id"]
         server.send_signal(signal.SIGKILL)
-        assert -signal.SIGKILL == server.wait(timeout=30)
+        assert -signal.SIGKILL == server.wait(timeout=120)
     asyncio.run(run_elsewhere(tmp_path, "missed-1", "missed-2"))
     with serving(tmp_path, unused_port, "shop:rt", "--auth", "none") as server:
         told = events(base, mark, lambda kind, _: kind == "changed")
@@ -158,7 +158,7 @@ def test_a_stream_goes_on_where_it_was_when_the_server_was_killed_and_started_an
             (one.get("workflow_id"), one.get("status")) for one in told
         }
         server.send_signal(signal.SIGINT)
-        assert 0 == server.wait(timeout=30)
+        assert 0 == server.wait(timeout=120)
 
 
 def seconds_used(server: subprocess.Popen[str]) -> float:
@@ -189,7 +189,7 @@ def test_several_workers_serve_one_application(tmp_path, unused_port) -> None:
             assert time.monotonic() < until
             time.sleep(0.1)
         server.send_signal(signal.SIGTERM)
-        assert 0 == server.wait(timeout=40)
+        assert 0 == server.wait(timeout=120)
 
 
 @pytest.mark.parametrize(

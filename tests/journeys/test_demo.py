@@ -154,7 +154,7 @@ def test_whoever_ends_the_demo_ends_the_worker_too(folder: Path, tmp_path: Path,
         assert process.stdout is not None
         told = process.stdout.readline()
         process.send_signal(ending)
-        code = process.wait(20)
+        code = process.wait(120)
         process.stdout.close()
     finally:
         process.kill()
@@ -186,7 +186,7 @@ def test_the_dashboard_shows_a_shop_to_whom_the_demo_names(folder: Path, tmp_pat
             )
             placed = api.post("trigger", json={"name": "place_order", "input": ORDER})
         process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(120)
 
     assert 240 == told["files"]
     assert 300 < sum(counts.values())
@@ -210,7 +210,7 @@ def test_plain_lines_say_where_the_dashboard_is_and_what_stays(folder: Path, tmp
         with signed_in(address[1], email[1], password[1]) as api:
             assert 4 == count(api, status="WAITING_FOR_APPROVAL")
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(120)
 
     assert "not built" not in told
     assert "\x1b" not in told
@@ -233,7 +233,7 @@ def test_without_a_built_dashboard_the_api_answers_and_the_way_to_build_it_is_to
         with signed_in(address[1], email[1], password[1]) as api:
             assert 4 == count(api, status="WAITING_FOR_APPROVAL")
         process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(120)
 
     assert "The dashboard is not built" in told
     assert "npm run build" in told
@@ -259,7 +259,7 @@ def test_whoever_ends_the_demo_while_the_shop_is_at_work_finds_nothing_left(
     with serving(tmp_path, str(folder), "--port", "0") as process:
         read_until(process, "Time ")
         process.send_signal(ending)
-        assert 130 == process.wait(20)
+        assert 130 == process.wait(120)
 
     assert [] == left_behind(tmp_path)
 
@@ -275,7 +275,7 @@ def demo(
 ) -> subprocess.CompletedProcess[str]:
     command = [*before, *([sys.executable] if before else []), TURBINE, "demo", *arguments]
     return subprocess.run(
-        command, env=environment(tmp_path) | settings, capture_output=True, text=True, check=False, timeout=50
+        command, env=environment(tmp_path) | settings, capture_output=True, text=True, check=False, timeout=120
     )
 
 

@@ -26,7 +26,7 @@ from turbine.cli.app import app
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guide.md", "docs/from-go.md")
 MORE_PAGES = ("ARCHITECTURE.md", "docs/limits.md", "docs/benchmarks.md")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^turbine .+$|`(turbine [a-z][^`]*)`", re.MULTILINE)

@@ -287,7 +287,7 @@ async def test_every_word_works_on_the_runtime_from_any_loop_and_thread(launch) 
         assert threading.current_thread() is not threading.main_thread()
         await rt.send(handle.workflow_id, "from another loop", "go")
         source = await rt.run(publishes)
-        return await rt.get_value(source.workflow_id, "order", timeout=30)
+        return await rt.get_value(source.workflow_id, "order", timeout=120)
 
     assert {"id": "7", "customer": "Ada"} == await asyncio.to_thread(asyncio.run, elsewhere())
     assert "from another loop" == await handle.result()

@@ -203,9 +203,9 @@ async def rows_in_real_time(url: str, instrument: Any) -> Rows:
         handles.append(await rt.run(carry_out.options(id="queued", queue="single"), [["step", 1]]))
         handles.append(await rt.run(carry_out.options(id="late", timeout=0.2), [["recv", "never", 60]]))
         for handle in handles[:-1]:
-            await handle.result(timeout=60)
+            await handle.result(timeout=120)
         with pytest.raises(turbine.WorkflowTimeout):
-            await handles[-1].result(timeout=60)
+            await handles[-1].result(timeout=120)
         live = rt._live
         assert live is not None
         return await live.store.read(snapshot)

@@ -88,7 +88,7 @@ def in_another_process(database_url: str) -> Callable[..., int]:
 
     def call(function: Callable[..., Any], *arguments: str) -> int:
         command = [sys.executable, "-c", _PROGRAM, function.__module__, inspect.getfile(function), function.__name__]
-        return subprocess.run([*command, database_url, *arguments], check=False, timeout=30).returncode
+        return subprocess.run([*command, database_url, *arguments], check=False, timeout=120).returncode
 
     return call
 

@@ -98,7 +98,7 @@ async def _cancelled(rt, handle, reason: str | None) -> None:
     assert (WorkflowStatus.CANCELLED, reason) == (status.status, status.reason)
     assert status.completed_at is not None
     with pytest.raises(AwaitedCancelled) as raised:
-        await handle.result(timeout=5)
+        await handle.result(timeout=120)
     assert (handle.workflow_id, reason) == (raised.value.workflow_id, raised.value.reason)
 
 
@@ -205,7 +205,7 @@ async def main():
         while not await handle.steps():
             await asyncio.sleep(0.01)
         await rt.cancel(handle.workflow_id)
-        print(await (await rt.run(quick)).result(timeout=20), (await handle.status()).status, flush=True)
+        print(await (await rt.run(quick)).result(timeout=120), (await handle.status()).status, flush=True)
         os._exit(0)  # asyncio.run would wait for a task that never ends
 
 asyncio.run(main())
@@ -257,7 +257,7 @@ def block(kind: str) -> None:
 
 def wait_at_the_door() -> None:
     calls["at the door"] += 1
-    client.wait(20)
+    client.wait(120)
 
 
 @pytest.mark.parametrize("kind", ["sleep", "step", "loop"])
@@ -332,7 +332,7 @@ async def test_a_run_that_takes_too_long_is_cancelled_with_the_reason_timeout(la
 
     for handle in handles:
         with pytest.raises(WorkflowTimeout) as raised:
-            await handle.result(timeout=10)
+            await handle.result(timeout=120)
         assert isinstance(raised.value, TimeoutError)
         status = await handle.status()
         assert (WorkflowStatus.CANCELLED, "timeout") == (status.status, status.reason)
@@ -344,7 +344,7 @@ async def test_a_timeout_interrupts_a_step_that_runs(launch):
     rt = await launch(wait)
 
     with pytest.raises(WorkflowTimeout):
-        await (await rt.run(wait.options(timeout=0.05), "step")).result(timeout=10)
+        await (await rt.run(wait.options(timeout=0.05), "step")).result(timeout=120)
 
     await _until("hang was interrupted")
 
@@ -360,7 +360,7 @@ async def test_a_timeout_counts_from_the_first_execution_and_survives_a_restart(
 
     later = await launch(take_a_while)
     with pytest.raises(WorkflowTimeout):
-        await later.retrieve(handle.workflow_id).result(timeout=10)
+        await later.retrieve(handle.workflow_id).result(timeout=120)
 
     status = await later.retrieve(handle.workflow_id).status()
     assert (deadline, timedelta(seconds=0.25)) == (status.deadline, status.timeout)
@@ -383,7 +383,7 @@ async def test_a_run_may_cancel_itself_and_others_only_through_the_runtime(launc
     handle = await rt.run(cancel_itself)
 
     with pytest.raises(AwaitedCancelled):
-        await handle.result(timeout=10)
+        await handle.result(timeout=120)
 
 
 @turbine.workflow
@@ -399,7 +399,7 @@ async def test_a_body_that_ignores_its_timeout_has_no_result(launch):
     handle = await rt.run(hold_on.options(timeout=0.05))
 
     with pytest.raises(WorkflowTimeout):
-        await handle.result(timeout=10)
+        await handle.result(timeout=120)
 
     await rt.wait_idle()
     status = await handle.status()
@@ -432,7 +432,7 @@ async def test_what_a_run_begins_while_another_process_cancels_it_ends_with_it(p
         elsewhere.commit()
         elsewhere.close()
         with pytest.raises(AwaitedCancelled, match="elsewhere"):
-            await handle.result(timeout=10)
+            await handle.result(timeout=120)
         await rt.wait_idle()
 
         assert [] == (await rt.approvals.list()).items

@@ -172,7 +172,7 @@ async def test_a_parent_and_its_child_go_on_after_a_restart(launch):
     later = await launch(wait_for_a_waiting_child, wait_for_go)
     await later.send("waiting", "gone", "go")
 
-    assert "gone" == await later.retrieve(handle.workflow_id).result(timeout=20)
+    assert "gone" == await later.retrieve(handle.workflow_id).result(timeout=120)
     assert 2 == len((await later.list()).items)
 
 
@@ -218,7 +218,7 @@ async def be_impatient() -> list[str]:
     except ResultTimeout as error:
         told.append(str(isinstance(error, TimeoutError)))
     await turbine.send(handle.workflow_id, "gone", "go")
-    return [*told, await handle.result(timeout=20)]
+    return [*told, await handle.result(timeout=120)]
 
 
 async def test_a_parent_may_stop_waiting_and_wait_again(launch):
@@ -297,7 +297,7 @@ async def test_a_child_that_its_parent_does_not_wait_for_is_carried_out(launch):
 
     assert "WENT ON" == await (await rt.run(lose_patience)).result()
 
-    assert "CALLED" == await rt.retrieve("left alone").result(timeout=10)
+    assert "CALLED" == await rt.retrieve("left alone").result(timeout=120)
 
 
 async def test_a_joined_child_is_not_taken_over_by_the_parent(launch):

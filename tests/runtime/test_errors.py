@@ -217,7 +217,7 @@ async def test_names_inside_of_a_run_are_kept_whole_or_refused_in_words(launch):
 
     handle = await rt.run(use_long_names)
 
-    for told in await handle.result(timeout=20):
+    for told in await handle.result(timeout=120):
         assert told == "kept" or "characters" in told
 
 
@@ -275,7 +275,7 @@ async def test_whatever_a_body_raises_ends_the_run_and_nothing_else(launch):
         for workflow in (raise_in_the_body, raise_in_a_thread):
             handle = await rt.run(workflow, name)
             with pytest.raises(WorkflowFailed):
-                await handle.result(timeout=10)
+                await handle.result(timeout=120)
             assert WorkflowStatus.ERROR == (await handle.status()).status
 
     assert 1 == await (await rt.run(echo, 1)).result()
@@ -399,7 +399,7 @@ async def test_a_result_that_the_codec_cannot_write_ends_the_run_in_error(launch
     handle = await rt.run(workflow)
 
     with pytest.raises(WorkflowFailed, match="the key service is away"):
-        await handle.result(timeout=10)
+        await handle.result(timeout=120)
 
 
 async def test_a_result_annotation_that_cannot_be_read_is_told_before_the_start_and_leaves_no_run_behind(launch):
@@ -424,4 +424,4 @@ async def test_a_body_that_cancels_its_own_task_and_returns_has_its_result(launc
 
     handle = await rt.run(cancel_its_own_task)
 
-    assert "done" == await handle.result(timeout=10)
+    assert "done" == await handle.result(timeout=120)

@@ -99,7 +99,7 @@ def refusing(database_url: str) -> Callable[[str], contextlib.AbstractContextMan
 
 async def works(url: str) -> None:
     async with runtime(url) as rt:
-        assert "hello" == await (await rt.run(hello)).result(timeout=60)
+        assert "hello" == await (await rt.run(hello)).result(timeout=120)
 
 
 @pytest.mark.timeout(200)
@@ -118,7 +118,7 @@ async def test_a_launch_that_fails_leaves_nothing_behind(database_url, refusing,
         assert [other.executor_id] == [one.executor_id for one in live]
 
     await rt.launch()
-    assert "hello" == await (await rt.run(hello)).result(timeout=60)
+    assert "hello" == await (await rt.run(hello)).result(timeout=120)
     await rt.shutdown()
     await leaves_nothing(before)
 
@@ -131,7 +131,7 @@ async def test_a_blocking_launch_that_fails_leaves_nothing_behind(database_url, 
         rt.launch()
     await leaves_nothing(before)
     with rt:
-        assert "hello" == rt.run(hello).result(timeout=60)
+        assert "hello" == rt.run(hello).result(timeout=120)
 
 
 @pytest.mark.timeout(300)

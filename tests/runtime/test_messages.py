@@ -173,7 +173,7 @@ async def test_the_rest_of_a_timeout_counts_after_a_restart(launch):
 
     later = await launch(wait_in_vain)
     await later.send(handle.workflow_id, None, "again")
-    assert "nothing" == await later.retrieve(handle.workflow_id).result(timeout=20)
+    assert "nothing" == await later.retrieve(handle.workflow_id).result(timeout=120)
 
     wait = (await later.steps(handle.workflow_id))[0]
     assert timedelta(seconds=0.4) <= wait.ended_at - wait.started_at < timedelta(seconds=1.5)
@@ -209,7 +209,7 @@ async def test_values_are_read_from_outside_as_they_are_set(launch):
     here, there = await launch(report_progress, park_after=0), await launch()
     handle = await here.run(report_progress)
 
-    late = asyncio.ensure_future(there.get_value(handle.workflow_id, "places", timeout=20))
+    late = asyncio.ensure_future(there.get_value(handle.workflow_id, "places", timeout=120))
     assert 50 == await _settled(there, handle.workflow_id)
     await here.send(handle.workflow_id, None, "go")
 
@@ -222,7 +222,7 @@ async def test_values_are_read_from_outside_as_they_are_set(launch):
 
 
 async def _settled(rt, workflow_id: str) -> int:
-    while (percent := await rt.get_value(workflow_id, "percent", timeout=20)) != 50:  # noqa: ASYNC110 - rows and counters are the only witnesses
+    while (percent := await rt.get_value(workflow_id, "percent", timeout=120)) != 50:  # noqa: ASYNC110 - rows and counters are the only witnesses
         await asyncio.sleep(0.001)
     return percent
 
@@ -243,7 +243,7 @@ async def test_a_value_that_is_not_set_in_time_is_an_error_or_the_default(launch
 
 @turbine.workflow
 async def watch(workflow_id: str) -> list[Any]:
-    first = await turbine.get_value(workflow_id, "places", timeout=20)
+    first = await turbine.get_value(workflow_id, "places", timeout=120)
     seen = await turbine.get_value(workflow_id, "percent", type=int)
     none = await turbine.get_value(workflow_id, "colour", timeout=0.01, default="red")
     try:
@@ -305,4 +305,4 @@ async def test_values_that_are_set_while_somebody_begins_to_wait_are_noticed(lau
         ]
         assert [number for number in range(25) for _ in range(2)] == await asyncio.gather(*outside)
         assert [list(range(25))] * 2 == [await follower.result() for follower in followers]
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 250

@@ -101,7 +101,7 @@ async def test_what_is_started_from_another_event_loop_is_carried_out(launch) ->
         now = datetime.now(UTC)
         made_up = await rt.schedules.backfill(yearly.id, now - timedelta(days=400), now)
         for id_ in [*ids, *made_up.started]:
-            assert await rt.retrieve(id_).result(timeout=60) in ("run", "trigger", "report")
+            assert await rt.retrieve(id_).result(timeout=120) in ("run", "trigger", "report")
         assert len(ids) + len(made_up.started) == len((await rt.list(name="hello")).items)
 
     await in_another_loop(start)
@@ -118,7 +118,7 @@ async def test_every_noun_and_every_wait_works_from_another_event_loop(launch, r
         assert WorkflowStatus.CANCELLED == (await waiting.status()).status
         await rt.resume("waiting")
         await rt.send("waiting", "gone", "go")
-        assert "gone" == await waiting.result(timeout=60)
+        assert "gone" == await waiting.result(timeout=120)
         assert 2 == len(await waiting.steps())
 
         asked = await rt.run(ask.options(id="asked"))
@@ -126,9 +126,9 @@ async def test_every_noun_and_every_wait_works_from_another_event_loop(launch, r
             await asyncio.sleep(0.01)
         assert gates[0] == await rt.approvals.get(gates[0].id)
         await rt.approve("asked", True)
-        assert await asked.result(timeout=60)
+        assert await asked.result(timeout=120)
 
-        assert "a.txt" == await (await rt.run(hello, "a.txt")).result(timeout=60)
+        assert "a.txt" == await (await rt.run(hello, "a.txt")).result(timeout=120)
         (product,) = (await rt.products.list()).items
         async with rt.products.open(product.id) as file:
             assert b"made" == await file.read()
@@ -174,7 +174,7 @@ async def test_a_step_with_an_event_loop_of_its_own_hears_at_once(launch) -> Non
     fetching = await rt.run(fetch, "late")
     await asyncio.sleep(0.2)
     await rt.send("late", None, "go")
-    assert 5 == await fetching.result(timeout=60)
+    assert 5 == await fetching.result(timeout=120)
 
 
 def test_all_nouns_of_a_runtime_are_of_this_kind(sqlite_url) -> None:

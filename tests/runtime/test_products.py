@@ -412,7 +412,7 @@ async def test_a_cancelled_run_keeps_nothing_of_its_upload(launch, kind: str) ->
     def slow_blocking() -> Iterator[bytes]:
         yield LARGE
         started.set()
-        go_on.wait(20)
+        go_on.wait(120)
         yield LARGE
 
     Box.data["x"] = slow() if kind == "async" else slow_blocking()

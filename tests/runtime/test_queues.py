@@ -105,7 +105,7 @@ async def test_a_paused_queue_starts_nothing_until_it_is_resumed(database_url):
 
         await rt.resume_queue("halted")
 
-        assert 1 == await handle.result(timeout=10)
+        assert 1 == await handle.result(timeout=120)
 
 
 async def test_a_partitioned_queue_carries_out_one_run_of_each_key_at_a_time(database_url):
@@ -136,7 +136,7 @@ async def test_no_window_holds_more_starts_than_the_rate_allows(database_url):
     async with rt:
         handles = [await rt.run(job.options(queue="slow"), "slow", n) for n in range(12)]
         for handle in handles:
-            await handle.result(timeout=20)
+            await handle.result(timeout=120)
 
         times = sorted([(await handle.status()).started_at for handle in handles])
     assert all(later - earlier >= timedelta(seconds=0.3) for earlier, later in zip(times, times[5:], strict=False))
@@ -215,7 +215,7 @@ async def test_a_process_that_listens_to_no_queue_leaves_its_runs_to_others(data
         busy = runtime(database_url)
         busy.queue("shared")
         async with busy:
-            assert 1 == await handle.result(timeout=10)
+            assert 1 == await handle.result(timeout=120)
 
 
 async def test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise(database_url):
@@ -228,12 +228,12 @@ async def test_a_parked_run_keeps_its_slot_unless_the_queue_says_otherwise(datab
         lending = await rt.run(wait_for_go.options(queue="lends"), 3)
         passing = await rt.run(job.options(queue="lends"), "lends", 4)
 
-        assert 4 == await passing.result(timeout=10)
+        assert 4 == await passing.result(timeout=120)
         assert "ENQUEUED" == (await behind.status()).status
 
         for handle in (keeping, lending):
             await rt.send(handle.workflow_id, None, "go")
-        assert [1, 2, 3] == [await handle.result(timeout=10) for handle in (keeping, behind, lending)]
+        assert [1, 2, 3] == [await handle.result(timeout=120) for handle in (keeping, behind, lending)]
 
 
 @turbine.workflow
@@ -321,9 +321,9 @@ async def test_a_run_that_pauses_over_the_turn_of_a_millisecond_is_parked_all_th
     async with rt:
         lending = await rt.run(wait_for_go.options(queue="lends"), 1)
         passing = await rt.run(job.options(queue="lends"), "lends", 2)
-        assert 2 == await passing.result(timeout=10)
+        assert 2 == await passing.result(timeout=120)
         await rt.send(lending.workflow_id, None, "go")
-        assert 1 == await lending.result(timeout=10)
+        assert 1 == await lending.result(timeout=120)
 
 
 async def test_limits_that_were_changed_at_run_time_hold_at_once_and_last(database_url):
@@ -374,7 +374,7 @@ async def test_a_child_is_put_into_a_queue_under_the_same_rules(database_url):
     rt.queue("keys", partitioned=True)
     async with rt:
         asked = [("plain", None), ("keys", "a"), ("keys", None), ("plain", "a"), ("nowhere", None)]
-        answers = [await (await rt.run(put_children_into, *one)).result(timeout=10) for one in asked]
+        answers = [await (await rt.run(put_children_into, *one)).result(timeout=120) for one in asked]
 
     assert ["1", "1", "ValueError", "ValueError", "QueueNotFound"] == answers
 
@@ -387,7 +387,7 @@ async def test_a_remote_workflow_runs_where_its_code_is(database_url):
 
         handle = await there.run(remote.options(queue="far"), "far", 7)
 
-        assert 7 == await handle.result(timeout=10)
+        assert 7 == await handle.result(timeout=120)
         with pytest.raises(ValueError, match="queue"):
             await there.run(remote, "far", 7)
         with pytest.raises(turbine.QueueNotFound):
@@ -517,4 +517,4 @@ async def test_keys_that_have_no_slot_to_give_keep_no_other_key_waiting(database
         handle = await rt.run(wait_for_go.options(queue="q", partition_key="free"), 2)
         await rt.send(handle.workflow_id, None, "go")
 
-        assert 2 == await handle.result(timeout=10)
+        assert 2 == await handle.result(timeout=120)

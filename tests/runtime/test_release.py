@@ -47,7 +47,7 @@ async def stumbling() -> int:
 
 
 async def reason(rt, handle, wanted: str):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while (told := await rt.explain(handle.workflow_id)).reason != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     return told

@@ -75,7 +75,7 @@ async def test_a_run_goes_on_after_its_process_was_killed(launch, in_another_pro
     rt = await launch(live_through_a_crash)
     handle = rt.retrieve("one", list[str])
 
-    assert ["FIRST", "LEFT", "RIGHT", "declined", "survived", "LAST"] == await handle.result(timeout=20)
+    assert ["FIRST", "LEFT", "RIGHT", "declined", "survived", "LAST"] == await handle.result(timeout=120)
     assert ["declined", "died", "first", "last", "left", "right"] == sorted(_read(tmp_path))
     assert 2 == (await handle.status()).attempts
 
@@ -104,7 +104,7 @@ async def test_a_run_that_kills_its_process_each_time_becomes_a_dead_letter(laun
     rt = await launch(die_again_and_again, live_through_a_crash)
 
     with pytest.raises(turbine.DeadLettered):
-        await rt.retrieve("one").result(timeout=20)
+        await rt.retrieve("one").result(timeout=120)
     status = await rt.retrieve("one").status()
     assert (WorkflowStatus.MAX_RECOVERY_ATTEMPTS_EXCEEDED, 3) == (status.status, status.attempts)
     assert ["alive"] * 3 == _read(tmp_path)
@@ -193,7 +193,7 @@ async def test_a_run_whose_code_changed_is_set_aside_and_goes_on_with_the_old_co
 
     old = await launch(order)
 
-    assert ["charged 5", "shipped"] == await old.retrieve(workflow_id).result(timeout=20)
+    assert ["charged 5", "shipped"] == await old.retrieve(workflow_id).result(timeout=120)
     assert {"charge": 1, "ship": 1} == calls
     assert None is (await old.retrieve(workflow_id).status()).attention
 
@@ -263,7 +263,7 @@ async def test_patched_lets_runs_from_before_and_after_a_change_live_side_by_sid
     for workflow_id in (old, new):
         await rt.send(workflow_id, "now", "go")
 
-    results = [await rt.retrieve(workflow_id).result(timeout=20) for workflow_id in (old, new)]
+    results = [await rt.retrieve(workflow_id).result(timeout=120) for workflow_id in (old, new)]
     # The old run had not come as far as the change, so it takes the new branch as well.
     assert [["charged 5", "billed", "shipped"], ["charged 6", "billed", "shipped"]] == results
 
@@ -287,7 +287,7 @@ async def test_patched_is_false_for_runs_that_were_further_before_the_change(lau
     for workflow_id in (old, new):
         await rt.send(workflow_id, "now", "go")
 
-    results = [await rt.retrieve(workflow_id).result(timeout=20) for workflow_id in (old, new)]
+    results = [await rt.retrieve(workflow_id).result(timeout=120) for workflow_id in (old, new)]
     assert [["charged 5", "shipped"], ["billed", "charged 6", "shipped"]] == results
     assert {"charge": 2, "bill": 1, "ship": 2} == calls
 
@@ -309,7 +309,7 @@ async def test_a_run_whose_workflow_nobody_knows_is_left_alone_and_explained(lau
 
     rt = await launch(known_to_nobody_else)
     await rt.send(workflow_id, "hello", "go")
-    assert "hello" == await rt.retrieve(workflow_id).result(timeout=20)
+    assert "hello" == await rt.retrieve(workflow_id).result(timeout=120)
 
 
 async def executor() -> str:

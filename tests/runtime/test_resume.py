@@ -146,7 +146,7 @@ async def test_a_child_that_failed_with_its_parent_is_taken_up_with_it(launch):
     broken.clear()
     await rt.resume(handle.workflow_id)
 
-    assert "A" == await handle.result(timeout=10)
+    assert "A" == await handle.result(timeout=120)
     assert 1 == calls["a"]
     assert 2 == len((await rt.list(status="SUCCESS")).items)
 
@@ -209,7 +209,7 @@ async def test_a_cancellation_that_is_heard_late_leaves_the_resumed_run_alone(la
     rt._live.runner.cancelled(run, fence)
     await rt.send(handle.workflow_id, "gone", "go")
 
-    assert "gone" == await handle.result(timeout=10)
+    assert "gone" == await handle.result(timeout=120)
 
 
 @turbine.workflow
@@ -229,7 +229,7 @@ async def test_children_that_were_cancelled_with_their_parent_are_taken_up_with_
     for child in ("called", "beside"):
         await rt.send(child, child, "go")
 
-    assert ["called", "beside"] == await handle.result(timeout=10)
+    assert ["called", "beside"] == await handle.result(timeout=120)
 
 
 async def test_a_run_goes_on_although_its_history_could_not_be_read_at_first(launch, monkeypatch):
@@ -246,7 +246,7 @@ async def test_a_run_goes_on_although_its_history_could_not_be_read_at_first(lau
     monkeypatch.setattr(store, "read", read_later)
     await rt.send(handle.workflow_id, "gone", "go")
 
-    assert "gone" == await handle.result(timeout=10)
+    assert "gone" == await handle.result(timeout=120)
     assert not away
 
 
@@ -304,7 +304,7 @@ async def test_a_resumed_run_goes_on_in_any_process(launch):
     # The one that resumes it does not know the workflow; another one does.
     resumed = await there.resume(handle.workflow_id)
 
-    assert ["A", "OPTIONAL", "B", "C"] == await resumed.result(timeout=10)
+    assert ["A", "OPTIONAL", "B", "C"] == await resumed.result(timeout=120)
     assert here.executor_id == (await resumed.status()).executor_id
 
 
@@ -314,7 +314,7 @@ doors = {1: threading.Event(), 2: threading.Event()}
 def wait_at_its_door() -> int:
     calls["thread"] += 1
     incarnation = calls["thread"]
-    doors[incarnation].wait(20)
+    doors[incarnation].wait(120)
     return incarnation
 
 

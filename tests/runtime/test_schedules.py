@@ -703,7 +703,7 @@ async def test_a_schedule_made_in_one_process_fires_in_the_one_that_has_the_code
     while not (found := await runs(here)):  # noqa: ASYNC110 - another process acts, rows are the only witnesses
         await asyncio.sleep(0.01)
 
-    assert "pong" == await here.retrieve(found[0]).result(timeout=20)
+    assert "pong" == await here.retrieve(found[0]).result(timeout=120)
 
 
 async def test_a_runtime_that_drains_fires_nothing(world):

@@ -244,7 +244,7 @@ async def test_a_run_whose_starter_went_away_is_carried_out(launch):
     while not (await rt.list()).items:  # noqa: ASYNC110 - rows are the only witness
         await asyncio.sleep(0.002)
 
-    assert "Ada" == await rt.retrieve("left alone").result(timeout=10)
+    assert "Ada" == await rt.retrieve("left alone").result(timeout=120)
     assert {"Ada": 1} == calls
 
 

@@ -154,7 +154,7 @@ async def test_a_long_step_is_shown_while_it_runs(launch):
     rt = await launch(run_a_long_step)
     handle = await rt.run(run_a_long_step)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while len(steps := await handle.steps()) < 2:  # noqa: ASYNC110 - rows and counters are the only witnesses
             await asyncio.sleep(0.05)
 

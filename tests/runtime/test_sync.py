@@ -122,7 +122,7 @@ def test_blocking_code_has_the_same_words(launch_sync, park_after):
         "nothing": "nothing",
         "kinds": ["datetime", "UUID", "float"],
         "patched": True,
-    } == handle.result(timeout=20)
+    } == handle.result(timeout=120)
     assert {"progress": 50} == rt.values("one")
     assert {"add": 4, "fail": 3, "fetch": 1} == {name: count for name, count in calls.items() if name != "tour"}
     assert (WorkflowStatus.SUCCESS, 1) == (handle.status().status, handle.status().attempts)
@@ -141,7 +141,7 @@ def test_the_runtime_has_the_same_ways_in(database_url):
             handle.result(timeout=0.01)
         rt.wait_idle()
         rt.send("one", "gone", "go")
-        assert "gone" == handle.result(timeout=20) == rt.retrieve("one", str).result()
+        assert "gone" == handle.result(timeout=120) == rt.retrieve("one", str).result()
         assert rt.is_launched
 
         second = rt.run(wait_for_go)
@@ -151,9 +151,9 @@ def test_the_runtime_has_the_same_ways_in(database_url):
             second.result()
         assert second.workflow_id == rt.resume(second.workflow_id).workflow_id
         rt.send(second.workflow_id, "resumed", "go")
-        assert "resumed" == rt.retrieve(second.workflow_id).result(timeout=20)
+        assert "resumed" == rt.retrieve(second.workflow_id).result(timeout=120)
         forked = rt.fork("one", 1)
-        assert "gone" == forked.result(timeout=20)
+        assert "gone" == forked.result(timeout=120)
         assert 3 == len(rt.list().items)
         rt.kv.set("key", 1)
         assert 1 == rt.kv.get("key")
@@ -171,7 +171,7 @@ def test_the_error_of_a_blocking_run_is_raised_from_its_handle(launch_sync):
     rt = launch_sync(fail_in_the_body)
 
     with pytest.raises(WorkflowFailed, match="no") as raised:
-        rt.run(fail_in_the_body).result(timeout=20)
+        rt.run(fail_in_the_body).result(timeout=120)
 
     assert "fail_in_the_body" in raised.value.traceback
 
@@ -180,11 +180,11 @@ async def test_one_database_serves_async_and_blocking_code(launch, launch_sync):
     rt = await launch(tour, wait_for_go)
 
     handle = await rt.run(tour, 1)
-    assert 2 == (await handle.result(timeout=20))["first"]
+    assert 2 == (await handle.result(timeout=120))["first"]
     waiting = await rt.run(wait_for_go)
     other = launch_sync()
     other.send(waiting.workflow_id, "gone", "go")
-    assert "gone" == await waiting.result(timeout=20)
+    assert "gone" == await waiting.result(timeout=120)
 
 
 @turbine.sync.workflow
@@ -195,7 +195,7 @@ def tell_the_tenant() -> list[str]:
 def test_context_variables_reach_threads(database_url):
     tenant.set("acme")
     with turbine.sync.Runtime(database_url, workflows=[tell_the_tenant], shutdown_timeout=0) as rt:
-        assert ["acme"] * 3 == rt.run(tell_the_tenant).result(timeout=20)
+        assert ["acme"] * 3 == rt.run(tell_the_tenant).result(timeout=120)
 
 
 running: set[int] = set()
@@ -215,7 +215,7 @@ def test_no_more_threads_are_used_than_allowed(launch_sync):
     most.clear()
 
     for handle in [rt.run(occupy_a_thread, 0.02) for _ in range(12)]:
-        handle.result(timeout=20)
+        handle.result(timeout=120)
 
     assert 3 == max(most)
 
@@ -239,7 +239,7 @@ def test_words_work_in_threads_that_a_run_owns(launch_sync):
 
     handle = rt.run(use_own_threads)
 
-    assert [2] == handle.result(timeout=20)
+    assert [2] == handle.result(timeout=120)
     assert ["add"] == [step.function_name for step in handle.steps()]
 
 
@@ -256,7 +256,7 @@ def test_tasks_of_a_blocking_run_keep_their_positions(launch_sync, park_after):
 
     handle = rt.run(start_many, 8)
 
-    assert list(range(1, 9)) == handle.result(timeout=20)
+    assert list(range(1, 9)) == handle.result(timeout=120)
     assert 8 == calls["add"]
 
 

@@ -167,7 +167,7 @@ async def test_every_kind_of_value_is_itself_after_a_restart(launch, replay):
     await later.send(handle.workflow_id, everything(), "parcel")
     await replay(later, later.retrieve(handle.workflow_id))
 
-    assert everything() == await later.retrieve(handle.workflow_id, Everything).result(timeout=20)
+    assert everything() == await later.retrieve(handle.workflow_id, Everything).result(timeout=120)
     assert everything() == await later.get_value(handle.workflow_id, "parcel", type=Everything)
     assert ["step ran"] == seen
 

@@ -228,7 +228,7 @@ async def test_a_run_is_set_aside_where_a_type_does_not_take_what_was_recorded_a
     await new.shutdown()
 
     again = await launch(*place(Order))
-    assert AN_ORDER == Order.model_validate_json(await again.retrieve(workflow_id).result(timeout=60))
+    assert AN_ORDER == Order.model_validate_json(await again.retrieve(workflow_id).result(timeout=120))
     assert None is (await again.status(workflow_id)).attention
     assert [] == handled
 
@@ -243,7 +243,7 @@ async def test_a_type_that_has_another_optional_field_takes_what_was_recorded(la
     new = await launch(*place(More))
     await new.send(workflow_id, None, "go")
 
-    result = await new.retrieve(workflow_id).result(timeout=60)
+    result = await new.retrieve(workflow_id).result(timeout=120)
     assert More(**AN_ORDER.model_dump()) == More.model_validate_json(result)
     assert [] == handled
 
@@ -263,7 +263,7 @@ async def test_a_run_that_was_set_aside_is_tried_again_when_it_is_resumed_and_wh
     assert "count, note" in await attention(rt, workflow_id)
     await rt.replace(flows[0])
 
-    assert AN_ORDER == Order.model_validate_json(await rt.retrieve(workflow_id).result(timeout=60))
+    assert AN_ORDER == Order.model_validate_json(await rt.retrieve(workflow_id).result(timeout=120))
 
 
 async def test_a_body_that_swallows_everything_does_not_hide_a_misfit_and_leaves_memory(launch: Any) -> None:
@@ -319,7 +319,7 @@ async def test_an_annotation_that_cannot_be_resolved_any_more_sets_the_run_aside
     await rt.send(workflow_id, None, "go")
     assert "step 'make', 'Nowhere', cannot be resolved" in await attention(rt, workflow_id)
     await rt.replace(flows[0])
-    assert AN_ORDER == Order.model_validate_json(await rt.retrieve(workflow_id).result(timeout=60))
+    assert AN_ORDER == Order.model_validate_json(await rt.retrieve(workflow_id).result(timeout=120))
     assert [] == handled
 
 
@@ -367,7 +367,7 @@ async def test_a_run_whose_process_was_killed_is_taken_up_by_the_code_that_fits_
     await new.shutdown()
     old = await launch(dies(Order))
 
-    assert AN_ORDER == Order.model_validate_json(await old.retrieve("it").result(timeout=60))
+    assert AN_ORDER == Order.model_validate_json(await old.retrieve("it").result(timeout=120))
 
 
 # Runs that were started by others
@@ -404,10 +404,10 @@ async def test_a_queued_run_whose_input_does_not_fit_is_set_aside_and_does_not_s
         await rt.run(old.options(id="it"), AN_ORDER)
     async with runtime(database_url, new, another) as rt:
         assert now.__name__ in await attention(rt, "it")
-        assert "done" == await (await rt.run(another)).result(timeout=60)
+        assert "done" == await (await rt.run(another)).result(timeout=120)
     async with runtime(database_url, old) as rt:
         await rt.send("it", None, "go")
-        assert AN_ORDER == Order.model_validate_json(await rt.retrieve("it").result(timeout=60))
+        assert AN_ORDER == Order.model_validate_json(await rt.retrieve("it").result(timeout=120))
         assert None is (await rt.status("it")).attention
 
 
@@ -433,7 +433,7 @@ async def test_input_from_where_the_code_is_not_may_have_more_than_the_workflow_
             await worker.wait_idle()
             assert {"args": [more], "kwargs": {}} == (await worker.status(started.workflow_id)).input
             await worker.send(workflow_id, None, "go")
-            assert Less(name="x") == Less.model_validate_json(await worker.retrieve(workflow_id).result(timeout=60))
+            assert Less(name="x") == Less.model_validate_json(await worker.retrieve(workflow_id).result(timeout=120))
         history = await worker.export(started.workflow_id)
         assert (await replay(type(history).from_json(history.to_json()), take(Less))).ok
 
@@ -461,7 +461,7 @@ async def test_a_result_that_a_child_left_while_its_parent_was_away_is_not_lost(
         assert "the result of run it-0 does not fit Less" in await attention(rt, "it")
     async with runtime(database_url, *old) as rt:
         await rt.send("it", None, "go")
-        assert AN_ORDER == Order.model_validate_json(await rt.retrieve("it").result(timeout=60))
+        assert AN_ORDER == Order.model_validate_json(await rt.retrieve("it").result(timeout=120))
     assert [] == handled
 
 
@@ -488,7 +488,7 @@ async def test_a_body_may_read_a_part_of_the_result_of_another_run_or_find_it_to
     async with rt:
         handle = await rt.run(flow)
         await replay(rt, handle)
-        assert ["a long name", "a long name", "no number"] == await handle.result(timeout=60)
+        assert ["a long name", "a long name", "no number"] == await handle.result(timeout=120)
 
 
 # Types that read a part by design
@@ -532,7 +532,7 @@ async def test_a_fork_goes_on_reading_a_part(launch: Any) -> None:
     forked = await rt.fork(handle.workflow_id, 1)
     await rt.send(forked.workflow_id, None, "go")
 
-    assert Less(name="a long name") == Less.model_validate_json(await forked.result(timeout=60))
+    assert Less(name="a long name") == Less.model_validate_json(await forked.result(timeout=120))
 
 
 @turbine.workflow
@@ -569,8 +569,8 @@ async def test_what_was_of_another_type_when_it_came_is_that_in_every_replay(lau
     await replay(rt, first)
     await rt.send(second.workflow_id, None, "again")
 
-    assert "no number" == await first.result(timeout=60)
-    assert ["ValidationFailed"] * 2 == await second.result(timeout=60)
+    assert "no number" == await first.result(timeout=120)
+    assert ["ValidationFailed"] * 2 == await second.result(timeout=120)
 
 
 async def test_a_message_that_did_not_fit_is_read_again_when_its_run_is_resumed_with_a_type_that_takes_it(
@@ -588,12 +588,12 @@ async def test_a_message_that_did_not_fit_is_read_again_when_its_run_is_resumed_
     handle = await rt.run(strict)
     await rt.send(handle.workflow_id, "seven", "number")
     with pytest.raises(WorkflowFailed, match="ValidationFailed"):
-        await handle.result(timeout=60)
+        await handle.result(timeout=120)
 
     await rt.replace(flow(int | str))
     await rt.resume(handle.workflow_id)
 
-    assert "seven" == await handle.result(timeout=60)
+    assert "seven" == await handle.result(timeout=120)
 
 
 # Errors have types too
@@ -634,7 +634,7 @@ async def test_an_error_whose_type_is_gone_sets_the_run_aside(launch: Any, monke
         await without.shutdown()
 
     later = await launch(goes_on_after_a_decline)
-    assert "declined" == await later.retrieve(handle.workflow_id).result(timeout=60)
+    assert "declined" == await later.retrieve(handle.workflow_id).result(timeout=120)
 
 
 class Lock:
@@ -685,7 +685,7 @@ def test_blocking_code_is_set_aside_and_goes_on_too(database_url: str) -> None:
             threading.Event().wait(0.01)
         assert "count, note" in status.attention
         rt.replace(of_blocking_step(Order)[0])
-        assert AN_ORDER == Order.model_validate_json(rt.retrieve("it").result(timeout=60))
+        assert AN_ORDER == Order.model_validate_json(rt.retrieve("it").result(timeout=120))
     assert [] == handled
 
 
@@ -729,4 +729,4 @@ async def test_a_dataclass_that_lost_a_field_sets_the_run_aside(launch: Any) -> 
     assert "0.town" in await attention(rt, handle.workflow_id)
 
     await rt.replace(whole)
-    assert "Springfield" in await handle.result(timeout=60)
+    assert "Springfield" in await handle.result(timeout=120)

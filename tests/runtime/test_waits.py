@@ -98,7 +98,7 @@ async def test_after_a_restart_only_the_rest_of_a_sleep_is_slept(launch):
     await asyncio.sleep(0.15)
 
     later = await launch(nap)
-    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=20)
+    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=120)
 
     status = await later.retrieve(handle.workflow_id).status()
     assert timedelta(seconds=0.4) <= status.completed_at - began < timedelta(seconds=1.5)
@@ -132,7 +132,7 @@ async def test_a_sleep_that_ended_while_nobody_was_there_is_over_at_launch(launc
 
     later = await launch(nap)
 
-    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=20)
+    assert "awake" == await later.retrieve(handle.workflow_id).result(timeout=120)
 
 
 async def test_a_run_that_waits_longer_than_park_after_leaves_memory_and_wakes_by_itself(launch):
@@ -166,14 +166,16 @@ def nap_in_a_thread(seconds: float) -> str:
 async def test_parked_blocking_runs_give_their_threads_back(launch):
     rt = await launch(nap_in_a_thread, max_threads=2)
 
-    handles = [await rt.run(nap_in_a_thread, 0.3) for _ in range(10)]
+    handles = [await rt.run(nap_in_a_thread, 3600) for _ in range(10)]
     quick = await rt.run(nap_in_a_thread, 0)
-    began = time.monotonic()
 
-    assert "awake" == await quick.result()
     # Ten sleepers in two threads do not hold up the eleventh, nor each other.
+    assert "awake" == await quick.result()
+    while passes.count("nap in a thread") < 11:  # noqa: ASYNC110 - the list is the only witness
+        await asyncio.sleep(0.01)
+    for handle in handles:
+        await rt.release(handle.workflow_id)
     assert ["awake"] * 10 == [await handle.result() for handle in handles]
-    assert time.monotonic() - began < 2
 
 
 @turbine.workflow
@@ -237,7 +239,7 @@ def call_in_time() -> str:
 async def test_a_step_with_a_timeout_finds_a_thread_where_its_run_has_taken_the_last_one(launch):
     rt = await launch(call_in_time, max_threads=1)
 
-    assert "in time" == await (await rt.run(call_in_time)).result(timeout=5)
+    assert "in time" == await (await rt.run(call_in_time)).result(timeout=120)
 
 
 @turbine.workflow
@@ -255,7 +257,7 @@ async def test_a_run_that_waits_in_a_thread_gives_it_to_a_step_that_needs_one(la
     waiting = await rt.run(wait_in_a_thread)
     await rt.wait_idle()
 
-    assert await (await rt.run(do_in_a_thread)).result(timeout=5)
+    assert await (await rt.run(do_in_a_thread)).result(timeout=120)
 
     await rt.send(waiting.workflow_id, "gone", "go")
-    assert "gone" == await waiting.result(timeout=5)
+    assert "gone" == await waiting.result(timeout=120)

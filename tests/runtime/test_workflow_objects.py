@@ -101,7 +101,7 @@ async def test_code_that_was_run_again_is_refused_until_it_replaces_the_register
     rt.replace(new_child)
     handle = await rt.run(new.options(tags=["more"]))
     await rt.send(handle.workflow_id, None, "go")
-    assert ["new first", "new second", "new child"] == await handle.result(timeout=60)
+    assert ["new first", "new second", "new child"] == await handle.result(timeout=120)
     assert ["new", "more"] == (await handle.status()).tags
     assert [["new"]] == [list(known.tags) for known in rt.registered_workflows() if known.name == "cell"]
     with pytest.raises(NotRegistered, match="run again"):
@@ -119,7 +119,7 @@ async def test_an_execution_that_is_under_way_goes_on_with_the_code_it_began_wit
     await rt.send(handle.workflow_id, None, "go")
 
     # The child is a run of its own: it begins with the code that is registered then.
-    assert ["old first", "old second", "new child"] == await handle.result(timeout=60)
+    assert ["old first", "old second", "new child"] == await handle.result(timeout=120)
 
 
 async def test_a_run_that_was_parked_goes_on_with_the_newer_code(launch: Any) -> None:
@@ -196,7 +196,7 @@ async def test_an_object_stands_for_what_was_registered_of_it(launch: Any, datab
         assert "greeting" == (await rt.schedules.create(greet, "@daily", input="Cyd")).workflow
         parent = await rt.run(greet_both)
         await replay(rt, parent)
-        assert ["hello Ada", "hello Bob"] == await parent.result(timeout=60)
+        assert ["hello Ada", "hello Bob"] == await parent.result(timeout=120)
         children = (await rt.list(parent_id=parent.workflow_id, ascending=True)).items
         assert [["registered", "started"], ["registered"]] == [child.tags for child in children]
         assert {"greeting"} == {child.name for child in children}
@@ -256,7 +256,7 @@ async def test_a_body_calls_the_registered_child_or_is_told(launch: Any) -> None
     await rt.send(handle.workflow_id, None, "go")
 
     with pytest.raises(turbine.WorkflowFailed, match=r"NotRegistered.*'child'.*run again"):
-        await handle.result(timeout=60)
+        await handle.result(timeout=120)
 
 
 def test_blocking_runtimes_replace_workflows_too(database_url: str) -> None:
@@ -311,4 +311,4 @@ async def test_a_step_whose_result_cannot_be_resolved_fails_before_its_body_runs
     rt = await launch(call_untold)
 
     with pytest.raises(turbine.WorkflowFailed, match="return annotation of step 'untold', 'Nowhere'"):
-        await (await rt.run(call_untold)).result(timeout=60)
+        await (await rt.run(call_untold)).result(timeout=120)

@@ -86,12 +86,12 @@ class BusyWriter:
         self._holding = threading.Event()
         self._release = threading.Event()
         self._future = store.submit_blocking(self._hold, {})
-        assert self._holding.wait(10)
+        assert self._holding.wait(120)
 
     @on(Lane.MAIN)
     def _hold(self, tx: Tx) -> None:
         self._holding.set()
-        assert self._release.wait(20)
+        assert self._release.wait(120)
 
     def __enter__(self) -> BusyWriter:
         return self

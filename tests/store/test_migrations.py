@@ -57,7 +57,7 @@ def test_eight_processes_may_open_a_new_database_at_once(database_url, opened) -
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [("", "")] * 8 == [process.communicate(timeout=30) for process in processes]
+    assert [("", "")] * 8 == [process.communicate(timeout=120) for process in processes]
     store = opened(database_url, registered=False)
     assert len(files()) == len(store.read_blocking(lambda tx: tx.rows(HISTORY)))
     assert [(8,)] == store.read_blocking(lambda tx: tx.rows(Statement.of("select count(*) from pt_kv")))

@@ -125,7 +125,7 @@ class Proxy:
     def close(self) -> None:
         self._stopping.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
         self._listening.close()
         shutil.rmtree(self.folder)
 
@@ -149,9 +149,9 @@ def test_connections_killed_while_writing_lose_nothing_and_double_nothing(postgr
     enterers = Enterers(postgres_store, ledger.enter)
     killed = 0
     for _ in range(10):
-        enterers.wait_for(20)
+        enterers.wait_for(120)
         killed += kill_connections(postgres_url)
-    enterers.wait_for(20)
+    enterers.wait_for(120)
     acknowledged = enterers.finish()
     assert killed >= 10
     assert (acknowledged, len(acknowledged)) == postgres_store.read_blocking(ledger.audit)
@@ -170,7 +170,7 @@ def test_a_connection_killed_in_the_middle_of_a_batch_begins_the_batch_anew(
         return answer
 
     future = postgres_store.submit_blocking(enter_slowly, {})
-    assert begun.wait(10)
+    assert begun.wait(120)
     kill_connections(postgres_url)
     assert "entered slow" == future.wait()
     assert (["slow"], 1) == postgres_store.read_blocking(ledger.audit)
@@ -322,7 +322,7 @@ async def test_an_executor_that_is_alone_notifies_no_other_until_one_comes(
 
     other = opened(postgres_url)
     other.listen(loop, "other", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert ("everything", None) == await notified.get()
         while notified.empty():
             await postgres_store.write(lambda tx: tx.wake("entry", "notified"))
@@ -351,10 +351,10 @@ def test_a_server_that_is_restarted_under_load_costs_time_only(own_postgres, led
     store.write_blocking(ledger.make)
     enterers = Enterers(store, ledger.enter)
     for end in (own_postgres.crash, own_postgres.stop, own_postgres.crash):
-        enterers.wait_for(30)
+        enterers.wait_for(120)
         end()
         own_postgres.start()
-    enterers.wait_for(30)
+    enterers.wait_for(120)
     acknowledged = enterers.finish()
     assert (acknowledged, len(acknowledged)) == store.read_blocking(ledger.audit)
 
@@ -383,7 +383,7 @@ def test_a_store_whose_server_is_away_can_be_closed(own_postgres, ledger, opened
     patient = threading.Thread(target=store.close)
     patient.start()
     store.close(patient=False)
-    patient.join(10)
+    patient.join(120)
     assert not patient.is_alive()
     assert [StoreUnavailable] * 3 == [type(outcome(future.wait)) for future in futures]
 
@@ -448,7 +448,7 @@ def test_a_commit_of_another_store_is_notified_with_its_keys(postgres_store, pos
         loop = asyncio.get_running_loop()
         postgres_store.hold("me")
         postgres_store.listen(loop, "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             assert ("everything", None) == await notified.get()
             await other.write(wake, key="near", remote=False)
             for key in keys:
@@ -465,7 +465,7 @@ async def test_own_wakes_are_notified_once(postgres_store, postgres_url, opened)
     other = opened(postgres_url)
     other.hold("other")
     postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await postgres_store.write(lambda tx: tx.wake("entry", "mine"))
         await other.write(lambda tx: tx.wake("entry", "theirs"))
         wakes = [await notified.get()]
@@ -485,7 +485,7 @@ async def test_more_wakes_than_a_notification_can_carry_arrive_as_everything(
     other = opened(postgres_url)
     other.hold("other")
     postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert ("everything", None) == await notified.get()
         await other.write(wake_many)
         assert ("everything", None) == await notified.get()
@@ -494,7 +494,7 @@ async def test_more_wakes_than_a_notification_can_carry_arrive_as_everything(
 async def test_a_listener_that_lost_its_connection_connects_again(postgres_store, postgres_url, opened) -> None:
     notified: asyncio.Queue[object] = asyncio.Queue()
     postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert ("everything", None) == await notified.get()
         kill_connections(postgres_url)
         assert ("everything", None) == await notified.get()
@@ -509,7 +509,7 @@ async def test_strange_notifications_stop_no_listener(postgres_store, postgres_u
     other = opened(postgres_url)
     other.hold("other")
     postgres_store.listen(asyncio.get_running_loop(), "me", lambda wakes: [notified.put_nowait(wake) for wake in wakes])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         with psycopg.connect(postgres_url, autocommit=True) as stranger:
             for strange in ("", "not json", "[]", "7", json.dumps(["x", [[1, 2, 3]]]), json.dumps(["x", 5])):
                 stranger.execute("select pg_notify(%s, %s)", (channel(postgres_store), strange))
@@ -530,7 +530,7 @@ def test_batches_of_two_executors_that_wait_for_each_other_are_tried_again_befor
     def take(tx: Tx, *, first: int, second: int) -> str:
         tx.rows(lock, total=first)
         with contextlib.suppress(threading.BrokenBarrierError):
-            both_hold_one.wait(60)
+            both_hold_one.wait(120)
         both_hold_one.abort()
         tx.rows(lock, total=second)
         return "both"

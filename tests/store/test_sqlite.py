@@ -79,7 +79,7 @@ class Companion:
         self._process.communicate()
 
     def leave(self) -> None:
-        _, _ = self._process.communicate(timeout=20)
+        _, _ = self._process.communicate(timeout=120)
         assert 0 == self._process.returncode
 
 
@@ -157,7 +157,7 @@ def test_four_processes_open_write_and_leave_one_file_over_and_over(sqlite_store
         for n in range(4)
     ]
     sqlite_store.close()
-    assert ["ready\nentered\n"] * 4 == [process.communicate(timeout=30)[0] for process in processes]
+    assert ["ready\nentered\n"] * 4 == [process.communicate(timeout=120)[0] for process in processes]
     with other_connection(sqlite_store) as connection:
         assert (80,) == connection.execute("select total from ledger_total").fetchone()
 
@@ -267,7 +267,7 @@ def test_a_commit_of_another_process_is_noticed(sqlite_store, companion) -> None
         notified = asyncio.Event()
         loop = asyncio.get_running_loop()
         sqlite_store.listen(loop, "me", lambda wakes: notified.set() if ("everything", None) in wakes else None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             for n in range(20):
                 notified.clear()
                 if n % 2:  # look with and without being asked to hurry
@@ -285,7 +285,7 @@ async def test_what_was_written_before_the_listener_started_is_notified(sqlite_s
     companion.hear()
     notified = asyncio.Event()
     sqlite_store.listen(asyncio.get_running_loop(), "me", lambda wakes: notified.set())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await notified.wait()
 
 

@@ -225,7 +225,7 @@ def test_closing_finishes_what_has_entered(store, ledger, busy_writer, opened) -
         futures = [store.submit_blocking(ledger.enter, {"id": str(n)}) for n in range(10)]
         closing = threading.Thread(target=store.close)
         closing.start()
-    closing.join(10)
+    closing.join(120)
     assert not closing.is_alive()
     assert [f"entered {n}" for n in range(10)] == [future.wait() for future in futures]
     assert 10 == opened(store.url).read_blocking(ledger.audit)[1]
@@ -381,7 +381,7 @@ async def test_a_listener_that_fails_leaves_no_caller_waiting(store, ledger) -> 
 
     store.hold("me")
     store.listen(loop, "me", notified)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         assert "entered a" == await store.write(enter_and_wake, id="a")
     assert [ZeroDivisionError] == [type(complaint["exception"]) for complaint in complaints]
     loop.set_exception_handler(None)

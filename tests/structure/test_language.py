@@ -80,35 +80,9 @@ PUBLIC = {
 """Names of the public contract, by the file that defines them."""
 OPENINGS = re.compile(r"(What|Whoever|Who|Whatever|Nobody|Somebody)\b")
 """A docstring begins with a verb or a noun phrase, not with a riddle."""
-PENDING = tuple(
-    str(ROOT / name)
-    for name in (
-        "src/turbine/http",
-        "src/turbine/operations",
-        "src/turbine/delivery",
-        "src/turbine/forking.py",
-        "src/turbine/probe.py",
-        "src/turbine/threads.py",
-        "src/turbine/wake.py",
-        "src/turbine/runtime/live.py",
-        "docs",
-        "README.md",
-        "ARCHITECTURE.md",
-    )
-)
-"""What is not rewritten yet; to be empty when the renaming is done."""
-PENDING_FOLDERS = (ROOT / "src" / "turbine",)
-"""The same for the files of a folder that lie in it directly."""
-
-
-def _is_pending(path: Path) -> bool:
-    return str(path).startswith(PENDING) or path.parent in PENDING_FOLDERS
-
-
-SOURCES = sorted(path for path in (ROOT / "src").rglob("*.py") if not _is_pending(path))
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TEXTS = sorted(
-    path
-    for path in [
+    [
         *SOURCES,
         *(ROOT / "src").rglob("*.sql"),
         *(path for kind in ("*.ts", "*.tsx", "*.css") for path in (ROOT / "ui" / "src").rglob(kind)),
@@ -116,7 +90,6 @@ TEXTS = sorted(
         ROOT / "README.md",
         ROOT / "ARCHITECTURE.md",
     ]
-    if not _is_pending(path)
 )
 
 

@@ -11,7 +11,7 @@ async def test_the_longest_that_the_event_loop_was_late_is_told_also_while_it_is
     pulse = Heartbeat(asyncio.get_running_loop(), Threads(7))
     before = pulse.take()
     pulse.start()
-    time.sleep(BEAT + 0.2)  # noqa: ASYNC251 - that is what blocks a loop
+    time.sleep(BEAT + 2)  # noqa: ASYNC251 - that is what blocks a loop
     blocked = pulse.take()
     await asyncio.sleep(0.01)
 
@@ -19,6 +19,6 @@ async def test_the_longest_that_the_event_loop_was_late_is_told_also_while_it_is
     pulse.stop()
 
     assert (None, 0, 7) == (before.loop_delay_ms, before.threads, before.threads_max)
-    assert blocked.loop_delay_ms >= 200
-    assert noted.loop_delay_ms >= 200
-    assert calm.loop_delay_ms < 200
+    assert blocked.loop_delay_ms >= 2000
+    assert noted.loop_delay_ms >= 2000
+    assert calm.loop_delay_ms < 2000

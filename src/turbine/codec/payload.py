@@ -8,10 +8,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from turbine.cached import cached_property
 from turbine.codec.annotations import buildable, is_untyped, schema_types
 from turbine.codec.lazy_import import LazyImport
 from turbine.codec.misfit import Misfit

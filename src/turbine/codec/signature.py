@@ -7,9 +7,9 @@ import inspect
 import sys
 import types
 import typing
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from turbine.cached import cached_property
 from turbine.codec.enclosing import Enclosing, enclosing, function_of
 from turbine.codec.lazy_import import LazyImport
 from turbine.codec.misfit import Misfit

@@ -21,6 +21,7 @@ from turbine.codec import describe_error
 from turbine.masking import HIDDEN, scrub
 from turbine.model.alert_channels import QuietHours
 from turbine.model.deliveries import EVERY_EVENT, TEST_EVENT, AttemptResult
+from turbine.platform import after_fork_in_child
 from turbine.store import Store
 from turbine.tables import alert_channels
 from turbine.tables.deliveries import ClaimedDelivery
@@ -94,6 +95,15 @@ def _service(url: str) -> Any:
 
 
 _loading = threading.Lock()
+
+
+def _forked() -> None:
+    """Replace the lock in a forked child, where the thread that held it does not exist."""
+    global _loading  # noqa: PLW0603
+    _loading = threading.Lock()
+
+
+after_fork_in_child(_forked)
 
 
 @cache

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, cast
 
+from turbine.cached import cached_property
 from turbine.clock import check_aware
 from turbine.codec import Enclosing, PayloadType, Signature, payload_type
 from turbine.codec.schemas import check_schema

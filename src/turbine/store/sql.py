@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from turbine.cached import cached_property
 
 Dialect = Literal["sqlite", "postgres"]
 _BLOCK = re.compile(r"^-- (name|columns): (\w+)(?: \[(sqlite|postgres)\])?[ \t]*$", re.MULTILINE)

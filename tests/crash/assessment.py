@@ -17,7 +17,7 @@ from journal import BEGIN, END, Mark
 RATE_PERIOD_MS = 1000
 
 
-class AttemptResult:
+class Assessment:
     """What must hold after the chaos, whatever it was; a complaint is a line of text."""
 
     def __init__(self, crew: Crew, rows: Rows, control: dict[str, tuple[str, Any]], ended_ns: dict[int, int]) -> None:
