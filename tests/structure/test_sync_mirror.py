@@ -43,7 +43,7 @@ def names_of(module: ModuleType) -> dict[str, Any]:
     with_members |= {
         type(value).__name__: type(value)
         for value in vars(runtime).values()
-        if type(value).__module__.startswith(("turbine.operations", "turbine.sync"))
+        if type(value).__module__.startswith(("turbine.operations", "turbine.queries", "turbine.sync"))
     }
     for prefix, kind in with_members.items():
         names |= {

@@ -354,9 +354,9 @@ def test_a_payload_type_is_made_once_for_an_annotation():
 
 
 def test_plain_reads_any_stored_text():
-    assert codec.plain(None) is None
-    assert codec.plain('{"a":[1,"x"]}') == {"a": [1, "x"]}
-    assert codec.plain(payload_type(float).encode(math.nan, "x")) == {"$float": "NaN"}
+    assert codec.json_value(None) is None
+    assert codec.json_value('{"a":[1,"x"]}') == {"a": [1, "x"]}
+    assert codec.json_value(payload_type(float).encode(math.nan, "x")) == {"$float": "NaN"}
 
 
 # Signatures

@@ -18,9 +18,6 @@ from turbine.codec.misfit import Misfit
 from turbine.codec.payload import LOOSE, PayloadType, json_value, loose, payload_type
 from turbine.codec.signature import Signature, UnresolvedAnnotation, source_of
 
-plain = json_value
-"""The former name of `json_value`."""
-
 __all__ = [
     "LOOSE",
     "Enclosing",
@@ -37,7 +34,6 @@ __all__ = [
     "json_value",
     "loose",
     "payload_type",
-    "plain",
     "recall_error",
     "settle_error",
     "source_of",

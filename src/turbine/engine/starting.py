@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, cast
 
 from turbine.clock import to_ms
-from turbine.codec import loose, payload_type, plain
+from turbine.codec import json_value, loose, payload_type
 from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.app import App
 from turbine.errors import ValidationFailed
@@ -187,7 +187,7 @@ def accept_elsewhere(definition: WorkflowDefinition, signature: dict[str, Any], 
 def accept_stored(definition: WorkflowDefinition, app: App, stored: str | None, tick_ms: int) -> Arguments:
     """The arguments of a scheduled run: the stored input, else the tick where the workflow takes one, else nothing."""
     if stored is not None:
-        return accept(definition, plain(app.payloads.open(stored)))
+        return accept(definition, json_value(app.payloads.open(stored)))
     if definition.takes_tick:
         return definition.signature.decode(definition.signature.from_json(tick_text(tick_ms)))
     return accept(definition, None)

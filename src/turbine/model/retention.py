@@ -40,7 +40,7 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class GarbagePreview:
-    """What garbage collection would remove now, each counted up to 10,000."""
+    """Counts, each up to 10,000, of the rows that garbage collection would remove now."""
 
     runs: int
     partial: bool

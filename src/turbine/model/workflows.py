@@ -198,7 +198,7 @@ class RunChange:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFailure:
+class FailedChange:
     """A run that a bulk change could not change."""
 
     workflow_id: str
@@ -215,7 +215,7 @@ class BulkChange:
     capped: bool
     """Whether there are more runs than were changed; ask again."""
     done: int
-    failed: list[RunFailure] = field(default_factory=list[RunFailure])
+    failed: list[FailedChange] = field(default_factory=list[FailedChange])
     next_cursor: str | None = None
     """Where to continue while there are more."""
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.codec import payload_type, plain
+from turbine.codec import json_value, payload_type
 from turbine.codec.schemas import complaints
 from turbine.engine.app import App
 from turbine.errors import NotFound, ValidationFailed
@@ -203,7 +203,7 @@ def prepare(
         # A rejection needs no data.
         if form is None or (data is None and not approved):
             return None
-        errors = complaints(form, plain(text))
+        errors = complaints(form, json_value(text))
         return ValidationFailed(what="The filled-in form", errors=errors) if errors else None
 
     return decision, check

@@ -98,7 +98,7 @@ def _schema(tx: Tx) -> Check:
         text = f"schema {applied} is older than this Turbine's {newest}; `turbine migrate` brings it up to date"
     elif applied > newest:
         text = f"schema {applied} is newer than this Turbine's {newest}; upgrade this installation"
-    return check("schema", applied == newest, text, applied=applied, known=newest)
+    return check("schema", applied == newest, text, applied=applied, newest=newest)
 
 
 def _executors(tx: Tx) -> Check:

@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.codec import payload_type
-from turbine.codec import plain as plain_value
+from turbine.codec import json_value, payload_type
 from turbine.codec.schemas import check_schema, complaints
 from turbine.engine.app import App
 from turbine.engine.payloads import Payloads
@@ -145,7 +144,7 @@ async def set_key_schema(app: App, key: str, schema: Any, *, actor: Actor | None
 
 
 def _complain(schema: dict[str, Any], text: str) -> list[dict[str, Any]]:
-    return complaints(schema, plain_value(text))
+    return complaints(schema, json_value(text))
 
 
 def _record(entry: KvEntry, payloads: Payloads) -> KVRecord:

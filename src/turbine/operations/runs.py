@@ -16,7 +16,7 @@ from turbine.errors import Conflict, Deduplicated, ShuttingDown, TurbineError, W
 from turbine.ids import check_id, check_text
 from turbine.model.accounts import Actor
 from turbine.model.run_filter import RunFilter
-from turbine.model.workflows import TERMINAL, BulkChange, Event, RunChange, RunFailure, WorkflowStatus
+from turbine.model.workflows import TERMINAL, BulkChange, Event, FailedChange, RunChange, WorkflowStatus
 from turbine.operations import products
 from turbine.operations.audit_entries import audit_of, submit_audited
 from turbine.queries.runs import COUNT_MAX, count_runs, list_runs, run_key
@@ -170,7 +170,7 @@ async def change_runs(
     cursor: str | None = None,
 ) -> BulkChange:
     """Cancels, resumes or deletes up to `limit` runs of a filter, beginning at a cursor."""
-    matched, done, failed = 0, 0, list[RunFailure]()
+    matched, done, failed = 0, 0, list[FailedChange]()
     while True:
         size = min(CONCURRENCY, limit - matched)
         page = await list_runs(app, run_filter, limit=size, cursor=cursor, load_output=False)
@@ -179,7 +179,7 @@ async def change_runs(
         )
         matched += len(page.items)
         done += sum(change.changed for change in changes if isinstance(change, RunChange))
-        failed += [change for change in changes if isinstance(change, RunFailure)]
+        failed += [change for change in changes if isinstance(change, FailedChange)]
         cursor = page.next_cursor
         if cursor is None or matched >= limit:
             return BulkChange(matched, done, cursor is not None, done, failed, cursor)
@@ -197,7 +197,7 @@ async def preview_change(app: App, action: BulkAction, run_filter: RunFilter) ->
 
 async def _change_one(
     app: App, actor: Actor | None, action: BulkAction, workflow_id: str, reason: str | None
-) -> RunChange | RunFailure:
+) -> RunChange | FailedChange:
     try:
         match action:
             case "cancel":
@@ -207,4 +207,4 @@ async def _change_one(
             case "delete":
                 return await delete_run(app, actor, workflow_id, bulk=True)
     except TurbineError as error:
-        return RunFailure(workflow_id, str(error))
+        return FailedChange(workflow_id, str(error))

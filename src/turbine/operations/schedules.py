@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from turbine.clock import span_ms, to_datetime, to_ms
-from turbine.codec import payload_type, plain
+from turbine.codec import json_value, payload_type
 from turbine.engine.app import App
 from turbine.engine.starting import encoded, for_anyone, prepare
 from turbine.errors import Conflict, NotFound, ShuttingDown, ValidationFailed
@@ -428,7 +428,7 @@ def _checked_reason(reason: str | None) -> str | None:
 
 
 def _opened(app: App, stored: str | None) -> Any:
-    return None if stored is None else plain(app.payloads.open(stored))
+    return None if stored is None else json_value(app.payloads.open(stored))
 
 
 def _check_run_id(row: ScheduleRow) -> None:

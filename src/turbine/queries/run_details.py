@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from turbine.clock import to_datetime
-from turbine.codec import plain
+from turbine.codec import json_value
 from turbine.engine.app import App
 from turbine.engine.payloads import Payloads
 from turbine.errors import NotFound, WorkflowNotFound
@@ -90,7 +90,7 @@ async def step_output(app: App, workflow_id: str, position: str) -> Any:
     row = await _read_run(app, workflow_id, steps.output, position=check_text(position, "position"))
     if row is None:
         raise NotFound(kind="step", id=position)
-    return None if row[0] is None else plain(app.payloads.open(row[0]))
+    return None if row[0] is None else json_value(app.payloads.open(row[0]))
 
 
 async def lineage(app: App, workflow_id: str) -> Lineage:
@@ -137,7 +137,7 @@ async def list_messages(app: App, workflow_id: str, *, limit: int, after: int) -
         rows,
         limit,
         lambda row: row[0],
-        lambda row: MessageRecord(row[1], plain(app.payloads.open(row[2])), to_datetime(row[3]), row[4]),
+        lambda row: MessageRecord(row[1], json_value(app.payloads.open(row[2])), to_datetime(row[3]), row[4]),
     )
 
 
@@ -145,14 +145,17 @@ async def list_values(app: App, workflow_id: str) -> Page[ValueRecord]:
     """Returns the values that a run has published. Raises WorkflowNotFound."""
     rows = await _read_run(app, workflow_id, run_details.values)
     return Page(
-        [ValueRecord(key, plain(app.payloads.open(text)), to_datetime(updated_ms)) for key, text, updated_ms in rows]
+        [
+            ValueRecord(key, json_value(app.payloads.open(text)), to_datetime(updated_ms))
+            for key, text, updated_ms in rows
+        ]
     )
 
 
 async def get_values(app: App, workflow_id: str) -> dict[str, Any]:
     """Returns the values that a run has published, by key. Raises WorkflowNotFound."""
     texts = await _read_run(app, workflow_id, messages.values)
-    return {key: plain(app.payloads.open(text)) for key, text in texts.items()}
+    return {key: json_value(app.payloads.open(text)) for key, text in texts.items()}
 
 
 async def _read_run(app: App, workflow_id: str, function: Callable[..., R], /, **arguments: Any) -> R:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from turbine.clock import to_ms
-from turbine.codec import plain
+from turbine.codec import json_value
 from turbine.engine.app import App
 from turbine.engine.payloads import Payloads
 from turbine.errors import WorkflowNotFound
@@ -88,6 +88,6 @@ async def count_by_status(app: App, after: datetime | None, before: datetime | N
 
 def _decoded(stored: StoredStatus, payloads: Payloads) -> Status:
     def decoded(text: str | None) -> Any:
-        return None if text is None else plain(payloads.open(text))
+        return None if text is None else json_value(payloads.open(text))
 
     return replace(stored.status, output=decoded(stored.output), input=decoded(stored.inputs))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from turbine.clock import to_datetime
-from turbine.codec import encode_error, payload_type, plain
+from turbine.codec import encode_error, json_value, payload_type
 from turbine.codec.schemas import check_schema
 from turbine.engine.durable_call import UNTYPED, DurableCall
 from turbine.engine.execution import Execution
@@ -89,7 +89,7 @@ async def wait_for_approval(
         data = None
         if decision.data is not None:
             data = call.value_of(await call.read(kind, payloads.open(decision.data), what))
-        return _result(plain(_decision_text(decision, None)), data)
+        return _result(json_value(_decision_text(decision, None)), data)
 
 
 def assignees_of(emails: Sequence[str]) -> tuple[str, ...]:
