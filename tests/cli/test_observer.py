@@ -10,8 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from every_command import ALL
 from shop_service import invoke, order, report
-from test_secrets import ALL
 
 import turbine.sync
 from turbine import Runtime
@@ -115,7 +115,7 @@ def test_the_doctor_needs_no_settings_of_the_program(used: str, monkeypatch: pyt
 
 async def test_an_observer_runs_no_loop_and_sends_nothing(database_url: str) -> None:
     service = Runtime(database_url, workflows=[order], shutdown_timeout=0)
-    service._instrument = lambda live: live.ways.clear()  # a service that cannot send either
+    service._instrument = lambda live: live.transports.clear()  # a service that cannot send either
     async with service:
         await service.webhooks.create(url="https://hooks.example.invalid/x", events=["workflow.SUCCESS"])
         await (await service.run(order.options(id="done"), 1)).result()

@@ -6,15 +6,11 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from every_command import ALL
 from shop_service import invoke
-from typer.main import get_command
-
-from turbine.cli.app import app
 
 PIECES = ("Zq7hid3n", "Zq7s3cret", "Zq7w0rd")
 PASSWORD = "/".join(PIECES)
@@ -36,23 +32,6 @@ SERVERS = {
     "in the query": f"http://127.0.0.1:1/?token={PIECES[1]}",
 }
 TOKENS = (f"pt_{PIECES[2]}", f"pt_{PIECES[2]}\nx")
-
-
-def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """Every command that asks a database or a server, with arguments that it understands or refuses."""
-    found = get_command(app) if group is None else group
-    for name, command in found.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
-        elif any(option.name == "database" for option in command.params):
-            arguments = [*path, name]
-            for option in command.params:
-                if option.required:
-                    arguments += [option.opts[0], "1d"] if option.opts[0].startswith("-") else ["1"]
-            yield arguments
-
-
-ALL = list(commands())
 
 
 def shown_in(*texts: str) -> list[str]:

@@ -250,7 +250,7 @@ async def test_what_cannot_send_is_no_sender(sqlite_url) -> None:
         Runtime(sqlite_url, product_sender=print)
     with pytest.raises(TypeError, match="needs a method send"):
         Runtime(sqlite_url).set_product_sender(object())  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="is no workflow"):
+    with pytest.raises(TypeError, match="is not a workflow"):
         WorkflowSender(None, print)  # pyright: ignore[reportArgumentType]
 
 

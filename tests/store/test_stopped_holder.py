@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from turbine.cli.doctor import examine
 
 import turbine
 from turbine.errors import StoreUnavailable
 from turbine.http.asgi import asgi_app_of
+from turbine.operations.doctor import examine
 from turbine.store import open_store
 from turbine.store.sqlite import find_holder
 
@@ -263,9 +263,9 @@ async def test_runs_wait_for_a_stopped_process_and_the_doctor_and_the_health_nam
                     await asyncio.sleep(0.01)
             health = await client.get("/api/pt/health")
             assert (503, "away") == (health.status_code, health.json()["database"])
-            (check,) = [check for check in examine(sqlite_url) if check["name"] == "write lock"]
-            assert ("wrong", holder.pid) == (check["status"], check["process_id"])
-            assert f"kill -CONT {holder.pid}" in check["text"]
+            (check,) = [check for check in examine(sqlite_url) if check.name == "write lock"]
+            assert ("wrong", holder.pid) == (check.status, check.facts["process_id"])
+            assert f"kill -CONT {holder.pid}" in check.text
             assert [] == (await rt.list()).items
             holder.go_on()
         finally:
@@ -275,8 +275,8 @@ async def test_runs_wait_for_a_stopped_process_and_the_doctor_and_the_health_nam
         status = await handle.status()
         assert ("SUCCESS", None) == (status.status, status.attention)
         assert "ok" == (await client.get("/api/pt/health")).json()["database"]
-        (check,) = [check for check in examine(sqlite_url) if check["name"] == "write lock"]
-        assert "ok" == check["status"]
+        (check,) = [check for check in examine(sqlite_url) if check.name == "write lock"]
+        assert "ok" == check.status
         await client.aclose()
 
 

@@ -48,7 +48,7 @@ class StatusCache:
 
 async def check_database(app: App) -> bool:
     """Whether the database answers and this process may write to it. Raises StoreUnavailable."""
-    return await app.store.read(metrics.ping) and app.holds_lease()
+    return await app.store.read(metrics.ping) and app.holds_lease() and app.store.obstacle is None
 
 
 async def gauges(app: App, cache: StatusCache) -> tuple[Gauges, dict[str, int]]:

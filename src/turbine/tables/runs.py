@@ -308,9 +308,11 @@ def resume(tx: Tx, *, run: int, now_ms: int) -> bool | Deduplicated:
     for position in (failed_positions or "").split():
         for (child,) in tx.rows(SQL.failed_children, run=run, position=position):
             resume(tx, run=child, now_ms=now_ms)
+        tx.run(SQL.forget_misread_value, run=run, position=position)
         tx.run(SQL.delete_failed_step, run=run, position=position)
         tx.run(SQL.reset_expired_approval, run=run, position=position)
         tx.run(SQL.reopen_child, run=run, position=position)
+        tx.run(SQL.forget_reading, run=run, position=position)
         tx.run(SQL.delete_step_attempts, run=run, position=position)
     (queue,) = resumed
     if queue is not None:

@@ -7,15 +7,7 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Account: {
-            created: string;
-            email: string;
-            enabled: boolean;
-            id: string;
-            last_login: string | null;
-            role: components["schemas"]["Role"];
-        };
-        AccountChange: {
+        AccountChangeRequest: {
             /** @default true */
             enabled: boolean;
             /** @default  */
@@ -23,16 +15,66 @@ export interface components {
             /** @default viewer */
             role: components["schemas"]["Role"];
         };
-        Acted: {
-            changed: boolean;
-            status: components["schemas"]["WorkflowStatus"] | null;
-            workflow_id: string;
+        AccountRecord: {
+            created: string;
+            email: string;
+            enabled: boolean;
+            id: string;
+            last_login?: string | null;
+            role: components["schemas"]["Role"];
         };
-        Age: {
-            older_than?: number | null;
+        AccountRequest: {
+            email: string;
+            password: string;
+            /** @default viewer */
+            role: components["schemas"]["Role"];
         };
-        Approval: {
-            assignees: string[];
+        AlertChannelChangeRequest: {
+            /** @default true */
+            enabled: boolean;
+            events?: string[];
+            /** @default  */
+            name: string;
+            quiet?: components["schemas"]["QuietHoursRequest"] | null;
+            /** @default  */
+            url: string;
+            workflows?: string[];
+        };
+        AlertChannelRequest: {
+            /** @default true */
+            enabled: boolean;
+            events?: string[];
+            name: string;
+            quiet?: components["schemas"]["QuietHoursRequest"] | null;
+            url: string;
+            workflows?: string[];
+        };
+        AlertChannelResponse: {
+            created: string;
+            enabled: boolean;
+            events: string[];
+            id: string;
+            name: string;
+            quiet?: components["schemas"]["QuietHours"] | null;
+            quiet_until?: string | null;
+            updated: string;
+            url: string;
+            workflows?: string[];
+        };
+        AlertChannelTestResponse: {
+            /**
+             * @default ok
+             * @constant
+             */
+            status: "ok";
+        };
+        ApiTokenRequest: {
+            expires?: string | null;
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        ApprovalRecord: {
+            assignees?: string[];
             by: string | null;
             comment: string;
             created: string;
@@ -54,26 +96,26 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalStatus: "open" | "approved" | "rejected" | "expired" | "cancelled";
-        Approve: {
+        ApproveRequest: {
             approval_id?: string | null;
             approved: boolean;
             /** @default  */
             comment: string;
             data?: unknown;
         };
-        Asking: {
-            created: string;
-            details: unknown;
-            due_at: string | null;
-            expires?: string | null;
-            form: {
+        AuditRecord: {
+            action: string;
+            actor: string;
+            at: string;
+            detail: {
                 [key: string]: unknown;
             } | null;
-            name: string;
-            status: components["schemas"]["ApprovalStatus"];
-            title: string | null;
+            id: string;
+            role: string;
+            target: string;
+            workflow_id: string | null;
         };
-        Backfilled: {
+        Backfill: {
             existing: string[];
             failed: {
                 [key: string]: string;
@@ -81,87 +123,36 @@ export interface components {
             started: string[];
             ticks: string[];
         };
-        Bulk: {
+        BackfillRequest: {
+            /** @default false */
+            dry_run: boolean;
+            end: string;
+            start: string;
+        };
+        BulkChange: {
+            affected: number;
+            capped: boolean;
+            done: number;
+            failed?: components["schemas"]["FailedChange"][];
+            matched: number;
+            next_cursor?: string | null;
+        };
+        BulkRequest: {
             /** @enum {string} */
             action: "cancel" | "resume" | "delete";
             cursor?: string | null;
             /** @default false */
             dry_run: boolean;
-            filter?: components["schemas"]["Wanted"] | null;
+            filter?: components["schemas"]["RunFilterRequest"] | null;
             ids?: string[] | null;
             /** @default 10000 */
             limit: number;
             reason?: string | null;
         };
-        BulkDone: {
-            affected: number;
-            capped: boolean;
-            done: number;
-            failed: components["schemas"]["Failed"][];
-            matched: number;
-            next_cursor?: string | null;
-        };
-        ByLink: {
-            token: string;
-        };
         Calendar: {
-            days: components["schemas"]["Day"][];
+            days: components["schemas"]["CalendarSpan"][];
         };
-        Cancel: {
-            reason?: string | null;
-        };
-        /** @enum {string} */
-        CatchUp: "last" | "none" | "all";
-        Change: {
-            at: string;
-            by: string | null;
-            value: unknown;
-        };
-        Channel: {
-            created: string;
-            enabled: boolean;
-            events: string[];
-            id: string;
-            name: string;
-            quiet: components["schemas"]["Quiet"] | null;
-            quiet_until?: string | null;
-            updated: string;
-            url: string;
-            workflows: string[];
-        };
-        ChannelChange: {
-            /** @default true */
-            enabled: boolean;
-            events?: string[];
-            /** @default  */
-            name: string;
-            quiet?: components["schemas"]["Quiet"] | null;
-            /** @default  */
-            url: string;
-            workflows?: string[];
-        };
-        CodeLine: {
-            file: string;
-            function: string;
-            line: number;
-        };
-        Collectable: {
-            by_rule: components["schemas"]["Let"][];
-            deliveries: number;
-            logs: number;
-            older_than: number | null;
-            partial: boolean;
-            runs: number;
-        };
-        Collected: {
-            runs: number;
-        };
-        Count: {
-            /** @default false */
-            capped: boolean;
-            count: number;
-        };
-        Day: {
+        CalendarSpan: {
             /** @default 0 */
             cancelled: number;
             /** @default 0 */
@@ -174,21 +165,44 @@ export interface components {
             success: number;
             time: string;
         };
-        Decision: {
+        CancelRequest: {
+            reason?: string | null;
+        };
+        /** @enum {string} */
+        CatchUp: "last" | "none" | "all";
+        CodeLine: {
+            file: string;
+            function: string;
+            line: number;
+        };
+        CollectRequest: {
+            older_than?: number | null;
+        };
+        CollectResponse: {
+            runs: number;
+        };
+        Count: {
+            /** @default false */
+            capped: boolean;
+            count: number;
+        };
+        DecisionRequest: {
             approved: boolean;
             /** @default  */
             comment: string;
             data?: unknown;
         };
-        DecisionByLink: {
-            approved: boolean;
-            /** @default  */
-            comment: string;
-            data?: unknown;
-            token: string;
+        DeliveryAttempt: {
+            at: string;
+            duration: number;
+            error: string | null;
+            number: number;
+            status_code: number | null;
         };
-        Delivery: {
-            attempts: components["schemas"]["turbine__http__deliveries__Attempt"][];
+        /** @enum {string} */
+        DeliveryKind: "webhook" | "alert" | "product";
+        DeliveryRecord: {
+            attempts: components["schemas"]["DeliveryAttempt"][];
             created: string;
             event: string | null;
             id: string;
@@ -199,23 +213,16 @@ export interface components {
             workflow_id: string | null;
         };
         /** @enum {string} */
-        DeliveryKind: "webhook" | "alert" | "product";
-        /** @enum {string} */
         DeliveryStatus: "pending" | "delivered" | "dead";
-        Disabling: {
+        DisableRequest: {
             reason?: string | null;
         };
-        Edge: {
-            source: string;
-            target: string;
+        ExecutorList: {
+            items: components["schemas"]["ExecutorRecord"][];
+            next_cursor?: string | null;
+            past_executors: components["schemas"]["PastExecutorRecord"][];
         };
-        Entry: {
-            key: string;
-            schema: unknown;
-            updated: string;
-            value: unknown;
-        };
-        Executor: {
+        ExecutorRecord: {
             alive: boolean;
             application_version: string;
             executor_id: string;
@@ -231,42 +238,20 @@ export interface components {
             threads: number | null;
             threads_max: number | null;
         };
-        ExecutorList: {
-            items: components["schemas"]["Executor"][];
-            next_cursor?: string | null;
-            past_executors: components["schemas"]["PastExecutor"][];
-        };
-        Explained: {
-            advice: string | null;
-            held_by: string[];
+        Explanation: {
+            advice?: string | null;
+            held_by?: string[];
             reason: string;
-            since: string | null;
-            stack: components["schemas"]["CodeLine"][];
+            since?: string | null;
+            stack?: components["schemas"]["CodeLine"][];
             text: string;
-            until: string | null;
+            until?: string | null;
         };
-        Failed: {
+        FailedChange: {
             detail: string;
             workflow_id: string;
         };
-        /** @enum {string} */
-        FailureState: "open" | "resolved" | "ignored";
-        Fork: {
-            edits?: {
-                [key: string]: unknown;
-            } | null;
-            failures?: {
-                [key: string]: string;
-            } | null;
-            /** @default 0 */
-            from_step: number | string;
-            input?: {
-                [key: string]: unknown;
-            } | null;
-            new_id?: string | null;
-            queue?: string | null;
-        };
-        Group: {
+        FailureGroup: {
             count: number;
             fingerprint: string;
             first_at: string;
@@ -281,12 +266,37 @@ export interface components {
             workflow: string;
             workflow_ids: string[];
         };
+        /** @enum {string} */
+        FailureState: "open" | "resolved" | "ignored";
+        ForkRequest: {
+            edits?: {
+                [key: string]: unknown;
+            } | null;
+            failures?: {
+                [key: string]: string;
+            } | null;
+            /** @default 0 */
+            from_step: number | string;
+            input?: {
+                [key: string]: unknown;
+            } | null;
+            new_id?: string | null;
+            queue?: string | null;
+        };
+        GarbagePreview: {
+            by_rule: components["schemas"]["RuleCount"][];
+            deliveries: number;
+            logs: number;
+            older_than: number | null;
+            partial: boolean;
+            runs: number;
+        };
         Growth: {
             full_in: number | null;
             per_day: number | null;
-            sizes: components["schemas"]["Measured"][];
+            sizes: components["schemas"]["MeasuredSize"][];
         };
-        Health: {
+        HealthResponse: {
             /** @enum {string} */
             database: "ok" | "away";
             /** @enum {string} */
@@ -295,105 +305,202 @@ export interface components {
             status: "ok" | "degraded";
             version: string;
         };
-        Holder: {
-            executor_id: string | null;
+        KVChange: {
+            at: string;
+            by: string | null;
+            key: string;
+            value: unknown;
+        };
+        KVRecord: {
+            key: string;
+            schema: unknown;
+            updated: string;
+            value: unknown;
+        };
+        KeySchemaRequest: {
+            schema: {
+                [key: string]: unknown;
+            } | boolean | null;
+        };
+        Lineage: {
+            nodes: components["schemas"]["RelatedRun"][];
+            root: string;
+        };
+        LinkDecisionRequest: {
+            approved: boolean;
+            /** @default  */
+            comment: string;
+            data?: unknown;
+            token: string;
+        };
+        LinkRequest: {
+            /** @default 24 */
+            hours: number;
+        };
+        LinkResponse: {
+            expires: string;
+            path: string;
+            token: string;
+        };
+        ListedQueue: {
+            /** @default 100 */
+            batch_max: number;
+            global_concurrency?: number | null;
             name: string;
-            since: string | null;
-            workflow_id: string;
+            /** @default false */
+            partitioned: boolean;
+            /** @default false */
+            paused: boolean;
+            /** @default false */
+            priority: boolean;
+            rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @default false */
+            release_while_waiting: boolean;
+            stats?: components["schemas"]["QueueNumbers"] | null;
+            worker_concurrency?: number | null;
         };
-        Items_Account_: {
-            items: components["schemas"]["Account"][];
+        LogRecord: {
+            at: string;
+            id: string;
+            level: string;
+            logger: string;
+            message: string;
+            source: components["schemas"]["LogSource"];
+            step: string | null;
+            workflow_id: string | null;
+        };
+        /** @enum {string} */
+        LogSource: "user" | "system";
+        MarkRequest: {
+            /** @enum {string} */
+            state: "open" | "resolved" | "ignored";
+        };
+        MeasuredSize: {
+            at: string;
+            bytes: number;
+            used_bytes: number;
+        };
+        MessageRecord: {
+            body: unknown;
+            consumed_position: string | null;
+            created_at: string;
+            topic: string;
+        };
+        MetricsSummary: {
+            by_status: {
+                [key: string]: number;
+            };
+            failed: number;
+            finished: number;
+            p50: number | null;
+            p95: number | null;
+            queue_age: components["schemas"]["QueueAge"][];
+            /** @default false */
+            sampled: boolean;
+            since: string;
+            throughput: components["schemas"]["Throughput"][];
+        };
+        OpenVersion: {
+            live: boolean;
+            open: number;
+            set_aside: number;
+            version: string;
+        };
+        /** @enum {string} */
+        Overlap: "start" | "skip";
+        Page_AccountRecord_: {
+            items: components["schemas"]["AccountRecord"][];
             next_cursor?: string | null;
         };
-        Items_Approval_: {
-            items: components["schemas"]["Approval"][];
+        Page_AlertChannelResponse_: {
+            items: components["schemas"]["AlertChannelResponse"][];
             next_cursor?: string | null;
         };
-        Items_Change_: {
-            items: components["schemas"]["Change"][];
+        Page_ApprovalRecord_: {
+            items: components["schemas"]["ApprovalRecord"][];
             next_cursor?: string | null;
         };
-        Items_Channel_: {
-            items: components["schemas"]["Channel"][];
+        Page_AuditRecord_: {
+            items: components["schemas"]["AuditRecord"][];
             next_cursor?: string | null;
         };
-        Items_Delivery_: {
-            items: components["schemas"]["Delivery"][];
+        Page_DeliveryRecord_: {
+            items: components["schemas"]["DeliveryRecord"][];
             next_cursor?: string | null;
         };
-        Items_Entry_: {
-            items: components["schemas"]["Entry"][];
+        Page_FailureGroup_: {
+            items: components["schemas"]["FailureGroup"][];
             next_cursor?: string | null;
         };
-        Items_Group_: {
-            items: components["schemas"]["Group"][];
+        Page_KVChange_: {
+            items: components["schemas"]["KVChange"][];
             next_cursor?: string | null;
         };
-        Items_Line_: {
-            items: components["schemas"]["Line"][];
+        Page_KVRecord_: {
+            items: components["schemas"]["KVRecord"][];
             next_cursor?: string | null;
         };
-        Items_Listed_: {
-            items: components["schemas"]["Listed"][];
+        Page_ListedQueue_: {
+            items: components["schemas"]["ListedQueue"][];
             next_cursor?: string | null;
         };
-        Items_Log_: {
-            items: components["schemas"]["Log"][];
+        Page_LogRecord_: {
+            items: components["schemas"]["LogRecord"][];
             next_cursor?: string | null;
         };
-        Items_Message_: {
-            items: components["schemas"]["Message"][];
+        Page_MessageRecord_: {
+            items: components["schemas"]["MessageRecord"][];
             next_cursor?: string | null;
         };
-        Items_Product_: {
-            items: components["schemas"]["Product"][];
+        Page_ProductRecord_: {
+            items: components["schemas"]["ProductRecord"][];
             next_cursor?: string | null;
         };
-        Items_Registered_: {
-            items: components["schemas"]["Registered"][];
+        Page_RegisteredWorkflow_: {
+            items: components["schemas"]["RegisteredWorkflow"][];
             next_cursor?: string | null;
         };
-        Items_Rule_: {
-            items: components["schemas"]["Rule"][];
+        Page_RetentionRule_: {
+            items: components["schemas"]["RetentionRule"][];
             next_cursor?: string | null;
         };
-        Items_RunRow_: {
-            items: components["schemas"]["RunRow"][];
+        Page_RunResponse_: {
+            items: components["schemas"]["RunResponse"][];
             next_cursor?: string | null;
         };
-        Items_Schedule_: {
-            items: components["schemas"]["Schedule"][];
+        Page_ScheduleRecord_: {
+            items: components["schemas"]["ScheduleRecord"][];
             next_cursor?: string | null;
         };
-        Items_Session_: {
-            items: components["schemas"]["turbine__http__accounts__Session"][];
+        Page_SessionRecord_: {
+            items: components["schemas"]["SessionRecord"][];
             next_cursor?: string | null;
         };
-        Items_Step_: {
-            items: components["schemas"]["Step"][];
+        Page_StepDetail_: {
+            items: components["schemas"]["StepDetail"][];
             next_cursor?: string | null;
         };
-        Items_Tag_: {
-            items: components["schemas"]["Tag"][];
+        Page_TagCount_: {
+            items: components["schemas"]["TagCount"][];
             next_cursor?: string | null;
         };
-        Items_Token_: {
-            items: components["schemas"]["Token"][];
+        Page_TokenRecord_: {
+            items: components["schemas"]["TokenRecord"][];
             next_cursor?: string | null;
         };
-        Items_Value_: {
-            items: components["schemas"]["Value"][];
+        Page_ValueRecord_: {
+            items: components["schemas"]["ValueRecord"][];
             next_cursor?: string | null;
         };
-        Items_Wait_: {
-            items: components["schemas"]["Wait"][];
+        Page_WaitRecord_: {
+            items: components["schemas"]["WaitRecord"][];
             next_cursor?: string | null;
         };
-        Items_Webhook_: {
-            items: components["schemas"]["Webhook"][];
+        Page_WebhookRecord_: {
+            items: components["schemas"]["WebhookRecord"][];
             next_cursor?: string | null;
         };
-        Items_tuple_int__Union_int__NoneType___WorkflowStatus__str__: {
+        Page_tuple_int__Union_int__NoneType___WorkflowStatus__str__: {
             items: [
                 number,
                 number | null,
@@ -402,200 +509,11 @@ export interface components {
             ][];
             next_cursor?: string | null;
         };
-        Let: {
-            keep: number | null;
-            runs: number;
-            status: components["schemas"]["WorkflowStatus"] | null;
-            workflow: string | null;
-        };
-        Limits: {
-            /** @default 100 */
-            batch_max: number;
-            global_concurrency?: number | null;
-            /** @default false */
-            priority: boolean;
-            rate_limit?: components["schemas"]["NewRate"] | null;
-            /** @default false */
-            release_while_waiting: boolean;
-            worker_concurrency?: number | null;
-        };
-        Line: {
-            action: string;
-            actor: string;
-            at: string;
-            detail: {
-                [key: string]: unknown;
-            } | null;
-            id: string;
-            role: string;
-            target: string;
-            workflow_id: string | null;
-        };
-        Lineage: {
-            nodes: components["schemas"]["Member"][];
-            root: string;
-        };
-        Link: {
-            expires: string;
-            path: string;
-            token: string;
-        };
-        Listed: {
-            batch_max: number;
-            global_concurrency: number | null;
-            name: string;
-            partitioned: boolean;
-            paused: boolean;
-            priority: boolean;
-            rate_limit: components["schemas"]["Rate"] | null;
-            release_while_waiting: boolean;
-            stats?: components["schemas"]["Numbers"] | null;
-            worker_concurrency: number | null;
-        };
-        Log: {
-            at: string;
-            id: string;
-            level: string;
-            logger: string;
-            message: string;
-            source: string;
-            step: string | null;
-            workflow_id: string | null;
-        };
-        Login: {
-            email: string;
-            password: string;
-        };
-        MadeToken: {
-            created: string;
-            expires: string | null;
-            id: string;
-            name: string;
-            role: components["schemas"]["Role"];
-            token: string;
-        };
-        Mark: {
-            /** @enum {string} */
-            state: "open" | "resolved" | "ignored";
-        };
-        Measured: {
-            at: string;
-            bytes: number;
-            used_bytes: number;
-        };
-        Member: {
-            completed_at: string | null;
-            created_at: string;
-            name: string;
-            parent_workflow_id: string | null;
-            position: string | null;
-            status: components["schemas"]["WorkflowStatus"];
-            workflow_id: string;
-        };
-        Message: {
-            body: unknown;
-            consumed_position: string | null;
-            created_at: string;
-            topic: string;
-        };
-        Missed: {
-            /** @default false */
-            dry_run: boolean;
-            end: string;
-            start: string;
-        };
-        NewAccount: {
-            email: string;
-            password: string;
-            /** @default viewer */
-            role: components["schemas"]["Role"];
-        };
-        NewChannel: {
-            /** @default true */
-            enabled: boolean;
-            events?: string[];
-            name: string;
-            quiet?: components["schemas"]["Quiet"] | null;
-            url: string;
-            workflows?: string[];
-        };
-        NewLink: {
-            /** @default 24 */
-            hours: number;
-        };
-        NewPassword: {
+        PasswordRequest: {
             current: string;
             new: string;
         };
-        NewRate: {
-            limit: number;
-            per: number;
-        };
-        NewRule: {
-            keep: number | null;
-            status?: components["schemas"]["WorkflowStatus"] | null;
-            workflow?: string | null;
-        };
-        NewSchedule: {
-            /** @default true */
-            enabled: boolean;
-            input?: unknown;
-            name?: string | null;
-            schedule: components["schemas"]["Times"];
-            workflow: string;
-        };
-        NewSchema: {
-            schema: {
-                [key: string]: unknown;
-            } | boolean | null;
-        };
-        NewToken: {
-            expires?: string | null;
-            name: string;
-            role: components["schemas"]["Role"];
-        };
-        NewValue: {
-            expect?: unknown;
-            value: unknown;
-        };
-        NewWebhook: {
-            /** @default true */
-            enabled: boolean;
-            events: string[];
-            secret?: string | null;
-            url: string;
-        };
-        Node: {
-            child_workflow_id?: string | null;
-            ended_at_ms?: number | null;
-            error?: string | null;
-            function_id?: number | null;
-            id: string;
-            name: string;
-            output?: unknown;
-            position?: string | null;
-            started_at_ms?: number | null;
-            /** @enum {string} */
-            status: "success" | "error" | "running" | "cancelled" | "waiting";
-            /** @enum {string} */
-            type: "step" | "child-workflow" | "approval" | "workflow-result";
-        };
-        Numbers: {
-            completed: number;
-            enqueued: number;
-            failed: number;
-            oldest_age: number | null;
-            running: number;
-            throughput_per_minute: number;
-        };
-        /** @enum {string} */
-        Overlap: "start" | "skip";
-        Partition: {
-            enqueued: number;
-            key: string;
-            running: number;
-        };
-        PastExecutor: {
+        PastExecutorRecord: {
             application_version: string;
             executor_id: string;
             hostname: string;
@@ -605,12 +523,12 @@ export interface components {
             started_at: string;
             taken_by: string | null;
         };
-        Preview: {
+        PreviewRequest: {
             /** @default 10 */
             count: number;
-            schedule: components["schemas"]["Times"];
+            schedule: components["schemas"]["TimesRequest"];
         };
-        Previewed: {
+        PreviewResponse: {
             description: string;
             items: string[];
         };
@@ -624,13 +542,13 @@ export interface components {
             title: string;
             type: string;
         };
-        Process: {
+        ProcessRecord: {
             application_version: string;
             executor_id: string;
             hostname: string;
             process_id: number;
         };
-        Product: {
+        ProductRecord: {
             created: string;
             error: string | null;
             file_name: string;
@@ -647,16 +565,44 @@ export interface components {
         };
         /** @enum {string} */
         ProductStatus: "stored" | "sent" | "failed";
-        Queue: {
-            batch_max: number;
-            global_concurrency: number | null;
+        QueryRequest: {
+            /** @default 1000 */
+            limit: number;
+            query: string;
+        };
+        QueryResponse: {
+            columns: string[];
+            rows: unknown[][];
+            seconds: number;
+            truncated: boolean;
+        };
+        QuestionResponse: {
+            created: string;
+            details: unknown;
+            due_at: string | null;
+            expires?: string | null;
+            form: {
+                [key: string]: unknown;
+            } | null;
             name: string;
+            status: components["schemas"]["ApprovalStatus"];
+            title: string | null;
+        };
+        Queue: {
+            /** @default 100 */
+            batch_max: number;
+            global_concurrency?: number | null;
+            name: string;
+            /** @default false */
             partitioned: boolean;
+            /** @default false */
             paused: boolean;
+            /** @default false */
             priority: boolean;
-            rate_limit: components["schemas"]["Rate"] | null;
+            rate_limit?: components["schemas"]["RateLimit"] | null;
+            /** @default false */
             release_while_waiting: boolean;
-            worker_concurrency: number | null;
+            worker_concurrency?: number | null;
         };
         QueueAge: {
             enqueued: number;
@@ -664,76 +610,152 @@ export interface components {
             queue: string;
             running: number;
         };
-        Quiet: {
+        QueueLimitsRequest: {
+            /** @default 100 */
+            batch_max: number;
+            global_concurrency?: number | null;
+            /** @default false */
+            priority: boolean;
+            rate_limit?: components["schemas"]["RateLimitRequest"] | null;
+            /** @default false */
+            release_while_waiting: boolean;
+            worker_concurrency?: number | null;
+        };
+        QueueNumbers: {
+            completed: number;
+            enqueued: number;
+            failed: number;
+            oldest_age: number | null;
+            running: number;
+            throughput_per_minute: number;
+        };
+        QueuePartition: {
+            enqueued: number;
+            key: string;
+            running: number;
+        };
+        QueueSlot: {
+            executor_id: string | null;
+            name: string;
+            since: string | null;
+            workflow_id: string;
+        };
+        QueueStats: {
+            completed: number;
+            enqueued: number;
+            failed: number;
+            holders: components["schemas"]["QueueSlot"][];
+            oldest_age: number | null;
+            partitions: components["schemas"]["QueuePartition"][];
+            running: number;
+            throughput_per_minute: number;
+        };
+        QuietHours: {
+            end: string;
+            start: string;
+            timezone: string;
+            /** @default [] */
+            urgent: string[];
+            /** @default [] */
+            weekdays: string[];
+        };
+        QuietHoursRequest: {
             end: string;
             start: string;
             timezone: string;
             urgent?: string[];
             weekdays?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
         };
-        Rate: {
+        RateLimit: {
             limit: number;
             per: number;
         };
-        Registered: {
-            cron_schedule: string | null;
-            docstring: string | null;
-            fqn: string;
-            here: boolean;
-            input_schema: {
-                [key: string]: unknown;
-            } | null;
-            name: string;
-            parameters: {
-                [key: string]: unknown;
-            } | null;
-            signature: string | null;
-            source: string | null;
-            tags: string[];
-            triggerable: boolean;
+        RateLimitRequest: {
+            limit: number;
+            per: number;
         };
-        RegisteredDetail: {
+        RegisteredResponse: {
             counts?: {
                 [key: string]: number;
             };
-            cron_schedule: string | null;
-            docstring: string | null;
+            cron_schedule?: string | null;
+            docstring?: string | null;
             fqn: string;
+            /** @default true */
             here: boolean;
-            input_schema: {
+            input_schema?: {
                 [key: string]: unknown;
             } | null;
-            last_errors?: components["schemas"]["RunRow"][];
+            last_errors?: components["schemas"]["RunResponse"][];
             last_input?: unknown;
             name: string;
             p50?: number | null;
             p95?: number | null;
-            parameters: {
+            parameters?: {
                 [key: string]: unknown;
             } | null;
-            schedules?: components["schemas"]["Schedule"][];
-            signature: string | null;
-            source: string | null;
+            schedules?: components["schemas"]["ScheduleRecord"][];
+            signature?: string | null;
+            source?: string | null;
             success_rate?: number | null;
-            tags: string[];
+            tags?: string[];
+            /** @default false */
             triggerable: boolean;
-            versions?: components["schemas"]["Version"][];
+            versions?: components["schemas"]["OpenVersion"][];
         };
-        /** @enum {string} */
-        Role: "viewer" | "approver" | "operator" | "admin";
-        Rows: {
-            columns: string[];
-            rows: unknown[][];
-            seconds: number;
-            truncated: boolean;
+        RegisteredWorkflow: {
+            cron_schedule?: string | null;
+            docstring?: string | null;
+            fqn: string;
+            /** @default true */
+            here: boolean;
+            input_schema?: {
+                [key: string]: unknown;
+            } | null;
+            name: string;
+            parameters?: {
+                [key: string]: unknown;
+            } | null;
+            signature?: string | null;
+            source?: string | null;
+            tags?: string[];
+            /** @default false */
+            triggerable: boolean;
         };
-        Rule: {
+        RelatedRun: {
+            completed_at: string | null;
+            created_at: string;
+            name: string;
+            parent_workflow_id: string | null;
+            position: string | null;
+            status: components["schemas"]["WorkflowStatus"];
+            workflow_id: string;
+        };
+        RetentionRule: {
             keep: number | null;
             status: components["schemas"]["WorkflowStatus"] | null;
             updated: string;
             workflow: string | null;
         };
-        Run: {
+        RetentionRuleRequest: {
+            keep: number | null;
+            status?: components["schemas"]["WorkflowStatus"] | null;
+            workflow?: string | null;
+        };
+        /** @enum {string} */
+        Role: "viewer" | "approver" | "operator" | "admin";
+        RuleCount: {
+            keep: number | null;
+            runs: number;
+            status: components["schemas"]["WorkflowStatus"] | null;
+            workflow: string | null;
+        };
+        RunChange: {
+            changed: boolean;
+            status: components["schemas"]["WorkflowStatus"] | null;
+            workflow_id: string;
+        };
+        RunDetailResponse: {
             app_status: string | null;
             app_status_color: string | null;
             application_id: string;
@@ -768,7 +790,24 @@ export interface components {
             updated_at: string;
             workflow_id: string;
         };
-        RunRow: {
+        RunFilterRequest: {
+            created_after?: string | null;
+            created_before?: string | null;
+            duration_max?: number | null;
+            duration_min?: number | null;
+            error_class?: string[] | null;
+            executor_id?: string[] | null;
+            fingerprint?: string[] | null;
+            ids?: string[] | null;
+            name?: string[] | null;
+            parent_id?: string[] | null;
+            queue?: string[] | null;
+            search?: string | null;
+            status?: components["schemas"]["WorkflowStatus"][] | null;
+            tag?: string[] | null;
+            version?: string[] | null;
+        };
+        RunResponse: {
             app_status: string | null;
             app_status_color: string | null;
             application_id: string;
@@ -797,102 +836,149 @@ export interface components {
             updated_at: string;
             workflow_id: string;
         };
-        Schedule: {
-            catch_up: components["schemas"]["CatchUp"];
-            created: string;
-            cron_expression: string | null;
-            enabled: boolean;
-            id: string;
-            input: unknown;
-            jitter: number | null;
-            last_at: string | null;
-            last_error: string | null;
-            last_workflow_id: string | null;
-            name: string;
-            next_at: string | null;
-            overlap: components["schemas"]["Overlap"];
-            reason: string | null;
-            scheduled_at: string | null;
-            timezone: string | null;
-            type: components["schemas"]["ScheduleType"];
-            updated: string;
-            workflow: string;
-            workflow_fqn: string;
-        };
-        ScheduleChange: {
+        ScheduleChangeRequest: {
             /** @default true */
             enabled: boolean;
             input?: unknown;
             /** @default  */
             name: string;
-            schedule?: components["schemas"]["Times"] | null;
+            schedule?: components["schemas"]["TimesRequest"] | null;
             /** @default  */
             workflow: string;
         };
-        ScheduleDetail: {
+        ScheduleDetailResponse: {
+            /** @default last */
             catch_up: components["schemas"]["CatchUp"];
             created: string;
-            cron_expression: string | null;
+            cron_expression?: string | null;
             /** @default  */
             description: string;
             enabled: boolean;
             id: string;
-            input: unknown;
-            jitter: number | null;
-            last_at: string | null;
-            last_error: string | null;
-            last_runs?: components["schemas"]["RunRow"][];
-            last_workflow_id: string | null;
+            input?: unknown;
+            jitter?: number | null;
+            last_at?: string | null;
+            last_error?: string | null;
+            last_runs?: components["schemas"]["RunResponse"][];
+            last_workflow_id?: string | null;
             name: string;
             next?: string[];
-            next_at: string | null;
+            next_at?: string | null;
+            /** @default start */
             overlap: components["schemas"]["Overlap"];
-            reason: string | null;
-            scheduled_at: string | null;
-            timezone: string | null;
+            reason?: string | null;
+            scheduled_at?: string | null;
+            timezone?: string | null;
             type: components["schemas"]["ScheduleType"];
             updated: string;
             workflow: string;
             workflow_fqn: string;
         };
+        ScheduleRecord: {
+            /** @default last */
+            catch_up: components["schemas"]["CatchUp"];
+            created: string;
+            cron_expression?: string | null;
+            enabled: boolean;
+            id: string;
+            input?: unknown;
+            jitter?: number | null;
+            last_at?: string | null;
+            last_error?: string | null;
+            last_workflow_id?: string | null;
+            name: string;
+            next_at?: string | null;
+            /** @default start */
+            overlap: components["schemas"]["Overlap"];
+            reason?: string | null;
+            scheduled_at?: string | null;
+            timezone?: string | null;
+            type: components["schemas"]["ScheduleType"];
+            updated: string;
+            workflow: string;
+            workflow_fqn: string;
+        };
+        ScheduleRequest: {
+            /** @default true */
+            enabled: boolean;
+            input?: unknown;
+            name?: string | null;
+            schedule: components["schemas"]["TimesRequest"];
+            workflow: string;
+        };
         /** @enum {string} */
         ScheduleType: "compile" | "cron" | "once";
-        Send: {
+        ScheduledRunResponse: {
+            workflow_id: string;
+        };
+        SendRequest: {
             message?: unknown;
             /** @default  */
             topic: string;
         };
-        SetUp: {
+        SessionRecord: {
+            account_id: string;
+            address: string | null;
+            agent: string | null;
+            created: string;
+            email: string;
+            expires: string;
+            id: string;
+            seen: string;
+        };
+        SessionResponse: {
+            application_id: string;
+            /** @enum {string} */
+            auth: "accounts" | "none" | "host";
+            authenticated: boolean;
+            csrf?: string | null;
+            /** @enum {string} */
+            database: "sqlite" | "postgres";
+            email?: string | null;
+            needs_setup: boolean;
+            role?: components["schemas"]["Role"] | null;
+            version: string;
+        };
+        SetUpRequest: {
             email: string;
             password: string;
             token: string;
         };
-        Settings: {
+        SettingsResponse: {
             config: {
                 [key: string]: string;
             };
-            storage: components["schemas"]["Storage"];
+            storage: components["schemas"]["StorageReport"];
             versions: {
                 [key: string]: string;
             };
         };
-        SignedIn: {
+        SignInRequest: {
+            email: string;
+            password: string;
+        };
+        SignInResponse: {
             csrf: string;
             email: string;
             role: components["schemas"]["Role"];
         };
-        Started: {
-            workflow_id: string;
+        StatusCounts: {
+            by_status: {
+                [key: string]: number;
+            };
         };
-        Statement: {
-            /** @default 1000 */
-            limit: number;
-            query: string;
+        StepAttempt: {
+            ended_at: string | null;
+            error: string | null;
+            number: number;
+            process?: components["schemas"]["ProcessRecord"] | null;
+            started_at: string;
+            traceback?: string | null;
         };
-        Step: {
-            attempts: components["schemas"]["turbine__http__steps__Attempt"][];
+        StepDetail: {
+            attempts?: components["schemas"]["StepAttempt"][];
             child_status?: components["schemas"]["WorkflowStatus"] | null;
-            child_workflow_id: string | null;
+            child_workflow_id?: string | null;
             ended_at: string | null;
             error: string | null;
             function_id: number;
@@ -909,51 +995,32 @@ export interface components {
             started_at: string;
             workflow_id: string;
         };
-        Storage: {
+        StepsTree: {
+            edges: components["schemas"]["TreeEdge"][];
+            nodes: components["schemas"]["TreeNode"][];
+            /** @default false */
+            truncated: boolean;
+            workflow_status: components["schemas"]["WorkflowStatus"];
+        };
+        StorageReport: {
             database_bytes: number;
             disk_free_bytes: number | null;
             free_bytes: number | null;
             growth: components["schemas"]["Growth"];
             products_bytes: number;
-            tables: components["schemas"]["Table"][];
+            tables: components["schemas"]["TableRecord"][];
         };
-        Summary: {
-            by_status: {
-                [key: string]: number;
-            };
-            failed: number;
-            finished: number;
-            p50: number | null;
-            p95: number | null;
-            queue_age: components["schemas"]["QueueAge"][];
-            /** @default false */
-            sampled: boolean;
-            since: string;
-            throughput: components["schemas"]["Throughput"][];
-        };
-        Table: {
+        TableRecord: {
             bytes: number | null;
             name: string;
             rows: number | null;
         };
-        Tables: {
+        TablesResponse: {
             tables: string[];
         };
-        Tag: {
+        TagCount: {
             count: number;
             tag: string;
-        };
-        Taken: {
-            at: string;
-            duration: number;
-            status_code: number;
-        };
-        Tested: {
-            /**
-             * @default ok
-             * @constant
-             */
-            status: "ok";
         };
         Throughput: {
             /** @default 0 */
@@ -964,7 +1031,7 @@ export interface components {
             p95?: number | null;
             time: string;
         };
-        Times: {
+        TimesRequest: {
             at?: string | null;
             /** @default last */
             catch_up: components["schemas"]["CatchUp"];
@@ -976,21 +1043,37 @@ export interface components {
             /** @enum {string} */
             type: "cron" | "once";
         };
-        Token: {
+        TokenRecord: {
             created: string;
             expires: string | null;
             id: string;
             name: string;
             role: components["schemas"]["Role"];
+            token?: string | null;
         };
-        Tree: {
-            edges: components["schemas"]["Edge"][];
-            nodes: components["schemas"]["Node"][];
-            /** @default false */
-            truncated: boolean;
-            workflow_status: components["schemas"]["WorkflowStatus"];
+        TokenRequest: {
+            token: string;
         };
-        Trigger: {
+        TreeEdge: {
+            source: string;
+            target: string;
+        };
+        TreeNode: {
+            child_workflow_id?: string | null;
+            ended_at_ms?: number | null;
+            error?: string | null;
+            function_id?: number | null;
+            id: string;
+            name: string;
+            output?: unknown;
+            position?: string | null;
+            started_at_ms?: number | null;
+            /** @enum {string} */
+            status: "success" | "error" | "running" | "cancelled" | "waiting";
+            /** @enum {string} */
+            type: "step" | "child-workflow" | "approval" | "workflow-result";
+        };
+        TriggerRequest: {
             delay?: number | null;
             id?: string | null;
             input?: unknown;
@@ -1001,7 +1084,7 @@ export interface components {
             tags?: string[] | null;
             workflow_fqn?: string | null;
         };
-        Triggered: {
+        TriggerResponse: {
             workflow_id: string;
         };
         Vacuumed: {
@@ -1011,42 +1094,31 @@ export interface components {
             freed_bytes: number;
             skipped: string[];
         };
-        Value: {
+        ValueRecord: {
             key: string;
             updated_at: string;
             value: unknown;
         };
-        Version: {
-            live: boolean;
-            open: number;
-            set_aside: number;
-            version: string;
+        ValueRequest: {
+            expect?: unknown;
+            value: unknown;
         };
-        Wait: {
+        WaitRecord: {
             deadline: string | null;
             kind: string;
             position: string;
             since: string;
             subject: string;
         };
-        Wanted: {
-            created_after?: string | null;
-            created_before?: string | null;
-            duration_max?: number | null;
-            duration_min?: number | null;
-            error_class?: string[] | null;
-            executor_id?: string[] | null;
-            fingerprint?: string[] | null;
-            ids?: string[] | null;
-            name?: string[] | null;
-            parent_id?: string[] | null;
-            queue?: string[] | null;
-            search?: string | null;
-            status?: components["schemas"]["WorkflowStatus"][] | null;
-            tag?: string[] | null;
-            version?: string[] | null;
+        WebhookChangeRequest: {
+            /** @default true */
+            enabled: boolean;
+            events?: string[];
+            secret?: string | null;
+            /** @default  */
+            url: string;
         };
-        Webhook: {
+        WebhookRecord: {
             created: string;
             enabled: boolean;
             events: string[];
@@ -1055,69 +1127,20 @@ export interface components {
             updated: string;
             url: string;
         };
-        WebhookChange: {
+        WebhookRequest: {
             /** @default true */
             enabled: boolean;
-            events?: string[];
+            events: string[];
             secret?: string | null;
-            /** @default  */
             url: string;
+        };
+        WebhookTestResponse: {
+            at: string;
+            duration: number;
+            status_code: number;
         };
         /** @enum {string} */
         WorkflowStatus: "PENDING" | "ENQUEUED" | "SUCCESS" | "ERROR" | "CANCELLED" | "MAX_RECOVERY_ATTEMPTS_EXCEEDED" | "WAITING_FOR_APPROVAL";
-        turbine__http__accounts__Session: {
-            account_id: string;
-            address: string | null;
-            agent: string | null;
-            created: string;
-            email: string;
-            expires: string;
-            id: string;
-            seen: string;
-        };
-        turbine__http__deliveries__Attempt: {
-            at: string;
-            duration: number;
-            error: string | null;
-            number: number;
-            status_code: number | null;
-        };
-        turbine__http__metrics__Stats: {
-            by_status: {
-                [key: string]: number;
-            };
-        };
-        turbine__http__queues__Stats: {
-            completed: number;
-            enqueued: number;
-            failed: number;
-            holders: components["schemas"]["Holder"][];
-            oldest_age: number | null;
-            partitions: components["schemas"]["Partition"][];
-            running: number;
-            throughput_per_minute: number;
-        };
-        turbine__http__sign_in__Session: {
-            application_id: string;
-            /** @enum {string} */
-            auth: "accounts" | "none" | "host";
-            authenticated: boolean;
-            csrf?: string | null;
-            /** @enum {string} */
-            database: "sqlite" | "postgres";
-            email?: string | null;
-            needs_setup: boolean;
-            role?: components["schemas"]["Role"] | null;
-            version: string;
-        };
-        turbine__http__steps__Attempt: {
-            ended_at: string | null;
-            error: string | null;
-            number: number;
-            process?: components["schemas"]["Process"] | null;
-            started_at: string;
-            traceback?: string | null;
-        };
     };
     responses: never;
     parameters: never;

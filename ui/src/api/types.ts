@@ -27,65 +27,65 @@ export const statuses = [
   "MAX_RECOVERY_ATTEMPTS_EXCEEDED",
 ] as const satisfies RunStatus[];
 
-export type Session = Sent<Schemas["turbine__http__sign_in__Session"]>;
+export type Session = Sent<Schemas["SessionResponse"]>;
 
 /** A run; lists leave out its input and output. */
-export type Run = Sent<Schemas["RunRow"]> & Partial<Pick<Sent<Schemas["Run"]>, "output" | "input_truncated" | "output_truncated">> & { input?: Arguments | null };
+export type Run = Sent<Schemas["RunResponse"]> & Partial<Pick<Sent<Schemas["RunDetailResponse"]>, "output" | "input_truncated" | "output_truncated">> & { input?: Arguments | null };
 export type Arguments = { args: Json[]; kwargs: Record<string, Json> };
-export type Step = Sent<Schemas["Step"]>;
+export type Step = Sent<Schemas["StepDetail"]>;
 export type Attempt = Step["attempts"][number];
-export type StepsTree = Sent<Schemas["Tree"]>;
+export type StepsTree = Sent<Schemas["StepsTree"]>;
 export type TreeNode = StepsTree["nodes"][number];
 export type Lineage = Sent<Schemas["Lineage"]>;
 export type RelatedRun = Lineage["nodes"][number];
-export type Explanation = Sent<Schemas["Explained"]>;
+export type Explanation = Sent<Schemas["Explanation"]>;
 export type CodeLine = Explanation["stack"][number];
-export type Wait = Sent<Schemas["Wait"]>;
-export type Message = Sent<Schemas["Message"]>;
-export type Value = Sent<Schemas["Value"]>;
-export type ActionResult = Sent<Schemas["Acted"]>;
-export type BulkResult = Sent<Schemas["BulkDone"]>;
-export type ErrorGroup = Sent<Schemas["Group"]>;
-export type CalendarDay = Sent<Schemas["Day"]>;
+export type Wait = Sent<Schemas["WaitRecord"]>;
+export type Message = Sent<Schemas["MessageRecord"]>;
+export type Value = Sent<Schemas["ValueRecord"]>;
+export type ActionResult = Sent<Schemas["RunChange"]>;
+export type BulkResult = Sent<Schemas["BulkChange"]>;
+export type ErrorGroup = Sent<Schemas["FailureGroup"]>;
+export type CalendarDay = Sent<Schemas["CalendarSpan"]>;
 
-export type Registered = Sent<Schemas["Registered"]>;
-export type RegisteredDetail = Sent<Schemas["RegisteredDetail"]>;
+export type Registered = Sent<Schemas["RegisteredWorkflow"]>;
+export type RegisteredDetail = Sent<Schemas["RegisteredResponse"]>;
 
 export type Queue = Sent<Schemas["Queue"]>;
-export type ListedQueue = Sent<Schemas["Listed"]>;
-export type QueueStats = Sent<Schemas["turbine__http__queues__Stats"]>;
+export type ListedQueue = Sent<Schemas["ListedQueue"]>;
+export type QueueStats = Sent<Schemas["QueueStats"]>;
 
-export type Approval = Sent<Schemas["Approval"]>;
-export type ApprovalByLink = Sent<Schemas["Asking"]>;
+export type Approval = Sent<Schemas["ApprovalRecord"]>;
+export type ApprovalByLink = Sent<Schemas["QuestionResponse"]>;
 
-export type Schedule = Sent<Schemas["Schedule"]>;
-export type ScheduleDetail = Sent<Schemas["ScheduleDetail"]>;
-export type ScheduleSpec = Partial<Schemas["Times"]> & Pick<Schemas["Times"], "type">;
-export type Backfill = Sent<Schemas["Backfilled"]>;
+export type Schedule = Sent<Schemas["ScheduleRecord"]>;
+export type ScheduleDetail = Sent<Schemas["ScheduleDetailResponse"]>;
+export type ScheduleSpec = Partial<Schemas["TimesRequest"]> & Pick<Schemas["TimesRequest"], "type">;
+export type Backfill = Sent<Schemas["Backfill"]>;
 
-export type KvRecord = Sent<Schemas["Entry"]> & { schema: Schema | null };
-export type KvChange = Sent<Schemas["Change"]>;
-export type Product = Sent<Schemas["Product"]>;
+export type KvRecord = Sent<Schemas["KVRecord"]> & { schema: Schema | null };
+export type KvChange = Sent<Schemas["KVChange"]>;
+export type Product = Sent<Schemas["ProductRecord"]>;
 
-export type Webhook = Sent<Schemas["Webhook"]>;
-export type AlertChannel = Sent<Schemas["Channel"]>;
-export type QuietHours = Sent<Schemas["Quiet"]>;
+export type Webhook = Sent<Schemas["WebhookRecord"]>;
+export type AlertChannel = Sent<Schemas["AlertChannelResponse"]>;
+export type QuietHours = Sent<Schemas["QuietHours"]>;
 export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const satisfies QuietHours["weekdays"];
-export type Delivery = Sent<Schemas["Delivery"]> & { payload?: Json };
+export type Delivery = Sent<Schemas["DeliveryRecord"]> & { payload?: Json };
 
 export type ExecutorList = Sent<Schemas["ExecutorList"]>;
 export type Executor = ExecutorList["items"][number];
 export type PastExecutor = ExecutorList["past_executors"][number];
 
-export type LogLine = Sent<Schemas["Log"]>;
-export type AuditLine = Sent<Schemas["Line"]>;
-export type Account = Sent<Schemas["Account"]>;
-export type AccountSession = Sent<Schemas["turbine__http__accounts__Session"]>;
-export type Token = Sent<Schemas["Token"]>;
-export type NewToken = Sent<Schemas["MadeToken"]>;
-export type Settings = Sent<Schemas["Settings"]>;
-export type RetentionRule = Sent<Schemas["Rule"]>;
-export type CleanupPreview = Sent<Schemas["Collectable"]>;
+export type LogLine = Sent<Schemas["LogRecord"]>;
+export type AuditLine = Sent<Schemas["AuditRecord"]>;
+export type Account = Sent<Schemas["AccountRecord"]>;
+export type AccountSession = Sent<Schemas["SessionRecord"]>;
+export type Token = Sent<Schemas["TokenRecord"]>;
+export type NewToken = Token & { token: string };
+export type Settings = Sent<Schemas["SettingsResponse"]>;
+export type RetentionRule = Sent<Schemas["RetentionRule"]>;
+export type CleanupPreview = Sent<Schemas["GarbagePreview"]>;
 export type VacuumResult = Sent<Schemas["Vacuumed"]>;
-export type QueryResult = Sent<Schemas["Rows"]>;
-export type MetricsSummary = Sent<Schemas["Summary"]>;
+export type QueryResult = Sent<Schemas["QueryResponse"]>;
+export type MetricsSummary = Sent<Schemas["MetricsSummary"]>;
