@@ -192,7 +192,7 @@ def test_the_console_reads_and_refuses_to_write(open_page: Open, site: Any) -> N
     expect(page.get_by_text("1 row ·")).to_be_visible()
     statement.fill("delete from pt_runs")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("This place is for looking only")).to_be_visible()
+    expect(page.get_by_text("Only statements that read are run")).to_be_visible()
     statement.fill("select * from pt_accounts")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("it holds secrets")).to_be_visible()

@@ -103,7 +103,7 @@ async def kill_own_process(stage: int) -> None:
 
 
 @turbine.workflow(max_recoveries=1000)
-async def errand() -> list[Any]:
+async def background() -> list[Any]:
     """Steps, retries that help, and retries that do not."""
     first = await act(0, "first")
     tries = await falter(1, failures=2)
@@ -152,7 +152,7 @@ async def read_letters(writer_id: str) -> list[str]:
 
 
 @turbine.workflow(max_recoveries=1000)
-async def family() -> list[Any]:
+async def lineage() -> list[Any]:
     """Children that are called, children that are started, branches, tasks, steps side by side."""
     called = await child(1)
     started = await turbine.run(child, 2)
