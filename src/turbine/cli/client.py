@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from turbine.config import database_url
 from turbine.platform import sync
 
 if TYPE_CHECKING:
@@ -136,26 +135,6 @@ class Client(ABC):
     @abstractmethod
     async def migrate(self) -> Document:
         """Bring the database to this version's schema: `{"before", "schema"}`."""
-
-
-def open_client(database: str | None, server: str | None, token: str | None) -> Client:
-    """The client that options and environment name; options win, and in the environment a server wins.
-
-    Raises Misused for both at once, or a token without a server.
-    """
-    if database and server:
-        raise Misused("give either --database or --server, not both")
-    if not database:
-        server = server or os.environ.get("TURBINE_SERVER")
-    if server:
-        from turbine.cli.server import ServerClient
-
-        return ServerClient(server, token or os.environ.get("TURBINE_TOKEN"))
-    if token:
-        raise Misused("--token is for a server: give its URL with --server, or as TURBINE_SERVER")
-    from turbine.cli.database import DatabaseClient
-
-    return DatabaseClient(database_url(database))
 
 
 def moment_text(moment: datetime) -> str:

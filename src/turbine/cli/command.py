@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from turbine.cli.client import Misused, RequestRefused, moment_text, open_client
+from turbine.cli.client import Misused, RequestRefused, moment_text
 from turbine.cli.output import Output
 from turbine.cli.tty import FAILED, MISUSED, leave
 from turbine.clock import NoTimeZone, parse_moment
@@ -60,6 +60,8 @@ def with_client(function: Callable[..., Awaitable[None]]) -> Callable[..., None]
         **arguments: Any,
     ) -> None:
         async def run() -> None:
+            from turbine.cli.connect import open_client
+
             async with open_client(database, server, token) as client:
                 await function(client, Output(is_json=as_json), **arguments)
 

@@ -21,7 +21,7 @@ from turbine.model.products import ProductStorages
 from turbine.model.workflows import CodeLine
 from turbine.probe import Probe
 from turbine.registry import Registry, StepDefinition, WorkflowDefinition
-from turbine.registry.threads import CodePlace
+from turbine.registry.scope import CodePlace
 from turbine.store import Store
 from turbine.tables.runs import Claimed
 from turbine.threads import Threads

@@ -17,7 +17,8 @@ from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.model.positions import NOTE
 from turbine.registry import StartOptions, StepDefinition, WorkflowDefinition, current_scope
-from turbine.registry.threads import Maker, maker_of_thread, place_of_caller
+from turbine.registry.scope import Maker
+from turbine.registry.threads import maker_of_thread, place_of_caller
 from turbine.threads import running_loop
 
 

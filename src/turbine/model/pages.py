@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from turbine.model.workflows import Page
@@ -40,3 +41,8 @@ def cut_page(
     """Cuts a page out of `limit + 1` rows: the extra row only says that there is a next page."""
     records: list[Any] = list(rows[:limit]) if record_of is None else [record_of(row) for row in rows[:limit]]
     return Page(records, str(cursor_of(rows[limit - 1])) if len(rows) > limit else None)
+
+
+def page_of(rows: Sequence[tuple[int | str, T]], limit: int) -> Page[T]:
+    """Cuts a page out of `limit + 1` records with their keys."""
+    return cut_page(rows, limit, itemgetter(0), itemgetter(1))

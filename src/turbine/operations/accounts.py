@@ -10,8 +10,8 @@ from typing import Any
 from turbine.errors import NotFound, ValidationFailed
 from turbine.ids import new_id
 from turbine.model.accounts import AccountRecord, Principal, Role, SessionRecord, email_of
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.tables import accounts
 from turbine.threads import Threads

@@ -11,11 +11,11 @@ from turbine.engine.app import App
 from turbine.errors import NotFound
 from turbine.ids import check_name, new_id
 from turbine.model.alert_channels import AlertChannelRecord, QuietHours
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.workflows import Page
 from turbine.operations import notifications
 from turbine.operations.audit_entries import given
 from turbine.operations.events import check_enabled, events_json, quiet_json, refused, workflows_json
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import alert_channels

@@ -8,8 +8,8 @@ from typing import Any
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.model.deliveries import DeliveryKind, DeliveryRecord, DeliveryStatus
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import deliveries, products

@@ -14,9 +14,9 @@ from turbine.engine.payloads import Payloads
 from turbine.ids import check_name, check_text
 from turbine.model.accounts import Actor
 from turbine.model.kv import KVChange, KVRecord
+from turbine.model.pages import check_limit, page_of
 from turbine.model.workflows import Page
 from turbine.operations.audit_entries import audit_of
-from turbine.operations.pages import check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import kv

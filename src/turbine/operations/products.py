@@ -12,9 +12,9 @@ from turbine.engine.ops.products import delivery_id
 from turbine.errors import Conflict, NotFound
 from turbine.ids import check_id, check_name
 from turbine.masking import mask_url
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.products import ProductRecord, ProductStatus
 from turbine.model.workflows import Page
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.tables import products
 from turbine.tables.products import ProductFilter, StoredProduct

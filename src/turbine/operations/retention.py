@@ -8,9 +8,9 @@ from typing import Any
 
 from turbine.clock import span_ms
 from turbine.ids import check_name
+from turbine.model.pages import check_limit, page_of
 from turbine.model.retention import RetentionRule, scope_of
 from turbine.model.workflows import TERMINAL, Page, WorkflowStatus
-from turbine.operations.pages import check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.store import Tx
 from turbine.tables import retention

@@ -14,6 +14,7 @@ from turbine.engine.app import App
 from turbine.engine.starting import encoded, for_anyone, prepare
 from turbine.errors import Conflict, NotFound, ShuttingDown, ValidationFailed
 from turbine.ids import check_id, check_name, check_text, new_id
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.schedules import (
     Backfill,
     CatchUp,
@@ -27,7 +28,6 @@ from turbine.model.schedules import (
 from turbine.model.workflows import Page
 from turbine.operations import triggers
 from turbine.operations.audit_entries import given
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.operations.triggers import StartableWorkflow
 from turbine.registry import UNSET, StartOptions, WorkflowBase

@@ -8,9 +8,9 @@ from turbine.clock import span_ms, to_datetime, to_ms
 from turbine.errors import NotFound
 from turbine.ids import check_name, new_id
 from turbine.model.accounts import TokenRecord
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.workflows import Page
 from turbine.operations.accounts import check_role, hash_secret, new_secret
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.tables import accounts
 

@@ -16,11 +16,11 @@ from turbine.errors import DeliveryFailed, NotFound
 from turbine.ids import check_name, new_id
 from turbine.masking import mask_url, scrub
 from turbine.model.deliveries import TEST_EVENT, AttemptResult, DeliveryAttempt, DeliveryKind
+from turbine.model.pages import after_key, check_limit, page_of
 from turbine.model.webhooks import WebhookRecord
 from turbine.model.workflows import Page
 from turbine.operations.audit_entries import audit_act, given
 from turbine.operations.events import check_enabled, events_json, refused
-from turbine.operations.pages import after_key, check_limit, page_of
 from turbine.operations.resources import Resource
 from turbine.registry import UNSET
 from turbine.tables import webhooks

@@ -5,18 +5,14 @@ which the engine sets. This package runs, records and waits for nothing.
 """
 
 from turbine.registry.declare import remote, step, workflow
+from turbine.registry.definitions import UNSET, StartOptions, StepDefinition, Unset, WorkflowDefinition
 from turbine.registry.kinds import (
-    UNSET,
     BlockingStep,
     BlockingWorkflow,
-    StartOptions,
     Step,
     StepBase,
-    StepDefinition,
-    Unset,
     Workflow,
     WorkflowBase,
-    WorkflowDefinition,
     check_function,
     check_tags,
     fqn_of,

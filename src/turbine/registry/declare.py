@@ -9,15 +9,14 @@ from typing import Any, ParamSpec, TypeVar, overload
 from turbine.codec import enclosing
 from turbine.ids import check_name
 from turbine.model.schedules import Schedule
+from turbine.registry.definitions import StepDefinition, WorkflowDefinition
 from turbine.registry.kinds import (
     BlockingStep,
     BlockingWorkflow,
     Step,
     StepBase,
-    StepDefinition,
     Workflow,
     WorkflowBase,
-    WorkflowDefinition,
     check_function,
     check_tags,
     fqn_of,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from turbine.codec import UnresolvedAnnotation, source_of
 from turbine.errors import NotRegistered, RegistrationConflict
-from turbine.registry.kinds import WorkflowDefinition
+from turbine.registry.definitions import WorkflowDefinition
 
 
 class Registry:

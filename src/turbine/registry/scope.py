@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from turbine.registry.kinds import StartOptions, StepDefinition, WorkflowDefinition
-    from turbine.registry.threads import Maker
+from turbine.registry.definitions import StartOptions, StepDefinition, WorkflowDefinition
+
+CodePlace = tuple[str, int]
+"""A file, and a line in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """A body that started a thread or submitted work to a thread pool."""
+
+    workflow: str
+    is_async: bool
+    place: CodePlace
+    """The line that did so."""
+    is_strict: bool
+    warned: set[CodePlace]
+    """Lines for which its runtime has warned already."""
+
+    @property
+    def thread(self) -> str:
+        """A description of the thread, for messages."""
+        file, line = self.place
+        return f"a thread started or used by the body of workflow {self.workflow!r} at {file}:{line}"
 
 
 class Scope(Protocol):

@@ -15,40 +15,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as pools
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from turbine.errors import NotInWorkflow, TurbineWarning
-from turbine.registry.scope import current_scope
+from turbine.registry.scope import CodePlace, Maker, current_scope
 
 OURS = str(Path(__file__).parents[1])
 LIBRARY = sysconfig.get_path("stdlib")
 _PACKAGES = "-packages"
-
-CodePlace = tuple[str, int]
-"""A file, and a line in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """A body that started a thread or submitted work to a thread pool."""
-
-    workflow: str
-    is_async: bool
-    place: CodePlace
-    """The line that did so."""
-    is_strict: bool
-    warned: set[CodePlace]
-    """Lines for which its runtime has warned already."""
-
-    @property
-    def thread(self) -> str:
-        """A description of the thread, for messages."""
-        file, line = self.place
-        return f"a thread started or used by the body of workflow {self.workflow!r} at {file}:{line}"
 
 
 class _Running(threading.local):

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from turbine.clock import span_ms, to_datetime
 from turbine.delivery import Transport
@@ -46,9 +46,6 @@ from turbine.tables import runs as run_table
 from turbine.threads import RuntimeThreads, in_thread, made_in_thread, unbroken
 from turbine.wake import WakeKind, Wakes
 
-if TYPE_CHECKING:
-    from turbine.runtime.runtime import Runtime
-
 log = logging.getLogger("turbine")
 
 LOOK_INTERVAL = 0.02
@@ -64,7 +61,7 @@ ANSWER = 1.0
 class Live:
     """A launched runtime: its store, its loops, and what is being carried out."""
 
-    def __init__(self, runtime: Runtime, store: Store) -> None:
+    def __init__(self, runtime: Any, store: Store) -> None:  # a Runtime; its module imports this one
         config = runtime.config
         self.store = store
         self._runtime = runtime
@@ -80,26 +77,26 @@ class Live:
         loop = asyncio.get_running_loop()
         wakes = Wakes()
         self._threads = RuntimeThreads(config.max_threads)
-        clock = runtime._clock  # pyright: ignore[reportPrivateUsage]
+        clock = runtime._clock
         self.log_writer = LogWriter(store, clock, loop, runtime.executor_id)
         self.app = App(
             user_runtime=runtime,
             config=config,
-            registry=runtime._registry,  # pyright: ignore[reportPrivateUsage]
+            registry=runtime._registry,
             store=store,
             clock=clock,
             loop=loop,
             context=copy_context(),
             threads=self._threads.user,
             io=self._threads.io,
-            payloads=runtime._run_reader.payloads,  # pyright: ignore[reportPrivateUsage]
-            probe=runtime._probe,  # pyright: ignore[reportPrivateUsage]
+            payloads=runtime._run_reader.payloads,
+            probe=runtime._probe,
             wakes=wakes,
             logger=config.logger or logging.getLogger("turbine.run"),
             executor_id=runtime.executor_id,
             application_version=runtime.application_version,
             park_after_ms=span_ms(config.park_after),
-            run_reader=runtime._run_reader,  # pyright: ignore[reportPrivateUsage]
+            run_reader=runtime._run_reader,
             # The runner is made of this app, so it is looked up when it is called.
             adopt=lambda claimed, definition: self.runner.adopt(claimed, definition),  # noqa: PLW0108
             expect=lambda entered: self.runner.expect(entered),  # noqa: PLW0108
@@ -148,8 +145,8 @@ class Live:
         )
         self._looked_at = 0.0
         self._next_look: asyncio.TimerHandle | None = None
-        declared = runtime._queues  # pyright: ignore[reportPrivateUsage]
-        listened = runtime._listened  # pyright: ignore[reportPrivateUsage]
+        declared = runtime._queues
+        listened = runtime._listened
         self._declared = list(declared.values())
         self.claimers = {
             name: QueueClaimer(self.app, self.runner, name) for name in declared if listened is None or name in listened
@@ -357,7 +354,7 @@ class Live:
             if self._has_left:
                 raise
             await asyncio.sleep(0)  # a task cancelled inside `async with` begins the shutdown itself
-            await self._runtime._end(self, 0.0)  # pyright: ignore[reportPrivateUsage]
+            await self._runtime._end(self, 0.0)
             raise
 
     @property
@@ -369,7 +366,7 @@ class Live:
 
     def close_attached(self) -> None:
         """Close what is held open for others, such as event streams. From any thread."""
-        for attached in self._runtime._attached:  # pyright: ignore[reportPrivateUsage]
+        for attached in self._runtime._attached:
             attached.close()
 
     def drain(self) -> Future[None]:
@@ -394,7 +391,7 @@ class Live:
     @property
     def is_hosted(self) -> bool:
         """Whether the server that launched this shuts it down."""
-        return self._runtime._is_hosted  # pyright: ignore[reportPrivateUsage]
+        return self._runtime._is_hosted
 
     async def wait_over(self) -> None:
         """Wait until a shutdown is complete."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from turbine.engine.execution import Execution, run_inline
 from turbine.engine.handles import Handle as AsyncHandle
@@ -13,9 +13,6 @@ from turbine.engine.step_scope import StepScope
 from turbine.errors import NotInWorkflow
 from turbine.registry import current_scope
 from turbine.threads import running_loop
-
-if TYPE_CHECKING:
-    from turbine.sync.runtime import Runtime
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,6 +67,12 @@ class Waiter(Protocol):
     def __call__(self, act: Awaitable[T], /) -> T: ...
 
 
+class HasLoop(Protocol):
+    """A blocking runtime, as a handle needs it."""
+
+    def wait_for(self, act: Awaitable[T], /) -> T: ...
+
+
 class BlockingResource(Generic[Inner]):
     """The base of `rt.kv`, `rt.schedules` and the other resources of a blocking runtime."""
 
@@ -81,7 +84,7 @@ class BlockingResource(Generic[Inner]):
 class BlockingHandle(Generic[R]):
     """The base of `Handle`: waits through the runtime, or through the run in whose body the handle was made."""
 
-    def __init__(self, inner: AsyncHandle[R], runtime: Runtime | None) -> None:
+    def __init__(self, inner: AsyncHandle[R], runtime: HasLoop | None) -> None:
         self._inner = inner
         self._runtime = runtime
 
