@@ -18,7 +18,7 @@ from pathlib import Path
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store.backend import Fault
 from turbine.store.sqlite import fork
-from turbine.store.sqlite.connection import BUSY, DOWN, connect, error_code
+from turbine.store.sqlite.connection import BUSY, DOWN, connect, error_code, lacks_schema
 from turbine.store.sqlite.transaction import SqliteTx
 from turbine.store.sqlite.writer_lock import LAUNCH_PATIENCE, WriterLock
 from turbine.store.tx import Identity, Wake
@@ -124,7 +124,7 @@ class SqliteBackend:
             code = error_code(error)
             if code in BUSY:
                 return Fault.BUSY
-            if code in DOWN:
+            if code in DOWN or lacks_schema(error):
                 return Fault.DOWN
         if isinstance(error, (OSError, StoreUnavailable, StoreInvalid)):
             return Fault.DOWN

@@ -33,6 +33,11 @@ def error_code(error: BaseException) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def lacks_schema(error: sqlite3.Error) -> bool:
+    """Whether a table or column is missing, as during a restore; SQLite has no code of its own for that."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith(("no such table", "no such column"))
+
+
 def connect(path: str) -> sqlite3.Connection:
     """Open a connection without implicit transactions, usable from the thread that borrows it.
 

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from turbine.errors import StoreInvalid, StoreUnavailable
 from turbine.store.backend import Fault
 from turbine.store.sqlite import fork
-from turbine.store.sqlite.connection import AWAY, connect, error_code
+from turbine.store.sqlite.connection import AWAY, connect, error_code, lacks_schema
 from turbine.store.sqlite.transaction import SqliteTx
 
 READERS_MAX = 4
@@ -50,8 +50,10 @@ class SqliteReaders:
         connection.close()
 
     def classify(self, error: BaseException) -> Fault:
-        """The meaning of an error for a read: LOST may be tried again."""
+        """The meaning of an error for a read: after LOST it is tried again, after DOWN the database refuses for now."""
         if isinstance(error, sqlite3.OperationalError):
+            if lacks_schema(error):
+                return Fault.DOWN
             return Fault.LOST if error_code(error) in AWAY else Fault.BAD
         return Fault.LOST if isinstance(error, (StoreUnavailable, StoreInvalid)) else Fault.BAD
 
